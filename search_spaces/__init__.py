@@ -1,0 +1,37 @@
+"""Design spaces of split-attention networks: knobs, networks, exact costs. Needs torch and numpy alone."""
+
+from .arch import Arch
+from .blocks import Block
+from .catalog import REFERENCES, arch_from_dict, get_space, reference
+from .cost import OPERATORS, Complexity, Tally
+from .layers import IMAGENET, Head, Stem, Task
+from .network import Description, Network, build, complexity
+from .resnest import ResNeSt, ResNeStSpace
+from .space import SearchSpace, Trial, choose
+from .split_attention import SplitAttention
+
+__all__ = [
+    "IMAGENET",
+    "OPERATORS",
+    "REFERENCES",
+    "Arch",
+    "Block",
+    "Complexity",
+    "Description",
+    "Head",
+    "Network",
+    "ResNeSt",
+    "ResNeStSpace",
+    "SearchSpace",
+    "SplitAttention",
+    "Stem",
+    "Tally",
+    "Task",
+    "Trial",
+    "arch_from_dict",
+    "build",
+    "choose",
+    "complexity",
+    "get_space",
+    "reference",
+]

@@ -1,0 +1,91 @@
+"""An architecture is a value: a frozen set of knobs that lowers to the description of one network."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Hashable, Mapping
+from dataclasses import fields, is_dataclass
+from functools import cache, cached_property, lru_cache
+from typing import Any, ClassVar, Self, get_type_hints
+
+from .network import Description
+
+
+class Arch(ABC):
+    """Base of all architectures; a subclass is a frozen dataclass of knobs.
+
+    Knobs are ``int``, ``bool``, ``str`` or ``tuple[int, ...]`` (one entry a stage).
+    """
+
+    space: ClassVar[str]
+    """What ``get_space`` takes to find this architecture's space: a built-in name or ``"module:Name"``."""
+
+    @abstractmethod
+    def describe(self) -> Description:
+        """Lower the knobs to the network's stem, blocks and head."""
+
+    @cached_property
+    def id(self) -> str:
+        """12 hex digits that two architectures share exactly if they lower to the same network."""
+        return hashlib.sha256(canonical(self.describe()).encode()).hexdigest()[:12]
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-safe knobs, and under ``space`` the name of the family; inverse of ``arch_from_dict``."""
+        knobs = {field.name: getattr(self, field.name) for field in fields(self)}  # type: ignore[arg-type]
+        return {"space": self.space} | {k: list(v) if isinstance(v, tuple) else v for k, v in knobs.items()}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """Inverse of ``to_dict``.
+
+        Raises:
+            ValueError: naming the field that is unknown or wrong.
+        """
+        knobs = {name: value for name, value in values.items() if name != "space"}
+        known = _field_types(cls)
+        if unknown := sorted(knobs.keys() - known):
+            raise ValueError(f"{cls.__name__} has no field {unknown[0]!r}; its fields are {', '.join(known)}")
+        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in knobs.items()})
+
+    def check_types(self) -> None:
+        """Raise ``ValueError`` naming the first field whose value has the wrong type."""
+        for name, wanted in _field_types(type(self)).items():
+            value = getattr(self, name)
+            if not _is_a(value, wanted):
+                what = "a list of int" if wanted == tuple[int, ...] else f"of type {wanted.__name__}"
+                raise ValueError(f"{type(self).__name__}: {name} must be {what}, got {value!r}")
+
+
+@cache
+def _field_types(cls: type[Arch]) -> dict[str, Any]:
+    hints = get_type_hints(cls)
+    return {field.name: hints[field.name] for field in fields(cls)}  # type: ignore[arg-type]
+
+
+def _is_a(value: object, wanted: Any) -> bool:
+    if wanted == tuple[int, ...]:
+        return isinstance(value, tuple) and all(type(item) is int for item in value)
+    return type(value) is wanted
+
+
+def canonical(part: object) -> str:
+    """JSON text of a description that stays the same when a part gains a field with a default."""
+    if isinstance(part, tuple):
+        return "[" + ",".join(canonical(item) for item in part) + "]"
+    # only dataclasses go through the cache: it would take True and 1 for the same
+    return _canonical_part(part) if is_dataclass(part) and isinstance(part, Hashable) else json.dumps(part)
+
+
+@lru_cache(maxsize=100_000)
+def _canonical_part(part: Any) -> str:
+    cls = type(part)
+    ours = cls.__module__.partition(".")[0] == __name__.partition(".")[0]
+    kind = cls.__qualname__ if ours else f"{cls.__module__}:{cls.__qualname__}"
+    told = [
+        f"{json.dumps(field.name)}:{canonical(getattr(part, field.name))}"
+        for field in fields(part)
+        if getattr(part, field.name) != field.default
+    ]
+    return "{" + ",".join([f'"kind":{json.dumps(kind)}', *told]) + "}"

@@ -1,0 +1,75 @@
+"""Spaces and published networks by name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields
+from difflib import get_close_matches
+from pkgutil import resolve_name
+from typing import Any
+
+from . import resnest
+from .arch import Arch
+from .space import SearchSpace
+
+SPACES: dict[str, type[SearchSpace]] = {"resnest": resnest.ResNeStSpace}
+REFERENCES: dict[str, Arch] = {**resnest.PUBLISHED}
+"""Published networks by name; ``reference`` looks one up."""
+
+
+def get_space(name: str, **knobs: Any) -> SearchSpace:
+    """The space of that name, with the knobs named here narrowed to one value or a list of values.
+
+    ``name`` is a built-in space or ``"module:Name"`` of a ``SearchSpace`` subclass.
+
+    Raises:
+        ValueError: naming the space, knob or value that does not exist.
+    """
+    space = SPACES.get(name) or _imported(name)
+    known = [field.name for field in fields(space)]
+    for knob, choices in knobs.items():
+        if knob not in known:
+            raise ValueError(f"space {name} has no knob {knob!r}{_hint(knob, known)}")
+        knobs[knob] = tuple(dict.fromkeys(choices)) if isinstance(choices, list | tuple) else (choices,)
+        if not knobs[knob]:
+            raise ValueError(f"space {name}: {knob} has no choices")
+    return space(**knobs)
+
+
+def _imported(name: str) -> type[SearchSpace]:
+    if ":" not in name:
+        raise ValueError(f"unknown space {name!r}; built in: {', '.join(SPACES)}; your own: module:Name")
+    try:
+        space = resolve_name(name)
+    except (ImportError, AttributeError) as error:
+        raise ValueError(f"space {name!r} cannot be imported: {error}") from error
+    if not (isinstance(space, type) and issubclass(space, SearchSpace)):
+        raise ValueError(f"{name!r} is not a subclass of search_spaces.SearchSpace")
+    return space
+
+
+def reference(name: str) -> Arch:
+    """A published network, named as in the paper's tables: lower case, ``_`` for ``-``.
+
+    Raises:
+        ValueError: if there is none of that name.
+    """
+    if name not in REFERENCES:
+        raise ValueError(f"no published network {name!r}{_hint(name, list(REFERENCES))}")
+    return REFERENCES[name]
+
+
+def arch_from_dict(values: Mapping[str, Any]) -> Arch:
+    """Inverse of ``Arch.to_dict``.
+
+    Raises:
+        ValueError: naming the field that is missing, unknown or wrong.
+    """
+    if not isinstance(values, Mapping) or not isinstance(values.get("space"), str):
+        raise ValueError(f"an architecture needs a field 'space' that names its space, got {values!r:.80}")
+    return get_space(values["space"]).arch_type.from_dict(values)
+
+
+def _hint(name: str, known: list[str]) -> str:
+    close = get_close_matches(name, known, n=1)
+    return f"; did you mean {close[0]}?" if close else f"; there are {', '.join(known)}"

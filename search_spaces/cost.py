@@ -1,0 +1,125 @@
+"""What a network costs, counted without building it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+
+@dataclass(frozen=True)
+class Complexity:
+    """Exact cost of one forward pass of one image in eval mode; a multiply-add counts as one.
+
+    The four operator counts are those of fvcore's ``FlopCountAnalysis``: multiply-adds of convolutions and
+    linear layers, 2 per element for batch norm, 1 per input element for adaptive average pooling.
+    ``activations`` follows pycls: output elements of convolution, linear and max-pool layers.
+    """
+
+    conv: int = 0
+    linear: int = 0
+    batch_norm: int = 0
+    adaptive_avg_pool2d: int = 0
+    params: int = 0
+    activations: int = 0
+
+    @property
+    def macs(self) -> int:
+        """Convolution + linear: what papers call FLOPs."""
+        return self.conv + self.linear
+
+    @property
+    def flops(self) -> int:
+        """Equals ``FlopCountAnalysis(model.eval(), image).total()``."""
+        return self.macs + self.batch_norm + self.adaptive_avg_pool2d
+
+
+OPERATORS = ("conv", "linear", "batch_norm", "adaptive_avg_pool2d")
+"""Names of the operator counts in :class:`Complexity`, as fvcore calls them."""
+
+
+class Tally:
+    """The shape of one image's feature map on its way through a network, and the cost so far.
+
+    Every module's ``cost`` walks a tally through the same steps as its ``forward`` walks a tensor.
+    """
+
+    __slots__ = ("channels", "height", "width", *(field.name for field in fields(Complexity)))
+
+    def __init__(self, channels: int, height: int, width: int) -> None:
+        self.channels, self.height, self.width = channels, height, width
+        self.conv = self.linear = self.batch_norm = self.adaptive_avg_pool2d = 0
+        self.params = self.activations = 0
+
+    @property
+    def elements(self) -> int:
+        return self.channels * self.height * self.width
+
+    def conv2d(
+        self,
+        channels: int,
+        kernel_size: int,
+        stride: int = 1,
+        padding: int = 0,
+        dilation: int = 1,
+        groups: int = 1,
+        bias: bool = False,
+    ) -> None:
+        span = dilation * (kernel_size - 1) + 1
+        weights = self.channels // groups * kernel_size**2 * channels
+        self.channels = channels
+        self.height = (self.height + 2 * padding - span) // stride + 1
+        self.width = (self.width + 2 * padding - span) // stride + 1
+        self.conv += weights * self.height * self.width
+        self.params += weights + channels * bias
+        self.activations += self.elements
+
+    def norm(self) -> None:
+        """Batch norm over the channels, in eval mode."""
+        self.batch_norm += 2 * self.elements
+        self.params += 2 * self.channels
+
+    def avg_pool(self, kernel_size: int, stride: int, padding: int = 0, ceil_mode: bool = False) -> None:
+        self.height = _pooled(self.height, kernel_size, stride, padding, ceil_mode)
+        self.width = _pooled(self.width, kernel_size, stride, padding, ceil_mode)
+
+    def max_pool(self, kernel_size: int, stride: int, padding: int = 0) -> None:
+        self.avg_pool(kernel_size, stride, padding)
+        self.activations += self.elements
+
+    def global_avg_pool(self) -> None:
+        """``adaptive_avg_pool2d(x, 1)``."""
+        self.adaptive_avg_pool2d += self.elements
+        self.height = self.width = 1
+
+    def fc(self, features: int) -> None:
+        """A linear layer with bias."""
+        self.linear += self.channels * features
+        self.params += (self.channels + 1) * features
+        self.channels = features
+        self.activations += features
+
+    def branch(self, channels: int | None = None) -> Tally:
+        """A tally of its own that starts here, for a path beside the main one; ``add`` its total later."""
+        return Tally(self.channels if channels is None else channels, self.height, self.width)
+
+    def add(self, other: Tally | Complexity) -> None:
+        """Add what another path has cost; the shape stays."""
+        self.conv += other.conv
+        self.linear += other.linear
+        self.batch_norm += other.batch_norm
+        self.adaptive_avg_pool2d += other.adaptive_avg_pool2d
+        self.params += other.params
+        self.activations += other.activations
+
+    def total(self) -> Complexity:
+        return Complexity(
+            self.conv, self.linear, self.batch_norm, self.adaptive_avg_pool2d, self.params, self.activations
+        )
+
+
+def _pooled(size: int, kernel_size: int, stride: int, padding: int, ceil_mode: bool) -> int:
+    free = size + 2 * padding - kernel_size
+    if not ceil_mode:
+        return free // stride + 1
+    pooled = -(-free // stride) + 1
+    # torch drops a last window that would start in the right padding
+    return pooled - 1 if (pooled - 1) * stride >= size + padding else pooled

@@ -1,0 +1,87 @@
+"""A search space draws architectures from an Optuna-style trial, define-by-run."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, fields
+from itertools import pairwise
+from typing import Any, ClassVar, Protocol
+
+import numpy as np
+
+from .arch import Arch
+
+
+class Trial(Protocol):
+    """The part of Optuna's trial that spaces use; ``optuna.Trial`` and ``FixedTrial`` both serve."""
+
+    def suggest_int(self, name: str, low: int, high: int, *, step: int = 1) -> int: ...
+
+    def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any: ...
+
+
+@dataclass(frozen=True)
+class SearchSpace(ABC):
+    """Base of all spaces; a subclass is a frozen dataclass with one tuple of choices per knob."""
+
+    arch_type: ClassVar[type[Arch]]
+
+    @abstractmethod
+    def suggest(self, trial: Trial) -> Arch:
+        """One architecture, its knobs chosen by ``trial`` among this space's choices."""
+
+    @abstractmethod
+    def params(self, arch: Arch) -> dict[str, Any]:
+        """The knob values with which ``suggest`` would give ``arch``: flat, named as in ``suggest``."""
+
+    def sample(self, rng: np.random.Generator) -> Arch:
+        """One architecture, every choice equally likely."""
+        return self.suggest(_RandomTrial(rng))
+
+    def knobs(self) -> dict[str, tuple[Any, ...]]:
+        """The choices of every knob."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+
+@dataclass(frozen=True)
+class _RandomTrial:
+    rng: np.random.Generator
+
+    def suggest_int(self, name: str, low: int, high: int, *, step: int = 1) -> int:
+        return low + step * int(self.rng.integers((high - low) // step + 1))
+
+    def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
+        return choices[int(self.rng.integers(len(choices)))]
+
+
+def choose(trial: Trial, name: str, choices: Sequence[Any]) -> Any:
+    """Let ``trial`` pick: evenly spaced integers as an ordered range, anything else as a category."""
+    if len(choices) == 1:
+        return choices[0]
+    if (step := _even_step(choices)) > 0:
+        return trial.suggest_int(name, choices[0], choices[-1], step=step)
+    return trial.suggest_categorical(name, choices)
+
+
+def _even_step(choices: Sequence[Any]) -> int:
+    """The distance between neighbours if all are ints and equally far apart, else 0."""
+    if not all(type(value) is int for value in choices):
+        return 0
+    steps = {b - a for a, b in pairwise(choices)}
+    return int(steps.pop()) if len(steps) == 1 else 0
+
+
+def check_knob(owner: str, name: str, value: object, legal: Collection[Any]) -> None:
+    """Raise ``ValueError`` naming the knob unless ``value`` is legal."""
+    if type(value) is not type(next(iter(legal))) or value not in legal:
+        raise ValueError(f"{owner}: {name} must be {spell(legal)}, got {value!r}")
+
+
+def spell(legal: Collection[Any]) -> str:
+    """The legal values in words: ``0, 1, 2 or 4``; ``8 to 512 in steps of 8``."""
+    if isinstance(legal, range):
+        steps = f" in steps of {legal.step}" if legal.step > 1 else ""
+        return f"{legal[0]} to {legal[-1]}{steps}"
+    *most, last = [str(value).lower() if isinstance(value, bool) else str(value) for value in legal]
+    return f"{', '.join(most)} or {last}" if most else last

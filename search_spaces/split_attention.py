@@ -1,0 +1,121 @@
+"""The Split-Attention convolution (Zhang et al. 2020, "ResNeSt: Split-Attention Networks", section 3)."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from .cost import Tally
+
+
+def gate_width(in_channels: int, radix: int, cardinality: int, reduction: int = 4) -> int:
+    """Channels between the two dense layers of the gate.
+
+    The authors' ``max(in_channels * radix // reduction, 32)``, rounded up to a multiple of the cardinality:
+    where it does not divide, their code refuses to build.
+    """
+    return round_up(max(in_channels * radix // reduction, 32), cardinality)
+
+
+def round_up(value: int, multiple: int) -> int:
+    return -(-value // multiple) * multiple
+
+
+class SplitAttention(nn.Module):
+    """Convolve into ``radix`` splits and sum them under weights that the splits' own content decides.
+
+    (B, in_channels, H, W) -> (B, channels, H', W'). The convolution has ``cardinality * radix`` groups and
+    writes its maps radix-major; the gate (equations 2 and 3 of the paper) writes cardinality-major. With
+    ``radix=1`` the softmax over splits becomes a sigmoid. The gate's norm sees 1x1 maps, so training needs
+    more than one image. Names of the sub-modules are the official ones.
+
+    Raises:
+        ValueError: if a number of channels cannot be split into the groups.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        channels: int,
+        kernel_size: int,
+        stride: int = 1,
+        padding: int = 0,
+        dilation: int = 1,
+        cardinality: int = 1,
+        radix: int = 2,
+        bias: bool = False,
+        norm: bool = True,
+        reduction: int = 4,
+    ) -> None:
+        super().__init__()
+        _check_groups(in_channels, channels, cardinality, radix)
+        self.channels, self.cardinality, self.radix = channels, cardinality, radix
+        groups = cardinality * radix
+        between = gate_width(in_channels, radix, cardinality, reduction)
+        self.conv = nn.Conv2d(
+            in_channels, radix * channels, kernel_size, stride, padding, dilation, groups, bias
+        )
+        self.bn0 = nn.BatchNorm2d(radix * channels) if norm else nn.Identity()
+        self.fc1 = nn.Conv2d(channels, between, 1, groups=cardinality)
+        self.bn1 = nn.BatchNorm2d(between) if norm else nn.Identity()
+        self.fc2 = nn.Conv2d(between, radix * channels, 1, groups=cardinality)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.relu(self.bn0(self.conv(x)), inplace=True)
+        splits = x.chunk(self.radix, dim=1)
+        pooled = F.adaptive_avg_pool2d(sum(splits[1:], start=splits[0]), 1)
+        gate = self.fc2(F.relu(self.bn1(self.fc1(pooled)), inplace=True))
+        weights = self.attention(gate).chunk(self.radix, dim=1)
+        return sum(
+            (weight * split for weight, split in zip(weights[1:], splits[1:], strict=True)),
+            start=weights[0] * splits[0],
+        )
+
+    @staticmethod
+    def cost(
+        x: Tally,
+        channels: int,
+        kernel_size: int,
+        stride: int = 1,
+        padding: int = 0,
+        dilation: int = 1,
+        cardinality: int = 1,
+        radix: int = 2,
+        bias: bool = False,
+        norm: bool = True,
+        reduction: int = 4,
+    ) -> None:
+        between = gate_width(x.channels, radix, cardinality, reduction)
+        x.conv2d(radix * channels, kernel_size, stride, padding, dilation, cardinality * radix, bias)
+        if norm:
+            x.norm()
+        gate = x.branch(channels)
+        gate.global_avg_pool()
+        gate.conv2d(between, 1, groups=cardinality, bias=True)
+        if norm:
+            gate.norm()
+        gate.conv2d(radix * channels, 1, groups=cardinality, bias=True)
+        x.channels = channels
+        x.add(gate)
+
+    def attention(self, gate: Tensor) -> Tensor:
+        """Logits, cardinality-major, to weights, radix-major: (B, radix * channels, 1, 1) both."""
+        if self.radix == 1:
+            return gate.sigmoid()
+        per_split = gate.view(gate.shape[0], self.cardinality, self.radix, -1).softmax(2)
+        return per_split.transpose(1, 2).reshape(gate.shape)
+
+
+def _check_groups(in_channels: int, channels: int, cardinality: int, radix: int) -> None:
+    if radix < 1 or cardinality < 1:
+        raise ValueError(f"radix and cardinality must be at least 1, got {radix} and {cardinality}")
+    if in_channels % (cardinality * radix):
+        raise ValueError(
+            f"cardinality {cardinality} x radix {radix} does not divide in_channels {in_channels}; "
+            f"try {round_up(in_channels, cardinality * radix)}"
+        )
+    if channels % cardinality:
+        raise ValueError(
+            f"cardinality {cardinality} does not divide channels {channels}; "
+            f"try {round_up(channels, cardinality)}"
+        )
