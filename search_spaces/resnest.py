@@ -144,13 +144,12 @@ class ResNeStSpace(SearchSpace):
     def params(self, arch: Arch) -> dict[str, Any]:
         if not isinstance(arch, ResNeSt):
             raise ValueError(f"space resnest has no {type(arch).__name__}")
-        knobs = arch.to_dict()
-        del knobs["space"]
-        for name in ("depth", "width"):
-            knobs |= {f"{name}{stage}": value for stage, value in enumerate(knobs.pop(f"{name}s"), start=1)}
+        stages = {f"depth{stage}": depth for stage, depth in zip(STAGES, arch.depths, strict=True)}
+        stages |= {f"width{stage}": width for stage, width in zip(STAGES, arch.widths, strict=True)}
+        rest = {name: getattr(arch, name) for name in self.knobs() if name not in stages}
         if not arch.avd:
-            del knobs["avd_first"]
-        return knobs
+            del rest["avd_first"]
+        return stages | rest
 
 
 _FAST = {

@@ -80,8 +80,8 @@ def check_knob(owner: str, name: str, value: object, legal: Collection[Any]) -> 
 
 def spell(legal: Collection[Any]) -> str:
     """The legal values in words: ``0, 1, 2 or 4``; ``8 to 512 in steps of 8``."""
-    if isinstance(legal, range):
-        steps = f" in steps of {legal.step}" if legal.step > 1 else ""
-        return f"{legal[0]} to {legal[-1]}{steps}"
-    *most, last = [str(value).lower() if isinstance(value, bool) else str(value) for value in legal]
+    values = list(legal)
+    if len(values) > 5 and (step := _even_step(values)) > 0:
+        return f"{values[0]} to {values[-1]}" + (f" in steps of {step}" if step > 1 else "")
+    *most, last = [str(value).lower() if isinstance(value, bool) else str(value) for value in values]
     return f"{', '.join(most)} or {last}" if most else last

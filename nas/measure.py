@@ -1,0 +1,56 @@
+"""One network, measured: exact cost, fvcore's independent count, latency on the device at hand."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from evaluators import Complexity, Latency, count_flops
+from search_spaces import Arch, Task, arch_from_dict, build, reference
+
+
+def measure_network(
+    network: str,
+    *,
+    classes: int,
+    resolution: int,
+    channels: int,
+    small_images: bool,
+    device: str,
+    batch_size: int,
+    dtype: str,
+    threads: int | None,
+) -> dict[str, Any]:
+    """Metrics by name, as in the trials table, and ``fvcore_flops``; ``network`` as for ``load_arch``.
+
+    Raises:
+        ValueError: for a network, task or device that does not exist.
+    """
+    arch = load_arch(network)
+    task = Task(classes, resolution, channels, small_images)
+    latency = Latency(task, device, batch_size, dtype, threads)
+    measured: dict[str, Any] = {"arch_id": arch.id}
+    for evaluator in (Complexity(task), latency):
+        for metrics in evaluator.evaluate(arch):
+            measured |= metrics
+    return measured | {"fvcore_flops": count_flops(build(arch, task), task)}
+
+
+def load_arch(source: str) -> Arch:
+    """A published network by name, or the architecture in a JSON file (alone, or under ``arch``).
+
+    Raises:
+        ValueError: naming the file and what is wrong with it.
+    """
+    path = Path(source)
+    if path.suffix != ".json":
+        return reference(source)
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{path}: cannot be read as JSON ({error})") from error
+    try:
+        return arch_from_dict(values.get("arch", values) if isinstance(values, dict) else values)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error

@@ -1,0 +1,200 @@
+"""The Ray Tune side, kept thin: trials as actors, proposals and outcomes handed to and from the controller."""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+import re
+import tempfile
+import traceback
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import ray
+import torch
+from ray import tune
+from ray.tune.experiment import Trial
+from ray.tune.search import Searcher
+
+from evaluators import Evaluator
+from search_spaces import arch_from_dict
+
+from .controller import Controller
+
+DONE = {"done": True, "metrics": {}}
+
+
+class Evaluation(tune.Trainable):
+    """One trial: runs the evaluators in turn, a result per step. The actor is used again for the next trial."""
+
+    def setup(
+        self, config: dict[str, Any], evaluators: Sequence[Evaluator] = (), folder: str = "", threads: int = 1
+    ) -> None:
+        self._evaluators, self._folder = evaluators, Path(folder)
+        torch.set_num_threads(threads)
+        self.reset_config(config)
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        self._checkpoint = self._folder / f"{new_config['trial']}.pt"
+        self._results = self._evaluate(new_config)
+        return True
+
+    def _evaluate(self, config: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        arch = arch_from_dict(config["arch"])
+        for evaluator in self._evaluators:
+            yield from evaluator.evaluate(arch, seed=config["seed"], checkpoint=self._checkpoint)
+
+    def step(self) -> dict[str, Any]:
+        try:
+            metrics = next(self._results, None)
+        except (
+            Exception
+        ) as error:  # whatever a network does wrong ends this trial, not the actor or the search
+            self._checkpoint.unlink(missing_ok=True)
+            reason = " ".join(f"{type(error).__name__}: {error}".split())
+            return DONE | {"error": reason, "traceback": traceback.format_exc()}
+        if metrics is None:
+            self._checkpoint.unlink(missing_ok=True)
+            return dict(DONE)
+        return {"metrics": metrics}
+
+    def save_checkpoint(self, checkpoint_dir: str) -> None:
+        """Nothing: evaluators keep a checkpoint of their own after every epoch."""
+
+    def load_checkpoint(self, checkpoint: Any) -> None:
+        """Nothing, see ``save_checkpoint``."""
+
+
+class ControllerSearch(Searcher):
+    """Asks the controller what to try."""
+
+    def __init__(self, controller: Controller) -> None:
+        super().__init__()
+        self._controller = controller
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | str:  # type: ignore[override]
+        proposal = self._controller.propose()
+        if proposal is None:
+            return str(Searcher.FINISHED)
+        return {
+            "trial": proposal.trial,
+            "arch": proposal.arch.to_dict(),
+            "seed": self._controller.seed,
+        }
+
+    def on_trial_complete(
+        self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
+    ) -> None:
+        """Nothing: ``ControllerCallback`` also hears why a trial ended."""
+
+    def save(self, checkpoint_path: str) -> None:
+        """Nothing: the event log is the state."""
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Nothing, see ``save``."""
+
+
+class ControllerCallback(tune.Callback):
+    """Tells the controller what came of it."""
+
+    def __init__(self, controller: Controller) -> None:
+        self._controller = controller
+
+    def on_trial_result(
+        self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
+    ) -> None:
+        if result["metrics"]:
+            self._controller.report(trial.config["trial"], result["metrics"])
+
+    def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        result = trial.last_result
+        if not result.get("done"):
+            return  # stopped from outside; it stays unfinished
+        if "error" in result:
+            self._controller.finish(trial.config["trial"], result["error"], traceback=result["traceback"])
+        else:
+            self._controller.finish(trial.config["trial"])
+
+    def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        self._controller.finish(trial.config["trial"], _cause(str(trial.get_error() or "")))
+
+
+def _cause(report: str) -> str:
+    """The line of Ray's report that names the error."""
+    named = [line for line in report.splitlines() if re.match(r"[\w.]+(Error|Exception)\b", line)]
+    return named[-1] if named else "the worker process died"
+
+
+def run_trials(
+    controller: Controller, evaluators: Sequence[Evaluator], folder: Path, *, cpus: float, gpus: float
+) -> None:
+    """Run the controller's trials on Ray, as many at once as there is room for; returns early on Ctrl-C.
+
+    ``folder`` takes the checkpoints of running trials.
+    """
+    trainable = tune.with_parameters(
+        Evaluation, evaluators=tuple(evaluators), folder=str(folder), threads=max(1, math.floor(cpus))
+    )
+    with tempfile.TemporaryDirectory(prefix="splitsearch-", ignore_cleanup_errors=True) as storage:
+        tune.run(
+            tune.with_resources(trainable, {"cpu": cpus, "gpu": gpus}),
+            search_alg=ControllerSearch(controller),
+            num_samples=-1,
+            max_concurrent_trials=_room(cpus, gpus),
+            reuse_actors=True,
+            callbacks=[ControllerCallback(controller)],
+            storage_path=storage,
+            checkpoint_at_end=False,
+            raise_on_failed_trial=False,
+            verbose=0,
+        )
+
+
+def _room(cpus: float, gpus: float) -> int:
+    """How many trials fit at once."""
+    have: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
+    room = have.get("CPU", 0) / cpus
+    if gpus:
+        room = min(room, have.get("GPU", 0) / gpus)
+    if room < 1:
+        wanted = f"{cpus:g} CPUs" + (f" and {gpus:g} GPUs" if gpus else "")
+        raise ValueError(
+            f"resources: a trial wants {wanted}, but there are only {have.get('CPU', 0):g} CPUs "
+            f"and {have.get('GPU', 0):g} GPUs"
+        )
+    return int(room)
+
+
+@contextmanager
+def local_ray(log_file: Path) -> Iterator[None]:
+    """A Ray of our own on this machine, unless one is connected already; what Ray has to say goes to a file."""
+    for variable, value in QUIET.items():
+        os.environ.setdefault(variable, value)
+    handler = logging.FileHandler(log_file, delay=True)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    logger = logging.getLogger("ray")
+    before = logger.handlers, logger.propagate
+    ours = not ray.is_initialized()
+    if ours:
+        ray.init(address="local", include_dashboard=False, log_to_driver=False, configure_logging=False)
+    logger.handlers, logger.propagate = [handler], False
+    # it would miss the result files that the event log stands in for
+    logging.getLogger("ray.tune.analysis").setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        if ours:
+            ray.shutdown()
+        logger.handlers, logger.propagate = before
+        handler.close()
+
+
+QUIET = {
+    "RAY_AIR_NEW_OUTPUT": "0",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    "TUNE_MAX_PENDING_TRIALS_PG": "auto",
+}

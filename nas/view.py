@@ -1,0 +1,138 @@
+"""What a person sees during a search: one live view on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any, Self
+
+import pandas as pd
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from results import hypervolume, pareto_front
+from results.wording import duration, number, with_unit
+
+from .config import SearchConfig
+
+LINE_SECONDS = 15.0
+
+
+class SearchView:
+    """A listener of the controller; use it as a context manager around the search."""
+
+    def __init__(self, config: SearchConfig, console: Console) -> None:
+        self._config, self._console = config, console
+        self._running: dict[int, dict[str, Any]] = {}
+        self._complete: list[dict[str, Any]] = []
+        self._failed = 0
+        self._front, self._hypervolume = 0, 0.0
+        self._started: float | None = None
+        self._last_line = 0.0
+        self._live = Live(get_renderable=self._render, console=console, transient=True, refresh_per_second=4)
+
+    def __enter__(self) -> Self:
+        if self._console.is_terminal:
+            self._live.start()
+        else:
+            self._console.print("starting the workers")
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._live.is_started:
+            self._live.stop()
+
+    def __call__(self, kind: str, trial: int | None, data: Mapping[str, Any]) -> None:
+        if trial is None:
+            return
+        if kind == "proposed":
+            self._started = self._started or time.monotonic()
+            self._running[trial] = {"trial": trial, "arch_id": data["arch_id"]}
+        elif kind == "finished":
+            self._finish(trial, data)
+        else:
+            self._running[trial] |= data
+            if kind == "epoch":
+                self._line(f"trial {trial} {self._doing(self._running[trial])}", every=LINE_SECONDS)
+
+    def _finish(self, trial: int, data: Mapping[str, Any]) -> None:
+        row = self._running.pop(trial)
+        if data["status"] == "failed":
+            self._failed += 1
+            self._line(f"trial {trial} failed: {data['error']}")
+            return
+        self._complete.append(row)
+        objectives = self._config.objectives
+        table = pd.DataFrame(self._complete)
+        self._front = len(pareto_front(table, objectives))
+        reference = self._config.reference_point or _worst(table, objectives)
+        self._hypervolume = hypervolume(table, objectives, reference)
+        self._line(f"trial {trial} " + ", ".join(with_unit(name, row[name]) for name in objectives))
+
+    def _line(self, text: str, every: float = 0.0) -> None:
+        """A plain line, where there is no live view, unless the last one is younger than ``every`` seconds."""
+        now = time.monotonic()
+        if not self._console.is_terminal and now - self._last_line >= every:
+            self._last_line = now
+            self._console.print(
+                f"[{self._done}/{self._config.trials}] {text} | {self._state()}", markup=False
+            )
+
+    @property
+    def _done(self) -> int:
+        return len(self._complete) + self._failed
+
+    def _state(self) -> str:
+        failures = f"{self._failed} failed, " if self._failed else ""
+        return (
+            f"front {self._front}, hypervolume {self._hypervolume:.4g}, {failures}"
+            f"{duration(self._elapsed())} gone, {self._left()} left"
+        )
+
+    def _elapsed(self) -> float:
+        return time.monotonic() - self._started if self._started else 0.0
+
+    def _left(self) -> str:
+        fraction = self._fraction()
+        return "about " + duration(self._elapsed() * (1 - fraction) / fraction) if fraction else "?"
+
+    def _fraction(self) -> float:
+        epochs = sum(int(row.get("epoch", 0)) for row in self._running.values())
+        return min(1.0, (self._done + epochs / self._config.training.epochs) / self._config.trials)
+
+    def _doing(self, row: Mapping[str, Any]) -> str:
+        if "epoch" not in row:
+            return "measuring latency" if "flops" in row else "starting"
+        accuracy = with_unit("accuracy", row["accuracy"])
+        return f"epoch {row['epoch']}/{self._config.training.epochs} {accuracy}"
+
+    def _render(self) -> RenderableType:
+        if self._started is None:
+            return Text("starting the workers …")
+        progress = Table.grid(padding=(0, 1))
+        progress.add_row(
+            Text(f"{self._done}/{self._config.trials} networks", style="bold"),
+            ProgressBar(total=1.0, completed=self._fraction(), width=30),
+            Text(f"{duration(self._elapsed())} gone, {self._left()} left"),
+        )
+        running = Table(box=None, padding=(0, 2), header_style="dim")
+        for column in ("trial", "network", "FLOPs", "now"):
+            running.add_column(column, justify="left" if column == "now" else "right")
+        for row in list(self._running.values()):
+            flops = number("flops", row["flops"]) if "flops" in row else ""
+            running.add_row(str(row["trial"]), row["arch_id"], flops, self._doing(row))
+        found = Text(f"front {self._front} networks   hypervolume {self._hypervolume:.4g}   ")
+        found.append(f"failed {self._failed}", style="red" if self._failed else "dim")
+        return Group(progress, running, found)
+
+
+def _worst(table: pd.DataFrame, objectives: Mapping[str, str]) -> dict[str, float]:
+    return {
+        name: float(table[name].agg("min" if way == "max" else "max")) for name, way in objectives.items()
+    }

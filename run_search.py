@@ -1,0 +1,128 @@
+"""The command line of SplitSearch: one short function per command, no logic."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+
+# a pipe has no width of its own
+console = Console(width=None if sys.stdout.isatty() else 120)
+
+
+class Command(click.Command):
+    """Turns bad input into one line on stderr and exit code 2."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except (ValueError, OSError, ImportError) as error:
+            click.echo(f"error: {' '.join(str(error).split())}", err=True)
+            ctx.exit(2)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def main() -> None:
+    """Neural architecture search over the split-attention design space."""
+    sys.path.insert(0, str(Path.cwd()))  # where the user's own module:Name may lie
+
+
+def command(example: str) -> Callable[[Callable[..., None]], click.Command]:
+    """A command whose help ends with an example."""
+    return main.command(cls=Command, epilog=f"Example: python run_search.py {example}")
+
+
+new_file = click.Path(path_type=Path, dir_okay=False)
+run_folder = click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+
+
+@command("search quick --set trials=16 --out runs/first")
+@click.argument("preset", default="quick", metavar="[PRESET|FILE.yaml]")
+@click.option(
+    "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a setting; repeatable."
+)
+@click.option("--out", type=click.Path(path_type=Path), help="New run folder [default: runs/NAME-TIME].")
+def search(preset: str, overrides: tuple[str, ...], out: Path | None) -> None:
+    """Search for a Pareto front of networks and leave it in a run folder."""
+    import nas
+    from nas.terminal import print_outcome
+    from nas.view import SearchView
+
+    config = nas.load_config(preset, overrides)
+    out = out or Path("runs") / f"{Path(preset).stem}-{datetime.now():%Y%m%d-%H%M%S}"
+    with SearchView(config, console) as view:
+        run = nas.search(config, out, listeners=[view])
+    print_outcome(run, console)
+
+
+@command("front runs/first --objective accuracy=max --objective params=min")
+@run_folder
+@click.option(
+    "--objective", "objectives", multiple=True, metavar="METRIC=max|min",
+    help="Repeatable [default: the search's own].",
+)  # fmt: skip
+@click.option("--out", type=new_file, help="Also write the front to this .csv file.")
+def front(folder: Path, objectives: tuple[str, ...], out: Path | None) -> None:
+    """Print the Pareto front of a run, finished or not."""
+    from nas.terminal import front_table, parse_objectives
+    from results import load_run, write_atomic
+
+    found = load_run(folder).front(parse_objectives(objectives))
+    console.print(front_table(found, parse_objectives(objectives) or load_run(folder).objectives))
+    if out:
+        write_atomic(out, found.to_csv(index=False))
+
+
+@command("report runs/first --out front.html")
+@run_folder
+@click.option("--out", type=new_file, help="HTML file to write [default: DIR/report.html].")
+def report(folder: Path, out: Path | None) -> None:
+    """Write a run's report: one HTML file that opens anywhere."""
+    from results import load_run, write_report
+
+    out = out or folder / "report.html"
+    write_report(load_run(folder), out)
+    console.print(f"{out}", markup=False)
+
+
+@command("spaces resnest")
+@click.argument("name", required=False)
+def spaces(name: str | None) -> None:
+    """List the search spaces and published networks, or one space's knobs."""
+    from nas.terminal import knobs_table, spaces_table
+
+    console.print(knobs_table(name) if name else spaces_table())
+
+
+@command("measure resnest50_fast_2s1x64d --resolution 160 --batch-size 8")
+@click.argument("network", metavar="REFERENCE|ARCH.json")
+@click.option("--classes", default=1000, show_default=True)
+@click.option("--resolution", default=224, show_default=True, help="Side of the image in pixels.")
+@click.option("--channels", default=3, show_default=True)
+@click.option("--small-images", is_flag=True, help="Keep the stem from downsampling.")
+@click.option("--device", default="cpu", show_default=True)
+@click.option("--batch-size", default=1, show_default=True)
+@click.option("--dtype", default="float32", show_default=True)
+@click.option("--threads", type=int, help="CPU threads [default: torch's].")
+@click.option("--out", type=new_file, help="Also write the numbers to this .json file.")
+def measure(network: str, out: Path | None, **options: Any) -> None:
+    """Measure a network's exact cost, fvcore's count of it, and its latency on this machine."""
+    from nas.measure import measure_network
+    from nas.terminal import measurement_table
+    from results import write_atomic
+    from results.strict_json import dumps
+
+    with console.status("measuring"):
+        measured = measure_network(network, **options)
+    console.print(measurement_table(network, measured))
+    if out:
+        write_atomic(out, dumps(measured, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
