@@ -1,0 +1,27 @@
+"""From an architecture to numbers: complexity at once, latency in a second, accuracy in epochs."""
+
+from .complexity import Complexity, count_flops, count_operators
+from .data import Dataset, Source, Split, load, load_test
+from .evaluator import Evaluator, Metrics
+from .latency import Latency, LatencyResult, measure_latency
+from .proxy import ProxyTraining, proxy_train
+from .recipe import Recipe
+
+__all__ = [
+    "Complexity",
+    "Dataset",
+    "Evaluator",
+    "Latency",
+    "LatencyResult",
+    "Metrics",
+    "ProxyTraining",
+    "Recipe",
+    "Source",
+    "Split",
+    "count_flops",
+    "count_operators",
+    "load",
+    "load_test",
+    "measure_latency",
+    "proxy_train",
+]

@@ -1,0 +1,40 @@
+"""Checkpoint files that are whole or absent, hold no code, and know whose they are."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+from typing import Any
+
+import torch
+
+
+def save_checkpoint(path: Path, owner: dict[str, Any], state: dict[str, Any]) -> None:
+    """Replace the file at once, so that a process killed meanwhile leaves the old one.
+
+    ``owner`` and ``state`` may hold tensors, plain values, and lists and dicts of them.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(path.name + ".unfinished")
+    torch.save({"owner": owner, "state": state}, unfinished)
+    unfinished.replace(path)
+
+
+def load_checkpoint(path: Path, owner: dict[str, Any], device: torch.device) -> dict[str, Any]:
+    """The state saved by the same owner.
+
+    Raises:
+        ValueError: if the file is damaged, or another owner's: then naming the first thing that differs.
+    """
+    try:
+        saved = torch.load(path, map_location=device, weights_only=True)
+        saved_owner, state = saved["owner"], saved["state"]
+    except (RuntimeError, EOFError, pickle.UnpicklingError, LookupError, TypeError, ValueError) as error:
+        raise ValueError(f"checkpoint {path} is damaged or not ours; delete it to start over") from error
+    for name in owner | saved_owner:
+        if (theirs := saved_owner.get(name)) != (ours := owner.get(name)):
+            raise ValueError(
+                f"checkpoint {path} is another run's: {name} is {theirs} there and {ours} here; "
+                "delete it to start over"
+            )
+    return dict(state)

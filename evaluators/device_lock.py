@@ -1,0 +1,91 @@
+"""Keep training off a device while latency is measured on it, across all processes of one user on a node.
+
+Trainers share the device and give way every 50 ms; a measurement has it alone. Two files under ``flock``
+make the readers-writer lock: whoever enters passes the turnstile, and a measurement keeps it shut while the
+trainers inside leave, so it waits for one turn at most. The kernel drops the locks of a process that dies.
+
+``filelock.ReadWriteLock`` would do, but it waits inside SQLite, where Ctrl-C cannot reach it, wakes up by
+polling and costs seven times as much. Other users, and containers with a /tmp of their own, go unnoticed.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from time import perf_counter
+from types import TracebackType
+from typing import Self
+
+import torch
+
+from .device import device_key, synchronize
+
+TURN_SECONDS = 0.05
+
+
+@contextmanager
+def exclusive(device: torch.device) -> Iterator[None]:
+    """Have the device alone; waits until the trainers on it have finished their turns."""
+    turnstile, inside = _lock_files(device)
+    with _flock(turnstile, fcntl.LOCK_EX), _flock(inside, fcntl.LOCK_EX):
+        yield
+
+
+class Shared:
+    """Share the device with other trainers; call ``give_way`` between steps.
+
+    ``waited`` is how many seconds this trainer has stood in front of the turnstile.
+    """
+
+    def __init__(self, device: torch.device, turn_seconds: float = TURN_SECONDS) -> None:
+        self.waited = 0.0
+        self._device = device
+        self._turn_seconds = turn_seconds
+        self._turn_ends = 0.0
+        self._held = ExitStack()
+
+    def __enter__(self) -> Self:
+        asked = perf_counter()
+        turnstile, inside = _lock_files(self._device)
+        with _flock(turnstile, fcntl.LOCK_SH):
+            self._held.enter_context(_flock(inside, fcntl.LOCK_SH))
+        entered = perf_counter()
+        self.waited += entered - asked
+        self._turn_ends = entered + self._turn_seconds
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        try:
+            synchronize(self._device)
+        finally:
+            self._held.close()
+
+    def give_way(self) -> None:
+        """Let a waiting measurement in if this trainer's turn is over."""
+        if perf_counter() >= self._turn_ends:
+            self.__exit__(None, None, None)
+            self.__enter__()
+
+
+def _lock_files(device: torch.device) -> tuple[Path, Path]:
+    folder = Path(tempfile.gettempdir()) / f"splitsearch-{os.getuid()}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    key = device_key(device)
+    return folder / f"{key}.turnstile", folder / f"{key}.inside"
+
+
+@contextmanager
+def _flock(path: Path, mode: int) -> Iterator[None]:
+    # Opened anew each time: a forked child that shares a descriptor would keep the lock of a dead parent.
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(descriptor, mode)
+        yield
+    finally:
+        os.close(descriptor)

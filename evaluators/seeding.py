@@ -1,0 +1,34 @@
+"""Chance that depends on a seed alone, and leaves the caller's generators as they were."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+from torch import nn
+
+from search_spaces import Arch, Task, build
+
+
+def derive(seed: int, *path: int) -> int:
+    """A seed for every path, such as an epoch; 32 bits, because torch's CPU generator uses no more."""
+    return int(np.random.SeedSequence((seed, *path)).generate_state(1)[0])
+
+
+@contextmanager
+def seeded(seed: int, device: torch.device) -> Iterator[None]:
+    """Seed torch's global generators of the CPU and the device inside the block; restore them after it."""
+    cuda = [device] if device.type == "cuda" else []
+    with torch.random.fork_rng(devices=cuda):
+        torch.default_generator.manual_seed(seed)
+        if cuda:
+            torch.cuda.default_generators[device.index].manual_seed(seed)
+        yield
+
+
+def build_seeded(arch: Arch, task: Task, seed: int) -> nn.Module:
+    """``build`` with the weights that this seed draws."""
+    with seeded(seed, torch.device("cpu")):
+        return build(arch, task)
