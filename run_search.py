@@ -58,6 +58,8 @@ def search(preset: str, overrides: tuple[str, ...], out: Path | None) -> None:
     with SearchView(config, console) as view:
         run = nas.search(config, out, listeners=[view])
     print_outcome(run, console)
+    if run.ended == "interrupted":
+        sys.exit(130)
 
 
 @command("front runs/first --objective accuracy=max --objective params=min")

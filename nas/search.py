@@ -94,8 +94,8 @@ def _own_evaluator(name: str, task: Task, built_in: Iterable[str]) -> Evaluator:
         )
     try:
         evaluator = resolve_name(name)(task)
-    except (ImportError, AttributeError) as error:
-        raise ValueError(f"evaluator {name!r} cannot be imported: {error}") from error
+    except (ImportError, AttributeError, TypeError) as error:
+        raise ValueError(f"evaluator {name!r} cannot be made: {error}") from error
     if not isinstance(evaluator, Evaluator):
         raise ValueError(f"{name!r} is no evaluator: it needs metrics and evaluate (evaluators.Evaluator)")
     return evaluator

@@ -177,12 +177,12 @@ def local_ray(log_file: Path) -> Iterator[None]:
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     logger = logging.getLogger("ray")
     before = logger.handlers, logger.propagate
-    ours = not ray.is_initialized()
-    if ours:
-        ray.init(address="local", include_dashboard=False, log_to_driver=False, configure_logging=False)
     logger.handlers, logger.propagate = [handler], False
     # it would miss the result files that the event log stands in for
     logging.getLogger("ray.tune.analysis").setLevel(logging.ERROR)
+    ours = not ray.is_initialized()
+    if ours:
+        ray.init(address="local", include_dashboard=False, log_to_driver=False, configure_logging=False)
     try:
         yield
     finally:

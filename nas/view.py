@@ -81,7 +81,10 @@ class SearchView:
         if not self._console.is_terminal and now - self._last_line >= every:
             self._last_line = now
             self._console.print(
-                f"[{self._done}/{self._config.trials}] {text} | {self._state()}", markup=False
+                f"[{self._done}/{self._config.trials}] {text} | {self._state()}",
+                markup=False,
+                highlight=False,
+                soft_wrap=True,
             )
 
     @property

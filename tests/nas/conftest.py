@@ -1,0 +1,17 @@
+"""One Ray for all tests of this folder: starting it takes seconds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from nas.tune import local_ray
+
+
+@pytest.fixture(scope="session")
+def ray_session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    folder: Path = tmp_path_factory.mktemp("ray")
+    with local_ray(folder / "log.txt"):
+        yield

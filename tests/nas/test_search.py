@@ -1,0 +1,176 @@
+"""Real searches: Ray, workers, training, log, exports."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+import nas
+from nas import SearchConfig, load_config
+from results import load_run
+from results.store import read_events
+
+ROOT = Path(__file__).parents[2]
+SMALL = [
+    "trials=3", "training.epochs=1", "sampler=random", "latency.max_seconds=0.05", "space.depth1=1",
+    "space.depth2=1", "space.depth3=1", "space.width1=8", "space.width2=8", "space.width3=16", "space.width4=16",
+]  # fmt: skip
+
+OWN = '''
+import os
+from dataclasses import dataclass
+from search_spaces import Task
+
+@dataclass(frozen=True)
+class Odd:
+    """Fails for networks of radix 1, kills its worker for radix 4."""
+
+    task: Task
+    metrics = ("oddness",)
+
+    def evaluate(self, arch, *, seed=0, checkpoint=None):
+        yield {"oddness": 1.0}
+        if arch.radix == 1:
+            raise RuntimeError("radix 1 is\\nnot odd")
+        if arch.radix == 4:
+            os._exit(1)
+        yield {"oddness": float(arch.radix)}
+'''
+
+
+@pytest.fixture(scope="module")
+def finished(ray_session: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("runs") / "small"
+    nas.search(load_config("quick", SMALL), folder)
+    return folder
+
+
+def test_a_search_leaves_a_complete_run_folder(finished: Path) -> None:
+    wanted = {
+        "config.yaml", "environment.json", "events.db", "trials.parquet", "epochs.parquet", "front.json",
+        "report.html", "checkpoints",
+    }  # fmt: skip
+    assert wanted <= {path.name for path in finished.iterdir()}
+    assert load_config(str(finished / "config.yaml")) == load_config("quick", SMALL)
+    assert json.loads((finished / "environment.json").read_text())["packages"]["torch"]
+    assert not list((finished / "checkpoints").iterdir()), "finished trials need none"
+
+
+def test_every_trial_was_measured_in_full(finished: Path) -> None:
+    run = load_run(finished)
+    assert run.ended == "3 trials done"
+    assert list(run.trials["status"]) == ["complete"] * 3
+    metrics = ["accuracy", "flops", "macs", "params", "activations", "latency_ms", "latency_iqr_ms"]
+    assert run.trials[metrics].notna().all(axis=None)
+    assert run.trials["accuracy"].between(0.0, 1.0).all()
+    assert len(run.epochs) == 3
+    assert 1 <= len(run.front()) <= 3
+    assert run.trials["arch_id"].is_unique
+    exported = pd.read_parquet(finished / "trials.parquet")
+    assert list(exported["arch_id"]) == list(run.trials["arch_id"])
+
+
+def test_cheap_metrics_come_first(finished: Path) -> None:
+    kinds = [event.kind for event in read_events(finished / "events.db") if event.trial == 0]
+    assert kinds == ["proposed", "measured", "measured", "epoch", "finished"]
+
+
+def test_failures_are_recorded_and_do_not_stop_the_search(
+    ray_session: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "own_evaluator.py").write_text(OWN)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    config = SearchConfig(
+        objectives={"oddness": "max", "params": "min"},
+        evaluators=("complexity", "own_evaluator:Odd"),
+        trials=12,
+    )
+    trials = nas.search(config, tmp_path / "run").trials
+    assert set(trials.loc[trials["arch.radix"].isin([0, 2]), "status"]) == {"complete"}
+    assert set(trials.loc[trials["arch.radix"] == 1, "error"]) == {"RuntimeError: radix 1 is not odd"}
+    assert trials.loc[trials["arch.radix"] == 4, "status"].eq("failed").all()
+    assert trials.loc[trials["arch.radix"] == 4, "error"].str.contains("ActorDiedError").all()
+    assert {1, 4} <= set(trials["arch.radix"]), "both ways to fail were met"
+    assert trials.loc[trials["status"] == "failed", "flops"].notna().all(), "what was measured stays"
+
+
+def test_a_space_that_runs_out_ends_the_search(ray_session: None, tmp_path: Path) -> None:
+    one = {name: choices[0] for name, choices in SearchConfig().space.build().knobs().items()}
+    config = SearchConfig.model_validate({
+        "space": {"name": "resnest", **one, "radix": [1, 2]}, "objectives": {"params": "min"},
+        "evaluators": ("complexity",), "trials": 50,
+    })  # fmt: skip
+    run = nas.search(config, tmp_path / "run")
+    assert len(run.trials) == 2
+    assert run.ended == "the space holds no further networks"
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"objectives": {"speed": "max"}}, "objectives.speed: no evaluator measures it; there are flops, macs"),
+        ({"evaluators": ("complexity",)}, "objectives.accuracy: no evaluator measures it"),
+        ({"evaluators": ("complexty",)}, "unknown evaluator 'complexty'; built in: complexity, latency, training"),
+        ({"evaluators": ("json:loads",)}, "evaluator 'json:loads' cannot be made: the JSON"),
+        ({"device": "cuda:9"}, "'cuda:9'"),
+        ({"device": "tpu"}, "'tpu'"),
+        ({"latency": {"device": "cuda:9"}}, "'cuda:9'"),
+        ({"data": {"name": "mnist"}}, "unknown data 'mnist'"),
+        ({"sampler": {"name": "magic"}}, "sampler magic: there is none of that name"),
+    ],
+)  # fmt: skip
+def test_what_cannot_work_is_refused_before_anything_is_written(
+    tmp_path: Path, changes: dict[str, Any], message: str
+) -> None:
+    config = SearchConfig.model_validate(changes)
+    with pytest.raises(ValueError, match=message):
+        nas.search(config, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_folder_that_exists_is_refused_and_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "mine.txt").write_text("precious")
+    with pytest.raises(ValueError, match="exists already; name a new folder with --out"):
+        nas.search(SearchConfig(), tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+
+
+def test_more_than_the_machine_has_is_refused(ray_session: None, tmp_path: Path) -> None:
+    config = SearchConfig.model_validate({"resources": {"cpus": 4096}})
+    with pytest.raises(ValueError, match="a trial wants 4096 CPUs, but there are only"):
+        nas.search(config, tmp_path / "run")
+
+
+def test_ctrl_c_saves_what_is_finished(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    command = [sys.executable, "run_search.py", "search", "quick", "--set", "trials=500", "--out", str(out)]
+    for override in SMALL[1:]:
+        command += ["--set", override]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and _finished(out / "events.db") < 2:
+        time.sleep(0.5)
+    process.send_signal(signal.SIGINT)
+    printed, _ = process.communicate(timeout=60)
+    assert process.returncode == 130, printed
+    run = load_run(out)
+    assert run.ended == "interrupted"
+    assert len(run.complete) >= 2
+    assert "Pareto front" in printed
+    assert "Traceback" not in printed
+    assert (out / "report.html").exists()
+
+
+def _finished(log: Path) -> int:
+    if not log.exists() or not log.stat().st_size:
+        return 0
+    return sum(event.kind == "finished" for event in read_events(log))

@@ -1,0 +1,168 @@
+"""The command line as a user meets it: output, exit codes, one line for bad input."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from click.testing import CliRunner, Result
+
+import run_search
+from results import EventLog
+from search_spaces import complexity, get_space, reference
+
+COMMANDS = list(run_search.main.commands)
+
+
+def invoke(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(run_search.main, [str(argument) for argument in arguments])
+
+
+@pytest.fixture
+def run_folder(tmp_path: Path) -> Path:
+    """A run of four trials, one of them failed, as the controller logs it."""
+    folder = tmp_path / "run"
+    folder.mkdir()
+    objectives = {"accuracy": "max", "flops": "min"}
+    space = get_space("resnest")
+    with EventLog(folder / "events.db") as log:
+        log.append("search_started", config={"trials": 4}, objectives=objectives)
+        for trial, name in enumerate(["resnest14d", "resnest26d", "resnest50", "resnest101"]):
+            arch = reference(name)
+            facts = {"arch_id": arch.id, "space": "resnest", "arch": arch.to_dict(), "seed": 0}
+            log.append("proposed", trial, knobs=space.params(arch), **facts)
+            log.append("measured", trial, flops=complexity(arch).flops)
+            if name == "resnest101":
+                log.append("finished", trial, status="failed", error="MemoryError: <b>none</b> left")
+                continue
+            log.append("epoch", trial, epoch=1, accuracy=0.5 + 0.1 * trial)
+            log.append("finished", trial, status="complete", error=None)
+        log.append("search_finished", reason="4 trials done")
+    return folder
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_ends_with_an_example(name: str) -> None:
+    result = invoke(name, "--help")
+    assert result.exit_code == 0
+    assert f"Example: python run_search.py {name}" in result.stdout
+
+
+def test_front_prints_and_writes_the_front(run_folder: Path, tmp_path: Path) -> None:
+    result = invoke("front", run_folder, "--out", tmp_path / "front.csv")
+    assert result.exit_code == 0, result.output
+    assert "Pareto front: 3 networks" in result.stdout
+    assert list(pd.read_csv(tmp_path / "front.csv")["trial"]) == [2, 1, 0]
+
+
+def test_front_takes_other_objectives(run_folder: Path) -> None:
+    result = invoke("front", run_folder, "--objective", "accuracy=max")
+    assert "Pareto front: 1 networks" in result.stdout
+
+
+def test_report_writes_the_page(run_folder: Path) -> None:
+    result = invoke("report", run_folder)
+    assert result.exit_code == 0, result.output
+    page = (run_folder / "report.html").read_text()
+    assert "<b>none</b>" not in page, "errors are escaped"
+    assert reference("resnest50").id in page
+
+
+def test_spaces_lists_knobs_and_networks() -> None:
+    assert "resnest50_fast_2s1x64d" in invoke("spaces").stdout
+    assert "0, 1, 2 or 4" in invoke("spaces", "resnest").stdout
+
+
+def test_measure_agrees_with_fvcore(tmp_path: Path) -> None:
+    out = tmp_path / "measured.json"
+    result = invoke("measure", "resnest14d", "--resolution", "32", "--threads", "1", "--out", out)
+    assert result.exit_code == 0, result.output
+    measured = json.loads(out.read_text())
+    assert measured["flops"] == measured["fvcore_flops"]
+    assert measured["latency_ms"] > 0
+
+
+def test_measure_takes_the_architecture_in_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "arch.json"
+    path.write_text(json.dumps({"trial": 3, "arch": reference("resnest14d").to_dict()}))
+    result = invoke("measure", path, "--resolution", "32", "--threads", "1")
+    assert result.exit_code == 0, result.output
+    assert reference("resnest14d").id in result.stdout
+
+
+BAD: list[tuple[Sequence[str], str]] = [
+    (["search", "quik"], "unknown preset 'quik': did you mean quick?"),
+    (["search", "none.yaml"], "none.yaml: cannot be read"),
+    (["search", "quick", "--set", "trials=-1"], "trials: input should be greater than or equal to 1, got -1"),
+    (["search", "quick", "--set", "space.radix=3"], "radix must be 0, 1, 2 or 4, got 3"),
+    (
+        ["search", "quick", "--set", "objectives={speed: max}", "--set", "reference_point=null"],
+        "objectives.speed",
+    ),
+    (["search", "quick", "--set", "device=cuda:7"], "'cuda:7'"),
+    (["front", "no-such-run"], "no-such-run: no such run folder"),
+    (["report", "no-such-run"], "no-such-run: no such run folder"),
+    (["spaces", "resnet"], "unknown space 'resnet'"),
+    (["measure", "resnest51"], "no published network 'resnest51'"),
+    (["measure", "none.json"], "none.json: cannot be read as JSON"),
+    (["measure", "resnest50", "--dtype", "int4"], "unknown dtype 'int4'"),
+    (["measure", "resnest50", "--resolution", "0"], "Task.resolution must be a positive int, got 0"),
+    (["measure", "resnest50", "--device", "cuda:7"], "'cuda:7'"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "message"), BAD, ids=lambda value: " ".join(value) if value else "")
+def test_bad_input_gets_one_clear_line(
+    arguments: Sequence[str], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = invoke(*arguments)
+    assert result.exit_code == 2
+    assert message in result.stderr
+    assert result.stderr.count("\n") == 1
+    assert result.stderr.startswith("error: ")
+    assert not list(tmp_path.iterdir()), "nothing is written"
+
+
+@pytest.mark.parametrize("content", ['{"space": "resnest", "radix": 3}', "[1]", '{"arch": null}', "{"])
+def test_a_wrong_architecture_file_is_named(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "arch.json"
+    path.write_text(content)
+    result = invoke("measure", path)
+    assert result.exit_code == 2
+    assert result.stderr.startswith(f"error: {path}: ")
+    assert result.stderr.count("\n") == 1
+
+
+def test_unknown_objectives_of_a_front_are_named(run_folder: Path) -> None:
+    result = invoke("front", run_folder, "--objective", "speed=max")
+    assert result.exit_code == 2
+    assert "objective speed" in result.stderr
+    result = invoke("front", run_folder, "--objective", "accuracy")
+    assert result.exit_code == 2
+    assert "max" in result.stderr
+
+
+def test_an_output_folder_that_exists_is_refused(tmp_path: Path) -> None:
+    result = invoke("search", "quick", "--out", tmp_path)
+    assert result.exit_code == 2
+    assert "exists already" in result.stderr
+
+
+@pytest.mark.skipif(os.getuid() == 0, reason="root may write anywhere")
+def test_a_read_only_folder_is_named(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    result = invoke("search", "quick", "--out", tmp_path / "run")
+    assert result.exit_code == 2
+    assert "Permission denied" in result.stderr
+
+
+def test_help_needs_neither_torch_nor_ray() -> None:
+    code = "import sys, run_search; sys.exit(bool({'torch', 'ray', 'pandas'} & set(sys.modules)))"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(run_search.__file__).parent)
