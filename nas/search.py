@@ -39,16 +39,17 @@ def search(config: SearchConfig, out: str | Path, listeners: Sequence[Listener] 
     """
     evaluators, proposer = prepare(config)
     folder = _new_folder(Path(out), config)
-    with EventLog(folder / "events.db") as log, local_ray(folder / "log.txt"):
+    with EventLog(folder / "events.db") as log:
         controller = Controller(proposer, log, trials=config.trials, seed=config.seed, listeners=listeners)
         controller.emit("search_started", config=config.model_dump(mode="json"), objectives=config.objectives)
-        run_trials(
-            controller,
-            evaluators,
-            folder / "checkpoints",
-            cpus=config.resources.cpus,
-            gpus=gpus_per_trial(config),
-        )
+        with local_ray(folder / "log.txt"):
+            run_trials(
+                controller,
+                evaluators,
+                folder / "checkpoints",
+                cpus=config.resources.cpus,
+                gpus=gpus_per_trial(config),
+            )
         controller.emit("search_finished", reason=_reason(controller))
     run = load_run(folder)
     run.export()

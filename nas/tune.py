@@ -8,10 +8,10 @@ import os
 import re
 import tempfile
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 import ray
 import torch
@@ -23,6 +23,17 @@ from evaluators import Evaluator
 from search_spaces import arch_from_dict
 
 from .controller import Controller
+
+ENVIRONMENT = {
+    "RAY_AIR_NEW_OUTPUT": "0",
+    "RAY_AUTH_MODE": "token",  # Ray's default, said aloud so that it need not be announced
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+}
+"""Settings of Ray unless the user has set them."""
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 DONE = {"done": True, "metrics": {}}
 
@@ -68,27 +79,43 @@ class Evaluation(tune.Trainable):
         """Nothing, see ``save_checkpoint``."""
 
 
-class ControllerSearch(Searcher):
-    """Asks the controller what to try."""
+class Relay:
+    """Hands calls on to the controller until one fails, and keeps that error: Ray would bury it under its own."""
 
     def __init__(self, controller: Controller) -> None:
+        self.controller = controller
+        self.broken: Exception | None = None
+
+    def call(self, method: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | None:
+        if self.broken is None:
+            try:
+                return method(*args, **kwargs)
+            except Exception as error:
+                self.broken = error
+        return None
+
+
+class RelaySearch(Searcher):
+    """Asks the controller what to try."""
+
+    def __init__(self, relay: Relay) -> None:
         super().__init__()
-        self._controller = controller
+        self._relay = relay
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str:  # type: ignore[override]
-        proposal = self._controller.propose()
+        proposal = self._relay.call(self._relay.controller.propose)
         if proposal is None:
             return str(Searcher.FINISHED)
         return {
             "trial": proposal.trial,
             "arch": proposal.arch.to_dict(),
-            "seed": self._controller.seed,
+            "seed": self._relay.controller.seed,
         }
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
     ) -> None:
-        """Nothing: ``ControllerCallback`` also hears why a trial ended."""
+        """Nothing: ``RelayCallback`` also hears why a trial ended."""
 
     def save(self, checkpoint_path: str) -> None:
         """Nothing: the event log is the state."""
@@ -97,29 +124,33 @@ class ControllerSearch(Searcher):
         """Nothing, see ``save``."""
 
 
-class ControllerCallback(tune.Callback):
-    """Tells the controller what came of it."""
+class RelayCallback(tune.Callback):
+    """Tells the controller what came of a trial."""
 
-    def __init__(self, controller: Controller) -> None:
-        self._controller = controller
+    def __init__(self, relay: Relay) -> None:
+        self._relay = relay
+
+    def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
+        if self._relay.broken:
+            raise self._relay.broken
 
     def on_trial_result(
         self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
     ) -> None:
         if result["metrics"]:
-            self._controller.report(trial.config["trial"], result["metrics"])
+            self._relay.call(self._relay.controller.report, trial.config["trial"], result["metrics"])
 
     def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         result = trial.last_result
-        if not result.get("done"):
-            return  # stopped from outside; it stays unfinished
-        if "error" in result:
-            self._controller.finish(trial.config["trial"], result["error"], traceback=result["traceback"])
-        else:
-            self._controller.finish(trial.config["trial"])
+        if result.get("done"):  # else stopped from outside: it stays unfinished
+            facts = {"traceback": result["traceback"]} if "error" in result else {}
+            self._finish(trial, result.get("error"), **facts)
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        self._controller.finish(trial.config["trial"], _cause(str(trial.get_error() or "")))
+        self._finish(trial, _cause(str(trial.get_error() or "")))
+
+    def _finish(self, trial: Trial, error: str | None, **facts: Any) -> None:
+        self._relay.call(self._relay.controller.finish, trial.config["trial"], error, **facts)
 
 
 def _cause(report: str) -> str:
@@ -133,19 +164,20 @@ def run_trials(
 ) -> None:
     """Run the controller's trials on Ray, as many at once as there is room for; returns early on Ctrl-C.
 
-    ``folder`` takes the checkpoints of running trials.
+    ``folder`` takes the checkpoints of running trials. What the controller raises ends the run and is raised.
     """
+    relay = Relay(controller)
     trainable = tune.with_parameters(
         Evaluation, evaluators=tuple(evaluators), folder=str(folder), threads=max(1, math.floor(cpus))
     )
     with tempfile.TemporaryDirectory(prefix="splitsearch-", ignore_cleanup_errors=True) as storage:
         tune.run(
             tune.with_resources(trainable, {"cpu": cpus, "gpu": gpus}),
-            search_alg=ControllerSearch(controller),
+            search_alg=RelaySearch(relay),
             num_samples=-1,
             max_concurrent_trials=_room(cpus, gpus),
             reuse_actors=True,
-            callbacks=[ControllerCallback(controller)],
+            callbacks=[RelayCallback(relay)],
             storage_path=storage,
             checkpoint_at_end=False,
             raise_on_failed_trial=False,
@@ -171,9 +203,10 @@ def _room(cpus: float, gpus: float) -> int:
 @contextmanager
 def local_ray(log_file: Path) -> Iterator[None]:
     """A Ray of our own on this machine, unless one is connected already; what Ray has to say goes to a file."""
-    for variable, value in QUIET.items():
+    for variable, value in ENVIRONMENT.items():
         os.environ.setdefault(variable, value)
     handler = logging.FileHandler(log_file, delay=True)
+    handler.handleError = lambda record: None  # type: ignore[method-assign]  # a full disk is the event log's to tell
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     logger = logging.getLogger("ray")
     before = logger.handlers, logger.propagate
@@ -190,11 +223,3 @@ def local_ray(log_file: Path) -> Iterator[None]:
             ray.shutdown()
         logger.handlers, logger.propagate = before
         handler.close()
-
-
-QUIET = {
-    "RAY_AIR_NEW_OUTPUT": "0",
-    "RAY_USAGE_STATS_ENABLED": "0",
-    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
-    "TUNE_MAX_PENDING_TRIALS_PG": "auto",
-}

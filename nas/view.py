@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from results import hypervolume, pareto_front
+from results.pareto import worst_values
 from results.wording import duration, number, with_unit
 
 from .config import SearchConfig
@@ -36,10 +37,6 @@ class SearchView:
         self._live = Live(get_renderable=self._render, console=console, transient=True, refresh_per_second=4)
 
     def __enter__(self) -> Self:
-        if self._console.is_terminal:
-            self._live.start()
-        else:
-            self._console.print("starting the workers")
         return self
 
     def __exit__(
@@ -49,6 +46,8 @@ class SearchView:
             self._live.stop()
 
     def __call__(self, kind: str, trial: int | None, data: Mapping[str, Any]) -> None:
+        if kind == "search_started":
+            self._start()
         if trial is None:
             return
         if kind == "proposed":
@@ -61,6 +60,12 @@ class SearchView:
             if kind == "epoch":
                 self._line(f"trial {trial} {self._doing(self._running[trial])}", every=LINE_SECONDS)
 
+    def _start(self) -> None:
+        if self._console.is_terminal:
+            self._live.start()
+        else:
+            self._console.print("starting the workers")
+
     def _finish(self, trial: int, data: Mapping[str, Any]) -> None:
         row = self._running.pop(trial)
         if data["status"] == "failed":
@@ -71,7 +76,7 @@ class SearchView:
         objectives = self._config.objectives
         table = pd.DataFrame(self._complete)
         self._front = len(pareto_front(table, objectives))
-        reference = self._config.reference_point or _worst(table, objectives)
+        reference = self._config.reference_point or worst_values(table, objectives)
         self._hypervolume = hypervolume(table, objectives, reference)
         self._line(f"trial {trial} " + ", ".join(with_unit(name, row[name]) for name in objectives))
 
@@ -133,9 +138,3 @@ class SearchView:
         found = Text(f"front {self._front} networks   hypervolume {self._hypervolume:.4g}   ")
         found.append(f"failed {self._failed}", style="red" if self._failed else "dim")
         return Group(progress, running, found)
-
-
-def _worst(table: pd.DataFrame, objectives: Mapping[str, str]) -> dict[str, float]:
-    return {
-        name: float(table[name].agg("min" if way == "max" else "max")) for name, way in objectives.items()
-    }

@@ -1,0 +1,175 @@
+"""A run folder, loaded: finished, still running, or crashed."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import yaml
+
+from results import strict_json
+from results.atomic import write_atomic
+from results.pareto import check_objectives, hypervolume, pareto_front, reference_values, worst_values
+from results.store import Event, read_events
+from results.tables import fold
+
+_CONDITIONS = ("device", "dtype", "batch_size", "resolution")
+_NOT_METRICS = ("space", "status", "error", "started", "finished")
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a search did: tables, settings and objectives (name -> "max" or "min").
+
+    ``ended`` says why the search ended and is None while it runs or if it crashed; ``seconds`` is the time it
+    worked, without the pauses before each resume.
+    """
+
+    path: Path
+    trials: pd.DataFrame
+    epochs: pd.DataFrame
+    config: dict[str, Any]
+    objectives: dict[str, str]
+    ended: str | None
+    seconds: float
+
+    @property
+    def complete(self) -> pd.DataFrame:
+        """The trials that were trained and measured to the end."""
+        return self.trials[self.trials["status"] == "complete"]
+
+    def front(self, objectives: Mapping[str, str] | None = None) -> pd.DataFrame:
+        """The Pareto front of the complete trials, best in the first objective first.
+
+        Raises ``ValueError`` for an unknown objective, and for latencies that cannot be compared because they
+        were measured on several devices or under several conditions.
+        """
+        objectives = self._objectives(objectives)
+        self._check_comparable(objectives)
+        ascending = [direction == "min" for direction in objectives.values()]
+        return pareto_front(self.complete, objectives).sort_values(
+            list(objectives), ascending=ascending, kind="stable"
+        )
+
+    def hypervolume(
+        self, reference: Mapping[str, float] | None = None, objectives: Mapping[str, str] | None = None
+    ) -> float:
+        """The hypervolume of the complete trials against ``reference`` (default: ``reference_point``)."""
+        objectives = self._objectives(objectives)
+        self._check_comparable(objectives)
+        return hypervolume(self.complete, objectives, reference or self.reference_point(objectives))
+
+    def reference_point(self, objectives: Mapping[str, str] | None = None) -> dict[str, float]:
+        """The settings' ``reference_point`` if it covers the objectives, else each one's worst complete value.
+
+        The latter moves as trials come in: compare hypervolumes against it only within one table. It is NaN for
+        an objective that nothing has measured.
+        """
+        objectives = self._objectives(objectives)
+        chosen = self.config.get("reference_point") or {}
+        if all(name in chosen for name in objectives):
+            return dict(zip(objectives, map(float, reference_values(objectives, chosen)), strict=True))
+        return worst_values(self.complete, objectives)
+
+    def export(self) -> None:
+        """Write ``trials.parquet``, ``epochs.parquet`` and ``front.json`` into the folder, each in one step."""
+        write_atomic(self.path / "trials.parquet", self.trials.to_parquet())
+        write_atomic(self.path / "epochs.parquet", self.epochs.to_parquet())
+        front = {
+            "objectives": self.objectives,
+            "reference_point": self.reference_point(),
+            "hypervolume": self.hypervolume(),
+            "networks": [_network(row) for row in self.front().to_dict("records")],
+        }
+        write_atomic(self.path / "front.json", strict_json.dumps(front, indent=2) + "\n")
+
+    def _objectives(self, objectives: Mapping[str, str] | None) -> dict[str, str]:
+        objectives = dict(self.objectives if objectives is None else objectives)
+        check_objectives(self.trials, objectives)
+        return objectives
+
+    def _check_comparable(self, objectives: Mapping[str, str]) -> None:
+        if not any(name.startswith("latency") for name in objectives):
+            return
+        for condition in _CONDITIONS:
+            if condition in self.trials:
+                values = self.complete[condition].dropna().unique()
+                if len(values) > 1:
+                    raise ValueError(
+                        f"{self.path}: latencies of {len(values)} values of {condition} do not compare "
+                        f"({', '.join(map(str, values))}): filter .trials by one and call pareto_front"
+                    )
+
+
+def load_run(path: str | Path) -> Run:
+    """The run in the folder ``path``: ``events.db``, with the settings of ``config.yaml`` if that is there.
+
+    Raises ``ValueError`` naming the folder or file that is missing, empty or damaged.
+    """
+    path = Path(path)
+    if not path.is_dir():
+        raise ValueError(f"{path}: no such run folder")
+    log = path / "events.db"
+    if not log.is_file():
+        raise ValueError(f"{path}: not a run folder, it holds no events.db")
+    events = read_events(log)
+    if not events:
+        raise ValueError(f"{path}: the run is empty, its events.db holds no event yet")
+    start = _last(events, "search_started") or {}
+    objectives = dict(start.get("objectives") or {})
+    try:
+        trials, epochs = fold(events, metrics=objectives)
+    except ValueError as error:
+        raise ValueError(f"{log}: {error}") from error
+    return Run(
+        path=path,
+        trials=trials,
+        epochs=epochs,
+        config=_read_config(path / "config.yaml", default=start.get("config") or {}),
+        objectives=objectives,
+        ended=_reason(events),
+        seconds=_seconds_worked(events),
+    )
+
+
+def _last(events: Sequence[Event], kind: str) -> dict[str, Any] | None:
+    return next((event.data for event in reversed(events) if event.kind == kind), None)
+
+
+def _reason(events: Sequence[Event]) -> str | None:
+    """Why the search ended; None if it was started again since."""
+    marks = [event for event in events if event.kind in ("search_started", "search_finished")]
+    if not marks or marks[-1].kind == "search_started":
+        return None
+    return str(marks[-1].data.get("reason") or "finished")
+
+
+def _seconds_worked(events: Sequence[Event]) -> float:
+    return sum(
+        after.time - before.time for before, after in pairwise(events) if after.kind != "search_started"
+    )
+
+
+def _read_config(path: Path, default: dict[str, Any]) -> dict[str, Any]:
+    if not path.exists():
+        return default
+    try:
+        config = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ValueError(f"{path}: cannot be read as YAML ({' '.join(str(error).split())})") from error
+    if not isinstance(config, dict):
+        raise ValueError(f"{path}: a mapping of settings is needed, not {type(config).__name__}")
+    return config
+
+
+def _network(row: dict[Any, Any]) -> dict[str, Any]:
+    """One network of the front: identity, every metric, and the architecture itself."""
+    metrics = {
+        name: value
+        for name, value in row.items()
+        if name not in _NOT_METRICS and not name.startswith("arch.")
+    }
+    return {**metrics, "arch": None if pd.isna(row["arch"]) else json.loads(row["arch"])}

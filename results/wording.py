@@ -1,0 +1,124 @@
+"""How numbers, metrics and whole runs read to a person."""
+
+from collections.abc import Mapping
+from math import floor, log10
+from typing import Any
+
+import pandas as pd
+
+from results.run import Run
+from results.tables import UNITS
+
+LOGARITHMIC = ("flops", "macs", "params", "activations")
+_LABELS = {
+    "flops": "FLOPs",
+    "macs": "MACs",
+    "params": "parameters",
+    "latency_ms": "latency",
+    "latency_iqr_ms": "latency IQR",
+    "memory_mb": "memory",
+    "seconds": "time",
+}
+_MISSING = "\N{EN DASH}"
+_PREFIXES = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
+_OUTCOMES = {
+    "complete": "trained to the end",
+    "stopped": "stopped early",
+    "infeasible": "over a limit",
+    "duplicate": "known already",
+    "failed": "failed",
+    "running": "not finished",
+}
+
+
+def scale(metric: str) -> float:
+    """What to multiply a stored value with to show it: fractions are shown as percentages."""
+    return 100.0 if UNITS.get(metric) == "fraction" else 1.0
+
+
+def label(metric: str) -> str:
+    """The name of a metric with its unit, for an axis or a column."""
+    unit = "%" if scale(metric) != 1 else "" if metric in LOGARITHMIC else UNITS.get(metric, "")
+    return f"{_LABELS.get(metric, metric)}{unit and f' ({unit})'}"
+
+
+def number(metric: str, value: Any) -> str:
+    """A value of a metric, without its unit: four digits, counts with an SI prefix, a dash where missing."""
+    if pd.isna(value):
+        return _MISSING
+    value = float(value) * scale(metric)
+    if metric in LOGARITHMIC:
+        factor, prefix = next(((size, sign) for size, sign in _PREFIXES if abs(value) >= size), (1.0, ""))
+        return f"{value / factor:.4g} {prefix}".strip()
+    if value and not 1e-4 <= abs(value) < 1e6:
+        return f"{value:.3e}"
+    decimals = max(0, 3 - floor(log10(abs(value)))) if value else 0
+    return f"{value:.{min(decimals, 2 if scale(metric) != 1 else 6)}f}"
+
+
+def text(value: Any) -> str:
+    """A knob's value or a name."""
+    return _MISSING if pd.isna(value) else str(value)
+
+
+def with_unit(metric: str, value: Any) -> str:
+    """For example "accuracy 97.2 %", "latency 3.1 ms", "1.8 G FLOPs"."""
+    if metric in LOGARITHMIC:
+        return f"{number(metric, value)} {_LABELS.get(metric, metric)}"
+    unit = "%" if scale(metric) != 1 else UNITS.get(metric, "")
+    return f"{_LABELS.get(metric, metric)} {number(metric, value)} {unit}".strip()
+
+
+def duration(seconds: float) -> str:
+    """For example "4 min 12 s"."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+def summary(run: Run, front: pd.DataFrame) -> list[str]:
+    """The run in a few sentences."""
+    aims = ", ".join(f"{name} ({_sense(direction)})" for name, direction in run.objectives.items())
+    sentences = [
+        _counted(len(run.trials), "network")
+        + f"{_where(run)} in {duration(run.seconds)}{_outcomes(run.trials)}.",
+        f"Objectives: {aims}." if aims else "The log names no objectives.",
+        f"The search ended: {run.ended}."
+        if run.ended
+        else "The search is still running, or was interrupted.",
+    ]
+    if run.complete.empty:
+        return [*sentences, "No network has been trained to the end yet, so there is no front to show."]
+    if len(front):
+        reference = ", ".join(with_unit(name, value) for name, value in run.reference_point().items())
+        best = ", ".join(with_unit(name, front.iloc[0][name]) for name in run.objectives)
+        sentences += [
+            f"{_counted(len(front), 'network')} on the Pareto front; best in {next(iter(run.objectives))}: "
+            f"trial {front.iloc[0]['trial']} ({best}).",
+            f"The hypervolume {run.hypervolume():.4g} is measured from {reference}.",
+        ]
+    return sentences
+
+
+def _sense(direction: str) -> str:
+    return "more is better" if direction == "max" else "less is better"
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
+def _where(run: Run) -> str:
+    spaces = " and ".join(run.trials["space"].dropna().unique())
+    data = run.config.get("data")
+    if isinstance(data, Mapping):
+        data = data.get("name")
+    return (f" of {spaces}" if spaces else "") + (f" on {data}" if data else "")
+
+
+def _outcomes(trials: pd.DataFrame) -> str:
+    counts = trials["status"].value_counts()
+    parts = [f"{counts[status]} {words}" for status, words in _OUTCOMES.items() if status in counts]
+    return f": {', '.join(parts)}" if parts else ""
