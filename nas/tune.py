@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import math
 import os
-import re
 import tempfile
 import traceback
 from collections.abc import Callable, Iterator, Sequence
@@ -26,11 +25,15 @@ from .controller import Controller
 
 ENVIRONMENT = {
     "RAY_AIR_NEW_OUTPUT": "0",
-    "RAY_AUTH_MODE": "token",  # Ray's default, said aloud so that it need not be announced
     "RAY_USAGE_STATS_ENABLED": "0",
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
 }
 """Settings of Ray unless the user has set them."""
+
+TOO_LOUD = (
+    "ray.tune.analysis",  # misses the result files that the event log stands in for
+    "ray._private.authentication",  # announces its default, token authentication
+)
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -147,16 +150,12 @@ class RelayCallback(tune.Callback):
             self._finish(trial, result.get("error"), **facts)
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        self._finish(trial, _cause(str(trial.get_error() or "")))
+        report = Path(trial.error_file).read_text() if trial.error_file else ""
+        reason = next((line for line in report.splitlines()[1:] if line), "no reason is known")
+        self._finish(trial, f"the worker failed: {reason}", traceback=report)
 
     def _finish(self, trial: Trial, error: str | None, **facts: Any) -> None:
         self._relay.call(self._relay.controller.finish, trial.config["trial"], error, **facts)
-
-
-def _cause(report: str) -> str:
-    """The line of Ray's report that names the error."""
-    named = [line for line in report.splitlines() if re.match(r"[\w.]+(Error|Exception)\b", line)]
-    return named[-1] if named else "the worker process died"
 
 
 def run_trials(
@@ -211,8 +210,8 @@ def local_ray(log_file: Path) -> Iterator[None]:
     logger = logging.getLogger("ray")
     before = logger.handlers, logger.propagate
     logger.handlers, logger.propagate = [handler], False
-    # it would miss the result files that the event log stands in for
-    logging.getLogger("ray.tune.analysis").setLevel(logging.ERROR)
+    for name in TOO_LOUD:
+        logging.getLogger(name).setLevel(logging.ERROR)
     ours = not ray.is_initialized()
     if ours:
         ray.init(address="local", include_dashboard=False, log_to_driver=False, configure_logging=False)

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -83,24 +84,31 @@ def test_cheap_metrics_come_first(finished: Path) -> None:
     assert kinds == ["proposed", "measured", "measured", "epoch", "finished"]
 
 
-def test_failures_are_recorded_and_do_not_stop_the_search(
-    ray_session: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "own_evaluator.py").write_text(OWN)
-    monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    config = SearchConfig(
-        objectives={"oddness": "max", "params": "min"},
-        evaluators=("complexity", "own_evaluator:Odd"),
-        trials=12,
-    )
-    trials = nas.search(config, tmp_path / "run").trials
-    assert set(trials.loc[trials["arch.radix"].isin([0, 2]), "status"]) == {"complete"}
-    assert set(trials.loc[trials["arch.radix"] == 1, "error"]) == {"RuntimeError: radix 1 is not odd"}
-    assert trials.loc[trials["arch.radix"] == 4, "status"].eq("failed").all()
-    assert trials.loc[trials["arch.radix"] == 4, "error"].str.contains("ActorDiedError").all()
-    assert {1, 4} <= set(trials["arch.radix"]), "both ways to fail were met"
+def test_an_evaluator_of_ones_own_may_fail_or_kill_its_worker(tmp_path: Path) -> None:
+    """In one file where the user stands; whatever it does is recorded and the search goes on."""
+    (tmp_path / "own.py").write_text(OWN)
+    settings = [
+        "objectives={oddness: max, params: min}",
+        "reference_point=null",
+        "space={name: resnest, radix: [1, 2, 4]}",
+    ]
+    overrides = [*settings, "evaluators=[complexity, 'own:Odd']", "trials=5", "sampler=random", "seed=0"]
+    printed = subprocess.run(
+        [sys.executable, ROOT / "run_search.py", "search", "quick", "--out", "run", *_set(overrides)],
+        cwd=tmp_path, capture_output=True, text=True, check=True,
+    ).stdout  # fmt: skip
+    trials = load_run(tmp_path / "run").trials
+    radix = trials["arch.radix"]
+    assert set(trials.loc[radix == 2, "status"]) == {"complete"}
+    assert set(trials.loc[radix == 1, "error"]) == {"RuntimeError: radix 1 is not odd"}
+    assert trials.loc[radix == 4, "error"].str.startswith("the worker failed: The actor died").all()
+    assert set(radix) == {1, 2, 4}, "all three were met"
     assert trials.loc[trials["status"] == "failed", "flops"].notna().all(), "what was measured stays"
+    assert "RuntimeError: radix 1 is not odd" in printed
+
+
+def _set(overrides: Iterable[str]) -> list[str]:
+    return [word for override in overrides for word in ("--set", override)]
 
 
 def test_a_space_that_runs_out_ends_the_search(ray_session: None, tmp_path: Path) -> None:
@@ -152,9 +160,8 @@ def test_more_than_the_machine_has_is_refused(ray_session: None, tmp_path: Path)
 
 def test_ctrl_c_saves_what_is_finished(tmp_path: Path) -> None:
     out = tmp_path / "run"
-    command = [sys.executable, "run_search.py", "search", "quick", "--set", "trials=500", "--out", str(out)]
-    for override in SMALL[1:]:
-        command += ["--set", override]
+    command = [sys.executable, "run_search.py", "search", "quick", "--out", str(out)]
+    command += _set([*SMALL[1:], "trials=500"])
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline and _finished(out / "events.db") < 2:
