@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from math import floor, log10
+from numbers import Integral
 from typing import Any
 
 import pandas as pd
@@ -46,6 +47,8 @@ def number(metric: str, value: Any) -> str:
     """A value of a metric, without its unit: four digits, counts with an SI prefix, a dash where missing."""
     if pd.isna(value):
         return _MISSING
+    if isinstance(value, Integral) and metric not in LOGARITHMIC:
+        return str(value)
     value = float(value) * scale(metric)
     if metric in LOGARITHMIC:
         factor, prefix = next(((size, sign) for size, sign in _PREFIXES if abs(value) >= size), (1.0, ""))
