@@ -68,9 +68,10 @@ class Tally:
         self.channels = channels
         self.height = (self.height + 2 * padding - span) // stride + 1
         self.width = (self.width + 2 * padding - span) // stride + 1
-        self.conv += weights * self.height * self.width
+        area = self.height * self.width
+        self.conv += weights * area
         self.params += weights + channels * bias
-        self.activations += self.elements
+        self.activations += channels * area
 
     def norm(self) -> None:
         """Batch norm over the channels, in eval mode."""

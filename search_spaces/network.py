@@ -12,16 +12,16 @@ from torch import nn
 
 from .blocks import Block, ResidualBlock
 from .cost import Complexity, Tally
-from .layers import IMAGENET, Head, Stem, Task
+from .layers import IMAGENET, End, Task
 
 
 @dataclass(frozen=True)
 class Description:
     """A network as a value: what a set of knobs lowers to and what its id hashes."""
 
-    stem: Stem
+    stem: End
     stages: tuple[tuple[Block, ...], ...]
-    head: Head
+    head: End
 
 
 class Describable(Protocol):
@@ -31,7 +31,7 @@ class Describable(Protocol):
 class Network(nn.Sequential):
     """Stem, stages, head: (B, channels, H, W) images to (B, num_classes) logits.
 
-    Children carry the official names: ``conv1 bn1 relu maxpool layer1 .. layerN avgpool flatten fc``.
+    Stages are ``layer1 .. layerN``, in ResNeSt as in its official code; stem and head name their own layers.
     """
 
     def __init__(self, description: Description, task: Task) -> None:
