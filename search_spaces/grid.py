@@ -25,6 +25,8 @@ class Grid(Sequence[float]):
         low, high, step = (Decimal(str(end)) for end in (self.low, self.high, self.step))
         if not (low.is_finite() and high.is_finite() and 0 < step <= high - low and (high - low) % step == 0):
             raise ValueError(f"a grid goes up from low to high in whole steps, got {self}")
+        for name in ("low", "high", "step"):
+            object.__setattr__(self, name, float(getattr(self, name)))
 
     @cached_property
     def digits(self) -> int:

@@ -108,10 +108,10 @@ def level(block: int, w0: int, wa: float, wm: float) -> int:
 
 
 def four_stages(wa: float, choices: Sequence[float], depth: int, w0: int, wm: float) -> float:
-    """The choice of ``wa`` that gives levels 0, 1, 2 and 3 and no other, reached by folding ``wa`` into them.
+    """Fold ``wa`` into those choices that give levels 0, 1, 2 and 3, none skipped and no other: four stages.
 
-    What lies beyond either end is reflected at it, so that even draws stay even, small moves stay small and
-    a ``wa`` that gives four stages stays itself. Where no choice gives four stages ``wa`` stays, too.
+    What lies beyond either end is reflected at it, so that even draws stay even and small moves small; a
+    ``wa`` that gives four stages stays as it is. So does any where no choice gives four.
     """
     low = bisect_left(choices, 3, key=lambda wa: level(depth - 1, w0, wa, wm))
     high = min(
