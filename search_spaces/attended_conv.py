@@ -8,7 +8,7 @@ from typing import Literal
 from torch import nn
 
 from .cost import Tally
-from .layers import Activation, SqueezeExcite, activation
+from .layers import Activation, SqueezeExcite, activation, activation_cost
 from .split_attention import SplitAttention
 
 
@@ -77,5 +77,6 @@ class AttendedConv:
             return
         x.conv2d(self.channels, size, self.stride, padding, groups=self.groups)
         x.norm()
+        activation_cost(self.activation, x)
         if self.attention == "se":
-            SqueezeExcite.cost(x, self.gate_channels)
+            SqueezeExcite.cost(x, self.gate_channels, self.gate)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from .attended_conv import AttendedConv
 from .blocks import ResidualBlock
 from .cost import Tally
-from .layers import activation
+from .layers import activation, activation_cost
 
 
 @dataclass(frozen=True)
@@ -57,6 +57,7 @@ class InvertedResidualModule(ResidualBlock):
         if spec.expand:
             x.conv2d(spec.conv.channels, 1)
             x.norm()
+            activation_cost(spec.conv.activation, x)
         spec.conv.cost(x)
         x.conv2d(spec.out_channels, 1)
         x.norm()
@@ -81,3 +82,4 @@ class Projection:
     def cost(self, x: Tally) -> None:
         x.conv2d(self.out_channels, 1, self.stride)
         x.norm()
+        x.relu()

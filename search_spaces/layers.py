@@ -51,6 +51,10 @@ def activation(kind: Activation) -> nn.Module:
     return nn.ReLU(inplace=True) if kind == "relu" else nn.Hardswish()
 
 
+def activation_cost(kind: Activation, x: Tally) -> None:
+    x.relu() if kind == "relu" else x.hswish()
+
+
 class Resize(nn.Module):
     """Images to ``side`` x ``side`` pixels, bilinear with antialiasing; as they are if that is their size."""
 
@@ -78,12 +82,14 @@ class SqueezeExcite(nn.Module):
         return x * weights
 
     @staticmethod
-    def cost(x: Tally, gate_channels: int) -> None:
+    def cost(x: Tally, gate_channels: int, gate_kind: Literal["sigmoid", "hardsigmoid"]) -> None:
         gate = x.branch()
         gate.global_avg_pool()
         gate.conv2d(gate_channels, 1, bias=True)
+        gate.relu()
         gate.conv2d(x.channels, 1, bias=True)
-        x.add(gate)
+        gate.sigmoid() if gate_kind == "sigmoid" else gate.hardsigmoid()
+        x.weigh(gate)
 
 
 class DepthwiseSplits(nn.Conv2d):
@@ -137,13 +143,16 @@ class Stem:
         if self.deep:
             x.conv2d(self.width, 3, stride, 1)
             x.norm()
+            x.relu()
             x.conv2d(self.width, 3, 1, 1)
             x.norm()
+            x.relu()
             x.conv2d(2 * self.width, 3, 1, 1)
         else:
             size = 3 if task.small_images else 7
             x.conv2d(2 * self.width, size, stride, size // 2)
         x.norm()
+        x.relu()
         if not task.small_images:
             x.max_pool(3, 2, 1)
 
@@ -185,6 +194,7 @@ class SimpleStem:
         x.height = x.width = self.side(task)
         x.conv2d(self.width, 3, 1 if task.small_images else 2, 1, bias=self.bias)
         x.norm()
+        activation_cost(self.activation, x)
 
 
 @dataclass(frozen=True)
@@ -232,7 +242,9 @@ class ExpandedHead:
     def cost(self, x: Tally, task: Task) -> None:
         x.conv2d(self.width, 1)
         x.norm()
+        x.hswish()
         x.global_avg_pool()
         x.conv2d(self.features, 1)
+        x.hswish()
         x.global_avg_pool()
         x.conv2d(task.num_classes, 1, bias=True)

@@ -59,6 +59,7 @@ class RegNetBlockModule(ResidualBlock):
         shortcut = x.branch()
         x.conv2d(width, 1)
         x.norm()
+        x.relu()
         spec.conv.cost(x)
         x.conv2d(width, 1)
         x.norm()
@@ -66,6 +67,7 @@ class RegNetBlockModule(ResidualBlock):
             shortcut.conv2d(width, 1, spec.conv.stride)
             shortcut.norm()
         x.add(shortcut)
+        x.relu()
 
     def zero_gamma(self) -> None:
         nn.init.zeros_(self.bn3.weight)

@@ -102,14 +102,18 @@ class SplitAttention(nn.Module):
         x.conv2d(radix * channels, kernel_size, stride, padding, dilation, groups, bias)
         if norm:
             x.norm()
+        x.relu()
         gate = x.branch(channels)
         gate.global_avg_pool()
         gate.conv2d(between, 1, groups=cardinality, bias=True)
         if norm:
             gate.norm()
+        gate.relu()
         gate.conv2d(radix * channels, 1, groups=cardinality, bias=True)
+        gate.sigmoid() if radix == 1 else gate.softmax()
+        gate.kept = radix == 1 or cardinality == 1  # else the weights are reordered, which copies them
+        x.weigh(gate)
         x.channels = channels
-        x.add(gate)
 
     def attention(self, gate: Tensor) -> Tensor:
         """Logits, cardinality-major, to weights, radix-major: (B, radix * channels, 1, 1) both."""

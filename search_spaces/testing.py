@@ -154,6 +154,7 @@ class SpaceContract:
             assert measured == count_operators(model, task), arch
             assert cost.params == sum(parameter.numel() for parameter in model.parameters()), arch
             assert cost.activations == count_activations(model, task), arch
+            assert cost.training_bytes == count_saved_bytes(model, task), arch
 
     @pytest.mark.parametrize("task", TASKS, ids=str)
     def test_networks_train(self, small: SearchSpace, task: Task) -> None:
@@ -199,3 +200,22 @@ def count_activations(model: nn.Module, task: Task) -> int:
     for handle in handles:
         handle.remove()
     return sum(outputs)
+
+
+def count_saved_bytes(model: nn.Module, task: Task) -> float:
+    """Bytes of the storages that autograd keeps in a training pass for one image more."""
+    fixed = {tensor.untyped_storage().data_ptr() for tensor in (*model.parameters(), *model.buffers())}
+
+    def saved_bytes(batch: int) -> int:
+        kept: dict[int, Tensor] = {}
+
+        def pack(tensor: Tensor) -> Tensor:
+            kept.setdefault(tensor.untyped_storage().data_ptr(), tensor)
+            return tensor
+
+        with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+            logits = model.train()(images(task, batch))
+        assert logits.requires_grad
+        return sum(tensor.untyped_storage().nbytes() for at, tensor in kept.items() if at not in fixed)
+
+    return (saved_bytes(4) - saved_bytes(2)) / 2
