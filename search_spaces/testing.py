@@ -148,13 +148,13 @@ class SpaceContract:
 
     @pytest.mark.parametrize("task", TASKS, ids=str)
     def test_cost_is_what_the_built_network_costs(self, small: SearchSpace, task: Task) -> None:
-        for arch in draw(small, 2, seed=task.resolution):
-            cost, model = complexity(arch, task), build(arch, task)
-            measured = {operator: getattr(cost, operator) for operator in OPERATORS}
-            assert measured == count_operators(model, task), arch
-            assert cost.params == sum(parameter.numel() for parameter in model.parameters()), arch
-            assert cost.activations == count_activations(model, task), arch
-            assert cost.training_bytes == count_saved_bytes(model, task), arch
+        (arch,) = draw(small, 1, seed=task.resolution)
+        cost, model = complexity(arch, task), build(arch, task)
+        measured = {operator: getattr(cost, operator) for operator in OPERATORS}
+        assert measured == count_operators(model, task), arch
+        assert cost.params == sum(parameter.numel() for parameter in model.parameters()), arch
+        assert cost.activations == count_activations(model, task), arch
+        assert cost.training_bytes == count_saved_bytes(model, task), arch
 
     @pytest.mark.parametrize("task", TASKS, ids=str)
     def test_networks_train(self, small: SearchSpace, task: Task) -> None:

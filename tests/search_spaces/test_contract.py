@@ -38,4 +38,4 @@ class TestFBNetV2(SpaceContract):
     @pytest.fixture
     def small(self) -> SearchSpace:
         rows = {f"rows{stage}": [1, 2] for stage in (2, 3, 4, 5)}
-        return get_space("fbnetv2", resolution=range(32, 97, 32), repeat=[1, 2], features=[64], **rows)
+        return get_space("fbnetv2", resolution=[32, 64], repeat=[1, 2], features=[64], **rows)
