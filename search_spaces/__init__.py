@@ -4,8 +4,11 @@ from .arch import Arch
 from .blocks import Block
 from .catalog import REFERENCES, arch_from_dict, get_space, reference
 from .cost import OPERATORS, Complexity, Tally
+from .fbnetv2 import FBNetV2, FBNetV2Space
+from .grid import Grid
 from .layers import IMAGENET, Head, Stem, Task
 from .network import Description, Network, build, complexity
+from .regnety import RegNetY, RegNetYSpace
 from .resnest import ResNeSt, ResNeStSpace
 from .space import SearchSpace, Trial, choose
 from .split_attention import SplitAttention
@@ -18,8 +21,13 @@ __all__ = [
     "Block",
     "Complexity",
     "Description",
+    "FBNetV2",
+    "FBNetV2Space",
+    "Grid",
     "Head",
     "Network",
+    "RegNetY",
+    "RegNetYSpace",
     "ResNeSt",
     "ResNeStSpace",
     "SearchSpace",

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import MISSING, fields, is_dataclass
 from functools import cache, cached_property, lru_cache
-from typing import Any, ClassVar, Self, get_type_hints
+from typing import Any, ClassVar, Self, get_args, get_type_hints
 
 from .network import Description
 
@@ -16,7 +17,8 @@ from .network import Description
 class Arch(ABC):
     """Base of all architectures; a subclass is a frozen dataclass of knobs.
 
-    Knobs are ``int``, ``bool``, ``str`` or ``tuple[int, ...]`` (one entry a stage).
+    Knobs are ``int``, ``float``, ``bool``, ``str`` or a tuple of one of them, ``tuple[int, ...]`` (one entry
+    a stage, say).
     """
 
     space: ClassVar[str]
@@ -41,21 +43,29 @@ class Arch(ABC):
         """Inverse of ``to_dict``.
 
         Raises:
-            ValueError: naming the field that is unknown or wrong.
+            ValueError: naming the field that is unknown, missing or wrong.
         """
         knobs = {name: value for name, value in values.items() if name != "space"}
         known = _field_types(cls)
-        if unknown := sorted(knobs.keys() - known):
+        if unknown := sorted(str(name) for name in knobs.keys() - known):
             raise ValueError(f"{cls.__name__} has no field {unknown[0]!r}; its fields are {', '.join(known)}")
+        for field in fields(cls):  # type: ignore[arg-type]
+            if field.name not in knobs and field.default is field.default_factory is MISSING:
+                raise ValueError(f"{cls.__name__} needs a field {field.name!r}")
         return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in knobs.items()})
 
     def check_types(self) -> None:
-        """Raise ``ValueError`` naming the first field whose value has the wrong type."""
+        """Raise ``ValueError`` naming the first field of the wrong type; an int for a float becomes one."""
         for name, wanted in _field_types(type(self)).items():
             value = getattr(self, name)
             if not _is_a(value, wanted):
-                what = "a list of int" if wanted == tuple[int, ...] else f"of type {wanted.__name__}"
-                raise ValueError(f"{type(self).__name__}: {name} must be {what}, got {value!r}")
+                raise ValueError(
+                    f"{type(self).__name__}: {name} must be {_spell_type(wanted)}, got {value!r}"
+                )
+            if wanted is float:
+                object.__setattr__(self, name, _as_float(value))
+            elif wanted == tuple[float, ...]:
+                object.__setattr__(self, name, tuple(map(_as_float, value)))
 
 
 @cache
@@ -64,10 +74,24 @@ def _field_types(cls: type[Arch]) -> dict[str, Any]:
     return {field.name: hints[field.name] for field in fields(cls)}  # type: ignore[arg-type]
 
 
-def _is_a(value: object, wanted: Any) -> bool:
-    if wanted == tuple[int, ...]:
-        return isinstance(value, tuple) and all(type(item) is int for item in value)
-    return type(value) is wanted
+def _is_a(value: Any, wanted: Any) -> bool:
+    items = get_args(wanted)
+    if items and not isinstance(value, tuple):
+        return False
+    types = set(map(type, value)) if items else {type(value)}
+    if float not in (wanted, *items):
+        return types <= {items[0] if items else wanted}
+    return types <= {int, float} and all(map(math.isfinite, value if items else (value,)))
+
+
+def _as_float(value: float) -> float:
+    return float(value) + 0.0  # -0.0 becomes 0.0: equal values are spelled alike
+
+
+def _spell_type(wanted: Any) -> str:
+    if items := get_args(wanted):
+        return "a list of finite numbers" if items[0] is float else f"a list of {items[0].__name__}"
+    return "a finite number" if wanted is float else f"of type {wanted.__name__}"
 
 
 def canonical(part: object) -> str:

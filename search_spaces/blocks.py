@@ -99,6 +99,7 @@ class BottleneckBlock(ResidualBlock):
         shortcut = x.branch()
         x.conv2d(spec.width, 1)
         x.norm()
+        x.relu()
         if spec.downsample == "avd_first":
             x.avg_pool(3, spec.stride, 1)
         if spec.radix:
@@ -108,12 +109,14 @@ class BottleneckBlock(ResidualBlock):
         else:
             x.conv2d(spec.width, 3, spec.conv_stride, 1, groups=spec.cardinality)
             x.norm()
+            x.relu()
         if spec.downsample == "avd":
             x.avg_pool(3, spec.stride, 1)
         x.conv2d(spec.out_channels, 1)
         x.norm()
         _shortcut_cost(spec, shortcut)
         x.add(shortcut)
+        x.relu()
 
     def zero_gamma(self) -> None:
         nn.init.zeros_(self.bn3.weight)

@@ -8,17 +8,22 @@ from difflib import get_close_matches
 from pkgutil import resolve_name
 from typing import Any
 
-from . import resnest
+from . import fbnetv2, regnety, resnest
 from .arch import Arch
+from .grid import Grid
 from .space import SearchSpace
 
-SPACES: dict[str, type[SearchSpace]] = {"resnest": resnest.ResNeStSpace}
-REFERENCES: dict[str, Arch] = {**resnest.PUBLISHED}
+SPACES: dict[str, type[SearchSpace]] = {
+    "resnest": resnest.ResNeStSpace,
+    "regnety": regnety.RegNetYSpace,
+    "fbnetv2": fbnetv2.FBNetV2Space,
+}
+REFERENCES: dict[str, Arch] = {**resnest.PUBLISHED, **regnety.PUBLISHED, **fbnetv2.PUBLISHED}
 """Published networks by name; ``reference`` looks one up."""
 
 
 def get_space(name: str, **knobs: Any) -> SearchSpace:
-    """The space of that name, with the knobs named here narrowed to one value or a list of values.
+    """The space of that name, with the knobs named here narrowed to one value, a list, a range or a grid.
 
     ``name`` is a built-in space or ``"module:Name"`` of a ``SearchSpace`` subclass.
 
@@ -30,7 +35,8 @@ def get_space(name: str, **knobs: Any) -> SearchSpace:
     for knob, choices in knobs.items():
         if knob not in known:
             raise ValueError(f"space {name} has no knob {knob!r}{_hint(knob, known)}")
-        knobs[knob] = tuple(dict.fromkeys(choices)) if isinstance(choices, list | tuple) else (choices,)
+        if not isinstance(choices, range | Grid):
+            knobs[knob] = tuple(dict.fromkeys(choices)) if isinstance(choices, list | tuple) else (choices,)
         if not knobs[knob]:
             raise ValueError(f"space {name}: {knob} has no choices")
     return space(**knobs)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from operator import attrgetter
 
 
 @dataclass(frozen=True)
@@ -11,7 +12,8 @@ class Complexity:
 
     The four operator counts are those of fvcore's ``FlopCountAnalysis``: multiply-adds of convolutions and
     linear layers, 2 per element for batch norm, 1 per input element for adaptive average pooling.
-    ``activations`` follows pycls: output elements of convolution, linear and max-pool layers.
+    ``activations`` follows pycls: output elements of convolution, linear and max-pool layers. ``saved`` is
+    about training: the elements that autograd keeps until the backward pass (a 64-bit index counts as two).
     """
 
     conv: int = 0
@@ -20,6 +22,7 @@ class Complexity:
     adaptive_avg_pool2d: int = 0
     params: int = 0
     activations: int = 0
+    saved: int = 0
 
     @property
     def macs(self) -> int:
@@ -30,6 +33,14 @@ class Complexity:
     def flops(self) -> int:
         """Equals ``FlopCountAnalysis(model.eval(), image).total()``."""
         return self.macs + self.batch_norm + self.adaptive_avg_pool2d
+
+    @property
+    def training_bytes(self) -> int:
+        """Activations of one image held at the end of a forward pass in float32, where training peaks.
+
+        Weights, gradients, the optimiser's state and workspaces come on top, once and not per image.
+        """
+        return 4 * self.saved
 
 
 OPERATORS = ("conv", "linear", "batch_norm", "adaptive_avg_pool2d")
@@ -42,16 +53,23 @@ class Tally:
     Every module's ``cost`` walks a tally through the same steps as its ``forward`` walks a tensor.
     """
 
-    __slots__ = ("channels", "height", "width", *(field.name for field in fields(Complexity)))
+    __slots__ = ("channels", "height", "kept", "width", *(field.name for field in fields(Complexity)))
 
     def __init__(self, channels: int, height: int, width: int) -> None:
         self.channels, self.height, self.width = channels, height, width
         self.conv = self.linear = self.batch_norm = self.adaptive_avg_pool2d = 0
-        self.params = self.activations = 0
+        self.params = self.activations = self.saved = 0
+        self.kept = True
 
     @property
     def elements(self) -> int:
         return self.channels * self.height * self.width
+
+    def keep(self) -> None:
+        """The backward pass needs the map as it is here; it is saved once, whoever needs it."""
+        if not self.kept:
+            self.saved += self.elements
+            self.kept = True
 
     def conv2d(
         self,
@@ -63,57 +81,94 @@ class Tally:
         groups: int = 1,
         bias: bool = False,
     ) -> None:
+        self.keep()
+        self.kept = False
         span = dilation * (kernel_size - 1) + 1
         weights = self.channels // groups * kernel_size**2 * channels
         self.channels = channels
         self.height = (self.height + 2 * padding - span) // stride + 1
         self.width = (self.width + 2 * padding - span) // stride + 1
-        self.conv += weights * self.height * self.width
+        area = self.height * self.width
+        self.conv += weights * area
         self.params += weights + channels * bias
-        self.activations += self.elements
+        self.activations += channels * area
 
     def norm(self) -> None:
         """Batch norm over the channels, in eval mode."""
+        self.keep()
+        self.kept = False
         self.batch_norm += 2 * self.elements
         self.params += 2 * self.channels
 
+    def sigmoid(self) -> None:
+        """Or softmax, or ReLU in place: the backward pass needs the output alone."""
+        self.kept = False
+        self.keep()
+
+    relu = softmax = sigmoid
+
+    def hswish(self) -> None:
+        """Or hard sigmoid: the backward pass needs the input alone."""
+        self.keep()
+        self.kept = False
+
+    hardsigmoid = hswish
+
+    def weigh(self, gate: Tally) -> None:
+        """Multiply by what a gate has computed; the backward pass needs both factors."""
+        self.keep()
+        self.kept = False
+        gate.keep()
+        self.add(gate)
+
     def avg_pool(self, kernel_size: int, stride: int, padding: int = 0, ceil_mode: bool = False) -> None:
+        self.keep()
+        self.kept = False
         self.height = _pooled(self.height, kernel_size, stride, padding, ceil_mode)
         self.width = _pooled(self.width, kernel_size, stride, padding, ceil_mode)
 
     def max_pool(self, kernel_size: int, stride: int, padding: int = 0) -> None:
         self.avg_pool(kernel_size, stride, padding)
         self.activations += self.elements
+        self.saved += 2 * self.elements  # indices
 
     def global_avg_pool(self) -> None:
         """``adaptive_avg_pool2d(x, 1)``."""
         self.adaptive_avg_pool2d += self.elements
         self.height = self.width = 1
+        self.kept = False
 
     def fc(self, features: int) -> None:
         """A linear layer with bias."""
+        self.keep()
+        self.kept = False
         self.linear += self.channels * features
         self.params += (self.channels + 1) * features
         self.channels = features
         self.activations += features
 
     def branch(self, channels: int | None = None) -> Tally:
-        """A tally of its own that starts here, for a path beside the main one; ``add`` its total later."""
+        """A tally of its own that starts here, for a path beside the main one; ``add`` its total later.
+
+        What autograd keeps of the map itself counts on the main path.
+        """
         return Tally(self.channels if channels is None else channels, self.height, self.width)
 
     def add(self, other: Tally | Complexity) -> None:
-        """Add what another path has cost; the shape stays."""
+        """Add what another path, or a block, has cost; the shape stays."""
         self.conv += other.conv
         self.linear += other.linear
         self.batch_norm += other.batch_norm
         self.adaptive_avg_pool2d += other.adaptive_avg_pool2d
         self.params += other.params
         self.activations += other.activations
+        self.saved += other.saved
 
     def total(self) -> Complexity:
-        return Complexity(
-            self.conv, self.linear, self.batch_norm, self.adaptive_avg_pool2d, self.params, self.activations
-        )
+        return Complexity(*_COUNTS(self))
+
+
+_COUNTS = attrgetter(*(field.name for field in fields(Complexity)))
 
 
 def _pooled(size: int, kernel_size: int, stride: int, padding: int, ceil_mode: bool) -> int:

@@ -12,16 +12,16 @@ from torch import nn
 
 from .blocks import Block, ResidualBlock
 from .cost import Complexity, Tally
-from .layers import IMAGENET, Head, Stem, Task
+from .layers import IMAGENET, End, Task
 
 
 @dataclass(frozen=True)
 class Description:
     """A network as a value: what a set of knobs lowers to and what its id hashes."""
 
-    stem: Stem
+    stem: End
     stages: tuple[tuple[Block, ...], ...]
-    head: Head
+    head: End
 
 
 class Describable(Protocol):
@@ -31,7 +31,7 @@ class Describable(Protocol):
 class Network(nn.Sequential):
     """Stem, stages, head: (B, channels, H, W) images to (B, num_classes) logits.
 
-    Children carry the official names: ``conv1 bn1 relu maxpool layer1 .. layerN avgpool flatten fc``.
+    Stages are ``layer1 .. layerN``, in ResNeSt as in its official code; stem and head name their own layers.
     """
 
     def __init__(self, description: Description, task: Task) -> None:
@@ -61,9 +61,11 @@ def complexity(arch: Describable, task: Task = IMAGENET) -> Complexity:
     """Exact FLOPs, MACs, parameters and activations of ``build(arch, task)``, in microseconds."""
     description = arch.describe()
     x = Tally(task.channels, task.resolution, task.resolution)
+    x.kept = False
     description.stem.cost(x, task)
     for block in chain.from_iterable(description.stages):
-        cost, (x.channels, x.height, x.width) = _block_cost(block, x.channels, x.height, x.width)
+        x.keep()
+        cost, (x.channels, x.height, x.width, x.kept) = _block_cost(block, x.channels, x.height, x.width)
         x.add(cost)
     description.head.cost(x, task)
     return x.total()
@@ -72,8 +74,8 @@ def complexity(arch: Describable, task: Task = IMAGENET) -> Complexity:
 @lru_cache(maxsize=100_000)
 def _block_cost(
     block: Block, channels: int, height: int, width: int
-) -> tuple[Complexity, tuple[int, int, int]]:
-    """Cost of a block and the shape it leaves; most blocks of most networks have been seen before."""
+) -> tuple[Complexity, tuple[int, int, int, bool]]:
+    """Cost of a block and what it leaves; most blocks of most networks have been seen before."""
     x = Tally(channels, height, width)
     block.cost(x)
-    return x.total(), (x.channels, x.height, x.width)
+    return x.total(), (x.channels, x.height, x.width, x.kept)

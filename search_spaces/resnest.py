@@ -120,9 +120,7 @@ class ResNeStSpace(SearchSpace):
     avd_first: tuple[bool, ...] = (False, True)
 
     def __post_init__(self) -> None:
-        for name, choices in self.knobs().items():
-            for value in choices:
-                check_knob("space resnest", name, value, LEGAL[name.rstrip("1234")])
+        self.check_choices({name: LEGAL[name.rstrip("1234")] for name in self.knobs()})
 
     def suggest(self, trial: Trial) -> ResNeSt:
         depths = tuple(choose(trial, f"depth{stage}", getattr(self, f"depth{stage}")) for stage in STAGES)

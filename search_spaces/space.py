@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, fields
 from itertools import pairwise
 from typing import Any, ClassVar, Protocol
@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Protocol
 import numpy as np
 
 from .arch import Arch
+from .grid import Grid
 
 
 class Trial(Protocol):
@@ -18,12 +19,14 @@ class Trial(Protocol):
 
     def suggest_int(self, name: str, low: int, high: int, *, step: int = 1) -> int: ...
 
+    def suggest_float(self, name: str, low: float, high: float, *, step: float | None = None) -> float: ...
+
     def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any: ...
 
 
 @dataclass(frozen=True)
 class SearchSpace(ABC):
-    """Base of all spaces; a subclass is a frozen dataclass with one tuple of choices per knob."""
+    """Base of all spaces; a subclass is a frozen dataclass with one sequence of choices per knob."""
 
     arch_type: ClassVar[type[Arch]]
 
@@ -39,9 +42,18 @@ class SearchSpace(ABC):
         """One architecture, every choice equally likely."""
         return self.suggest(_RandomTrial(rng))
 
-    def knobs(self) -> dict[str, tuple[Any, ...]]:
+    def knobs(self) -> dict[str, Sequence[Any]]:
         """The choices of every knob."""
         return {field.name: getattr(self, field.name) for field in fields(self)}
+
+    def check_choices(self, legal: Mapping[str, Collection[Any]]) -> None:
+        """Raise ``ValueError`` naming a knob with an illegal choice; ints for floats become floats."""
+        for name, choices in self.knobs().items():
+            if isinstance(legal[name], Grid) and not isinstance(choices, Grid):
+                choices = tuple(float(value) if type(value) is int else value for value in choices)
+                object.__setattr__(self, name, choices)
+            for value in (*choices[:2], choices.high) if isinstance(choices, Grid) else choices:
+                check_knob(f"space {self.arch_type.space}", name, value, legal[name])
 
 
 @dataclass(frozen=True)
@@ -51,14 +63,21 @@ class _RandomTrial:
     def suggest_int(self, name: str, low: int, high: int, *, step: int = 1) -> int:
         return low + step * int(self.rng.integers((high - low) // step + 1))
 
+    def suggest_float(self, name: str, low: float, high: float, *, step: float | None = None) -> float:
+        if step is None:
+            return float(self.rng.uniform(low, high))
+        return low + step * int(self.rng.integers(round((high - low) / step) + 1))
+
     def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
         return choices[int(self.rng.integers(len(choices)))]
 
 
 def choose(trial: Trial, name: str, choices: Sequence[Any]) -> Any:
-    """Let ``trial`` pick: evenly spaced integers as an ordered range, anything else as a category."""
+    """Let ``trial`` pick: a grid or evenly spaced ints as an ordered range, anything else as a category."""
     if len(choices) == 1:
         return choices[0]
+    if isinstance(choices, Grid):
+        return choices.nearest(trial.suggest_float(name, choices.low, choices.high, step=choices.step))
     if (step := _even_step(choices)) > 0:
         return trial.suggest_int(name, choices[0], choices[-1], step=step)
     return trial.suggest_categorical(name, choices)
@@ -66,6 +85,8 @@ def choose(trial: Trial, name: str, choices: Sequence[Any]) -> Any:
 
 def _even_step(choices: Sequence[Any]) -> int:
     """The distance between neighbours if all are ints and equally far apart, else 0."""
+    if isinstance(choices, range):
+        return choices.step
     if not all(type(value) is int for value in choices):
         return 0
     steps = {b - a for a, b in pairwise(choices)}
@@ -80,8 +101,9 @@ def check_knob(owner: str, name: str, value: object, legal: Collection[Any]) -> 
 
 def spell(legal: Collection[Any]) -> str:
     """The legal values in words: ``0, 1, 2 or 4``; ``8 to 512 in steps of 8``."""
-    values = list(legal)
-    if len(values) > 5 and (step := _even_step(values)) > 0:
-        return f"{values[0]} to {values[-1]}" + (f" in steps of {step}" if step > 1 else "")
+    values = legal if isinstance(legal, Grid) else list(legal)
+    step = values.step if isinstance(values, Grid) else _even_step(values)
+    if len(values) > 5 and step > 0:
+        return f"{values[0]} to {values[-1]}" + (f" in steps of {step}" if step != 1 else "")
     *most, last = [str(value).lower() if isinstance(value, bool) else str(value) for value in values]
     return f"{', '.join(most)} or {last}" if most else last

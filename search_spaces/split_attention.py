@@ -6,6 +6,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .cost import Tally
+from .layers import DepthwiseSplits
 
 
 def gate_width(in_channels: int, radix: int, cardinality: int, reduction: int = 4) -> int:
@@ -29,6 +30,10 @@ class SplitAttention(nn.Module):
     ``radix=1`` the softmax over splits becomes a sigmoid. The gate's norm sees 1x1 maps, so training needs
     more than one image. Names of the sub-modules are the official ones.
 
+    ``groups`` of the convolution and ``gate_channels`` between the gate's layers may be given on their own:
+    networks with many narrow groups need the gate to see across them. With ``groups=in_channels`` the
+    convolution is depthwise, and every split filters every channel.
+
     Raises:
         ValueError: if a number of channels cannot be split into the groups.
     """
@@ -46,13 +51,17 @@ class SplitAttention(nn.Module):
         bias: bool = False,
         norm: bool = True,
         reduction: int = 4,
+        *,
+        groups: int | None = None,
+        gate_channels: int | None = None,
     ) -> None:
         super().__init__()
         _check_groups(in_channels, channels, cardinality, radix)
         self.channels, self.cardinality, self.radix = channels, cardinality, radix
-        groups = cardinality * radix
-        between = gate_width(in_channels, radix, cardinality, reduction)
-        self.conv = nn.Conv2d(
+        groups = groups or cardinality * radix
+        between = gate_channels or gate_width(in_channels, radix, cardinality, reduction)
+        convolution = DepthwiseSplits if groups == in_channels > cardinality * radix else nn.Conv2d
+        self.conv = convolution(
             in_channels, radix * channels, kernel_size, stride, padding, dilation, groups, bias
         )
         self.bn0 = nn.BatchNorm2d(radix * channels) if norm else nn.Identity()
@@ -84,19 +93,27 @@ class SplitAttention(nn.Module):
         bias: bool = False,
         norm: bool = True,
         reduction: int = 4,
+        *,
+        groups: int | None = None,
+        gate_channels: int | None = None,
     ) -> None:
-        between = gate_width(x.channels, radix, cardinality, reduction)
-        x.conv2d(radix * channels, kernel_size, stride, padding, dilation, cardinality * radix, bias)
+        groups = groups or cardinality * radix
+        between = gate_channels or gate_width(x.channels, radix, cardinality, reduction)
+        x.conv2d(radix * channels, kernel_size, stride, padding, dilation, groups, bias)
         if norm:
             x.norm()
+        x.relu()
         gate = x.branch(channels)
         gate.global_avg_pool()
         gate.conv2d(between, 1, groups=cardinality, bias=True)
         if norm:
             gate.norm()
+        gate.relu()
         gate.conv2d(radix * channels, 1, groups=cardinality, bias=True)
+        gate.sigmoid() if radix == 1 else gate.softmax()
+        gate.kept = radix == 1 or cardinality == 1  # else the weights are reordered, which copies them
+        x.weigh(gate)
         x.channels = channels
-        x.add(gate)
 
     def attention(self, gate: Tensor) -> Tensor:
         """Logits, cardinality-major, to weights, radix-major: (B, radix * channels, 1, 1) both."""

@@ -1,0 +1,221 @@
+"""What every search space must do, as tests to inherit: give one fixture, get a dozen tests.
+
+::
+
+    class TestMySpace(SpaceContract):
+        @pytest.fixture
+        def space(self) -> SearchSpace:
+            return MySpace()
+
+Needs pytest, fvcore and optuna; nothing else in the package imports this module.
+"""
+# ruff: noqa: S101
+
+from __future__ import annotations
+
+import json
+import pickle
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import FrozenInstanceError, fields, replace
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from .arch import Arch, canonical
+from .catalog import arch_from_dict
+from .cost import OPERATORS
+from .grid import Grid
+from .layers import Task
+from .network import build, complexity
+from .space import SearchSpace
+
+TASKS = (
+    Task(num_classes=10, resolution=33),
+    Task(num_classes=7, resolution=64, channels=1),
+    Task(num_classes=2, resolution=47, channels=5),
+    Task(num_classes=10, resolution=32, small_images=True),
+    Task(num_classes=3, resolution=9, channels=1, small_images=True),
+)
+"""Odd and even sizes, gray and many-channel images, with and without a downsampling stem."""
+
+
+class Replay:
+    """A trial that answers with given values; a value that is not among the choices is an error."""
+
+    def __init__(self, params: Mapping[str, Any]) -> None:
+        self.params = params
+
+    def suggest_int(self, name: str, low: int, high: int, *, step: int = 1) -> int:
+        return int(self._answer(name, range(low, high + 1, step)))
+
+    def suggest_float(self, name: str, low: float, high: float, *, step: float | None = None) -> float:
+        if step is None:
+            return min(max(float(self.params[name]), low), high)
+        return float(self._answer(name, Grid(low, high, step)))
+
+    def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
+        return self._answer(name, choices)
+
+    def _answer(self, name: str, choices: Collection[Any]) -> Any:
+        value = self.params[name]
+        assert value in choices, f"{name} = {value!r} is not among {choices}"
+        return value
+
+
+class SpaceContract:
+    """Tests of a space; a subclass overrides the fixture ``space``, and may override ``small``."""
+
+    @pytest.fixture
+    def space(self) -> SearchSpace:
+        raise NotImplementedError("a contract test gives the fixture 'space'")
+
+    @pytest.fixture
+    def small(self, space: SearchSpace) -> SearchSpace:
+        """The space narrowed to networks that are quick to build and run."""
+        return space
+
+    @pytest.fixture
+    def archs(self, space: SearchSpace) -> list[Arch]:
+        return draw(space, 50)
+
+    def test_the_same_generator_draws_the_same(self, space: SearchSpace) -> None:
+        assert draw(space, 5, seed=1) == draw(space, 5, seed=1)
+        assert len(set(draw(space, 50))) > 1
+
+    def test_params_inverts_suggest(self, space: SearchSpace, archs: list[Arch]) -> None:
+        for arch in archs:
+            assert space.suggest(Replay(space.params(arch))) == arch
+
+    def test_every_knob_can_be_narrowed(self, space: SearchSpace) -> None:
+        for knob, choices in space.knobs().items():
+            for choice in (choices[0], choices[-1]):
+                narrow = replace(space, **{knob: (choice,)})
+                for arch in draw(narrow, 3):
+                    assert narrow.suggest(Replay(narrow.params(arch))) == arch
+
+    def test_every_knob_makes_a_difference(self, space: SearchSpace) -> None:
+        for knob, choices in space.knobs().items():
+            if len(choices) > 1:
+                ends = [replace(space, **{knob: (choice,)}) for choice in (choices[0], choices[-1])]
+                first, last = ({arch.id for arch in draw(end, 20)} for end in ends)
+                assert first != last, f"knob {knob} changes no network"
+
+    def test_json_round_trips(self, archs: list[Arch]) -> None:
+        for arch in archs:
+            assert arch_from_dict(json.loads(json.dumps(arch.to_dict()))) == arch
+
+    def test_archs_and_spaces_are_values(self, space: SearchSpace, archs: list[Arch]) -> None:
+        for arch in archs:
+            copy = pickle.loads(pickle.dumps(arch))  # noqa: S301
+            assert (copy, hash(copy), copy.id) == (arch, hash(arch), arch.id)
+            with pytest.raises(FrozenInstanceError):
+                setattr(arch, fields(arch)[0].name, None)  # type: ignore[arg-type]
+        assert pickle.loads(pickle.dumps(space)) == space  # noqa: S301
+
+    def test_archs_share_an_id_exactly_if_they_share_a_description(self, archs: list[Arch]) -> None:
+        for a, b in combinations(archs, 2):
+            assert (a.id == b.id) == (a.describe() == b.describe())
+        for arch in archs:
+            twin = type(arch).from_dict(arch.to_dict())
+            assert canonical(twin.describe()) == canonical(arch.describe())
+
+    def test_a_wrong_field_is_refused_by_name(self, space: SearchSpace, archs: list[Arch]) -> None:
+        good = archs[0].to_dict()
+        wrongs: list[Any] = [None, {}, [{}], float("nan"), [float("inf")]]
+        for field in fields(archs[0]):  # type: ignore[arg-type]
+            for wrong in wrongs:
+                with pytest.raises(ValueError, match=field.name):
+                    arch_from_dict(good | {field.name: wrong})
+        with pytest.raises(ValueError, match="no_such_field"):
+            arch_from_dict(good | {"no_such_field": 1})
+
+    @pytest.mark.parametrize("sampler", ["RandomSampler", "TPESampler", "NSGAIISampler"])
+    def test_optuna_draws_legal_archs(self, space: SearchSpace, sampler: str) -> None:
+        optuna = pytest.importorskip("optuna")
+        study = optuna.create_study(
+            directions=["minimize", "maximize"], sampler=getattr(optuna.samplers, sampler)(seed=0)
+        )
+        for _ in range(15):
+            trial = study.ask()
+            arch = space.suggest(trial)
+            assert space.suggest(optuna.trial.FixedTrial(space.params(arch))) == arch
+            cost = complexity(arch)
+            study.tell(trial, [cost.macs, cost.params])
+
+    @pytest.mark.parametrize("task", TASKS, ids=str)
+    def test_cost_is_what_the_built_network_costs(self, small: SearchSpace, task: Task) -> None:
+        (arch,) = draw(small, 1, seed=task.resolution)
+        cost, model = complexity(arch, task), build(arch, task)
+        measured = {operator: getattr(cost, operator) for operator in OPERATORS}
+        assert measured == count_operators(model, task), arch
+        assert cost.params == sum(parameter.numel() for parameter in model.parameters()), arch
+        assert cost.activations == count_activations(model, task), arch
+        assert cost.training_bytes == count_saved_bytes(model, task), arch
+
+    @pytest.mark.parametrize("task", TASKS, ids=str)
+    def test_networks_train(self, small: SearchSpace, task: Task) -> None:
+        torch.manual_seed(0)
+        (arch,) = draw(small, 1, seed=task.resolution)
+        model = build(arch, task, zero_gamma=False)
+        logits = model(images(task, 3))
+        assert logits.shape == (3, task.num_classes)
+        logits.square().sum().backward()
+        for name, parameter in model.named_parameters():
+            assert parameter.grad is not None, f"{name} takes no part: {arch}"
+            assert parameter.grad.isfinite().all(), f"{name} has no finite gradient: {arch}"
+
+
+def draw(space: SearchSpace, count: int, seed: int = 0) -> list[Arch]:
+    rng = np.random.default_rng(seed)
+    return [space.sample(rng) for _ in range(count)]
+
+
+def images(task: Task, count: int) -> Tensor:
+    generator = torch.Generator().manual_seed(0)
+    return torch.randn(count, task.channels, task.resolution, task.resolution, generator=generator)
+
+
+def count_operators(model: nn.Module, task: Task) -> dict[str, int]:
+    """fvcore's count of one image in eval mode: the operators of ``Complexity``, and any other it finds."""
+    fvcore = pytest.importorskip("fvcore.nn")
+    count = fvcore.FlopCountAnalysis(model.eval(), images(task, 1))
+    count.unsupported_ops_warnings(False).uncalled_modules_warnings(False).tracer_warnings("none")
+    return dict.fromkeys(OPERATORS, 0) | {name: int(flops) for name, flops in count.by_operator().items()}
+
+
+def count_activations(model: nn.Module, task: Task) -> int:
+    """Output elements of all convolution, linear and max-pool layers, from forward hooks, for one image."""
+    outputs: list[int] = []
+    handles = [
+        module.register_forward_hook(lambda module, args, output: outputs.append(output.numel()))
+        for module in model.modules()
+        if isinstance(module, nn.Conv2d | nn.Linear | nn.MaxPool2d)
+    ]
+    with torch.inference_mode():
+        model.eval()(images(task, 1))
+    for handle in handles:
+        handle.remove()
+    return sum(outputs)
+
+
+def count_saved_bytes(model: nn.Module, task: Task) -> float:
+    """Bytes of the storages that autograd keeps in a training pass for one image more."""
+    fixed = {tensor.untyped_storage().data_ptr() for tensor in (*model.parameters(), *model.buffers())}
+
+    def saved_bytes(batch: int) -> int:
+        kept: dict[int, Tensor] = {}
+
+        def pack(tensor: Tensor) -> Tensor:
+            kept.setdefault(tensor.untyped_storage().data_ptr(), tensor)
+            return tensor
+
+        with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+            logits = model.train()(images(task, batch))
+        assert logits.requires_grad
+        return sum(tensor.untyped_storage().nbytes() for at, tensor in kept.items() if at not in fixed)
+
+    return (saved_bytes(4) - saved_bytes(2)) / 2
