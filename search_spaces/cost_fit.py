@@ -1,0 +1,82 @@
+"""What the knobs do to the costs, learnt from draws: a guess for a thousandth of the time of the count."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from .limits import Window
+
+Array = NDArray[np.float64]
+
+TERMS = 12
+ITERATIONS = 200
+NEAR = 0.3
+"""Distance from the window, in units of log cost, at which a draw has half its weight in the fit."""
+SLACK = 2.0
+"""Distance from the window, in standard errors of the fit, at which every second architecture passes."""
+
+
+@dataclass(frozen=True)
+class CostFit:
+    """log cost as ``logsumexp`` of a few terms, each a sum of one cubic a knob.
+
+    That is the shape of a network's cost: a sum (of stages) of products (of depth, widths, ...).
+    """
+
+    sizes: Array
+    """Choices of each knob."""
+    window: Window
+    weights: Array
+    """(metrics, features, TERMS)"""
+    error: Array
+    """Standard error of log cost near the window, (metrics,)."""
+
+    @classmethod
+    def of(cls, rows: Array, sizes: Sequence[int], costs: Array, window: Window, seed: int) -> CostFit:
+        """Fit ``costs`` (draws, metrics) on ``rows`` (draws, knobs), positions among the choices, 0 to 1."""
+        log_costs = np.log(costs)
+        shares = (1 / (1 + (window.misses(log_costs) / NEAR) ** 2)).prod(1)
+        features = _features(rows, np.array(sizes))
+        weights = np.stack([_fit(features, column, shares, seed) for column in log_costs.T])
+        residuals = log_costs - _predict(features, weights)
+        error = np.sqrt(np.average(residuals**2, axis=0, weights=shares))
+        return cls(np.array(sizes), window, weights, error)
+
+    def passes(self, rows: Array) -> Array:
+        """Probability with which each row, (rows, knobs), is worth costing; never 0."""
+        misses = self.window.misses(_predict(_features(rows, self.sizes), self.weights))
+        passes: Array = (1 / (1 + (misses / (SLACK * self.error)) ** 2)).prod(1)
+        return passes
+
+
+def _features(rows: Array, sizes: Array) -> Array:
+    x = np.floor(rows * sizes) / np.maximum(sizes - 1, 1) - 0.5
+    return np.hstack([np.ones((len(x), 1)), x, x**2, x**3])
+
+
+def _predict(features: Array, weights: Array) -> Array:
+    log_costs: Array = np.log(np.exp(features @ weights).sum(2)).T
+    return log_costs
+
+
+def _fit(features: Array, log_costs: Array, shares: Array, seed: int) -> Array:
+    x, y, share = (torch.from_numpy(array) for array in (features, log_costs, shares / shares.sum()))
+    terms = torch.randn(x.shape[1], TERMS, dtype=x.dtype, generator=torch.Generator().manual_seed(seed)) * 0.3
+    terms[0] += y.mean() - np.log(TERMS)
+    terms.requires_grad_()
+    solver = torch.optim.LBFGS([terms], max_iter=ITERATIONS, history_size=20, line_search_fn="strong_wolfe")
+
+    def loss() -> float:
+        solver.zero_grad()
+        off = (share * (torch.logsumexp(x @ terms, 1) - y) ** 2).sum() + 1e-5 * (terms[1:] ** 2).mean()
+        (terms.grad,) = torch.autograd.grad(off, terms)
+        return off.item()
+
+    with torch.enable_grad():
+        solver.step(loss)  # type: ignore[no-untyped-call]
+    return terms.detach().numpy()

@@ -1,0 +1,76 @@
+"""One small change to an architecture, made through the space's own ``suggest``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from .arch import Arch
+
+
+@dataclass(frozen=True)
+class ReplayTrial:
+    """Answers with ``params``; a knob that has none there, or none that is legal now, is random.
+
+    ``asked`` fills with the legal values of every knob, in order.
+    """
+
+    params: Mapping[str, Any]
+    rng: np.random.Generator
+    asked: dict[str, Sequence[Any]] = field(default_factory=dict)
+
+    def suggest_int(self, name: str, low: int, high: int, *, step: int = 1) -> int:
+        return int(self.suggest_categorical(name, range(low, high + 1, step)))
+
+    def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
+        self.asked[name] = choices
+        if name in self.params and self.params[name] in choices:
+            return self.params[name]
+        return choices[int(self.rng.integers(len(choices)))]
+
+
+def neighbour(
+    suggest: Callable[[Any], Arch],
+    params_of: Callable[[Arch], dict[str, Any]],
+    arch: Arch,
+    rng: np.random.Generator,
+) -> Arch:
+    """Another architecture, one knob away from ``arch``; each knob that ``arch`` has is equally likely.
+
+    Raises:
+        ValueError: if ``suggest`` cannot give ``arch``, or no knob leads to another architecture.
+    """
+    params = params_of(arch)
+    trial = ReplayTrial(params, rng)
+    replayed = suggest(trial)
+    if replayed != arch:
+        legal = params_of(replayed)
+        wrong = next(name for name in params if legal.get(name) != params[name])
+        raise ValueError(f"{arch.space} {arch.id} is not in this space, which has no {wrong} {params[wrong]!r}")
+    for name in rng.permutation(list(trial.asked)).tolist():
+        moves = _moves(trial.asked[name], params[name])
+        for way in rng.permutation(len(moves)).tolist():
+            for value in moves[way]:
+                other = suggest(ReplayTrial({**params, name: value}, rng))
+                if other.id != arch.id:
+                    return other
+    raise ValueError(f"no knob of this space leads from {arch.space} {arch.id} to another architecture")
+
+
+def _moves(choices: Sequence[Any], value: Any) -> list[Sequence[Any]]:
+    """Ways to go from ``value``, in each the values from near to far: up or down a scale, or to any category.
+
+    The farther ones serve where the nearer make no difference, as when both are rounded to the same width.
+    """
+    at = list(choices).index(value)
+    if _is_scale(choices):
+        return [way for way in (choices[at + 1 :], choices[:at][::-1]) if way]
+    return [[other] for index, other in enumerate(choices) if index != at]
+
+
+def _is_scale(choices: Sequence[Any]) -> bool:
+    """Numbers in ascending order."""
+    return all(type(value) in (int, float) for value in choices) and list(choices) == sorted(choices)
