@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from .limits import Window
-
-Array = NDArray[np.float64]
+from .tape import Array
 
 TERMS = 12
 ITERATIONS = 200
@@ -37,15 +34,15 @@ class CostFit:
     """Standard error of log cost near the window, (metrics,)."""
 
     @classmethod
-    def of(cls, rows: Array, sizes: Sequence[int], costs: Array, window: Window, seed: int) -> CostFit:
+    def of(cls, rows: Array, sizes: Array, costs: Array, window: Window, seed: int) -> CostFit:
         """Fit ``costs`` (draws, metrics) on ``rows`` (draws, knobs), positions among the choices, 0 to 1."""
         log_costs = np.log(costs)
         shares = (1 / (1 + (window.misses(log_costs) / NEAR) ** 2)).prod(1)
-        features = _features(rows, np.array(sizes))
+        features = _features(rows, sizes)
         weights = np.stack([_fit(features, column, shares, seed) for column in log_costs.T])
         residuals = log_costs - _predict(features, weights)
         error = np.sqrt(np.average(residuals**2, axis=0, weights=shares))
-        return cls(np.array(sizes), window, weights, error)
+        return cls(sizes, window, weights, error)
 
     def passes(self, rows: Array) -> Array:
         """Probability with which each row, (rows, knobs), is worth costing; never 0."""
@@ -64,6 +61,8 @@ def _predict(features: Array, weights: Array) -> Array:
     return log_costs
 
 
+@torch.inference_mode(False)
+@torch.enable_grad()
 def _fit(features: Array, log_costs: Array, shares: Array, seed: int) -> Array:
     x, y, share = (torch.from_numpy(array) for array in (features, log_costs, shares / shares.sum()))
     terms = torch.randn(x.shape[1], TERMS, dtype=x.dtype, generator=torch.Generator().manual_seed(seed)) * 0.3
@@ -77,6 +76,5 @@ def _fit(features: Array, log_costs: Array, shares: Array, seed: int) -> Array:
         (terms.grad,) = torch.autograd.grad(off, terms)
         return off.item()
 
-    with torch.enable_grad():
-        solver.step(loss)  # type: ignore[no-untyped-call]
+    solver.step(loss)  # type: ignore[no-untyped-call]
     return terms.detach().numpy()

@@ -49,7 +49,9 @@ def neighbour(
     if replayed != arch:
         legal = params_of(replayed)
         wrong = next(name for name in params if legal.get(name) != params[name])
-        raise ValueError(f"{arch.space} {arch.id} is not in this space, which has no {wrong} {params[wrong]!r}")
+        raise ValueError(
+            f"{arch.space} {arch.id} is not in this space, which has no {wrong} {params[wrong]!r}"
+        )
     for name in rng.permutation(list(trial.asked)).tolist():
         moves = _moves(trial.asked[name], params[name])
         for way in rng.permutation(len(moves)).tolist():

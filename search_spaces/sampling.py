@@ -2,59 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from .arch import Arch
 from .cost_fit import CostFit
 from .layers import Task
 from .limits import Window, short
 from .network import complexity
+from .tape import Array, Cube, RandomTrial
 
 WARM_UP = 3000
 """Plain draws before anything cleverer, and steps that a walk takes to forget how it got inside."""
 OFTEN = 0.05
 """Share of plain draws inside the limits from which plain draws go on."""
-BATCH = 8192
-RARE = 4
-"""Architectures expected inside among 16 batches below which screening gives way to walking."""
-STRIDE = 3
-"""Candidates inside the limits that a screened draw is chosen from."""
-STEPS = 100
-"""Steps of the walk to a draw."""
+SURVEY = 100_000
+"""Positions at which the fit, not the cost, is asked how rare the inside is."""
+RARE = 1e-4
+"""Share of plain draws inside the limits below which draws start from one that lies inside."""
+PAUSE, NEARBY_PAUSE = 5, 100
+"""Candidates expected inside the limits between two draws: enough to forget the draw before."""
 PATIENCE = 3000
 """Steps in a row that lead no nearer to the limits before they count as out of reach."""
 REPEATS = 1000
 """Draws in a row that have been seen before, after which there is nothing new."""
-
-
-@dataclass(frozen=True)
-class RandomTrial:
-    """Makes every choice with equal probability, or where ``tape`` says: 0 is the first, 1 past the last.
-
-    ``tape`` and ``sizes`` fill with what was picked, and out of how many.
-    """
-
-    rng: np.random.Generator
-    tape: dict[str, float] = field(default_factory=dict)
-    sizes: dict[str, int] = field(default_factory=dict)
-
-    def suggest_int(self, name: str, low: int, high: int, *, step: int = 1) -> int:
-        return low + step * self._pick(name, (high - low) // step + 1)
-
-    def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
-        return choices[self._pick(name, len(choices))]
-
-    def _pick(self, name: str, size: int) -> int:
-        self.sizes[name] = max(size, self.sizes.get(name, 0))
-        if name not in self.tape:
-            self.tape[name] = self.rng.random()
-        return int(self.tape[name] * size)
 
 
 @dataclass(frozen=True)
@@ -100,7 +75,7 @@ class Sampler:
         """Endless, evenly distributed over what lies inside.
 
         Plain draws while at least one in twenty lies inside. Else what they cost teaches a fit, which screens
-        further ones before they are costed; where next to none would lie inside, a walk that stays inside.
+        candidates before they are costed: plain draws, or changes to the last draw where those are too rare.
         """
         tried = []
         for draw in islice(self._plain(), WARM_UP):
@@ -110,17 +85,16 @@ class Sampler:
         inside = [draw for draw in tried if not draw.outside]
         if len(inside) >= OFTEN * WARM_UP:
             yield from (draw for draw in self._plain() if not draw.outside)
+        cube = Cube(self.sizes, self.rng)
         if not inside:
-            start = self._reach(min(tried, key=lambda draw: draw.outside))
-            inside = list(islice(self._walk(start), WARM_UP))
-            tried += inside
-        names = list(self.sizes)
-        fit = self._fit(names, tried)
-        expected = sum(int((fit.passes(rows) == 1).sum()) for rows in islice(self._rows(names), 16))
-        if expected >= RARE:
-            yield from self._screened(names, fit, inside[-1])
+            start = self._reach(cube, min(tried, key=lambda draw: draw.outside))
+            inside = list(islice(self._walk(cube, start), WARM_UP))
+        fit = self._fit(cube, tried + inside)
+        here = cube.point(inside[-1].tape)
+        if (fit.passes(cube.anywhere(here, SURVEY)) == 1).mean() > RARE:
+            yield from self._screened(cube, fit, inside[-1], cube.anywhere, PAUSE)
         else:
-            yield from islice(self._walk(inside[-1]), 0, None, STEPS)
+            yield from self._screened(cube, fit, inside[-1], cube.nearby, NEARBY_PAUSE)
 
     def _draw(self, tape: dict[str, float]) -> Draw:
         arch = self.suggest(RandomTrial(self.rng, tape, self.sizes))
@@ -132,51 +106,47 @@ class Sampler:
         while True:
             yield self._draw({})
 
-    def _screened(self, names: list[str], fit: CostFit, at: Draw) -> Iterator[Draw]:
-        """Plain draws of which only those are costed that the fit expects near the window.
+    def _screened(
+        self, cube: Cube, fit: CostFit, at: Draw, candidates: Callable[[Array, int], Array], pause: int
+    ) -> Iterator[Draw]:
+        """Cost only candidates that the fit expects near the window; move to those inside.
 
-        The fit errs, so what it is likely to miss must count for more: independence Metropolis-Hastings
-        (Tierney 1994) stays longer at an architecture that had little chance to pass.
+        The fit errs, so what it is likely to miss must count for more: Metropolis-Hastings with delayed
+        acceptance (Christen and Fox 2005) stays longer where there was little chance to pass.
         """
-        weight = 1 / float(fit.passes(np.array([self._row(at, names)]))[0])
-        candidates = 0
-        for rows in self._rows(names):
+        here = cube.point(at.tape)
+        weight = 1 / fit.passes(here[None])[0]
+        share = (fit.passes(candidates(here, SURVEY)) == 1).mean()
+        left = period = int(pause / max(share, pause / SURVEY))
+        while True:
+            rows = candidates(here, min(left, 1 + period // PAUSE))
             passes = fit.passes(rows)
-            for index in np.flatnonzero(self.rng.random(BATCH) < passes):
-                there = self._draw(dict(zip(names, rows[index].tolist(), strict=True)))
-                if there.outside:
-                    continue
-                if self.rng.random() * weight * passes[index] < 1:
-                    at, weight = there, 1 / float(passes[index])
-                candidates += 1
-                if candidates % STRIDE == 0:
-                    yield at
+            left -= len(rows)
+            for index in np.flatnonzero(self.rng.random(len(rows)) < passes):
+                there = self._draw(cube.tape(rows[index]))
+                if not there.outside and self.rng.random() * weight * passes[index] < 1:
+                    at, here, weight = there, rows[index], 1 / passes[index]
+                    left += len(rows) - 1 - int(index)
+                    break
+            if left == 0:
+                yield at
+                left = period
 
-    def _rows(self, names: list[str]) -> Iterator[NDArray[np.float64]]:
+    def _fit(self, cube: Cube, draws: list[Draw]) -> CostFit:
+        rows = np.array([cube.point(draw.tape) for draw in draws])
+        costs = np.array([list(draw.costs.values()) for draw in draws], dtype=float)
+        return CostFit.of(rows, cube.sizes, costs, self.window, seed=int(self.rng.integers(2**32)))
+
+    def _walk(self, cube: Cube, at: Draw) -> Iterator[Draw]:
+        """Changes to ``at``, then to what comes of it, none of which leads farther outside."""
         while True:
-            yield self.rng.random((BATCH, len(names)))
-
-    def _fit(self, names: list[str], tried: list[Draw]) -> CostFit:
-        rows = np.array([self._row(draw, names) for draw in tried])
-        costs = np.array([list(draw.costs.values()) for draw in tried], dtype=float)
-        seed = int(self.rng.integers(2**32))
-        return CostFit.of(rows, [self.sizes[name] for name in names], costs, self.window, seed)
-
-    def _row(self, draw: Draw, names: list[str]) -> list[float]:
-        """A draw's tape in full; a knob that it did not have may stand anywhere."""
-        return [draw.tape.setdefault(name, self.rng.random()) for name in names]
-
-    def _walk(self, at: Draw) -> Iterator[Draw]:
-        """A Markov chain of small changes, none of which leads farther outside."""
-        while True:
-            there = self._near(at)
-            if there.outside <= at.outside:
-                at = there
+            there = self._draw(cube.tape(cube.nearby(cube.point(at.tape), 1)[0]))
+            at = at if there.outside > at.outside else there
             yield at
 
-    def _reach(self, nearest: Draw) -> Draw:
+    def _reach(self, cube: Cube, nearest: Draw) -> Draw:
         vain = 0
-        for at in self._walk(nearest):
+        for at in self._walk(cube, nearest):
             vain = 0 if at.outside < nearest.outside else vain + 1
             nearest = at
             if not nearest.outside:
@@ -188,12 +158,3 @@ class Sampler:
                     f"found no architecture of space {space}{self.window}; the nearest drawn has {has}"
                 )
         return nearest
-
-    def _near(self, at: Draw) -> Draw:
-        """Move one or a few knobs, by steps of all sizes; there and back are equally likely."""
-        tape = dict(at.tape)
-        few = min(int(self.rng.geometric(0.5)), len(tape))
-        for name in self.rng.permutation(list(tape))[:few].tolist():
-            step = self.rng.normal() * 0.01 ** self.rng.random()
-            tape[name] = (tape[name] + step) % 1.0
-        return self._draw(tape)

@@ -13,7 +13,8 @@ from .arch import Arch
 from .layers import IMAGENET, Task
 from .limits import Limits, Window
 from .neighbours import neighbour
-from .sampling import RandomTrial, Sampler
+from .sampling import Sampler
+from .tape import RandomTrial
 
 
 class Trial(Protocol):
@@ -58,8 +59,8 @@ class SearchSpace(ABC):
     def mutate(self, arch: Arch, rng: np.random.Generator) -> Arch:
         """Another architecture of this space, one small change away.
 
-        One knob that ``arch`` has moves to the next value, or to another category; knobs that this brings into
-        play are random.
+        One knob that ``arch`` has moves to the next value, or to another category; knobs that come into play
+        through it are random.
 
         Raises:
             ValueError: if ``arch`` is not in this space, or nothing else is.

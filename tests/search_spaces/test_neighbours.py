@@ -43,9 +43,9 @@ def test_a_mutation_moves_one_knob_to_its_next_choice() -> None:
 def test_every_knob_of_an_architecture_is_moved_equally_often() -> None:
     rng = np.random.default_rng(0)
     before = reference("resnest50")
-    names = [name for _ in range(1600) for name in changed(before, SPACE.mutate(before, rng))]
+    names = [next(iter(changed(before, SPACE.mutate(before, rng)))) for _ in range(1600)]
     counts = [names.count(name) for name in SPACE.params(before)]
-    assert sum(counts) == len(names) == 1600
+    assert sum(counts) == 1600
     assert min(counts) > 60
     assert max(counts) < 145, "100 each are expected, and 4.5 standard deviations are 44"
 
@@ -82,19 +82,11 @@ def test_choices_that_make_no_difference_are_passed_over() -> None:
     narrow = {"width1": 8, "width2": 8, "width3": 8, "width4": 8, "radix": 4}
     space = get_space("resnest", **fixed | narrow | {"bottleneck_width": [8, 16, 24, 32, 40]})
     rng = np.random.default_rng(0)
-    before = space.suggest(_First())
+    before = corner(space)
     assert SPACE.params(before)["bottleneck_width"] == 8
     assert SPACE.params(space.mutate(before, rng))["bottleneck_width"] == 40, "8 to 32 all round up to 4"
     with pytest.raises(ValueError, match="no knob of this space leads from resnest"):
         get_space("resnest", **fixed | narrow | {"bottleneck_width": [8, 16]}).mutate(before, rng)
-
-
-class _First:
-    def suggest_int(self, name: str, low: int, high: int, *, step: int = 1) -> int:
-        return low
-
-    def suggest_categorical(self, name: str, choices: Any) -> Any:
-        return choices[0]
 
 
 def test_mutations_repeat_with_their_seed() -> None:
