@@ -12,10 +12,10 @@ from .tape import Array
 
 TERMS = 12
 ITERATIONS = 200
-NEAR = 0.3
+NEAR = 0.5
 """Distance from the window, in units of log cost, at which a draw has half its weight in the fit."""
-SLACK = 2.0
-"""Distance from the window, in standard errors of the fit, at which every second architecture passes."""
+SLACK = 2.5
+"""Distance from the window, in standard errors of the fit, up to which every architecture passes."""
 
 
 @dataclass(frozen=True)
@@ -39,16 +39,26 @@ class CostFit:
         log_costs = np.log(costs)
         shares = (1 / (1 + (window.misses(log_costs) / NEAR) ** 2)).prod(1)
         features = _features(rows, sizes)
-        weights = np.stack([_fit(features, column, shares, seed) for column in log_costs.T])
-        residuals = log_costs - _predict(features, weights)
-        error = np.sqrt(np.average(residuals**2, axis=0, weights=shares))
+        unseen = np.arange(len(rows)) % 4 == 0
+        weights = np.stack(
+            [_fit(features[~unseen], column, shares[~unseen], seed) for column in log_costs[~unseen].T]
+        )
+        residuals = log_costs[unseen] - _predict(features[unseen], weights)
+        error = np.sqrt(np.average(residuals**2, axis=0, weights=shares[unseen]))
         return cls(sizes, window, weights, error)
+
+    def expected_inside(self, rows: Array) -> float:
+        """Share of the rows."""
+        return float((self._misses(rows) == 0).all(1).mean())
 
     def passes(self, rows: Array) -> Array:
         """Probability with which each row, (rows, knobs), is worth costing; never 0."""
-        misses = self.window.misses(_predict(_features(rows, self.sizes), self.weights))
-        passes: Array = (1 / (1 + (misses / (SLACK * self.error)) ** 2)).prod(1)
+        beyond = np.maximum(0, self._misses(rows) / self.error - SLACK)
+        passes: Array = (1 / (1 + beyond**4)).prod(1)
         return passes
+
+    def _misses(self, rows: Array) -> Array:
+        return self.window.misses(_predict(_features(rows, self.sizes), self.weights))
 
 
 def _features(rows: Array, sizes: Array) -> Array:

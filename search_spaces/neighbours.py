@@ -9,6 +9,26 @@ from typing import Any
 import numpy as np
 
 from .arch import Arch
+from .tape import FLOAT_STEPS
+
+
+@dataclass(frozen=True)
+class Scale(Sequence[float]):
+    """Evenly spaced floats."""
+
+    low: float
+    step: float
+    count: int
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __getitem__(self, index: Any) -> Any:
+        return self.low + self.step * index
+
+    def index(self, value: Any, start: int = 0, stop: int | None = None) -> int:
+        """The nearest to ``value``."""
+        return round((value - self.low) / self.step)
 
 
 @dataclass(frozen=True)
@@ -24,6 +44,15 @@ class ReplayTrial:
 
     def suggest_int(self, name: str, low: int, high: int, *, step: int = 1) -> int:
         return int(self.suggest_categorical(name, range(low, high + 1, step)))
+
+    def suggest_float(self, name: str, low: float, high: float, *, step: float | None = None) -> float:
+        step = step or (high - low) / FLOAT_STEPS
+        count = round((high - low) / step) + 1
+        self.asked[name] = Scale(low, step, count)
+        value = self.params.get(name)
+        if value is not None and low <= value <= high:
+            return float(value)
+        return low + step * int(self.rng.integers(count))
 
     def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
         self.asked[name] = choices
@@ -62,17 +91,23 @@ def neighbour(
     raise ValueError(f"no knob of this space leads from {arch.space} {arch.id} to another architecture")
 
 
-def _moves(choices: Sequence[Any], value: Any) -> list[Sequence[Any]]:
+def _moves(choices: Sequence[Any], value: Any) -> list[list[Any]]:
     """Ways to go from ``value``, in each the values from near to far: up or down a scale, or to any category.
 
     The farther ones serve where the nearer make no difference, as when both are rounded to the same width.
     """
-    at = list(choices).index(value)
-    if _is_scale(choices):
-        return [way for way in (choices[at + 1 :], choices[:at][::-1]) if way]
-    return [[other] for index, other in enumerate(choices) if index != at]
+    if not _is_scale(choices):
+        return [[other] for other in choices if other != value]
+    at = choices.index(value)
+    ways = []
+    for sign, room in ((1, len(choices) - 1 - at), (-1, at)):
+        strides = [2**power for power in range(room.bit_length())]
+        ways.append([choices[at + sign * stride] for stride in dict.fromkeys([*strides, room]) if stride])
+    return [way for way in ways if way]
 
 
 def _is_scale(choices: Sequence[Any]) -> bool:
     """Numbers in ascending order."""
+    if isinstance(choices, range | Scale):
+        return True
     return all(type(value) in (int, float) for value in choices) and list(choices) == sorted(choices)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import islice, repeat
 from typing import Any
 
 import numpy as np
@@ -22,10 +22,11 @@ OFTEN = 0.05
 """Share of plain draws inside the limits from which plain draws go on."""
 SURVEY = 100_000
 """Positions at which the fit, not the cost, is asked how rare the inside is."""
+BATCH = 512
 RARE = 1e-4
 """Share of plain draws inside the limits below which draws start from one that lies inside."""
-PAUSE, NEARBY_PAUSE = 5, 100
-"""Candidates expected inside the limits between two draws: enough to forget the draw before."""
+NEARBY = 40
+"""Candidates near the last draw, and expected inside the limits, to a draw that has forgotten the last."""
 PATIENCE = 3000
 """Steps in a row that lead no nearer to the limits before they count as out of reach."""
 REPEATS = 1000
@@ -91,10 +92,17 @@ class Sampler:
             inside = list(islice(self._walk(cube, start), WARM_UP))
         fit = self._fit(cube, tried + inside)
         here = cube.point(inside[-1].tape)
-        if (fit.passes(cube.anywhere(here, SURVEY)) == 1).mean() > RARE:
-            yield from self._screened(cube, fit, inside[-1], cube.anywhere, PAUSE)
-        else:
-            yield from self._screened(cube, fit, inside[-1], cube.nearby, NEARBY_PAUSE)
+        at, here = inside[-1], cube.point(inside[-1].tape)
+        if fit.expected_inside(cube.anywhere(here, SURVEY)) > RARE:
+            yield from (draw for _, draw in self._screened(cube, fit, at, cube.anywhere))
+            return
+        period = NEARBY / max(fit.expected_inside(cube.nearby(here, SURVEY)), 1e-3)
+        time = 0.0
+        for tried_since, there in self._screened(cube, fit, at, cube.nearby):
+            time += tried_since
+            yield from repeat(at, int(time // period))
+            time %= period
+            at = there
 
     def _draw(self, tape: dict[str, float]) -> Draw:
         arch = self.suggest(RandomTrial(self.rng, tape, self.sizes))
@@ -107,30 +115,34 @@ class Sampler:
             yield self._draw({})
 
     def _screened(
-        self, cube: Cube, fit: CostFit, at: Draw, candidates: Callable[[Array, int], Array], pause: int
-    ) -> Iterator[Draw]:
-        """Cost only candidates that the fit expects near the window; move to those inside.
+        self, cube: Cube, fit: CostFit, at: Draw, candidates: Callable[[Array, int], Array]
+    ) -> Iterator[tuple[int, Draw]]:
+        """Cost only candidates that the fit expects near the window, and move to those inside.
 
+        After each inside: the number of candidates since the last, and the architecture where it stands now.
         The fit errs, so what it is likely to miss must count for more: Metropolis-Hastings with delayed
         acceptance (Christen and Fox 2005) stays longer where there was little chance to pass.
         """
         here = cube.point(at.tape)
         weight = 1 / fit.passes(here[None])[0]
-        share = (fit.passes(candidates(here, SURVEY)) == 1).mean()
-        left = period = int(pause / max(share, pause / SURVEY))
+        since = 0
         while True:
-            rows = candidates(here, min(left, 1 + period // PAUSE))
+            rows = candidates(here, BATCH)
             passes = fit.passes(rows)
-            left -= len(rows)
-            for index in np.flatnonzero(self.rng.random(len(rows)) < passes):
+            used = 0
+            for index in np.flatnonzero(self.rng.random(BATCH) < passes).tolist():
                 there = self._draw(cube.tape(rows[index]))
-                if not there.outside and self.rng.random() * weight * passes[index] < 1:
+                if there.outside:
+                    continue
+                moves = self.rng.random() * weight * passes[index] < 1
+                if moves:
                     at, here, weight = there, rows[index], 1 / passes[index]
-                    left += len(rows) - 1 - int(index)
+                yield since + index + 1 - used, at
+                since, used = 0, index + 1
+                if moves:
                     break
-            if left == 0:
-                yield at
-                left = period
+            else:
+                since += BATCH - used
 
     def _fit(self, cube: Cube, draws: list[Draw]) -> CostFit:
         rows = np.array([cube.point(draw.tape) for draw in draws])

@@ -63,6 +63,7 @@ class Cube:
     def nearby(self, here: Array, count: int) -> Array:
         """Some knobs moved by a choice or more, round the ends; there and back are equally likely."""
         moved = self.rng.random((count, len(here))) < self.rng.random((count, 1)) ** 4
-        moved[np.arange(count), self.rng.integers(len(here), size=count)] = True
+        if len(here):
+            moved[np.arange(count), self.rng.integers(len(here), size=count)] = True
         steps = self.rng.normal(size=moved.shape) * 0.01 ** self.rng.random((count, 1))
         return np.where(moved, (here + steps + np.sign(steps) / self.sizes) % 1, here)
