@@ -14,7 +14,7 @@ TERMS = 12
 ITERATIONS = 200
 NEAR = 0.5
 """Distance from the window, in units of log cost, at which a draw has half its weight in the fit."""
-SLACK = 2.5
+SLACK = 2.0
 """Distance from the window, in standard errors of the fit, up to which every architecture passes."""
 
 

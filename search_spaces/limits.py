@@ -73,5 +73,7 @@ def _span(low: float, high: float) -> str:
 
 
 def short(count: float) -> str:
-    """A count in millions, as in ``421.3M``."""
+    """A count in millions, as in ``421.3M``, or below a million in thousands."""
+    if count < 1e6:
+        return f"{count / 1e3:.4g}k"
     return f"{count / 1e6:.4g}M" if count < 1e10 else f"{count / 1e6:.0f}M"

@@ -18,17 +18,18 @@ class Scale(Sequence[float]):
 
     low: float
     step: float
-    count: int
+    points: int
 
     def __len__(self) -> int:
-        return self.count
+        return self.points
 
     def __getitem__(self, index: Any) -> Any:
         return self.low + self.step * index
 
     def index(self, value: Any, start: int = 0, stop: int | None = None) -> int:
         """The nearest to ``value``."""
-        return round((value - self.low) / self.step)
+        steps: float = (value - self.low) / self.step
+        return round(steps)
 
 
 @dataclass(frozen=True)
