@@ -2,9 +2,9 @@
 
     python benchmarks/budgeted_sampling.py [--space NAME] [--draws N]
 
-"build" throws plain draws away after building each network and counting it (weights summed up, the rest by
-formula, as pycls does), "cost" after ``complexity`` alone; "ours" is ``space.samples``. For the first two, the
-time is that of one plain draw over the share inside. One core; the three alternate, the best round counts.
+"build" throws plain draws away after building each network and counting it (weights summed up, the rest
+by formula, as pycls does), "cost" after ``complexity`` alone; "ours" is ``space.samples``. For the first
+two, the time is that of one plain draw over the share inside. One core; the three alternate, the best counts.
 """
 
 from __future__ import annotations
