@@ -1,7 +1,7 @@
 """Design spaces of split-attention networks: knobs, networks, exact costs. Needs torch and numpy alone."""
 
 from .arch import Arch
-from .blocks import Block
+from .blocks import Block, Bottleneck
 from .catalog import REFERENCES, arch_from_dict, get_space, reference
 from .cost import OPERATORS, Complexity, Tally
 from .fbnetv2 import FBNetV2, FBNetV2Space
@@ -19,6 +19,7 @@ __all__ = [
     "REFERENCES",
     "Arch",
     "Block",
+    "Bottleneck",
     "Complexity",
     "Description",
     "FBNetV2",

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
-from itertools import pairwise
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
 from .arch import Arch
 from .grid import Grid
+from .layers import IMAGENET, Task
+from .limits import Limits, Window
+from .neighbours import neighbour
+from .sampling import Sampler
+from .tape import RandomTrial
 
 
 class Trial(Protocol):
@@ -38,9 +42,33 @@ class SearchSpace(ABC):
     def params(self, arch: Arch) -> dict[str, Any]:
         """The knob values with which ``suggest`` would give ``arch``: flat, named as in ``suggest``."""
 
-    def sample(self, rng: np.random.Generator) -> Arch:
-        """One architecture, every choice equally likely."""
-        return self.suggest(_RandomTrial(rng))
+    def sample(self, rng: np.random.Generator, limits: Limits | None = None, task: Task = IMAGENET) -> Arch:
+        """One architecture, every choice equally likely; with ``limits``, the first of ``samples``."""
+        return next(self.samples(rng, limits, task)) if limits else self.suggest(RandomTrial(rng))
+
+    def samples(
+        self, rng: np.random.Generator, limits: Limits | None = None, task: Task = IMAGENET
+    ) -> Iterator[Arch]:
+        """Different architectures (by id) without end, distributed as ``sample`` is inside the limits.
+
+        ``limits`` are on ``macs``, ``flops``, ``params`` and ``activations`` of ``complexity(arch, task)``:
+        ``(low, high)``, either of them None, or the highest value alone. No network is built.
+
+        Raises:
+            ValueError: naming a wrong limit; on the way, if no (other) architecture inside is found.
+        """
+        return Sampler(self.suggest, rng, Window.of(limits or {}), task).distinct()
+
+    def mutate(self, arch: Arch, rng: np.random.Generator) -> Arch:
+        """Another architecture of this space, one small change away.
+
+        One knob that ``arch`` has moves to the next value, or to another category; knobs that come into play
+        through it are random.
+
+        Raises:
+            ValueError: if ``arch`` is not in this space, or nothing else is.
+        """
+        return neighbour(self.suggest, self.params, arch, rng)
 
     def knobs(self) -> dict[str, Sequence[Any]]:
         """The choices of every knob."""
@@ -54,22 +82,6 @@ class SearchSpace(ABC):
                 object.__setattr__(self, name, choices)
             for value in (*choices[:2], choices.high) if isinstance(choices, Grid) else choices:
                 check_knob(f"space {self.arch_type.space}", name, value, legal[name])
-
-
-@dataclass(frozen=True)
-class _RandomTrial:
-    rng: np.random.Generator
-
-    def suggest_int(self, name: str, low: int, high: int, *, step: int = 1) -> int:
-        return low + step * int(self.rng.integers((high - low) // step + 1))
-
-    def suggest_float(self, name: str, low: float, high: float, *, step: float | None = None) -> float:
-        if step is None:
-            return float(self.rng.uniform(low, high))
-        return low + step * int(self.rng.integers(round((high - low) / step) + 1))
-
-    def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
-        return choices[int(self.rng.integers(len(choices)))]
 
 
 def choose(trial: Trial, name: str, choices: Sequence[Any]) -> Any:
@@ -87,10 +99,10 @@ def _even_step(choices: Sequence[Any]) -> int:
     """The distance between neighbours if all are ints and equally far apart, else 0."""
     if isinstance(choices, range):
         return choices.step
-    if not all(type(value) is int for value in choices):
+    if set(map(type, choices)) != {int}:
         return 0
-    steps = {b - a for a, b in pairwise(choices)}
-    return int(steps.pop()) if len(steps) == 1 else 0
+    step = int(choices[1] - choices[0])
+    return step if step > 0 and tuple(choices) == tuple(range(choices[0], choices[-1] + 1, step)) else 0
 
 
 def check_knob(owner: str, name: str, value: object, legal: Collection[Any]) -> None:

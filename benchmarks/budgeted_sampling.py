@@ -1,0 +1,82 @@
+"""Different architectures inside a window of costs: how fast, drawn in three ways.
+
+    python benchmarks/budgeted_sampling.py [--space NAME] [--draws N]
+
+"build" throws plain draws away after building each network and counting it (weights summed up, the rest
+by formula, as pycls does), "cost" after ``complexity`` alone; "ours" is ``space.samples``. For the first
+two, the time is that of one plain draw over the share inside. One core; the three alternate, the best counts.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable
+from itertools import islice
+
+import numpy as np
+import torch
+
+from search_spaces import IMAGENET, SearchSpace, Task, build, complexity, get_space
+from search_spaces.limits import Limits, Window
+
+CIFAR = Task(num_classes=10, resolution=32, small_images=True)
+WINDOWS: list[tuple[str, Task, Limits]] = [
+    ("resnest", IMAGENET, {"macs": (3.9e9, 4.1e9)}),
+    ("resnest", IMAGENET, {"macs": (3.92e9, 4.08e9), "params": (None, 15e6)}),
+    ("resnest", IMAGENET, {"macs": (0.98e9, 1.02e9)}),
+    ("resnest", CIFAR, {"macs": (392e6, 408e6)}),
+    ("regnety", IMAGENET, {"macs": (392e6, 408e6)}),
+]
+
+
+def seconds(action: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    action()
+    return time.perf_counter() - start
+
+
+def build_and_count(space: SearchSpace, task: Task, rng: np.random.Generator) -> None:
+    for _ in range(5):
+        arch = space.sample(rng)
+        sum(parameter.numel() for parameter in build(arch, task).parameters())
+        complexity(arch, task)
+
+
+def cost_alone(space: SearchSpace, task: Task, window: Window, rng: np.random.Generator, draws: int) -> int:
+    costs = [complexity(space.sample(rng), task) for _ in range(draws)]
+    return sum(not window.outside({name: getattr(cost, name) for name in window.ends}) for cost in costs)
+
+
+def compare(space: SearchSpace, task: Task, limits: Limits, draws: int) -> None:
+    window, rng = Window.of(limits), np.random.default_rng(0)
+    inside, plain, built, ours = 0, [], [], []
+    for seed in range(3):
+        built.append(seconds(lambda: build_and_count(space, task, rng)) / 5)
+        start = time.perf_counter()
+        inside += cost_alone(space, task, window, rng, 5000)
+        plain.append((time.perf_counter() - start) / 5000)
+        drawn = space.samples(np.random.default_rng(seed), limits, task)
+        ours.append(seconds(lambda drawn=drawn: list(islice(drawn, draws))))  # type: ignore[misc]
+    share = inside / 15_000
+    needed = draws / share if inside else float("inf")
+    print(
+        f"{space.arch_type.space}{window} at {task.resolution}: {share:.2%} of plain draws inside\n"
+        f"  {draws} different: build {min(built) * needed:,.0f} s, cost {min(plain) * needed:,.1f} s, "
+        f"ours {min(ours):.2f} s"
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--space", help="only this space")
+    parser.add_argument("--draws", type=int, default=1000)
+    asked = parser.parse_args()
+    torch.set_num_threads(1)
+    for name, task, limits in WINDOWS:
+        if asked.space in (None, name):
+            compare(get_space(name), task, limits, asked.draws)
+
+
+if __name__ == "__main__":
+    main()

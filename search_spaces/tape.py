@@ -1,0 +1,69 @@
+"""A space as a unit cube: one axis a knob, and an architecture for every point."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+
+FLOAT_STEPS = 2**20
+"""Steps that stand for all floats where a knob has no steps of its own."""
+
+
+@dataclass(frozen=True)
+class RandomTrial:
+    """Makes every choice with equal probability, or where ``tape`` says: 0 is the first, 1 past the last.
+
+    ``tape`` and ``sizes`` fill with what was picked, and out of how many.
+    """
+
+    rng: np.random.Generator
+    tape: dict[str, float] = field(default_factory=dict)
+    sizes: dict[str, int] = field(default_factory=dict)
+
+    def suggest_int(self, name: str, low: int, high: int, *, step: int = 1) -> int:
+        return low + step * self._pick(name, (high - low) // step + 1)
+
+    def suggest_float(self, name: str, low: float, high: float, *, step: float | None = None) -> float:
+        step = step or (high - low) / FLOAT_STEPS
+        return low + step * self._pick(name, round((high - low) / step) + 1)
+
+    def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
+        return choices[self._pick(name, len(choices))]
+
+    def _pick(self, name: str, size: int) -> int:
+        self.sizes[name] = max(size, self.sizes.get(name, 0))
+        if name not in self.tape:
+            self.tape[name] = self.rng.random()
+        return min(int(self.tape[name] * size), size - 1)
+
+
+class Cube:
+    """The axes known so far, and moves among the points. A knob that turns up later stays random."""
+
+    def __init__(self, sizes: Mapping[str, int], rng: np.random.Generator) -> None:
+        self.names, self.sizes, self.rng = list(sizes), np.array(list(sizes.values()), dtype=float), rng
+
+    def point(self, tape: dict[str, float]) -> Array:
+        """A knob that the tape lacks made no difference: it may stand anywhere, and from now on stands."""
+        return np.array([tape.setdefault(name, self.rng.random()) for name in self.names])
+
+    def tape(self, point: Array) -> dict[str, float]:
+        return dict(zip(self.names, point.tolist(), strict=True))
+
+    def anywhere(self, _: Array, count: int) -> Array:
+        return self.rng.random((count, len(self.names)))
+
+    def nearby(self, here: Array, count: int) -> Array:
+        """Some knobs moved by a choice or more, round the ends; there and back are equally likely."""
+        moved = self.rng.random((count, len(here))) < self.rng.random((count, 1)) ** 4
+        if len(here):
+            moved[np.arange(count), self.rng.integers(len(here), size=count)] = True
+        steps = self.rng.normal(size=moved.shape) * 0.01 ** self.rng.random((count, 1))
+        return np.where(moved, (here + steps + np.sign(steps) / self.sizes) % 1, here)
