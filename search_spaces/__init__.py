@@ -4,6 +4,7 @@ from .arch import Arch
 from .blocks import Block
 from .catalog import REFERENCES, arch_from_dict, get_space, reference
 from .cost import OPERATORS, Complexity, Tally
+from .fold import fold
 from .layers import IMAGENET, Head, Stem, Task
 from .network import Description, Network, build, complexity
 from .resnest import ResNeSt, ResNeStSpace
@@ -32,6 +33,7 @@ __all__ = [
     "build",
     "choose",
     "complexity",
+    "fold",
     "get_space",
     "reference",
 ]

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .cost import Tally
-from .split_attention_function import relu_pool, weigh, weighted_sum
+from .split_attention_function import by_split, relu_pool, weigh, weighted_sum
 
 
 def gate_width(in_channels: int, radix: int, cardinality: int, reduction: int = 4) -> int:
@@ -68,8 +68,7 @@ class SplitAttention(nn.Module):
             maps, pooled = relu_pool(x, self.radix)
             return weigh(maps, self.weights(pooled).to(maps.dtype), self.radix)
         maps = F.relu(x, inplace=True)
-        splits = maps.chunk(self.radix, dim=1)
-        pooled = F.adaptive_avg_pool2d(sum(splits[1:], start=splits[0]), 1)
+        pooled = F.adaptive_avg_pool2d(by_split(maps, self.radix).sum(1), 1)
         return weighted_sum(maps, self.weights(pooled).to(maps.dtype), self.radix)
 
     @staticmethod

@@ -34,13 +34,18 @@ def weighted_sum(maps: Tensor, weights: Tensor, radix: int) -> Tensor:
 
     The two weights of radix 2 must sum to one: only the second is read.
     """
-    splits, weights_of = maps.chunk(radix, 1), weights.chunk(radix, 1)
+    splits, shares = by_split(maps, radix), by_split(weights, radix)
     if radix == 2:
-        return torch.lerp(splits[0], splits[1], weights_of[1])
-    out = splits[0] * weights_of[0]
-    for split, weight in zip(splits[1:], weights_of[1:], strict=True):
-        out.addcmul_(split, weight)
+        return torch.lerp(splits[:, 0], splits[:, 1], shares[:, 1])
+    out = splits[:, 0] * shares[:, 0]
+    for index in range(1, radix):
+        out.addcmul_(splits[:, index], shares[:, index])
     return out
+
+
+def by_split(maps: Tensor, radix: int) -> Tensor:
+    """(B, radix * C, H, W) as (B, radix, C, H, W)."""
+    return torch.unflatten(maps, 1, (radix, -1))
 
 
 def relu_pool(x: Tensor, radix: int) -> tuple[Tensor, Tensor]:
@@ -64,7 +69,7 @@ class _ReLUPool(Function):
         ctx.mark_dirty(x)
         ctx.save_for_backward(maps)
         ctx.radix = radix
-        return maps, torch.unflatten(maps.mean((2, 3), keepdim=True), 1, (radix, -1)).sum(1)
+        return maps, by_split(maps.mean((2, 3), keepdim=True), radix).sum(1)
 
     @staticmethod
     @once_differentiable
@@ -88,11 +93,10 @@ class _Weigh(Function):
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, None]:
         maps, weights = ctx.saved_tensors
         grad = grad.unsqueeze(1)
-        by_split = (1, (ctx.radix, -1))
-        products = (torch.unflatten(y, *by_split) * g for y, g in _by_images(maps, maps, grad))
+        products = (by_split(y, ctx.radix) * g for y, g in _by_images(maps, maps, grad))
         grad_weights = torch.cat([product.sum((3, 4)) for product in products])
         grad_maps = torch.empty_like(maps)
-        torch.mul(torch.unflatten(weights, *by_split), grad, out=torch.unflatten(grad_maps, *by_split))
+        torch.mul(by_split(weights, ctx.radix), grad, out=by_split(grad_maps, ctx.radix))
         return grad_maps, grad_weights.view_as(weights), None
 
 
