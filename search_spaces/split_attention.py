@@ -68,7 +68,9 @@ class SplitAttention(nn.Module):
             maps, pooled = relu_pool(x, self.radix)
             return weigh(maps, self.weights(pooled).to(maps.dtype), self.radix)
         maps = F.relu(x, inplace=True)
-        pooled = F.adaptive_avg_pool2d(by_split(maps, self.radix).sum(1), 1)
+        splits = by_split(maps, self.radix)
+        total = sum((splits[:, index] for index in range(1, self.radix)), start=splits[:, 0])
+        pooled = F.adaptive_avg_pool2d(total, 1)
         return weighted_sum(maps, self.weights(pooled).to(maps.dtype), self.radix)
 
     @staticmethod

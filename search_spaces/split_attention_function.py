@@ -1,18 +1,19 @@
 """The memory-bound half of Split-Attention: pooling and weighting the splits, with gradients by hand.
 
-Elements read and written beyond convolution, norm and ReLU, in maps of B x channels x H x W, radix R:
+Elements read and written beyond those of convolution, norm and ReLU, in maps of B x channels x H x W:
 
-=========================  ===============  ==============  =====
-..                         authors' module  here            floor
-=========================  ===============  ==============  =====
-pool                       3R               R               R
-weigh                      5R - 1           3R - 1 (a)      R + 1
-gradient of the weights    4R               R + 1 (b)       R + 1
-gradient of the splits     7R + 1           R + 1 (b)       1
-=========================  ===============  ==============  =====
+=======================  ===============  ==============  ======
+radix R                  authors' module  here            floor
+=======================  ===============  ==============  ======
+pool                     3R               R               R
+weigh                    5R - 1           3R - 1 (a)      R + 1
+gradient of the weights  4R               R + 1 (b)       R + 1
+gradient of the splits   7R + 1           R + 1 (b)       1 - R
+radix 2, together        38               11              7
+=======================  ===============  ==============  ======
 
-(a) R + 1 up to radix 2, as the two weights sum to one. (b) On CPU, where the backward pass takes as many
-images at a time as stay in the cache; elsewhere 3R + 1 each.
+(a) R + 1 up to radix 2, where the two weights sum to one. (b) On CPU, where the backward pass takes as many
+images at a time as stay in the cache; elsewhere 3R + 1. The floor would take ReLU's gradient along.
 """
 
 from __future__ import annotations

@@ -67,6 +67,21 @@ def test_training_equals_the_plain_operators(
     assert plain[0].is_contiguous(memory_format=memory_format)
 
 
+@pytest.mark.parametrize(("radix", "cardinality"), SHAPES)
+@pytest.mark.parametrize("training", [True, False])
+def test_in_float64_it_is_the_authors_module(radix: int, cardinality: int, training: bool) -> None:
+    splat = pytest.importorskip("resnest.torch.splat", reason="the authors' package resnest 0.0.5")
+    theirs = splat.SplAtConv2d(
+        16, 16, 3, 1, 1, groups=cardinality, bias=False, radix=radix, norm_layer=nn.BatchNorm2d
+    )
+    ours = SplitAttention(16, 16, 3, 1, 1, cardinality=cardinality, radix=radix)
+    ours.load_state_dict(theirs.state_dict())
+    x = torch.randn(5, 16, 9, 9, dtype=torch.float64)
+    expected, got = (gradients(module.double().train(training), x) for module in (theirs, ours))
+    torch.testing.assert_close(got, expected, rtol=1e-9, atol=1e-9)
+    torch.testing.assert_close(ours.state_dict(), theirs.state_dict(), rtol=1e-12, atol=1e-12)
+
+
 def test_it_keeps_no_weighted_copies_for_the_backward_pass() -> None:
     module, x = SplitAttention(16, 16, 3, padding=1, radix=4), torch.randn(2, 16, 32, 32, requires_grad=True)
     kept: dict[int, int] = {}
