@@ -163,8 +163,8 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--quick", action="store_true", help="radix 2, cardinality 1, 9 rounds, batch 16")
-    parser.add_argument("--batch", type=int, help="images (32)")
+    parser.add_argument("--quick", action="store_true", help="radix 2, cardinality 1, 9 rounds")
+    parser.add_argument("--batch", type=int, default=32, help="images (32)")
     parser.add_argument("--rounds", type=int, help="(21)")
     parser.add_argument("--threads", type=int, default=1, help="on CPU (1)")
     parser.add_argument("--stages", type=int, nargs="+", default=list(STAGES), choices=STAGES)
@@ -172,7 +172,6 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--cardinality", type=int, nargs="+", choices=(1, 2))
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     told = parser.parse_args()
-    told.batch = told.batch or (16 if told.quick else 32)
     told.rounds = max(told.rounds or (9 if told.quick else 21), 2)
     told.radix = told.radix or ([2] if told.quick else [1, 2, 4])
     told.cardinality = told.cardinality or ([1] if told.quick else [1, 2])
