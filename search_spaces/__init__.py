@@ -5,6 +5,7 @@ from .blocks import Block, Bottleneck
 from .catalog import REFERENCES, arch_from_dict, get_space, reference
 from .cost import OPERATORS, Complexity, Tally
 from .fbnetv2 import FBNetV2, FBNetV2Space
+from .fold import fold
 from .grid import Grid
 from .layers import IMAGENET, Head, Stem, Task
 from .network import Description, Network, build, complexity
@@ -41,6 +42,7 @@ __all__ = [
     "build",
     "choose",
     "complexity",
+    "fold",
     "get_space",
     "reference",
 ]

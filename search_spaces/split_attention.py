@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .cost import Tally
 from .layers import DepthwiseSplits
+from .split_attention_function import by_split, relu_pool, weigh, weighted_sum
 
 
 def gate_width(in_channels: int, radix: int, cardinality: int, reduction: int = 4) -> int:
@@ -70,15 +72,15 @@ class SplitAttention(nn.Module):
         self.fc2 = nn.Conv2d(between, radix * channels, 1, groups=cardinality)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = F.relu(self.bn0(self.conv(x)), inplace=True)
-        splits = x.chunk(self.radix, dim=1)
-        pooled = F.adaptive_avg_pool2d(sum(splits[1:], start=splits[0]), 1)
-        gate = self.fc2(F.relu(self.bn1(self.fc1(pooled)), inplace=True))
-        weights = self.attention(gate).chunk(self.radix, dim=1)
-        return sum(
-            (weight * split for weight, split in zip(weights[1:], splits[1:], strict=True)),
-            start=weights[0] * splits[0],
-        )
+        x = self.bn0(self.conv(x))
+        if self.training and not _is_traced():
+            maps, pooled = relu_pool(x, self.radix)
+            return weigh(maps, self.weights(pooled).to(maps.dtype), self.radix)
+        maps = F.relu(x, inplace=True)
+        splits = by_split(maps, self.radix)
+        total = sum((splits[:, index] for index in range(1, self.radix)), start=splits[:, 0])
+        pooled = F.adaptive_avg_pool2d(total, 1)
+        return weighted_sum(maps, self.weights(pooled).to(maps.dtype), self.radix)
 
     @staticmethod
     def cost(
@@ -115,12 +117,21 @@ class SplitAttention(nn.Module):
         x.weigh(gate)
         x.channels = channels
 
+    def weights(self, pooled: Tensor) -> Tensor:
+        """(B, channels, 1, 1) -> (B, radix * channels, 1, 1), radix-major."""
+        return self.attention(self.fc2(F.relu(self.bn1(self.fc1(pooled)), inplace=True)))
+
     def attention(self, gate: Tensor) -> Tensor:
         """Logits, cardinality-major, to weights, radix-major: (B, radix * channels, 1, 1) both."""
         if self.radix == 1:
             return gate.sigmoid()
         per_split = gate.view(gate.shape[0], self.cardinality, self.radix, -1).softmax(2)
         return per_split.transpose(1, 2).reshape(gate.shape)
+
+
+def _is_traced() -> bool:
+    """Whether something that looks for plain operators is running: a compiler, an exporter, a counter."""
+    return torch.compiler.is_compiling() or torch.jit.is_tracing()  # type: ignore[attr-defined,no-untyped-call]
 
 
 def _check_groups(in_channels: int, channels: int, cardinality: int, radix: int) -> None:

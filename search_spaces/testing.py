@@ -17,7 +17,7 @@ import json
 import pickle
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import FrozenInstanceError, fields, replace
-from itertools import combinations
+from itertools import combinations, islice
 from typing import Any
 
 import numpy as np
@@ -28,6 +28,7 @@ from torch import Tensor, nn
 from .arch import Arch, canonical
 from .catalog import arch_from_dict
 from .cost import OPERATORS
+from .fold import fold
 from .grid import Grid
 from .layers import Task
 from .network import build, complexity
@@ -167,6 +168,44 @@ class SpaceContract:
         for name, parameter in model.named_parameters():
             assert parameter.grad is not None, f"{name} takes no part: {arch}"
             assert parameter.grad.isfinite().all(), f"{name} has no finite gradient: {arch}"
+
+    def test_norms_fold_away(self, small: SearchSpace) -> None:
+        torch.manual_seed(0)
+        task = TASKS[0]
+        for arch in draw(small, 3):
+            model = unsettled(build(arch, task, zero_gamma=False).double(), images(task, 4).double())
+            folded = fold(model)
+            assert not any(isinstance(module, nn.BatchNorm2d) for module in folded.modules()), arch
+            with torch.inference_mode():
+                expected = model.eval()(images(task, 2).double())
+                assert expected.std() > 0
+                torch.testing.assert_close(folded(images(task, 2).double()), expected, rtol=1e-8, atol=1e-8)
+
+    def test_mutations_are_other_networks_of_the_space(self, space: SearchSpace) -> None:
+        rng = np.random.default_rng(0)
+        (arch,) = draw(space, 1)
+        for _ in range(20):
+            mutant = space.mutate(arch, rng)
+            assert mutant.id != arch.id
+            assert space.suggest(Replay(space.params(mutant))) == mutant
+            arch = mutant
+
+    def test_draws_keep_to_their_limits(self, space: SearchSpace, archs: list[Arch]) -> None:
+        middle = float(np.median([complexity(arch).macs for arch in archs]))
+        limits = {"macs": (0.8 * middle, 1.2 * middle)}
+        drawn = list(islice(space.samples(np.random.default_rng(0), limits), 20))
+        assert len({arch.id for arch in drawn}) == 20
+        assert all(0.8 * middle <= complexity(arch).macs <= 1.2 * middle for arch in drawn)
+
+
+def unsettled(model: nn.Module, x: Tensor) -> nn.Module:
+    """The model with norms and statistics far from their start."""
+    for name, parameter in model.named_parameters():
+        if parameter.ndim == 1:
+            nn.init.uniform_(parameter, *((0.5, 2.0) if name.endswith("weight") else (-0.5, 0.5)))
+    with torch.no_grad():
+        model.train()(x)
+    return model
 
 
 def draw(space: SearchSpace, count: int, seed: int = 0) -> list[Arch]:

@@ -1,0 +1,57 @@
+"""Deploy mode: networks without batch norms."""
+
+from __future__ import annotations
+
+from collections import Counter
+from copy import deepcopy
+from typing import TypeVar
+
+from torch import fx, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+ModuleT = TypeVar("ModuleT", bound=nn.Module)
+
+
+def fold(model: ModuleT) -> ModuleT:
+    """A copy in eval mode with every batch norm folded into the convolution before it; same output.
+
+    The pairs are found by following one symbolic input through ``forward``, so neither names nor the order
+    of registration matter. A folded norm leaves ``nn.Identity``, its convolution gains a bias.
+
+    Raises:
+        ValueError: naming the norm that no convolution feeds, or why it cannot be folded.
+    """
+    folded = deepcopy(model).eval()
+    modules = dict(folded.named_modules())
+    calls = [node for node in _trace(folded).nodes if node.op == "call_module"]
+    times = Counter(node.target for node in calls)
+    for call in calls:
+        norm = modules[call.target]
+        if not isinstance(norm, _BatchNorm):
+            continue
+        (source,) = call.all_input_nodes
+        conv = modules[source.target] if source.op == "call_module" else None
+        if not isinstance(conv, nn.Conv2d):
+            raise ValueError(f"{call.target} has no convolution before it to fold into")
+        if len(source.users) > 1 or times[source.target] > 1:
+            raise ValueError(f"{call.target} cannot be folded: {source.target} is used elsewhere too")
+        if norm.running_mean is None:
+            raise ValueError(f"{call.target} cannot be folded: it keeps no running statistics")
+        folded.set_submodule(source.target, fuse_conv_bn_eval(conv, norm))
+        folded.set_submodule(call.target, nn.Identity())
+    return folded
+
+
+class _Tracer(fx.Tracer):
+    """Looks into modules that hold others; what the rest do inside is their own."""
+
+    def is_leaf_module(self, module: nn.Module, qualified_name: str) -> bool:
+        return not any(module.children()) or super().is_leaf_module(module, qualified_name)
+
+
+def _trace(model: nn.Module) -> fx.Graph:
+    try:
+        return _Tracer().trace(model)
+    except fx.proxy.TraceError as error:
+        raise ValueError(f"the data flow of {type(model).__name__} cannot be followed: {error}") from error
