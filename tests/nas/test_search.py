@@ -93,10 +93,7 @@ def test_an_evaluator_of_ones_own_may_fail_or_kill_its_worker(tmp_path: Path) ->
         "space={name: resnest, radix: [1, 2, 4]}",
     ]
     overrides = [*settings, "evaluators=[complexity, 'own:Odd']", "trials=5", "sampler=random", "seed=0"]
-    printed = subprocess.run(
-        [sys.executable, ROOT / "run_search.py", "search", "quick", "--out", "run", *_set(overrides)],
-        cwd=tmp_path, capture_output=True, text=True, check=True,
-    ).stdout  # fmt: skip
+    printed = _search_in(tmp_path, overrides)
     trials = load_run(tmp_path / "run").trials
     radix = trials["arch.radix"]
     assert set(trials.loc[radix == 2, "status"]) == {"complete"}
@@ -105,6 +102,24 @@ def test_an_evaluator_of_ones_own_may_fail_or_kill_its_worker(tmp_path: Path) ->
     assert set(radix) == {1, 2, 4}, "all three were met"
     assert trials.loc[trials["status"] == "failed", "flops"].notna().all(), "what was measured stays"
     assert "RuntimeError: radix 1 is not odd" in printed
+
+
+def test_the_documented_space_of_ones_own_is_searched(tmp_path: Path) -> None:
+    page = (ROOT / "docs/own_space.md").read_text()
+    (tmp_path / "my_file.py").write_text(page.split("```python\n")[1].split("```")[0])
+    narrow = "space={name: 'my_file:MySpace', width: [8, 16], depth: [1]}"
+    overrides = [narrow, "trials=2", "training.epochs=1", "latency.max_seconds=0.05"]
+    _search_in(tmp_path, overrides)
+    run = load_run(tmp_path / "run")
+    assert list(run.trials["status"]) == ["complete"] * 2
+    assert set(run.trials["space"]) == {"my_file:MySpace"}
+    assert {"arch.width", "arch.stages", "arch.depth0"} <= set(run.trials)
+
+
+def _search_in(folder: Path, overrides: Iterable[str]) -> str:
+    """What ``run_search.py search`` prints, run where the user stands."""
+    command = [sys.executable, ROOT / "run_search.py", "search", "quick", "--out", "run", *_set(overrides)]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True).stdout
 
 
 def _set(overrides: Iterable[str]) -> list[str]:
