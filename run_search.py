@@ -15,26 +15,38 @@ from rich.console import Console
 console = Console(width=None if sys.stdout.isatty() else 120)
 
 
-class Command(click.Command):
-    """Turns bad input into one line on stderr and exit code 2."""
+class CommandLine(click.Group):
+    """Bad input gets one line on stderr and exit code 2; Ctrl-C gives 130."""
 
-    def invoke(self, ctx: click.Context) -> Any:
+    def main(self, *arguments: Any, **options: Any) -> Any:
         try:
-            return super().invoke(ctx)
-        except (ValueError, OSError, ImportError) as error:
-            click.echo(f"error: {' '.join(str(error).split())}", err=True)
-            ctx.exit(2)
+            code = super().main(*arguments, **options | {"standalone_mode": False})
+        except click.ClickException as error:
+            code = _complain(error.format_message())
+        except OSError as error:
+            code = _complain(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+        except (ValueError, ImportError) as error:
+            code = _complain(str(error))
+        except (click.Abort, KeyboardInterrupt):
+            click.echo("interrupted before anything was finished", err=True)
+            code = 130
+        sys.exit(code)
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def _complain(message: str) -> int:
+    click.echo(f"error: {' '.join(message.split())}", err=True)
+    return 2
+
+
+@click.group(cls=CommandLine, context_settings={"help_option_names": ["-h", "--help"]})
 def main() -> None:
     """Neural architecture search over the split-attention design space."""
-    sys.path.insert(0, str(Path.cwd()))  # where the user's own module:Name may lie
+    sys.path.append(str(Path.cwd()))  # where the user's own module:Name may lie
 
 
-def command(example: str) -> Callable[[Callable[..., None]], click.Command]:
-    """A command whose help ends with an example."""
-    return main.command(cls=Command, epilog=f"Example: python run_search.py {example}")
+def command(example: str) -> Callable[[Callable[..., Any]], click.Command]:
+    """A command whose help ends with an example; the function's result is the exit code."""
+    return main.command(epilog=f"Example: python run_search.py {example}")
 
 
 new_file = click.Path(path_type=Path, dir_okay=False)
@@ -47,7 +59,7 @@ run_folder = click.argument("folder", metavar="DIR", type=click.Path(path_type=P
     "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a setting; repeatable."
 )
 @click.option("--out", type=click.Path(path_type=Path), help="New run folder [default: runs/NAME-TIME].")
-def search(preset: str, overrides: tuple[str, ...], out: Path | None) -> None:
+def search(preset: str, overrides: tuple[str, ...], out: Path | None) -> int:
     """Search for a Pareto front of networks and leave it in a run folder."""
     import nas
     from nas.terminal import print_outcome
@@ -57,9 +69,7 @@ def search(preset: str, overrides: tuple[str, ...], out: Path | None) -> None:
     out = out or Path("runs") / f"{Path(preset).stem}-{datetime.now():%Y%m%d-%H%M%S}"
     with SearchView(config, console) as view:
         run = nas.search(config, out, listeners=[view])
-    print_outcome(run, console)
-    if run.ended == "interrupted":
-        sys.exit(130)
+    return print_outcome(run, console)
 
 
 @command("front runs/first --objective accuracy=max --objective params=min")
@@ -74,8 +84,10 @@ def front(folder: Path, objectives: tuple[str, ...], out: Path | None) -> None:
     from nas.terminal import front_table, parse_objectives
     from results import load_run, write_atomic
 
-    found = load_run(folder).front(parse_objectives(objectives))
-    console.print(front_table(found, parse_objectives(objectives) or load_run(folder).objectives))
+    run = load_run(folder)
+    chosen = parse_objectives(objectives) or run.objectives
+    found = run.front(chosen)
+    console.print(front_table(found, chosen, console.width))
     if out:
         write_atomic(out, found.to_csv(index=False))
 

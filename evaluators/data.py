@@ -7,7 +7,6 @@ function and one line in ``SOURCES``; a user's own is named ``"module:function"`
 
 from __future__ import annotations
 
-import pkgutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, lru_cache
@@ -17,6 +16,7 @@ import torch
 from torch import Tensor
 
 from search_spaces import Task
+from search_spaces.extension import import_named
 
 
 class Split(NamedTuple):
@@ -102,13 +102,10 @@ def load_test(name: str, *, validation: float = 0.2, seed: int = 0, device: str 
 def _source(name: str) -> Source:
     if name in SOURCES:
         return SOURCES[name]()
-    if ":" not in name:
-        raise ValueError(f"unknown data {name!r}; use {', '.join(SOURCES)} or your own 'module:function'")
     try:
-        function = pkgutil.resolve_name(name)
-    except (ImportError, AttributeError) as error:
-        raise ValueError(f"data {name!r} cannot be imported: {error}") from error
-    source = function()
+        source = import_named(name, "data", SOURCES)()
+    except TypeError as error:
+        raise ValueError(f"data {name!r} must be callable without arguments: {error}") from error
     if not isinstance(source, Source):
         raise ValueError(f"data {name!r} must return an evaluators.Source, not {type(source).__name__}")
     shape = tuple(source.development.images.shape)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import gc
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -116,6 +117,8 @@ def measure_latency(
     ):
         if value is not None and value < 1:
             raise ValueError(f"{name} must be at least 1, not {value}")
+    if (threads or 1) > (cores := os.cpu_count() or 1):
+        raise ValueError(f"threads must be at most {cores}, the cores of this machine, not {threads}")
     layout = torch.channels_last if channels_last else torch.contiguous_format
     with _quiet(threads), torch.inference_mode(), _memory(where) as memory_mb:
         to = {"device": where, "dtype": getattr(torch, dtype), "memory_format": layout}

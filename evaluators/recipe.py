@@ -36,9 +36,9 @@ class Recipe:
         wrong = {
             "epochs must be at least 1": self.epochs < 1,
             "batch_size must be at least 2, for batch norm": self.batch_size < 2,
-            "lr must be positive": not self.lr > 0,
+            "lr must be positive and finite": not 0 < self.lr < math.inf,
             "momentum must lie between 0 and 1, both excluded": not 0 < self.momentum < 1,
-            "weight_decay must not be negative": not self.weight_decay >= 0,
+            "weight_decay must be at least 0 and finite": not 0 <= self.weight_decay < math.inf,
             "label_smoothing must be at least 0 and below 1": not 0 <= self.label_smoothing < 1,
             "warmup_epochs must be at least 0 and at most epochs": not 0 <= self.warmup_epochs <= self.epochs,
             "shift must not be negative": self.shift < 0,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from difflib import get_close_matches
 from importlib import resources
 from pathlib import Path
@@ -16,6 +16,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    Strict,
     ValidationError,
     model_validator,
     with_config,
@@ -24,7 +25,7 @@ from pydantic import (
 from evaluators import Recipe
 from search_spaces import SearchSpace, get_space
 
-STRICT = ConfigDict(strict=True, extra="forbid", frozen=True)
+STRICT = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
 with_config(STRICT)(Recipe)
 
 
@@ -110,7 +111,7 @@ class SearchConfig(BaseModel):
     data: Annotated[DataConfig, BeforeValidator(_named)] = DataConfig()
     training: Recipe = Recipe()
     latency: LatencyConfig = LatencyConfig()
-    evaluators: tuple[str, ...] = ("complexity", "latency", "training")
+    evaluators: Annotated[tuple[str, ...], Strict(False)] = ("complexity", "latency", "training")
     device: str = "auto"
     resources: ResourcesConfig = ResourcesConfig()
 
@@ -118,8 +119,8 @@ class SearchConfig(BaseModel):
     def _reference_point_covers_objectives(self) -> SearchConfig:
         if self.reference_point is not None and self.reference_point.keys() != self.objectives.keys():
             raise ValueError(
-                f"reference_point needs exactly the objectives {', '.join(self.objectives)}, "
-                f"it has {', '.join(self.reference_point) or 'none'}"
+                f"reference_point needs exactly the objectives {', '.join(self.objectives)}, it has "
+                f"{', '.join(self.reference_point) or 'none'}; null lets the worst values seen bound it"
             )
         return self
 
@@ -141,7 +142,7 @@ def load_config(source: str, overrides: Iterable[str] = ()) -> SearchConfig:
     values = _read(source)
     for override in overrides:
         key, equals, value = override.partition("=")
-        if not equals:
+        if not (key.strip() and equals):
             raise ValueError(f"--set {override}: needs the form key=value, e.g. trials=16")
         _set(values, key.strip(), _parse(value, f"--set {key}"))
     return validate(values, source)
@@ -152,6 +153,8 @@ def validate(values: Mapping[str, Any], source: str) -> SearchConfig:
     try:
         # as JSON, where a mapping is a Recipe and a list a tuple even to a strict model
         return SearchConfig.model_validate_json(json.dumps(values, default=str))
+    except (TypeError, RecursionError) as error:
+        raise ValueError(f"{source}: no settings: {error}") from error
     except ValidationError as error:
         raise ValueError(f"{source}: {_first_problem(error)}") from error
 
@@ -178,7 +181,14 @@ def _read(source: str) -> dict[str, Any]:
 
 
 class _Loader(yaml.SafeLoader):
-    """Safe, and reads 1e-3 as the number it is (YAML 1.1 wants 1.0e-3)."""
+    """Safe, reads 1e-3 as the number it is (YAML 1.1 wants 1.0e-3), and refuses a key given twice."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        keys = [key.value for key, _ in node.value]
+        for number, (key, _) in enumerate(node.value):
+            if key.value in keys[:number]:
+                raise yaml.MarkedYAMLError(problem=f"{key.value} is given twice", problem_mark=key.start_mark)
+        return super().construct_mapping(node, deep)
 
 
 _Loader.add_implicit_resolver(
@@ -189,6 +199,8 @@ _Loader.add_implicit_resolver(
 def _parse(text: str, source: str) -> Any:
     try:
         return yaml.load(text, Loader=_Loader)  # noqa: S506 - a SafeLoader
+    except RecursionError as error:
+        raise ValueError(f"{source}: nested too deeply") from error
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f" in line {mark.line + 1}, column {mark.column + 1}" if mark else ""

@@ -30,6 +30,11 @@ class Controller:
         self.finished: dict[int, str] = {}
         self._metrics: dict[int, dict[str, Any]] = {}
 
+    @property
+    def started(self) -> bool:
+        """Whether there is anything to keep: a trial has been proposed."""
+        return bool(self._metrics)
+
     def propose(self) -> Proposal | None:
         """The next trial, or None when there are enough or the space is exhausted."""
         if len(self._metrics) >= self.trials or self.exhausted:

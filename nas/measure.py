@@ -31,10 +31,13 @@ def measure_network(
     task = Task(classes, resolution, channels, small_images)
     latency = Latency(task, device, batch_size, dtype, threads)
     measured: dict[str, Any] = {"arch_id": arch.id}
-    for evaluator in (Complexity(task), latency):
-        for metrics in evaluator.evaluate(arch):
-            measured |= metrics
-    return measured | {"fvcore_flops": count_flops(build(arch, task), task)}
+    try:
+        for evaluator in (Complexity(task), latency):
+            for metrics in evaluator.evaluate(arch):
+                measured |= metrics
+        return measured | {"fvcore_flops": count_flops(build(arch, task), task)}
+    except RuntimeError as error:  # torch's word for too little memory, and for shapes that do not fit
+        raise ValueError(f"{network} at {task}, batch size {batch_size}: {error}") from error
 
 
 def load_arch(source: str) -> Arch:
@@ -48,7 +51,7 @@ def load_arch(source: str) -> Arch:
         return reference(source)
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ValueError(f"{path}: cannot be read as JSON ({error})") from error
     try:
         return arch_from_dict(values.get("arch", values) if isinstance(values, dict) else values)

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pkgutil import resolve_name
 from typing import Any
 
+import numpy as np
 import optuna
 from optuna.samplers import BaseSampler, NSGAIISampler, RandomSampler, TPESampler
 from optuna.study import StudyDirection
 
 from search_spaces import Arch, SearchSpace
+from search_spaces.extension import import_named
 
-REDRAWS = 200
-"""Draws in a row of networks already proposed after which a space counts as exhausted."""
+REDRAWS = 20
+"""Networks in a row that are no longer new, after which the sampler gets a random new one to start from."""
+RANDOM_DRAWS = 2000
+"""Random networks in a row that are no longer new, after which a space counts as exhausted."""
 
 DIRECTIONS = {"max": StudyDirection.MAXIMIZE, "min": StudyDirection.MINIMIZE}
 
@@ -37,11 +40,14 @@ class Proposer:
     """Hands out architectures, each at most once, and learns from what they turn out to be worth.
 
     ``objectives`` map metrics to ``"max"`` or ``"min"``. A draw that has been measured before is answered from
-    memory and never handed out again.
+    memory and never handed out again; ``seed`` is for the random ones that a sampler gets when it is stuck.
     """
 
-    def __init__(self, space: SearchSpace, objectives: Mapping[str, str], sampler: BaseSampler) -> None:
+    def __init__(
+        self, space: SearchSpace, objectives: Mapping[str, str], sampler: BaseSampler, seed: int = 0
+    ) -> None:
         self.space = space
+        self._rng = np.random.default_rng(seed)
         self.objectives = dict(objectives)
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self._study = optuna.create_study(
@@ -53,7 +59,12 @@ class Proposer:
 
     def ask(self) -> Proposal | None:
         """The next architecture to evaluate; None if the space seems to hold no other."""
-        for _ in range(REDRAWS):
+        for draw in range(REDRAWS + 1):
+            if draw == REDRAWS:
+                fresh = self._fresh()
+                if fresh is None:
+                    return None
+                self._study.enqueue_trial(self.space.params(fresh))
             trial = self._study.ask()
             arch = self.space.suggest(trial)
             if arch.id not in self._values:
@@ -63,6 +74,11 @@ class Proposer:
                 return Proposal(number, arch)
             self._tell(trial, self._values[arch.id])
         return None
+
+    def _fresh(self) -> Arch | None:
+        """A random architecture that has not been proposed."""
+        drawn = (self.space.sample(self._rng) for _ in range(RANDOM_DRAWS))
+        return next((arch for arch in drawn if arch.id not in self._values), None)
 
     def tell(self, trial: int, metrics: Mapping[str, Any] | None) -> None:
         """The outcome of a trial, None if it failed.
@@ -82,29 +98,22 @@ class Proposer:
             self._study.tell(trial, values)
 
 
-def make_sampler(name: str, seed: int, **options: Any) -> BaseSampler:
+def make_sampler(name: str, seed: int, options: Mapping[str, Any] | None = None) -> BaseSampler:
     """The sampler of that name, or ``"module:Name"`` of Optuna's interface, seeded.
 
     Raises:
         ValueError: for an unknown name or option.
     """
+    options = dict(options or {})
+    if "seed" in options:
+        raise ValueError(f"sampler {name}: its seed is the search's own setting 'seed'")
     if name == "tpe":
         options = {"constant_liar": True} | options
+    make: Callable[..., Any] = SAMPLERS.get(name) or import_named(name, "sampler", SAMPLERS)
     try:
-        return _sampler_class(name)(seed=seed, **options)
+        sampler = make(seed=seed, **options)
     except (TypeError, ValueError) as error:
         raise ValueError(f"sampler {name}: {error}") from error
-
-
-def _sampler_class(name: str) -> Callable[..., BaseSampler]:
-    if name in SAMPLERS:
-        return SAMPLERS[name]
-    if ":" not in name:
-        raise ValueError(
-            f"there is none of that name; built in: {', '.join(SAMPLERS)}; your own: module:Name"
-        )
-    try:
-        sampler: Callable[..., BaseSampler] = resolve_name(name)
-    except (ImportError, AttributeError) as error:
-        raise ValueError(f"cannot be imported: {error}") from error
+    if not isinstance(sampler, BaseSampler):
+        raise ValueError(f"sampler {name}: {type(sampler).__name__} is no optuna.samplers.BaseSampler")
     return sampler

@@ -9,7 +9,6 @@ import shutil
 from collections.abc import Iterable, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from pkgutil import resolve_name
 from typing import Any
 
 import torch
@@ -19,6 +18,7 @@ from evaluators import Complexity, Evaluator, Latency, ProxyTraining, load
 from evaluators.device import device_name, resolve_device
 from results import EventLog, Run, load_run, write_atomic, write_report
 from search_spaces import Task
+from search_spaces.extension import import_named
 
 from .config import SearchConfig
 from .controller import Controller, Listener
@@ -41,20 +41,32 @@ def search(config: SearchConfig, out: str | Path, listeners: Sequence[Listener] 
     folder = _new_folder(Path(out), config)
     with EventLog(folder / "events.db") as log:
         controller = Controller(proposer, log, trials=config.trials, seed=config.seed, listeners=listeners)
-        controller.emit("search_started", config=config.model_dump(mode="json"), objectives=config.objectives)
-        with local_ray(folder / "log.txt"):
-            run_trials(
-                controller,
-                evaluators,
-                folder / "checkpoints",
-                cpus=config.resources.cpus,
-                gpus=gpus_per_trial(config),
-            )
-        controller.emit("search_finished", reason=_reason(controller))
+        try:
+            _run(config, controller, evaluators, folder)
+        except BaseException:
+            if not controller.started:
+                shutil.rmtree(folder, ignore_errors=True)
+            raise
     run = load_run(folder)
     run.export()
     write_report(run, folder / "report.html")
     return run
+
+
+def _run(config: SearchConfig, controller: Controller, evaluators: Sequence[Evaluator], folder: Path) -> None:
+    controller.emit("search_started", config=config.model_dump(mode="json"), objectives=config.objectives)
+    checkpoints = folder / "checkpoints"
+    try:
+        with local_ray(folder / "log.txt"):
+            resources = {"cpus": config.resources.cpus, "gpus": gpus_per_trial(config)}
+            run_trials(controller, evaluators, checkpoints, **resources)
+    except KeyboardInterrupt:  # the first Ctrl-C ends the trials; this is the second, or one while Ray starts
+        if not controller.finished:
+            raise
+    controller.emit("search_finished", reason=_reason(controller))
+    for checkpoint in checkpoints.glob("*.pt"):
+        if int(checkpoint.name.partition("-")[0]) in controller.finished:
+            checkpoint.unlink()
 
 
 def prepare(config: SearchConfig) -> tuple[list[Evaluator], Proposer]:
@@ -71,8 +83,8 @@ def prepare(config: SearchConfig) -> tuple[list[Evaluator], Proposer]:
     }
     evaluators = [built_in.get(name) or _own_evaluator(name, task, built_in) for name in config.evaluators]
     _check_objectives(config, evaluators)
-    sampler = make_sampler(config.sampler.name, config.seed, **(config.sampler.model_extra or {}))
-    return evaluators, Proposer(config.space.build(), config.objectives, sampler)
+    sampler = make_sampler(config.sampler.name, config.seed, config.sampler.model_extra)
+    return evaluators, Proposer(config.space.build(), config.objectives, sampler, config.seed)
 
 
 def device_of(config: SearchConfig) -> str:
@@ -89,14 +101,11 @@ def gpus_per_trial(config: SearchConfig) -> float:
 
 
 def _own_evaluator(name: str, task: Task, built_in: Iterable[str]) -> Evaluator:
-    if ":" not in name:
-        raise ValueError(
-            f"unknown evaluator {name!r}; built in: {', '.join(built_in)}; your own: module:Name"
-        )
+    make = import_named(name, "evaluator", built_in)
     try:
-        evaluator = resolve_name(name)(task)
-    except (ImportError, AttributeError, TypeError) as error:
-        raise ValueError(f"evaluator {name!r} cannot be made: {error}") from error
+        evaluator = make(task)
+    except Exception as error:
+        raise ValueError(f"evaluator {name!r} cannot be made: {type(error).__name__}: {error}") from error
     if not isinstance(evaluator, Evaluator):
         raise ValueError(f"{name!r} is no evaluator: it needs metrics and evaluate (evaluators.Evaluator)")
     return evaluator

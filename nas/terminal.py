@@ -17,13 +17,16 @@ from search_spaces.catalog import SPACES
 from search_spaces.space import spell
 
 COMMON = ("accuracy", "latency_ms", "flops", "params")
+WIDE = 100
+"""Columns of a terminal from which on there is room for more than the objectives."""
 
 
-def print_outcome(run: Run, console: Console) -> None:
-    """The end of a search: what was found, where it is, what to type next."""
-    console.print(" ".join(summary(run, run.front())), markup=False, highlight=False)
-    if not run.complete.empty:
-        console.print(front_table(run.front(), run.objectives))
+def print_outcome(run: Run, console: Console) -> int:
+    """The end of a search: what was found, where it is, what to type next. Returns the exit code."""
+    front = run.comparable_front()
+    console.print(" ".join(summary(run, front)), markup=False, highlight=False)
+    if len(front):
+        console.print(front_table(front, run.objectives, console.width))
     for line in (
         f"open      {run.path / 'report.html'}",
         f"tables    {run.path / 'trials.parquet'}, epochs.parquet, front.json",
@@ -31,18 +34,27 @@ def print_outcome(run: Run, console: Console) -> None:
         f"again     python run_search.py front {run.path}",
     ):
         console.print(line, markup=False, highlight=False, soft_wrap=True)
+    if run.ended == "interrupted":
+        return 130
+    if run.complete.empty:
+        console.print(f"every trial failed: {run.trials['error'].iloc[-1]}", markup=False, soft_wrap=True)
+        return 1
+    return 0
 
 
-def front_table(front: pd.DataFrame, objectives: Iterable[str]) -> Table:
-    """Networks of a front: trial, objectives and common metrics, and the knobs in which they differ."""
+def front_table(front: pd.DataFrame, objectives: Iterable[str], width: int) -> Table:
+    """Networks of a front: trial, objectives, the knobs in which they differ; with room, common metrics."""
     columns = [str(name) for name in front]
-    metrics = list(dict.fromkeys((*objectives, *(name for name in COMMON if name in columns))))
-    table = Table(title=f"Pareto front: {len(front)} networks", title_justify="left", box=SIMPLE)
+    common = (name for name in COMMON if name in columns and width >= WIDE)
+    metrics = list(dict.fromkeys((*objectives, *common)))
+    title = f"Pareto front: {len(front)} network{'s' * (len(front) != 1)}"
+    table = Table(title=title, title_justify="left", box=SIMPLE)
     table.add_column("trial", justify="right")
     for name in metrics:
         table.add_column(label(name), justify="right")
-    table.add_column("knobs", overflow="fold", min_width=36)
-    varying = [name for name in columns if name.startswith("arch.") and front[name].astype(str).nunique() > 1]
+    table.add_column("knobs", overflow="fold")
+    knobs_of = [name for name in columns if name.startswith("arch.")]
+    varying = [name for name in knobs_of if len(front) == 1 or front[name].astype(str).nunique() > 1]
     for row in front.to_dict("records"):
         knobs = {name.removeprefix("arch."): row[name] for name in varying if pd.notna(row[name])}
         table.add_row(str(row["trial"]), *(number(name, row[name]) for name in metrics), _short(knobs))
@@ -57,10 +69,15 @@ def _short(knobs: Mapping[str, Any]) -> str:
     return " ".join(f"{name} {'-'.join(values)}" for name, values in stages.items())
 
 
-def parse_objectives(pairs: Iterable[str]) -> dict[str, str] | None:
-    """``("accuracy=max", …)`` as a mapping; None if there are none."""
-    objectives = dict(pair.partition("=")[::2] for pair in pairs)
-    return objectives or None
+def parse_objectives(pairs: Iterable[str]) -> dict[str, str]:
+    """``("accuracy=max", …)`` as a mapping."""
+    objectives: dict[str, str] = {}
+    for pair in pairs:
+        name, _, direction = pair.partition("=")
+        if name in objectives:
+            raise ValueError(f"objective {name} is given twice")
+        objectives[name] = direction
+    return objectives
 
 
 def spaces_table() -> Table:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import logging
 import math
 import os
+import signal
 import tempfile
+import threading
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -52,34 +54,40 @@ class Evaluation(tune.Trainable):
         self.reset_config(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
-        self._checkpoint = self._folder / f"{new_config['trial']}.pt"
+        self._trial = new_config["trial"]
         self._results = self._evaluate(new_config)
         return True
 
     def _evaluate(self, config: dict[str, Any]) -> Iterator[dict[str, Any]]:
         arch = arch_from_dict(config["arch"])
-        for evaluator in self._evaluators:
-            yield from evaluator.evaluate(arch, seed=config["seed"], checkpoint=self._checkpoint)
+        for number, evaluator in enumerate(self._evaluators):
+            checkpoint = self._folder / f"{self._trial}-{number}.pt"
+            for metrics in evaluator.evaluate(arch, seed=config["seed"], checkpoint=checkpoint):
+                yield checked(metrics, type(evaluator).__name__)
 
     def step(self) -> dict[str, Any]:
         try:
             metrics = next(self._results, None)
-        except (
-            Exception
-        ) as error:  # whatever a network does wrong ends this trial, not the actor or the search
-            self._checkpoint.unlink(missing_ok=True)
+        except Exception as error:  # whatever a network does wrong ends its trial, not the search
             reason = " ".join(f"{type(error).__name__}: {error}".split())
             return DONE | {"error": reason, "traceback": traceback.format_exc()}
-        if metrics is None:
-            self._checkpoint.unlink(missing_ok=True)
-            return dict(DONE)
-        return {"metrics": metrics}
+        return dict(DONE) if metrics is None else {"metrics": metrics}
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
         """Nothing: evaluators keep a checkpoint of their own after every epoch."""
 
     def load_checkpoint(self, checkpoint: Any) -> None:
         """Nothing, see ``save_checkpoint``."""
+
+
+def checked(metrics: Any, evaluator: str) -> dict[str, Any]:
+    """``metrics`` if they are what an evaluator may yield, else ``TypeError`` naming the first that is not."""
+    if not isinstance(metrics, dict):
+        raise TypeError(f"{evaluator} yielded {metrics!r:.80}; a dict of metrics is needed")
+    for name, value in metrics.items():
+        if not isinstance(value, int | float | str):
+            raise TypeError(f"{evaluator} yielded {name} = {value!r:.80}; a number or a text is needed")
+    return metrics
 
 
 class Relay:
@@ -204,21 +212,26 @@ def local_ray(log_file: Path) -> Iterator[None]:
     """A Ray of our own on this machine, unless one is connected already; what Ray has to say goes to a file."""
     for variable, value in ENVIRONMENT.items():
         os.environ.setdefault(variable, value)
-    handler = logging.FileHandler(log_file, delay=True)
+    handler = logging.FileHandler(log_file)
     handler.handleError = lambda record: None  # type: ignore[method-assign]  # a full disk is the event log's to tell
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     logger = logging.getLogger("ray")
-    before = logger.handlers, logger.propagate
-    logger.handlers, logger.propagate = [handler], False
+    before = list(logger.handlers), logger.propagate
     for name in TOO_LOUD:
         logging.getLogger(name).setLevel(logging.ERROR)
+    terminate = signal.getsignal(signal.SIGTERM)
     ours = not ray.is_initialized()
     if ours:
         ray.init(address="local", include_dashboard=False, log_to_driver=False, configure_logging=False)
+    logger.handlers, logger.propagate = [handler], False  # ray.init has put its own there
+    if threading.current_thread() is threading.main_thread():
+        # what SLURM and Kubernetes send ends a search as Ctrl-C does
+        signal.signal(signal.SIGTERM, lambda number, frame: signal.raise_signal(signal.SIGINT))
     try:
         yield
     finally:
         if ours:
             ray.shutdown()
+        signal.signal(signal.SIGTERM, terminate)
         logger.handlers, logger.propagate = before
         handler.close()

@@ -116,9 +116,10 @@ class SearchView:
 
     def _doing(self, row: Mapping[str, Any]) -> str:
         if "epoch" not in row:
-            return "measuring latency" if "flops" in row else "starting"
-        accuracy = with_unit("accuracy", row["accuracy"])
-        return f"epoch {row['epoch']}/{self._config.training.epochs} {accuracy}"
+            return "in its first epoch" if "latency_ms" in row else "being measured, one at a time"
+        known = ("accuracy", *self._config.objectives)
+        shown = next((with_unit(name, row[name]) for name in known if name in row), "")
+        return f"epoch {row['epoch']}/{self._config.training.epochs} {shown}"
 
     def _render(self) -> RenderableType:
         if self._started is None:

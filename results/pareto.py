@@ -66,6 +66,8 @@ def check_objectives(df: pd.DataFrame, objectives: Mapping[str, str]) -> None:
             raise ValueError(f'objective {name} has direction {direction!r}; "max" or "min" is needed')
         if name not in df.columns:
             raise ValueError(f"objective {name} is no column; there are {', '.join(map(str, df.columns))}")
+        if not pd.api.types.is_numeric_dtype(df[name]) and df[name].notna().any():
+            raise ValueError(f"objective {name} is not a number but {df[name].dropna().iloc[0]!r:.40}")
 
 
 def _points(df: pd.DataFrame, objectives: Mapping[str, str]) -> np.ndarray[Any, Any]:

@@ -23,9 +23,9 @@ def write_report(run: Run, path: str | Path) -> None:
     """Write the page about ``run`` to ``path``, in one step.
 
     Summary, interactive scatter plot, table of the front, learning curves, failures, settings. A run without
-    a complete trial gives a page that says so. Raises what ``Run.front`` raises.
+    a complete trial, or with trials that do not compare, gives a page that says so.
     """
-    front = run.front() if run.objectives else run.complete.head(0)
+    front = run.comparable_front()
     page = files("results") / "page"
     html = Template((page / "page.html").read_text(encoding="utf-8")).substitute(
         title=escape(run.path.resolve().name),

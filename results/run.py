@@ -16,7 +16,6 @@ from results.pareto import check_objectives, hypervolume, pareto_front, referenc
 from results.store import Event, read_events
 from results.tables import fold
 
-_CONDITIONS = ("device", "dtype", "batch_size", "resolution")
 _NOT_METRICS = ("space", "status", "error", "started", "finished")
 
 
@@ -78,30 +77,43 @@ class Run:
         """Write ``trials.parquet``, ``epochs.parquet`` and ``front.json`` into the folder, each in one step."""
         write_atomic(self.path / "trials.parquet", self.trials.to_parquet())
         write_atomic(self.path / "epochs.parquet", self.epochs.to_parquet())
+        missing = self.no_front
         front = {
             "objectives": self.objectives,
             "reference_point": self.reference_point(),
-            "hypervolume": self.hypervolume(),
-            "networks": [_network(row) for row in self.front().to_dict("records")],
+            "hypervolume": None if missing else self.hypervolume(),
+            "networks": [_network(row) for row in self.comparable_front().to_dict("records")],
+            "no_front": missing,
         }
         write_atomic(self.path / "front.json", strict_json.dumps(front, indent=2) + "\n")
+
+    @property
+    def no_front(self) -> str | None:
+        """Why this run has no front in its own objectives, if its trials do not compare."""
+        return self._incomparable(self.objectives)
+
+    def comparable_front(self) -> pd.DataFrame:
+        """The front in the run's own objectives; empty where ``no_front`` says why there is none."""
+        return self.complete.head(0) if self.no_front or not self.objectives else self.front()
 
     def _objectives(self, objectives: Mapping[str, str] | None) -> dict[str, str]:
         objectives = dict(self.objectives if objectives is None else objectives)
         check_objectives(self.trials, objectives)
         return objectives
 
+    def _incomparable(self, objectives: Mapping[str, str]) -> str | None:
+        """Why the complete trials do not compare: ``device`` says all that a latency depends on."""
+        devices = self.complete["device"].dropna().unique()
+        if len(devices) < 2 or not any(name.startswith("latency") for name in objectives):
+            return None
+        return (
+            f"latencies of {len(devices)} devices do not compare ({'; '.join(devices)}): "
+            "choose other objectives, or filter .trials by one device and call pareto_front"
+        )
+
     def _check_comparable(self, objectives: Mapping[str, str]) -> None:
-        if not any(name.startswith("latency") for name in objectives):
-            return
-        for condition in _CONDITIONS:
-            if condition in self.trials:
-                values = self.complete[condition].dropna().unique()
-                if len(values) > 1:
-                    raise ValueError(
-                        f"{self.path}: latencies of {len(values)} values of {condition} do not compare "
-                        f"({', '.join(map(str, values))}): filter .trials by one and call pareto_front"
-                    )
+        if reason := self._incomparable(objectives):
+            raise ValueError(f"{self.path}: {reason}")
 
 
 def load_run(path: str | Path) -> Run:

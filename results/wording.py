@@ -94,6 +94,8 @@ def summary(run: Run, front: pd.DataFrame) -> list[str]:
     ]
     if run.complete.empty:
         return [*sentences, "No network has been trained to the end yet, so there is no front to show."]
+    if run.no_front:
+        return [*sentences, f"There is no front: {run.no_front}."]
     if len(front):
         reference = ", ".join(with_unit(name, value) for name, value in run.reference_point().items())
         best = ", ".join(with_unit(name, front.iloc[0][name]) for name in run.objectives)

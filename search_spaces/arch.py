@@ -52,7 +52,9 @@ class Arch(ABC):
         for field in fields(cls):  # type: ignore[arg-type]
             if field.name not in knobs and field.default is field.default_factory is MISSING:
                 raise ValueError(f"{cls.__name__} needs a field {field.name!r}")
-        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in knobs.items()})
+        arch = cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in knobs.items()})
+        arch.check_types()
+        return arch
 
     def check_types(self) -> None:
         """Raise ``ValueError`` naming the first field of the wrong type; an int for a float becomes one."""
@@ -98,8 +100,10 @@ def canonical(part: object) -> str:
     """JSON text of a description that stays the same when a part gains a field with a default."""
     if isinstance(part, tuple):
         return "[" + ",".join(canonical(item) for item in part) + "]"
-    # only dataclasses go through the cache: it would take True and 1 for the same
-    return _canonical_part(part) if is_dataclass(part) and isinstance(part, Hashable) else json.dumps(part)
+    if is_dataclass(part) and isinstance(part, Hashable):
+        return _canonical_part(part)
+    # what is equal is spelled alike, whichever of True, 1 and 1.0 the cache has met first
+    return json.dumps(int(part) if isinstance(part, bool | float) and float(part).is_integer() else part)
 
 
 @lru_cache(maxsize=100_000)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import fields
 from difflib import get_close_matches
-from pkgutil import resolve_name
+from inspect import isabstract
 from typing import Any
 
 from . import fbnetv2, regnety, resnest
 from .arch import Arch
+from .extension import import_named
 from .grid import Grid
 from .space import SearchSpace
 
@@ -30,27 +31,25 @@ def get_space(name: str, **knobs: Any) -> SearchSpace:
     Raises:
         ValueError: naming the space, knob or value that does not exist.
     """
-    space = SPACES.get(name) or _imported(name)
+    space = SPACES.get(name) or _own(name)
     known = [field.name for field in fields(space)]
     for knob, choices in knobs.items():
         if knob not in known:
             raise ValueError(f"space {name} has no knob {knob!r}{_hint(knob, known)}")
         if not isinstance(choices, range | Grid):
-            knobs[knob] = tuple(dict.fromkeys(choices)) if isinstance(choices, list | tuple) else (choices,)
+            choices = choices if isinstance(choices, list | tuple) else [choices]
+            knobs[knob] = tuple(choice for i, choice in enumerate(choices) if choice not in choices[:i])
         if not knobs[knob]:
             raise ValueError(f"space {name}: {knob} has no choices")
     return space(**knobs)
 
 
-def _imported(name: str) -> type[SearchSpace]:
-    if ":" not in name:
-        raise ValueError(f"unknown space {name!r}; built in: {', '.join(SPACES)}; your own: module:Name")
-    try:
-        space = resolve_name(name)
-    except (ImportError, AttributeError) as error:
-        raise ValueError(f"space {name!r} cannot be imported: {error}") from error
+def _own(name: str) -> type[SearchSpace]:
+    space = import_named(name, "space", SPACES)
     if not (isinstance(space, type) and issubclass(space, SearchSpace)):
-        raise ValueError(f"{name!r} is not a subclass of search_spaces.SearchSpace")
+        raise ValueError(f"space {name!r} is not a subclass of search_spaces.SearchSpace")
+    if isabstract(space) or not hasattr(space, "arch_type"):
+        raise ValueError(f"space {name!r} needs arch_type, suggest and params")
     return space
 
 

@@ -17,6 +17,8 @@ def gate_width(in_channels: int, radix: int, cardinality: int, reduction: int = 
     The authors' ``max(in_channels * radix // reduction, 32)``, rounded up to a multiple of the cardinality:
     where it does not divide, their code refuses to build.
     """
+    if reduction < 1:
+        raise ValueError(f"reduction must be at least 1, got {reduction}")
     return round_up(max(in_channels * radix // reduction, 32), cardinality)
 
 

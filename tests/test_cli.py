@@ -63,7 +63,8 @@ def test_front_prints_and_writes_the_front(run_folder: Path, tmp_path: Path) -> 
 
 def test_front_takes_other_objectives(run_folder: Path) -> None:
     result = invoke("front", run_folder, "--objective", "accuracy=max")
-    assert "Pareto front: 1 networks" in result.stdout
+    assert "Pareto front: 1 network " in result.stdout
+    assert "radix 2" in result.stdout, "a network alone shows all its knobs"
 
 
 def test_report_writes_the_page(run_folder: Path) -> None:
@@ -114,6 +115,28 @@ BAD: list[tuple[Sequence[str], str]] = [
     (["measure", "resnest50", "--dtype", "int4"], "unknown dtype 'int4'"),
     (["measure", "resnest50", "--resolution", "0"], "Task.resolution must be a positive int, got 0"),
     (["measure", "resnest50", "--device", "cuda:7"], "'cuda:7'"),
+    (["measure", "resnest14d", "--threads", "100000"], "threads must be at most"),
+    (["measure", "resnest14d", "--classes", "abc"], "'abc' is not a valid integer"),
+    (["search", "quick", "--set", "=5"], "--set =5: needs the form key=value"),
+    (["search", "quick", "--set", "objectives={accuracy: max}"], "null lets the worst values seen bound it"),
+    (
+        ["search", "quick", "--set", "sampler.seed=3"],
+        "sampler nsga2: its seed is the search's own setting 'seed'",
+    ),
+    (["search", "quick", "--set", "sampler=builtins:dict"], "dict is no optuna.samplers.BaseSampler"),
+    (["search", "quick", "--set", "space=abc:ABC"], "space 'abc:ABC' is not a subclass"),
+    (["search", "quick", "--set", "space=search_spaces:SearchSpace"], "needs arch_type, suggest and params"),
+    (["search", "quick", "--set", "space.radix=[[1, 2]]"], "radix must be 0, 1, 2 or 4, got [1, 2]"),
+    (["search", "quick", "--set", "data=json:loads"], "data 'json:loads' must be callable without arguments"),
+    (
+        ["search", "quick", "--set", "latency.max_seconds=.inf"],
+        "max_seconds: input should be a finite number",
+    ),
+    (
+        ["search", "quick", "--set", "training.lr=.inf"],
+        "training.lr: input should be a finite number, got inf",
+    ),
+    (["no-such-command"], "No such command 'no-such-command'"),
 ]
 
 
@@ -130,7 +153,9 @@ def test_bad_input_gets_one_clear_line(
     assert not list(tmp_path.iterdir()), "nothing is written"
 
 
-@pytest.mark.parametrize("content", ['{"space": "resnest", "radix": 3}', "[1]", '{"arch": null}', "{"])
+@pytest.mark.parametrize(
+    "content", ['{"space": "resnest", "radix": 3}', "[1]", '{"arch": null}', "{", "[" * 100_000]
+)
 def test_a_wrong_architecture_file_is_named(tmp_path: Path, content: str) -> None:
     path = tmp_path / "arch.json"
     path.write_text(content)
@@ -147,6 +172,10 @@ def test_unknown_objectives_of_a_front_are_named(run_folder: Path) -> None:
     result = invoke("front", run_folder, "--objective", "accuracy")
     assert result.exit_code == 2
     assert "max" in result.stderr
+    result = invoke("front", run_folder, "--objective", "accuracy=max", "--objective", "accuracy=min")
+    assert result.stderr == "error: objective accuracy is given twice\n"
+    result = invoke("front", run_folder, "--objective", "space=max")
+    assert result.stderr == "error: objective space is not a number but 'resnest'\n"
 
 
 def test_an_output_folder_that_exists_is_refused(tmp_path: Path) -> None:

@@ -65,7 +65,7 @@ def test_impossible_share(share: float) -> None:
 
 
 def test_unknown_name_tells_the_known_ones() -> None:
-    with pytest.raises(ValueError, match="unknown data 'mnist'; use digits or your own"):
+    with pytest.raises(ValueError, match="unknown data 'mnist'; built in: digits"):
         load("mnist")
 
 

@@ -63,6 +63,9 @@ def test_a_saved_configuration_is_the_same_when_loaded(tmp_path: Path) -> None:
         ("trials", "--set trials: needs the form key=value, e.g. trials=16"),
         ("trials=[", "--set trials: not valid YAML in line 1, column 2: expected the node content"),
         ("trials.more=1", "--set trials.more: trials holds no further keys"),
+        ("training={epochs: 1, epochs: 2}", "--set training: not valid YAML in line 1, column 13: epochs is"),
+        ("reference_point.flops=.nan", "quick: reference_point.flops: input should be a finite number"),
+        ("2020-01-01.x=3", "quick: 2020-01-01: unknown key; there are space"),
         ("seed=2024-01-01", "quick: seed: input should be a valid integer, got '2024-01-01'"),
     ],
 )  # fmt: skip
@@ -79,6 +82,8 @@ def test_a_wrong_setting_is_named_in_one_line(override: str, message: str) -> No
         ("trials: [", "not valid YAML in line 1, column 10"),
         ("- trials", "a mapping of settings is needed"),
         ("", "a mapping of settings is needed"),
+        ("2020-01-01: 3", "no settings: keys must be str"),
+        ("[" * 3000, "nested too deeply"),
         ("trials: !!python/object/apply:os.system [ls]", "not valid YAML in line 1, column 9"),
     ],
 )

@@ -7,17 +7,21 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
+import torch
 
 import nas
+from evaluators import Metrics
 from nas import SearchConfig, load_config
+from nas.tune import Evaluation, checked
 from results import load_run
 from results.store import read_events
+from search_spaces import Arch, reference
 
 ROOT = Path(__file__).parents[2]
 SMALL = [
@@ -57,7 +61,7 @@ def finished(ray_session: None, tmp_path_factory: pytest.TempPathFactory) -> Pat
 def test_a_search_leaves_a_complete_run_folder(finished: Path) -> None:
     wanted = {
         "config.yaml", "environment.json", "events.db", "trials.parquet", "epochs.parquet", "front.json",
-        "report.html", "checkpoints",
+        "report.html", "checkpoints", "log.txt",
     }  # fmt: skip
     assert wanted <= {path.name for path in finished.iterdir()}
     assert load_config(str(finished / "config.yaml")) == load_config("quick", SMALL)
@@ -126,6 +130,31 @@ def _set(overrides: Iterable[str]) -> list[str]:
     return [word for override in overrides for word in ("--set", override)]
 
 
+@pytest.mark.parametrize("bad", [5.0, {"score": [1]}, {"score": None}, {"score": torch.tensor(1.0)}])
+def test_what_no_evaluator_may_yield_is_named(bad: object) -> None:
+    with pytest.raises(TypeError, match=r"Odd yielded .* is needed"):
+        checked(bad, "Odd")
+
+
+def test_evaluators_of_a_trial_have_a_checkpoint_each(tmp_path: Path) -> None:
+    asked = []
+
+    class Asks:
+        metrics = ()
+
+        def evaluate(self, arch: Arch, *, seed: int = 0, checkpoint: Path | None = None) -> Iterator[Metrics]:
+            asked.append(checkpoint)
+            yield {"seed": seed}
+
+    config = {"trial": 3, "arch": reference("resnest14d").to_dict(), "seed": 7}
+    evaluation = Evaluation.__new__(Evaluation)
+    evaluation.setup(config, evaluators=[Asks(), Asks()], folder=str(tmp_path))
+    assert [evaluation.step() for _ in range(3)] == [
+        {"metrics": {"seed": 7}}, {"metrics": {"seed": 7}}, {"done": True, "metrics": {}}
+    ]  # fmt: skip
+    assert asked == [tmp_path / "3-0.pt", tmp_path / "3-1.pt"]
+
+
 def test_a_space_that_runs_out_ends_the_search(ray_session: None, tmp_path: Path) -> None:
     one = {name: choices[0] for name, choices in SearchConfig().space.build().knobs().items()}
     config = SearchConfig.model_validate({
@@ -143,12 +172,12 @@ def test_a_space_that_runs_out_ends_the_search(ray_session: None, tmp_path: Path
         ({"objectives": {"speed": "max"}}, "objectives.speed: no evaluator measures it; there are flops, macs"),
         ({"evaluators": ("complexity",)}, "objectives.accuracy: no evaluator measures it"),
         ({"evaluators": ("complexty",)}, "unknown evaluator 'complexty'; built in: complexity, latency, training"),
-        ({"evaluators": ("json:loads",)}, "evaluator 'json:loads' cannot be made: the JSON"),
+        ({"evaluators": ("json:loads",)}, "evaluator 'json:loads' cannot be made: TypeError: the JSON"),
         ({"device": "cuda:9"}, "'cuda:9'"),
         ({"device": "tpu"}, "'tpu'"),
         ({"latency": {"device": "cuda:9"}}, "'cuda:9'"),
         ({"data": {"name": "mnist"}}, "unknown data 'mnist'"),
-        ({"sampler": {"name": "magic"}}, "sampler magic: there is none of that name"),
+        ({"sampler": {"name": "magic"}}, "unknown sampler 'magic'"),
     ],
 )  # fmt: skip
 def test_what_cannot_work_is_refused_before_anything_is_written(
@@ -171,17 +200,31 @@ def test_more_than_the_machine_has_is_refused(ray_session: None, tmp_path: Path)
     config = SearchConfig.model_validate({"resources": {"cpus": 4096}})
     with pytest.raises(ValueError, match="a trial wants 4096 CPUs, but there are only"):
         nas.search(config, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
 
-def test_ctrl_c_saves_what_is_finished(tmp_path: Path) -> None:
-    out = tmp_path / "run"
+def start(out: Path) -> subprocess.Popen[str]:
+    """A search of 500 trials in a process of its own."""
     command = [sys.executable, "run_search.py", "search", "quick", "--out", str(out)]
     command += _set([*SMALL[1:], "trials=500"])
-    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command, cwd=ROOT, stdout=pipe, stderr=subprocess.STDOUT, text=True)
+
+
+@pytest.mark.parametrize(
+    "signals",
+    [[signal.SIGINT], [signal.SIGINT, signal.SIGINT], [signal.SIGTERM]],
+    ids=["once", "twice", "term"],
+)
+def test_ctrl_c_saves_what_is_finished(tmp_path: Path, signals: list[signal.Signals]) -> None:
+    out = tmp_path / "run"
+    process = start(out)
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline and _finished(out / "events.db") < 2:
-        time.sleep(0.5)
-    process.send_signal(signal.SIGINT)
+        time.sleep(0.2)
+    for number in signals:
+        process.send_signal(number)
+        time.sleep(0.3)
     printed, _ = process.communicate(timeout=60)
     assert process.returncode == 130, printed
     run = load_run(out)
@@ -189,7 +232,22 @@ def test_ctrl_c_saves_what_is_finished(tmp_path: Path) -> None:
     assert len(run.complete) >= 2
     assert "Pareto front" in printed
     assert "Traceback" not in printed
+    assert "resume" not in printed.lower()
     assert (out / "report.html").exists()
+
+
+def test_ctrl_c_before_the_first_trial_leaves_nothing(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    process = start(out)
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and not (out / "log.txt").exists():
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    printed, _ = process.communicate(timeout=60)
+    assert process.returncode == 130, printed
+    assert "interrupted before anything was finished" in printed
+    assert "Traceback" not in printed
+    assert not out.exists()
 
 
 def _finished(log: Path) -> int:

@@ -56,6 +56,15 @@ def test_the_live_view_shows_what_is_going_on() -> None:
     assert "id0" not in text, "finished trials are not running"
 
 
+def test_epochs_of_ones_own_evaluator_need_no_accuracy() -> None:
+    shown, _ = view(terminal=True, objectives={"score": "max"})
+    shown("proposed", 0, {"arch_id": "id0"})
+    shown("epoch", 0, {"epoch": 3, "score": 0.25})
+    console = Console(width=100, record=True, file=io.StringIO())
+    console.print(shown._render())
+    assert "score 0.2500" in console.export_text()
+
+
 def test_before_the_first_trial_it_says_what_it_waits_for() -> None:
     shown, _ = view(terminal=True)
     console = Console(width=100, record=True, file=io.StringIO())

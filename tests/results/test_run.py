@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 import results
-from results import load_run
+from results import load_run, write_report
 from results.tables import EPOCH_COLUMNS, TRIAL_COLUMNS
 
 MEASURES = {"flops": 100, "latency_ms": 2.0}
@@ -107,8 +107,14 @@ def test_latencies_of_two_devices_are_not_mixed(log, start, add):
     add(0, accuracies=(0.5,), status="complete", device="CPU", **MEASURES)
     add(1, accuracies=(0.6,), status="complete", device="GPU", **MEASURES)
     run = load_run(log.path.parent)
-    with pytest.raises(ValueError, match=r"2 values of device .*CPU, GPU"):
+    with pytest.raises(ValueError, match=r"latencies of 2 devices do not compare \(CPU; GPU\)"):
         run.front()
+    run.export()
+    front = json.loads((run.path / "front.json").read_text())
+    assert front["networks"] == []
+    assert "2 devices do not compare" in front["no_front"]
+    write_report(run, run.path / "report.html")
+    assert "There is no front: latencies of 2 devices" in (run.path / "report.html").read_text()
     assert run.front({"accuracy": "max", "flops": "min"})["trial"].tolist() == [1]
 
 

@@ -53,7 +53,10 @@ def test_a_wrong_knob_is_named(knobs: dict[str, Any], message: str) -> None:
         ({"depths": 3}, "depths must be a list of int"),
         ({"cardinalty": 2}, "no field 'cardinalty'; its fields are depths, widths"),
         ({"space": "resnet"}, "unknown space 'resnet'; built in: resnest, regnety, fbnetv2"),
-        ({"space": "no_module:Space"}, "cannot be imported: No module named 'no_module'"),
+        (
+            {"space": "no_module:Space"},
+            "cannot be imported: ModuleNotFoundError: No module named 'no_module'",
+        ),
         ({"space": "json:JSONDecoder"}, "not a subclass of search_spaces.SearchSpace"),
         ({"space": None}, "needs a field 'space'"),
     ],
