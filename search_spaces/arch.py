@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Mapping
 from dataclasses import MISSING, fields, is_dataclass
@@ -23,6 +23,9 @@ class Arch(ABC):
 
     space: ClassVar[str]
     """What ``get_space`` takes to find this architecture's space: a built-in name or ``"module:Name"``."""
+
+    def __post_init__(self) -> None:
+        self.check_types()
 
     @abstractmethod
     def describe(self) -> Description:
@@ -52,9 +55,7 @@ class Arch(ABC):
         for field in fields(cls):  # type: ignore[arg-type]
             if field.name not in knobs and field.default is field.default_factory is MISSING:
                 raise ValueError(f"{cls.__name__} needs a field {field.name!r}")
-        arch = cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in knobs.items()})
-        arch.check_types()
-        return arch
+        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in knobs.items()})
 
     def check_types(self) -> None:
         """Raise ``ValueError`` naming the first field of the wrong type; an int for a float becomes one."""
@@ -62,7 +63,7 @@ class Arch(ABC):
             value = getattr(self, name)
             if not _is_a(value, wanted):
                 raise ValueError(
-                    f"{type(self).__name__}: {name} must be {_spell_type(wanted)}, got {value!r}"
+                    f"{type(self).__name__}: {name} must be {_spell_type(wanted)}, got {brief(value)}"
                 )
             if wanted is float:
                 object.__setattr__(self, name, _as_float(value))
@@ -83,11 +84,20 @@ def _is_a(value: Any, wanted: Any) -> bool:
     types = set(map(type, value)) if items else {type(value)}
     if float not in (wanted, *items):
         return types <= {items[0] if items else wanted}
-    return types <= {int, float} and all(map(math.isfinite, value if items else (value,)))
+    numbers = value if items else (value,)
+    return types <= {int, float} and all(abs(number) <= sys.float_info.max for number in numbers)
 
 
 def _as_float(value: float) -> float:
     return float(value) + 0.0  # -0.0 becomes 0.0: equal values are spelled alike
+
+
+def brief(value: object) -> str:
+    """``repr``, cut to a line; hostile values have none, or megabytes."""
+    try:
+        return f"{value!r:.80}"
+    except (ValueError, RecursionError):
+        return f"a {type(value).__name__} that cannot be printed"
 
 
 def _spell_type(wanted: Any) -> str:

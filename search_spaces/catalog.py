@@ -9,7 +9,7 @@ from inspect import isabstract
 from typing import Any
 
 from . import fbnetv2, regnety, resnest
-from .arch import Arch
+from .arch import Arch, brief
 from .extension import import_named
 from .grid import Grid
 from .space import SearchSpace
@@ -71,7 +71,7 @@ def arch_from_dict(values: Mapping[str, Any]) -> Arch:
         ValueError: naming the field that is missing, unknown or wrong.
     """
     if not isinstance(values, Mapping) or not isinstance(values.get("space"), str):
-        raise ValueError(f"an architecture needs a field 'space' that names its space, got {values!r:.80}")
+        raise ValueError(f"an architecture needs a field 'space' that names its space, got {brief(values)}")
     return get_space(values["space"]).arch_type.from_dict(values)
 
 

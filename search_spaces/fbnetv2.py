@@ -100,7 +100,7 @@ class FBNetV2(Arch):
     def _check_each(self, name: str, knob: str, count: int) -> None:
         values = getattr(self, name)
         if len(values) != count:
-            raise ValueError(f"FBNetV2: {name} must have {count} entries, got {list(values)}")
+            raise ValueError(f"FBNetV2: {name} must have {count} entries, got {len(values)}")
         for number, value in enumerate(values, start=1):
             check_knob("FBNetV2", f"{name} (entry {number})", value, LEGAL[knob])
 
@@ -139,7 +139,11 @@ class FBNetV2(Arch):
         self, row: int, in_channels: int, width: int, stride: int, activation: str
     ) -> InvertedResidual:
         expanded = nearest_width(in_channels * self.expansions[row])
-        attended = self.attended[row]
+        attended, expand = self.attended[row], self.expansions[row] != 1
+        if attended and self.attention == "split" and not expand:
+            activation = (
+                "relu"  # split attention has its own; without an expansion nothing else would use this
+            )
         conv = AttendedConv(
             expanded,
             KERNELS[self.operators[row]],
@@ -151,7 +155,7 @@ class FBNetV2(Arch):
             gate_channels=nearest_width(expanded // 4) if attended else 0,
             gate="hardsigmoid",
         )
-        return InvertedResidual(in_channels, conv, width, expand=self.expansions[row] != 1)
+        return InvertedResidual(in_channels, conv, width, expand)
 
 
 def nearest_width(channels: float) -> int:

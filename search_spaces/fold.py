@@ -24,7 +24,10 @@ def fold(model: ModuleT) -> ModuleT:
     """
     folded = deepcopy(model).eval()
     modules = dict(folded.named_modules())
-    calls = [node for node in _trace(folded).nodes if node.op == "call_module"]
+    graph = _trace(folded)
+    calls = [node for node in graph.nodes if node.op == "call_module"]
+    names = Counter(module for _, module in folded.named_modules(remove_duplicate=False))
+    read = {node.target.rpartition(".")[0] for node in graph.nodes if node.op == "get_attr"}
     times = Counter(node.target for node in calls)
     for call in calls:
         norm = modules[call.target]
@@ -36,6 +39,11 @@ def fold(model: ModuleT) -> ModuleT:
             raise ValueError(f"{call.target} has no convolution before it to fold into")
         if len(source.users) > 1 or times[source.target] > 1:
             raise ValueError(f"{call.target} cannot be folded: {source.target} is used elsewhere too")
+        for name, module in ((call.target, norm), (source.target, conv)):
+            if names[module] > 1 or name in read:
+                raise ValueError(f"{call.target} cannot be folded: {name} is used elsewhere too")
+            if module._forward_hooks or module._forward_pre_hooks:
+                raise ValueError(f"{call.target} cannot be folded: {name} has hooks")
         if norm.running_mean is None:
             raise ValueError(f"{call.target} cannot be folded: it keeps no running statistics")
         folded.set_submodule(source.target, fuse_conv_bn_eval(conv, norm))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,17 +54,21 @@ class Window:
         return f" with {' and '.join(spans)}" if spans else ""
 
 
-def _ends(metric: str, limit: object) -> tuple[float, float]:
+def _ends(metric: str, limit: Any) -> tuple[float, float]:
     if metric not in LIMITED:
         raise ValueError(f"unknown limit {metric!r}; there are limits on {', '.join(LIMITED)}")
-    pair = limit if isinstance(limit, list | tuple) else (None, limit)
-    if len(pair) != 2 or not all(end is None or type(end) in (int, float) for end in pair):
+    pair = limit if isinstance(limit, list | tuple | np.ndarray) else (None, limit)
+    if len(pair) != 2 or not all(end is None or _is_number(end) for end in pair):
         raise ValueError(f"limit on {metric} must be a number or a pair (low, high), got {limit!r}")
     low = 0.0 if pair[0] is None else pair[0]
     high = math.inf if pair[1] is None else pair[1]
     if not (0 <= low <= high and low < math.inf and high > 0):
         raise ValueError(f"limit on {metric} must have 0 <= low <= high, got {limit!r}")
     return low, high
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float | np.number) and not isinstance(value, bool)
 
 
 def _span(low: float, high: float) -> str:

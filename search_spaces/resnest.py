@@ -62,7 +62,7 @@ class ResNeSt(Arch):
         for name in ("depths", "widths"):
             values = getattr(self, name)
             if len(values) != len(STAGES):
-                raise ValueError(f"ResNeSt: {name} must have {len(STAGES)} entries, got {list(values)}")
+                raise ValueError(f"ResNeSt: {name} must have {len(STAGES)} entries, got {len(values)}")
             for stage, value in zip(STAGES, values, strict=True):
                 check_knob("ResNeSt", f"{name} (stage {stage})", value, LEGAL[name.removesuffix("s")])
         for name in LEGAL.keys() - {"depth", "width"}:

@@ -91,7 +91,6 @@ class Sampler:
             start = self._reach(cube, min(tried, key=lambda draw: draw.outside))
             inside = list(islice(self._walk(cube, start), WARM_UP))
         fit = self._fit(cube, tried + inside)
-        here = cube.point(inside[-1].tape)
         at, here = inside[-1], cube.point(inside[-1].tape)
         if fit.expected_inside(cube.anywhere(here, SURVEY)) > RARE:
             yield from (draw for _, draw in self._screened(cube, fit, at, cube.anywhere))

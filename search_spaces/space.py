@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
-from .arch import Arch
+from .arch import Arch, brief
 from .grid import Grid
 from .layers import IMAGENET, Task
 from .limits import Limits, Window
@@ -63,7 +63,7 @@ class SearchSpace(ABC):
         """Another architecture of this space, one small change away.
 
         One knob that ``arch`` has moves to the next value, or to another category; knobs that come into play
-        through it are random.
+        through it are random, and one that the change rules out moves along (``wa`` with ``wm`` in RegNetY).
 
         Raises:
             ValueError: if ``arch`` is not in this space, or nothing else is.
@@ -108,7 +108,7 @@ def _even_step(choices: Sequence[Any]) -> int:
 def check_knob(owner: str, name: str, value: object, legal: Collection[Any]) -> None:
     """Raise ``ValueError`` naming the knob unless ``value`` is legal."""
     if type(value) is not type(next(iter(legal))) or value not in legal:
-        raise ValueError(f"{owner}: {name} must be {spell(legal)}, got {value!r}")
+        raise ValueError(f"{owner}: {name} must be {spell(legal)}, got {brief(value)}")
 
 
 def spell(legal: Collection[Any]) -> str:

@@ -32,7 +32,8 @@ class SplitAttention(nn.Module):
     (B, in_channels, H, W) -> (B, channels, H', W'). The convolution has ``cardinality * radix`` groups and
     writes its maps radix-major; the gate (equations 2 and 3 of the paper) writes cardinality-major. With
     ``radix=1`` the softmax over splits becomes a sigmoid. The gate's norm sees 1x1 maps, so training needs
-    more than one image. Names of the sub-modules are the official ones.
+    more than one image. Names of the sub-modules are the official ones. In training the gradients are by hand
+    (``split_attention_function``) and cannot be differentiated again.
 
     ``groups`` of the convolution and ``gate_channels`` between the gate's layers may be given on their own:
     networks with many narrow groups need the gate to see across them. With ``groups=in_channels`` the
@@ -75,7 +76,7 @@ class SplitAttention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.bn0(self.conv(x))
-        if self.training and not _is_traced():
+        if self.training and not (_is_traced() or self._is_watched()):
             maps, pooled = relu_pool(x, self.radix)
             return weigh(maps, self.weights(pooled).to(maps.dtype), self.radix)
         maps = F.relu(x, inplace=True)
@@ -83,6 +84,10 @@ class SplitAttention(nn.Module):
         total = sum((splits[:, index] for index in range(1, self.radix)), start=splits[:, 0])
         pooled = F.adaptive_avg_pool2d(total, 1)
         return weighted_sum(maps, self.weights(pooled).to(maps.dtype), self.radix)
+
+    def _is_watched(self) -> bool:
+        """Whether a hook takes the maps out: their gradient is then to hold every way to the loss."""
+        return bool(self.conv._forward_hooks or self.bn0._forward_hooks)
 
     @staticmethod
     def cost(
@@ -139,6 +144,8 @@ def _is_traced() -> bool:
 def _check_groups(in_channels: int, channels: int, cardinality: int, radix: int) -> None:
     if radix < 1 or cardinality < 1:
         raise ValueError(f"radix and cardinality must be at least 1, got {radix} and {cardinality}")
+    if channels < 1:
+        raise ValueError(f"channels must be at least 1, got {channels}")
     if in_channels % (cardinality * radix):
         raise ValueError(
             f"cardinality {cardinality} x radix {radix} does not divide in_channels {in_channels}; "

@@ -147,3 +147,16 @@ def test_a_missing_field_is_named() -> None:
 def test_whole_numbers_in_json_are_floats() -> None:
     text = json.dumps(TINY.to_dict()).replace("2.0", "2")
     assert repr(arch_from_dict(json.loads(text))) == repr(TINY)
+
+
+def test_an_activation_that_nothing_uses_makes_no_new_network() -> None:
+    """Without expansions the one activation is split attention's own."""
+    knobs: dict[str, Any] = {
+        "rows": (1,) * 5, "operators": ("k3",) * 5, "widths": (8, 16, 24, 32, 40), "expansions": (1.0,) * 5,
+        "repeats": (1,) * 5, "attended": (True,) * 5, "attention": "split", "radix": 2, "stem_width": 8,
+    }  # fmt: skip
+    relu, hswish = (FBNetV2(**knobs, activations=(name,) * 5) for name in ("relu", "hswish"))
+    assert relu.id == hswish.id
+    knobs |= {"attention": "se", "radix": 1}
+    relu, hswish = (FBNetV2(**knobs, activations=(name,) * 5) for name in ("relu", "hswish"))
+    assert relu.id != hswish.id

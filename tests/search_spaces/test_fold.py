@@ -94,3 +94,12 @@ def test_a_norm_that_cannot_be_folded_is_named(way: str, message: str) -> None:
 def test_a_norm_without_running_statistics_is_named() -> None:
     with pytest.raises(ValueError, match="norm cannot be folded: it keeps no running statistics"):
         fold(Odd("straight", track=False))
+
+
+def test_what_is_used_in_two_places_is_named() -> None:
+    norm, conv = nn.BatchNorm2d(3), nn.Conv2d(3, 3, 1)
+    with pytest.raises(ValueError, match="1 cannot be folded: 1 is used elsewhere too"):
+        fold(nn.Sequential(conv, norm, nn.Conv2d(3, 3, 1), norm))
+    conv.register_forward_hook(lambda module, args, output: output)
+    with pytest.raises(ValueError, match="1 cannot be folded: 0 has hooks"):
+        fold(nn.Sequential(conv, nn.BatchNorm2d(3)))

@@ -5,17 +5,16 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import optuna
 import pytest
-import torch
 
-from search_spaces import SearchSpace, Task, arch_from_dict, build, complexity, get_space
+from search_spaces import SearchSpace, get_space
+from search_spaces.testing import SpaceContract
 
 PAGE = Path(__file__).parents[2] / "docs/own_space.md"
-TASK = Task(num_classes=10, resolution=32, small_images=True)
 
 
 @pytest.fixture
@@ -37,17 +36,16 @@ def test_the_page_runs(examples: list[str], capsys: pytest.CaptureFixture[str]) 
     assert len(capsys.readouterr().out.splitlines()) == 10
 
 
-def test_an_own_space_does_what_the_built_in_ones_do(space: SearchSpace) -> None:
-    rng = np.random.default_rng(0)
-    images = torch.zeros(2, 3, 32, 32)
-    for _ in range(20):
-        arch = space.sample(rng)
-        assert space.suggest(optuna.trial.FixedTrial(space.params(arch))) == arch  # type: ignore[arg-type]
-        assert arch_from_dict(arch.to_dict()) == arch
-        assert arch_from_dict(arch.to_dict()).id == arch.id
-        network = build(arch, TASK)
-        assert network(images).shape == (2, 10)
-        assert complexity(arch, TASK).params == sum(parameter.numel() for parameter in network.parameters())
+class TestOwnSpace(SpaceContract):
+    """What holds for the built-in spaces."""
+
+    @pytest.fixture
+    def space(self, examples: list[str]) -> SearchSpace:
+        return get_space("my_file:MySpace")
+
+    @pytest.fixture
+    def small(self, space: SearchSpace) -> SearchSpace:
+        return replace(space, width=(8, 16), depth=(1, 2))  # type: ignore[type-var]
 
 
 def test_mutations_reach_every_knob_and_stay_inside(space: SearchSpace) -> None:
@@ -62,12 +60,3 @@ def test_mutations_reach_every_knob_and_stay_inside(space: SearchSpace) -> None:
             seen.setdefault(name, set()).add(value)
     depths = {f"depth{stage}": set(range(1, 7)) for stage in range(4)}
     assert seen == {"width": set(range(8, 65, 8)), "stages": {2, 3, 4}, "radix": {0, 1, 2, 4}} | depths
-
-
-def test_limits_hold_in_an_own_space(space: SearchSpace) -> None:
-    arch = space.sample(np.random.default_rng(0), {"macs": (18e6, 24e6), "params": 3e5}, TASK)
-    cost = complexity(arch, TASK)
-    assert 18e6 <= cost.macs <= 24e6
-    assert cost.params <= 3e5
-    with pytest.raises(ValueError, match="no architecture of space my_file:MySpace with macs at most 1M"):
-        space.sample(np.random.default_rng(0), {"macs": 1e6}, Task())

@@ -128,3 +128,8 @@ def test_a_wrong_field_is_named(changes: dict[str, Any], message: str) -> None:
 def test_a_wrong_choice_is_named(knobs: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         get_space("regnety", **knobs)
+
+
+def test_a_number_too_large_for_a_float_is_named() -> None:
+    with pytest.raises(ValueError, match="RegNetY: wa must be a finite number, got 1000"):
+        arch_from_dict(reference("regnety_200mf").to_dict() | {"wa": 10**400})

@@ -164,3 +164,25 @@ def test_counters_see_every_operator_in_both_modes(radix: int, cardinality: int,
     assert counted["adaptive_avg_pool2d"] == 2 * cost.adaptive_avg_pool2d
     if not training:
         assert count.total() == 2 * cost.flops
+
+
+def test_maps_that_a_hook_takes_out_have_the_whole_gradient() -> None:
+    """As for Grad-CAM: through the weighting and through the gate; equal to plain operators in eval mode."""
+    module = SplitAttention(8, 8, 3, padding=1, norm=False).double()
+    x = torch.randn(2, 8, 5, 5, dtype=torch.float64)
+    taken: list[Tensor] = []
+    module.bn0.register_forward_hook(lambda module, args, output: taken.append(output))
+    gradients = []
+    for training in (True, False):
+        loss = module.train(training)(x).square().sum()
+        gradients.append(torch.autograd.grad(loss, taken[-1])[0])
+    torch.testing.assert_close(*gradients)
+
+
+def test_backward_leaves_the_gradient_it_is_given_alone() -> None:
+    module = SplitAttention(8, 8, 3, padding=1)
+    y = module(torch.randn(2, 8, 5, 5))
+    given = torch.randn_like(y)
+    before = given.clone()
+    y.backward(given)
+    assert torch.equal(given, before)
