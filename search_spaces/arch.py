@@ -97,7 +97,7 @@ def brief(value: object) -> str:
     try:
         return f"{value!r:.80}"
     except (ValueError, RecursionError):
-        return f"a {type(value).__name__} that cannot be printed"
+        return f"a value of type {type(value).__name__} that cannot be printed"
 
 
 def _spell_type(wanted: Any) -> str:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from search_spaces import Grid, RegNetY, Task, arch_from_dict, build, complexity, get_space
+from search_spaces import Grid, RegNetY, Task, arch_from_dict, build, complexity, get_space, reference
 from search_spaces.regnety import four_stages, level
 
 SPACE = get_space("regnety")

@@ -45,7 +45,7 @@ def test_a_wrong_knob_is_named(knobs: dict[str, Any], message: str) -> None:
     ("changes", "message"),
     [
         ({"radix": 3}, "radix must be 0, 1, 2 or 4, got 3"),
-        ({"radix": 10**5000}, "radix must be 0, 1, 2 or 4, got a int that cannot be printed"),
+        ({"radix": 10**5000}, "radix must be 0, 1, 2 or 4, got a value of type int that cannot be printed"),
         ({"depths": [1] * 10**6}, "depths must have 4 entries, got 1000000"),
         ({"radix": "2"}, "radix must be of type int, got '2'"),
         ({"radix": True}, "radix must be of type int, got True"),
