@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.nn.modules.module import _global_forward_hooks as hooks_on_all
 
 from .cost import Tally
 from .layers import DepthwiseSplits
@@ -87,7 +88,7 @@ class SplitAttention(nn.Module):
 
     def _is_watched(self) -> bool:
         """Whether a hook takes the maps out: their gradient is then to hold every way to the loss."""
-        return bool(self.conv._forward_hooks or self.bn0._forward_hooks)
+        return bool(self.conv._forward_hooks or self.bn0._forward_hooks or hooks_on_all)
 
     @staticmethod
     def cost(

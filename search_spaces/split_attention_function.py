@@ -52,8 +52,8 @@ def by_split(maps: Tensor, radix: int) -> Tensor:
 def relu_pool(x: Tensor, radix: int) -> tuple[Tensor, Tensor]:
     """ReLU in place, and the mean over the pixels of the sum of the splits.
 
-    (B, radix * C, H, W) -> the same and (B, C, 1, 1). A gradient with respect to the maps leaves out the way
-    through the mean. Once differentiable, as is :func:`weigh`.
+    (B, radix * C, H, W) -> the same and (B, C, 1, 1). The maps are for :func:`weigh` alone: their gradient is
+    worked on in place, and leaves out the way through the mean. Once differentiable, as is :func:`weigh`.
     """
     return _ReLUPool.apply(x, radix)  # type: ignore[no-any-return,no-untyped-call]
 
@@ -77,11 +77,9 @@ class _ReLUPool(Function):
     def backward(ctx: Any, grad: Tensor, grad_pooled: Tensor) -> tuple[Tensor, None]:
         (maps,) = ctx.saved_tensors
         share = (grad_pooled.to(grad.dtype) / maps[0, 0].numel()).repeat(1, ctx.radix, 1, 1)
-        grad_x = torch.empty_like(maps)
-        for g, s, y, out in _by_images(maps, grad, share, maps, grad_x):
-            torch.add(g, s, out=out)
-            torch.ops.aten.threshold_backward.grad_input(out, y, 0, grad_input=out)
-        return grad_x, None
+        for g, s, y in _by_images(maps, grad, share, maps):
+            torch.ops.aten.threshold_backward.grad_input(g.add_(s), y, 0, grad_input=g)
+        return grad, None
 
 
 class _Weigh(Function):
