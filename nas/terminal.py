@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -62,11 +63,14 @@ def front_table(front: pd.DataFrame, objectives: Iterable[str], width: int) -> T
 
 
 def _short(knobs: Mapping[str, Any]) -> str:
-    """``depth 2-1-2-1 radix 2``: the stages of a knob together."""
-    stages: dict[str, list[str]] = {}
-    for name, value in knobs.items():
-        stages.setdefault(name.rstrip("0123456789"), []).append(str(value))
-    return " ".join(f"{name} {'-'.join(values)}" for name, values in stages.items())
+    """``depth 2-1-2-1 radix 2``: numbered knobs of the same name together."""
+    groups: dict[str, list[str]] = {}
+    for name in knobs:
+        groups.setdefault(re.sub(r"(\d+_)?\d+$", "", name), []).append(name)
+    return " ".join(
+        f"{base if len(names) > 1 else names[0]} {'-'.join(str(knobs[name]) for name in names)}"
+        for base, names in groups.items()
+    )
 
 
 def parse_objectives(pairs: Iterable[str]) -> dict[str, str]:
