@@ -175,7 +175,10 @@ def run_trials(
     """
     relay = Relay(controller)
     trainable = tune.with_parameters(
-        Evaluation, evaluators=tuple(evaluators), folder=str(folder), threads=max(1, math.floor(cpus))
+        Evaluation,
+        evaluators=tuple(evaluators),
+        folder=str(folder.resolve()),
+        threads=max(1, math.floor(cpus)),
     )
     with tempfile.TemporaryDirectory(prefix="splitsearch-", ignore_cleanup_errors=True) as storage:
         tune.run(
@@ -219,19 +222,28 @@ def local_ray(log_file: Path) -> Iterator[None]:
     before = list(logger.handlers), logger.propagate
     for name in TOO_LOUD:
         logging.getLogger(name).setLevel(logging.ERROR)
-    terminate = signal.getsignal(signal.SIGTERM)
     ours = not ray.is_initialized()
     if ours:
         ray.init(address="local", include_dashboard=False, log_to_driver=False, configure_logging=False)
     logger.handlers, logger.propagate = [handler], False  # ray.init has put its own there
-    if threading.current_thread() is threading.main_thread():
-        # what SLURM and Kubernetes send ends a search as Ctrl-C does
-        signal.signal(signal.SIGTERM, lambda number, frame: signal.raise_signal(signal.SIGINT))
     try:
-        yield
+        with _term_as_ctrl_c():
+            yield
     finally:
         if ours:
             ray.shutdown()
-        signal.signal(signal.SIGTERM, terminate)
         logger.handlers, logger.propagate = before
         handler.close()
+
+
+@contextmanager
+def _term_as_ctrl_c() -> Iterator[None]:
+    """SIGTERM, which SLURM and Kubernetes send, ends a search as Ctrl-C does, without Ray's dump of the stack."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # signals are not this thread's
+        return
+    before = signal.signal(signal.SIGTERM, lambda number, frame: signal.raise_signal(signal.SIGINT))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
