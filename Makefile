@@ -9,7 +9,7 @@ WORKERS ?= 2
 .PHONY: help install search test test-all lint format clean
 
 help:
-	@echo "make search    search split-attention networks on real images (about 5 minutes on 2 cores)"
+	@echo "make search    search split-attention networks on real images (2 to 3 minutes on 2 cores)"
 	@echo "make test      run the tests           make test-all   the slow ones too"
 	@echo "make lint      ruff, mypy, layers      make clean      remove .venv and caches"
 
