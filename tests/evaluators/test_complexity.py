@@ -1,6 +1,8 @@
+import csv
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,7 +10,7 @@ import torch
 from torch import nn
 
 from evaluators import Complexity, count_flops, count_operators
-from search_spaces import OPERATORS, ResNeSt, Task, build, complexity, get_space
+from search_spaces import OPERATORS, REFERENCES, ResNeSt, Task, build, complexity, get_space, reference
 
 SMALL = Task(num_classes=10, resolution=16, channels=1, small_images=True)
 
@@ -75,3 +77,19 @@ def test_space_samples_agree() -> None:
     for seed in range(3):
         arch = space.sample(np.random.default_rng(seed))
         assert count_flops(build(arch, SMALL), SMALL) == complexity(arch, SMALL).flops
+
+
+RESNESTS = {
+    row["name"]: row
+    for row in csv.DictReader((Path(__file__).parents[1] / "reference/resnest.csv").read_text().splitlines())
+}
+
+
+@pytest.mark.parametrize("name", REFERENCES)
+def test_published_networks_count_what_they_cost(name: str) -> None:
+    """At the published resolution; for the ResNeSts also what the authors' own code was measured to cost."""
+    row = RESNESTS.get(name, {})
+    task = Task(resolution=int(row.get("resolution", 224)))
+    counted = count_flops(build(reference(name), task), task)
+    assert counted == complexity(reference(name), task).flops
+    assert counted == int(row.get("measured_fvcore_total_eval", counted))
