@@ -166,7 +166,7 @@ def _memory(device: torch.device) -> Iterator[Callable[[], float | None]]:
 def _timer(model: nn.Module, images: Tensor) -> Callable[[], float]:
     """A function that runs the model once and returns the milliseconds it took."""
     if images.device.type == "cuda":
-        start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))  # type: ignore[no-untyped-call]
+        start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
 
         def run() -> float:
             start.record()

@@ -113,6 +113,7 @@ class RelaySearch(Searcher):
         super().__init__()
         self._relay = relay
 
+    # Ray's annotation leaves out its own FINISHED, a string
     def suggest(self, trial_id: str) -> dict[str, Any] | str:  # type: ignore[override]
         proposal = self._relay.call(self._relay.controller.propose)
         if proposal is None:
@@ -197,7 +198,7 @@ def run_trials(
 
 def _room(cpus: float, gpus: float) -> int:
     """How many trials fit at once."""
-    have: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
+    have: dict[str, float] = ray.cluster_resources()
     room = have.get("CPU", 0) / cpus
     if gpus:
         room = min(room, have.get("GPU", 0) / gpus)
@@ -210,13 +211,17 @@ def _room(cpus: float, gpus: float) -> int:
     return int(room)
 
 
+class _LogFile(logging.FileHandler):
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
+        """Nothing: that the disk is full is the event log's to tell."""
+
+
 @contextmanager
 def local_ray(log_file: Path) -> Iterator[None]:
     """A Ray of our own on this machine, unless one is connected already; what Ray has to say goes to a file."""
     for variable, value in ENVIRONMENT.items():
         os.environ.setdefault(variable, value)
-    handler = logging.FileHandler(log_file)
-    handler.handleError = lambda record: None  # type: ignore[method-assign]  # a full disk is the event log's to tell
+    handler = _LogFile(log_file)
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     logger = logging.getLogger("ray")
     before = list(logger.handlers), logger.propagate

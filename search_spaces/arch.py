@@ -7,13 +7,14 @@ import json
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Mapping
-from dataclasses import MISSING, fields, is_dataclass
+from dataclasses import MISSING, dataclass, fields, is_dataclass
 from functools import cache, cached_property, lru_cache
 from typing import Any, ClassVar, Self, get_args, get_type_hints
 
 from .network import Description
 
 
+@dataclass(frozen=True)
 class Arch(ABC):
     """Base of all architectures; a subclass is a frozen dataclass of knobs.
 
@@ -38,7 +39,7 @@ class Arch(ABC):
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-safe knobs, and under ``space`` the name of the family; inverse of ``arch_from_dict``."""
-        knobs = {field.name: getattr(self, field.name) for field in fields(self)}  # type: ignore[arg-type]
+        knobs = {field.name: getattr(self, field.name) for field in fields(self)}
         return {"space": self.space} | {k: list(v) if isinstance(v, tuple) else v for k, v in knobs.items()}
 
     @classmethod
@@ -52,7 +53,7 @@ class Arch(ABC):
         known = _field_types(cls)
         if unknown := sorted(str(name) for name in knobs.keys() - known):
             raise ValueError(f"{cls.__name__} has no field {unknown[0]!r}; its fields are {', '.join(known)}")
-        for field in fields(cls):  # type: ignore[arg-type]
+        for field in fields(cls):
             if field.name not in knobs and field.default is field.default_factory is MISSING:
                 raise ValueError(f"{cls.__name__} needs a field {field.name!r}")
         return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in knobs.items()})
@@ -74,7 +75,7 @@ class Arch(ABC):
 @cache
 def _field_types(cls: type[Arch]) -> dict[str, Any]:
     hints = get_type_hints(cls)
-    return {field.name: hints[field.name] for field in fields(cls)}  # type: ignore[arg-type]
+    return {field.name: hints[field.name] for field in fields(cls)}
 
 
 def _is_a(value: Any, wanted: Any) -> bool:

@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from inspect import isabstract
 from typing import Any
 
-from . import fbnetv2, regnety, resnest
+from . import fbnetv2, fbnetv2_published, regnety, resnest
 from .arch import Arch, brief
 from .extension import import_named
 from .grid import Grid
@@ -19,7 +19,7 @@ SPACES: dict[str, type[SearchSpace]] = {
     "regnety": regnety.RegNetYSpace,
     "fbnetv2": fbnetv2.FBNetV2Space,
 }
-REFERENCES: dict[str, Arch] = {**resnest.PUBLISHED, **regnety.PUBLISHED, **fbnetv2.PUBLISHED}
+REFERENCES: dict[str, Arch] = {**resnest.PUBLISHED, **regnety.PUBLISHED, **fbnetv2_published.PUBLISHED}
 """Published networks by name; ``reference`` looks one up."""
 
 

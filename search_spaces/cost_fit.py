@@ -86,5 +86,5 @@ def _fit(features: Array, log_costs: Array, shares: Array, seed: int) -> Array:
         (terms.grad,) = torch.autograd.grad(off, terms)
         return off.item()
 
-    solver.step(loss)  # type: ignore[no-untyped-call]
+    solver.step(loss)
     return terms.detach().numpy()

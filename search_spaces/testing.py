@@ -114,7 +114,7 @@ class SpaceContract:
             copy = pickle.loads(pickle.dumps(arch))  # noqa: S301
             assert (copy, hash(copy), copy.id) == (arch, hash(arch), arch.id)
             with pytest.raises(FrozenInstanceError):
-                setattr(arch, fields(arch)[0].name, None)  # type: ignore[arg-type]
+                setattr(arch, fields(arch)[0].name, None)
         assert pickle.loads(pickle.dumps(space)) == space  # noqa: S301
 
     def test_archs_share_an_id_exactly_if_they_share_a_description(self, archs: list[Arch]) -> None:
@@ -127,7 +127,7 @@ class SpaceContract:
     def test_a_wrong_field_is_refused_by_name(self, space: SearchSpace, archs: list[Arch]) -> None:
         good = archs[0].to_dict()
         wrongs: list[Any] = [None, {}, [{}], float("nan"), [float("inf")]]
-        for field in fields(archs[0]):  # type: ignore[arg-type]
+        for field in fields(archs[0]):
             for wrong in wrongs:
                 with pytest.raises(ValueError, match=field.name):
                     arch_from_dict(good | {field.name: wrong})
