@@ -1,6 +1,7 @@
 """The controller: Optuna proposes, Ray Tune runs, the event log remembers."""
 
-from .config import SearchConfig, load_config, presets
+from .config import SearchConfig
+from .loading import load_config, presets
 from .search import search
 
 __all__ = ["SearchConfig", "load_config", "presets", "search"]

@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from nas import SearchConfig, load_config, presets
-from nas.config import validate
+from nas.loading import validate
 
 
 @pytest.mark.parametrize("name", presets())
