@@ -9,6 +9,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Strict, mode
 from evaluators import Recipe
 from search_spaces import SearchSpace, get_space
 
+from .budget import Budget, Plateau
+
 STRICT = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
 with_config(STRICT)(Recipe)
 
@@ -74,12 +76,45 @@ class ResourcesConfig(BaseModel):
     gpus: float | None = Field(None, ge=0)
 
 
+class PlateauConfig(BaseModel):
+    """The hypervolume grew by no more than the share ``gain`` in the last ``trials`` complete trials."""
+
+    model_config = STRICT
+
+    trials: int = Field(ge=1)
+    gain: float = Field(0.01, ge=0)
+
+
+class StopConfig(BaseModel):
+    """What ends a search before ``trials`` do: hours of work, epochs of all trials together, a plateau."""
+
+    model_config = STRICT
+
+    hours: float | None = Field(None, gt=0)
+    epochs: int | None = Field(None, ge=1)
+    plateau: PlateauConfig | None = None
+
+
+class RayConfig(BaseModel):
+    """The cluster: ``local`` starts one on this machine; ``auto``, ``host:port`` or ``ray://host:port`` join one.
+
+    ``runtime_env`` is Ray's: what a worker needs that its node lacks.
+    """
+
+    model_config = STRICT
+
+    address: str = "local"
+    runtime_env: dict[str, Any] = {}
+
+
 class SearchConfig(BaseModel):
     """Everything that decides a search.
 
     ``reference_point`` bounds the hypervolume (one value per objective); without it the worst value seen does.
     ``evaluators`` run in the order given: built-in names or ``module:Name``, called with the task.
     ``device`` is where networks train: ``auto``, ``cpu``, ``cuda``.
+    ``storage`` takes the checkpoints of running trials, a URL if the nodes share no folder.
+    ``loggers`` are ``tensorboard``, ``mlflow``, ``wandb`` or ``module:Name`` of Ray's callback interface.
     """
 
     model_config = STRICT
@@ -98,6 +133,16 @@ class SearchConfig(BaseModel):
     evaluators: Annotated[tuple[str, ...], Strict(False)] = ("complexity", "latency", "training")
     device: str = "auto"
     resources: ResourcesConfig = ResourcesConfig()
+    stop: StopConfig = StopConfig()
+    ray: RayConfig = RayConfig()
+    storage: str | None = None
+    loggers: Annotated[tuple[str, ...], Strict(False)] = ()
+
+    @property
+    def budget(self) -> Budget:
+        stop, plateau = self.stop, self.stop.plateau
+        flat = None if plateau is None else Plateau(plateau.trials, plateau.gain)
+        return Budget(self.trials, stop.hours, stop.epochs, flat)
 
     @model_validator(mode="after")
     def _reference_point_covers_objectives(self) -> SearchConfig:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 import torch
 
@@ -13,9 +14,19 @@ from search_spaces.extension import import_named
 
 from .config import SearchConfig
 from .proposer import Proposer, make_sampler
+from .stopper import NoStopping, Stopper
 
 
-def prepare(config: SearchConfig) -> tuple[list[Evaluator], Proposer]:
+@dataclass(frozen=True)
+class Prepared:
+    """The evaluators in their order, and who decides what they are given and when they stop."""
+
+    evaluators: list[Evaluator]
+    proposer: Proposer
+    stopper: Stopper
+
+
+def prepare(config: SearchConfig) -> Prepared:
     """Build all that a configuration names, so that what cannot work is found before anything starts."""
     device = device_of(config)
     latency = config.latency.model_dump() | {"device": config.latency.device or device}
@@ -30,7 +41,8 @@ def prepare(config: SearchConfig) -> tuple[list[Evaluator], Proposer]:
     evaluators = [built_in.get(name) or _own_evaluator(name, task, built_in) for name in config.evaluators]
     _check_objectives(config, evaluators)
     sampler = make_sampler(config.sampler.name, config.seed, config.sampler.model_extra)
-    return evaluators, Proposer(config.space.build(), config.objectives, sampler, config.seed)
+    proposer = Proposer(config.space.build(), config.objectives, sampler, config.seed)
+    return Prepared(evaluators, proposer, NoStopping())
 
 
 def device_of(config: SearchConfig) -> str:
