@@ -40,6 +40,8 @@ class Controller:
         if len(self._metrics) >= self.trials or self.exhausted:
             return None
         proposal = self.proposer.ask()
+        while proposal and proposal.duplicate_of is not None:
+            proposal = self.proposer.ask()
         if proposal is None:
             self.exhausted = True
             return None
@@ -64,7 +66,7 @@ class Controller:
     def finish(self, trial: int, error: str | None = None, **facts: Any) -> None:
         """The trial is over: complete, or failed with ``error``."""
         error = error or self._unmeasured(trial)
-        self.proposer.tell(trial, None if error else self._metrics[trial])
+        self.proposer.tell(trial, "failed" if error else "complete", self._metrics[trial])
         self.finished[trial] = "failed" if error else "complete"
         self.emit("finished", trial, status=self.finished[trial], error=error, **facts)
 

@@ -10,9 +10,12 @@ from evaluators import Complexity, Evaluator, Latency, ProxyTraining, load
 from evaluators.device import resolve_device
 from search_spaces import Task
 from search_spaces.extension import import_named
+from search_spaces.limits import LIMITED
 
 from .config import SearchConfig
-from .proposer import Proposer, make_sampler
+from .proposer import Proposer
+from .samplers import make_sampler
+from .starts import load_starts
 
 
 def prepare(config: SearchConfig) -> tuple[list[Evaluator], Proposer]:
@@ -30,7 +33,16 @@ def prepare(config: SearchConfig) -> tuple[list[Evaluator], Proposer]:
     evaluators = [built_in.get(name) or _own_evaluator(name, task, built_in) for name in config.evaluators]
     _check_objectives(config, evaluators)
     sampler = make_sampler(config.sampler.name, config.seed, config.sampler.model_extra)
-    return evaluators, Proposer(config.space.build(), config.objectives, sampler, config.seed)
+    space = config.space.build()
+    return evaluators, Proposer(
+        space,
+        config.objectives,
+        sampler,
+        config.seed,
+        task=task,
+        limits=config.limits,
+        start_from=load_starts(config.start_from, space, config.limits, task),
+    )
 
 
 def device_of(config: SearchConfig) -> str:
@@ -64,3 +76,6 @@ def _check_objectives(config: SearchConfig, evaluators: Sequence[Evaluator]) -> 
             raise ValueError(
                 f"objectives.{objective}: no evaluator measures it; there are {', '.join(produced)}"
             )
+    for name in config.limits:
+        if name not in (*produced, *LIMITED):
+            raise ValueError(f"limits.{name}: no evaluator measures it; there are {', '.join(produced)}")

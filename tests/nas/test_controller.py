@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from nas.controller import Controller
-from nas.proposer import Proposer, make_sampler
+from nas.proposer import Proposer
+from nas.samplers import make_sampler
 from results import EventLog
 from search_spaces import get_space
 
