@@ -32,7 +32,9 @@ SETTINGS = [
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--trials", type=int, default=60)
     parser.add_argument("--seed", type=int, default=0)
@@ -89,7 +91,7 @@ def start(command: str, *arguments: object) -> subprocess.Popen[bytes]:
     where = [*names, "--out", folder] if command == "search" else [folder]
     options = [word for setting in settings for word in ("--set", setting)]
     words = [sys.executable, ROOT / "run_search.py", command, *where, *options]
-    return subprocess.Popen(list(map(str, words)), stdout=subprocess.DEVNULL)
+    return subprocess.Popen(list(map(str, words)), stdout=subprocess.DEVNULL)  # noqa: S603 - our own words
 
 
 def evaluations(cluster: Cluster) -> list[int]:
@@ -118,7 +120,9 @@ def report(folder: Path, kills: Counter[str], trials: int) -> None:
     statuses = Counter(event.data["status"] for event in events if event.kind == "finished")
     starts = sum(event.kind == "search_started" for event in events)
     seconds = events[-1].time - events[0].time
-    print(f"{kills.total()} kills -9 ({', '.join(f'{n} {what}' for what, n in kills.items())}), {starts} starts")
+    print(
+        f"{kills.total()} kills -9 ({', '.join(f'{n} {what}' for what, n in kills.items())}), {starts} starts"
+    )
     print(f"{len(proposed)} trials proposed of {trials} asked for, {dict(statuses)}, {seconds:.0f} s")
     twice = [trial for trial, times in (proposed + finished(folder)).items() if times != 2]
     print("every trial was proposed once and finished once" if not twice else f"WRONG: trials {twice}")

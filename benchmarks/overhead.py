@@ -101,7 +101,9 @@ def plain(trials: int, *, reuse: bool) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--trials", type=int, default=200)
     parser.add_argument("--slow-trials", type=int, default=10, help="for Tune with its defaults")
     options = parser.parse_args()

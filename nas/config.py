@@ -10,9 +10,11 @@ from evaluators import Recipe
 from search_spaces import SearchSpace, get_space
 
 from .budget import Budget, Plateau
+from .limits import Limit
 
 STRICT = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
 with_config(STRICT)(Recipe)
+with_config(STRICT)(Limit)
 
 
 def named(value: Any) -> Any:
@@ -37,7 +39,7 @@ class SpaceConfig(BaseModel):
 
 
 class SamplerConfig(BaseModel):
-    """A sampler by name (``nas.proposer.SAMPLERS``, or ``module:Name``) and its options."""
+    """A sampler by name (``nas.samplers.SAMPLERS``, or ``module:Name``) and its options."""
 
     model_config = ConfigDict(strict=True, extra="allow", frozen=True)
 
@@ -111,6 +113,8 @@ class SearchConfig(BaseModel):
     """Everything that decides a search.
 
     ``reference_point`` bounds the hypervolume (one value per objective); without it the worst value seen does.
+    ``limits`` bound metrics: a number is the most, ``[low, high]`` or ``{min, max}`` a range. ``start_from`` names
+    networks to try first: published ones, JSON files, run folders.
     ``evaluators`` run in the order given: built-in names or ``module:Name``, called with the task.
     ``device`` is where networks train: ``auto``, ``cpu``, ``cuda``.
     ``storage`` takes the checkpoints of running trials, a URL if the nodes share no folder.
@@ -124,9 +128,11 @@ class SearchConfig(BaseModel):
         default={"accuracy": "max", "latency_ms": "min", "flops": "min"}, min_length=1
     )
     reference_point: dict[str, float] | None = None
+    limits: dict[str, Annotated[Limit, BeforeValidator(Limit.spelled_out)]] = {}
     trials: int = Field(24, ge=1)
     seed: int = Field(0, ge=0)
     sampler: Annotated[SamplerConfig, BeforeValidator(named)] = SamplerConfig()
+    start_from: Annotated[tuple[str, ...], Strict(False)] = ()
     data: Annotated[DataConfig, BeforeValidator(named)] = DataConfig()
     training: Recipe = Recipe()
     latency: LatencyConfig = LatencyConfig()

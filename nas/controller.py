@@ -18,6 +18,7 @@ from search_spaces import Arch, arch_from_dict
 
 from .budget import Budget, Spending
 from .evaluation import Assignment
+from .limits import Limit
 from .proposer import Proposal, Proposer
 from .stopper import Stopper
 
@@ -41,9 +42,8 @@ class Trial:
 class Controller:
     """Decides what runs and what stops, and logs all of it.
 
-    ``limits`` map metrics to the lowest and highest value allowed; a trial that breaks one ends there,
-    ``infeasible``. ``produces`` names the metrics of each evaluator, in their order. ``exhausted`` tells
-    whether the space ran out of new networks.
+    A trial that breaks one of the ``limits`` ends there, ``infeasible``. ``produces`` names the metrics of each
+    evaluator, in their order. ``exhausted`` tells whether the space ran out of new networks.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class Controller:
         stopper: Stopper,
         seed: int = 0,
         produces: Sequence[Sequence[str]] = (),
-        limits: Mapping[str, tuple[float, float]] | None = None,
+        limits: Mapping[str, Limit] | None = None,
         reference_point: Mapping[str, float] | None = None,
         listeners: Sequence[Listener] = (),
         clock: Callable[[], float] = time.time,
@@ -151,6 +151,7 @@ class Controller:
             self._end(trial, "failed", reason, **facts)
             return
         self.emit("lost", trial, reason=reason, **facts)
+        known.status = "interrupted"
         self._running.discard(trial)
         self._waiting.append(trial)
 
@@ -285,11 +286,10 @@ class Controller:
         return decision
 
     def _broken_limit(self, metrics: Mapping[str, Any]) -> str | None:
-        for name, (low, high) in self.limits.items():
+        for name, limit in self.limits.items():
             value = metrics.get(name)
-            if value is not None and not low <= value <= high:
-                edge = f"above the limit {high:g}" if value > high else f"below the limit {low:g}"
-                return f"{name} {value:g} is {edge}"
+            if value is not None and limit.excess(value) > 0:
+                return f"{name} {value:g} is outside the limit {limit}"
         return None
 
     def _end(self, trial: int, status: str, error: str | None = None, **facts: Any) -> None:

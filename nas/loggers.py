@@ -29,12 +29,13 @@ def _wandb(name: str) -> Callback:
     return WandbLoggerCallback(project="splitsearch", group=name)
 
 
-LOGGERS: dict[str, tuple[str, Callable[[str], Callback]]] = {
-    "tensorboard": ("tensorboardX", _tensorboard),
-    "mlflow": ("mlflow", _mlflow),
-    "wandb": ("wandb", _wandb),
+LOGGERS: dict[str, Callable[[str], Callback]] = {
+    "tensorboard": _tensorboard,
+    "mlflow": _mlflow,
+    "wandb": _wandb,
 }
-"""Package needed and maker of each; servers and keys come from the environment, as their manuals say."""
+"""Called with the name of the run; servers and keys come from the environment, as their manuals say."""
+PACKAGES = {"tensorboard": "tensorboardX", "mlflow": "mlflow", "wandb": "wandb"}
 
 
 def make_loggers(names: Iterable[str], folder: Path) -> list[Callback]:
@@ -45,10 +46,10 @@ def make_loggers(names: Iterable[str], folder: Path) -> list[Callback]:
     """
     loggers = []
     for name in names:
-        package, make = LOGGERS.get(name) or (None, import_named(name, "logger", LOGGERS))
+        package = PACKAGES.get(name)
         if package and find_spec(package) is None:
             raise ValueError(f"loggers: {name} needs the package {package}: pip install {package}")
-        logger = make(folder.name) if package else make()
+        logger = LOGGERS[name](folder.name) if package else import_named(name, "logger", LOGGERS)()
         if not isinstance(logger, Callback):
             raise ValueError(f"loggers: {name!r} makes no ray.tune.Callback but {type(logger).__name__}")
         loggers.append(logger)

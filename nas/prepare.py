@@ -11,9 +11,12 @@ from evaluators import Complexity, Evaluator, Latency, ProxyTraining, load
 from evaluators.device import resolve_device
 from search_spaces import Task
 from search_spaces.extension import import_named
+from search_spaces.limits import LIMITED
 
 from .config import SearchConfig
-from .proposer import Proposer, make_sampler
+from .proposer import Proposer
+from .samplers import make_sampler
+from .starts import load_starts
 from .stopper import NoStopping, Stopper
 
 
@@ -41,7 +44,16 @@ def prepare(config: SearchConfig) -> Prepared:
     evaluators = [built_in.get(name) or _own_evaluator(name, task, built_in) for name in config.evaluators]
     _check_objectives(config, evaluators)
     sampler = make_sampler(config.sampler.name, config.seed, config.sampler.model_extra)
-    proposer = Proposer(config.space.build(), config.objectives, sampler, config.seed)
+    space = config.space.build()
+    proposer = Proposer(
+        space,
+        config.objectives,
+        sampler,
+        config.seed,
+        task=task,
+        limits=config.limits,
+        start_from=load_starts(config.start_from, space, config.limits, task),
+    )
     return Prepared(evaluators, proposer, NoStopping())
 
 
@@ -76,3 +88,6 @@ def _check_objectives(config: SearchConfig, evaluators: Sequence[Evaluator]) -> 
             raise ValueError(
                 f"objectives.{objective}: no evaluator measures it; there are {', '.join(produced)}"
             )
+    for name in config.limits:
+        if name not in (*produced, *LIMITED):
+            raise ValueError(f"limits.{name}: no evaluator measures it; there are {', '.join(produced)}")

@@ -133,7 +133,7 @@ class RelayScheduler(FIFOScheduler):
     """Lets the controller decide after every result whether a leg goes on."""
 
     def __init__(self, relay: Relay) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self._relay = relay
 
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:

@@ -124,10 +124,8 @@ class SearchView:
     def _state(self) -> str:
         size, volume = self._measured_front()
         others = [f"{count} {status}" for status, count in self._ended.items() if status != "complete"]
-        return ", ".join(
-            (f"front {size}", f"hypervolume {volume:.4g}", *others)
-            + (f"{duration(self._elapsed())} gone", f"{self._left()} left")
-        )
+        clock = f"{duration(self._elapsed())} gone, {self._left()} left"
+        return ", ".join([f"front {size}", f"hypervolume {volume:.4g}", *others, clock])
 
     def _elapsed(self) -> float:
         return time.monotonic() - self._started if self._started else 0.0
