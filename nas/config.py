@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Strict, model_validator, with_config
 
 from evaluators import Recipe
 from search_spaces import SearchSpace, get_space
+
+from .stopper import Stopper, make_stopper
 
 STRICT = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
 with_config(STRICT)(Recipe)
@@ -40,6 +43,17 @@ class SamplerConfig(BaseModel):
     model_config = ConfigDict(strict=True, extra="allow", frozen=True)
 
     name: str = "nsga2"
+
+
+class StopperConfig(BaseModel):
+    """A stopping rule by name (``nas.stopper.STOPPERS``, or ``module:Name``) and its options."""
+
+    model_config = ConfigDict(strict=True, extra="allow", frozen=True)
+
+    name: str = "none"
+
+    def build(self, objectives: Mapping[str, str], max_epochs: int) -> Stopper:
+        return make_stopper(self.name, objectives, max_epochs, self.model_extra)
 
 
 class DataConfig(BaseModel):
@@ -92,12 +106,18 @@ class SearchConfig(BaseModel):
     trials: int = Field(24, ge=1)
     seed: int = Field(0, ge=0)
     sampler: Annotated[SamplerConfig, BeforeValidator(named)] = SamplerConfig()
+    stopper: Annotated[StopperConfig, BeforeValidator(named)] = StopperConfig()
     data: Annotated[DataConfig, BeforeValidator(named)] = DataConfig()
     training: Recipe = Recipe()
     latency: LatencyConfig = LatencyConfig()
     evaluators: Annotated[tuple[str, ...], Strict(False)] = ("complexity", "latency", "training")
     device: str = "auto"
     resources: ResourcesConfig = ResourcesConfig()
+
+    @model_validator(mode="after")
+    def _stopper_exists(self) -> SearchConfig:
+        self.stopper.build(self.objectives, self.training.epochs)
+        return self
 
     @model_validator(mode="after")
     def _reference_point_covers_objectives(self) -> SearchConfig:
