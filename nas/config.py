@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Strict, model_validator, with_config
@@ -11,6 +12,7 @@ from search_spaces import SearchSpace, get_space
 
 from .budget import Budget, Plateau
 from .limits import Limit
+from .stopper import Stopper, make_stopper
 
 STRICT = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
 with_config(STRICT)(Recipe)
@@ -44,6 +46,17 @@ class SamplerConfig(BaseModel):
     model_config = ConfigDict(strict=True, extra="allow", frozen=True)
 
     name: str = "nsga2"
+
+
+class StopperConfig(BaseModel):
+    """A stopping rule by name (``nas.stopper.STOPPERS``, or ``module:Name``) and its options."""
+
+    model_config = ConfigDict(strict=True, extra="allow", frozen=True)
+
+    name: str = "none"
+
+    def build(self, objectives: Mapping[str, str], max_epochs: int) -> Stopper:
+        return make_stopper(self.name, objectives, max_epochs, self.model_extra)
 
 
 class DataConfig(BaseModel):
@@ -133,6 +146,7 @@ class SearchConfig(BaseModel):
     seed: int = Field(0, ge=0)
     sampler: Annotated[SamplerConfig, BeforeValidator(named)] = SamplerConfig()
     start_from: Annotated[tuple[str, ...], Strict(False)] = ()
+    stopper: Annotated[StopperConfig, BeforeValidator(named)] = StopperConfig()
     data: Annotated[DataConfig, BeforeValidator(named)] = DataConfig()
     training: Recipe = Recipe()
     latency: LatencyConfig = LatencyConfig()
@@ -149,6 +163,11 @@ class SearchConfig(BaseModel):
         stop, plateau = self.stop, self.stop.plateau
         flat = None if plateau is None else Plateau(plateau.trials, plateau.gain)
         return Budget(self.trials, stop.hours, stop.epochs, flat)
+
+    @model_validator(mode="after")
+    def _stopper_exists(self) -> SearchConfig:
+        self.stopper.build(self.objectives, self.training.epochs)
+        return self
 
     @model_validator(mode="after")
     def _reference_point_covers_objectives(self) -> SearchConfig:

@@ -118,10 +118,11 @@ class Controller:
         """
         self._tick()
         known, epoch = self.trials[trial], metrics.get("epoch")
-        if epoch is not None and epoch <= known.epochs:
+        if epoch is not None and epoch < known.epochs:
             return True  # told again after an interruption
-        self.emit("measured" if epoch is None else "epoch", trial, **metrics)
-        self._learn(known, metrics)
+        if epoch is None or epoch > known.epochs:
+            self.emit("measured" if epoch is None else "epoch", trial, **metrics)
+            self._learn(known, metrics)
         if broken := self._broken_limit(known.metrics):
             self._end(trial, "infeasible", broken)
             return False

@@ -17,7 +17,7 @@ from .config import SearchConfig
 from .proposer import Proposer
 from .samplers import make_sampler
 from .starts import load_starts
-from .stopper import NoStopping, Stopper
+from .stopper import Stopper
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,8 @@ def prepare(config: SearchConfig) -> Prepared:
         limits=config.limits,
         start_from=load_starts(config.start_from, space, config.limits, task),
     )
-    return Prepared(evaluators, proposer, NoStopping())
+    stopper = config.stopper.build(config.objectives, config.training.epochs)
+    return Prepared(evaluators, proposer, stopper)
 
 
 def device_of(config: SearchConfig) -> str:
