@@ -24,7 +24,7 @@ from ray.cluster_utils import Cluster
 from results.store import read_events
 
 ROOT = Path(__file__).parents[1]
-NODE = {"num_cpus": 1, "node_ip_address": "127.0.0.1"}
+NODE = {"num_cpus": 1}
 SETTINGS = [
     "training.epochs=4", "latency.max_seconds=0.2", "stopper={name: moasha, eta: 2, mode: promote}",
     "sampler=random", "seed=1",

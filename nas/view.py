@@ -131,9 +131,9 @@ class SearchView:
         return time.monotonic() - self._started if self._started else 0.0
 
     def _left(self) -> str:
-        fraction = self._fraction()
+        fraction, elapsed = self._fraction(), self._elapsed()
         done = fraction - self._before
-        return "about " + duration(self._elapsed() * (1 - fraction) / done) if done > 0 else "?"
+        return "about " + duration(elapsed * (1 - fraction) / done) if done > 0 and elapsed > 1 else "?"
 
     def _fraction(self) -> float:
         epochs = sum(int(row.get("epoch", 0)) for row in self._running.values())
