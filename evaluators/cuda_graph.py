@@ -36,12 +36,16 @@ class Replayed:
         self._shapes = self._shapes or shapes
         if shapes != self._shapes or self.state.startswith("off"):
             return self._step(images, targets)
-        if self._graph is None and self._eager_left:
+        if self._eager_left:
             self._eager_left -= 1
             return self._warm_up(images, targets)
-        if self._graph is None and not self._record(images, targets):
+        self._graph = self._graph or self._record(images, targets)
+        if self._graph is None:
             return self._step(images, targets)
-        return self._replay(images, targets)
+        self._images.copy_(images, non_blocking=True)
+        self._targets.copy_(targets, non_blocking=True)
+        self._graph.replay()
+        return self._loss
 
     def _warm_up(self, images: Tensor, targets: Tensor) -> Tensor:
         current = torch.cuda.current_stream(self._device)
@@ -51,23 +55,17 @@ class Replayed:
         current.wait_stream(self._stream)
         return loss
 
-    def _record(self, images: Tensor, targets: Tensor) -> bool:
-        """Record without running anything; whether that worked."""
-        self._images, self._targets = images.clone(), targets.clone()
+    def _record(self, images: Tensor, targets: Tensor) -> torch.cuda.CUDAGraph | None:
+        """The step on buffers of its own, recorded without running it; None if it cannot be."""
         graph = torch.cuda.CUDAGraph()
+        self._images, self._targets = images.clone(), targets.clone()
         try:
             # other threads of the process may go on using the device
             with torch.cuda.graph(graph, capture_error_mode="thread_local"):
                 self._loss = self._step(self._images, self._targets)
-        except RuntimeError as error:  # the network synchronises, or memory is short: it still trains eagerly
+        except RuntimeError as error:  # the network synchronises, or memory is short: it trains without
             self.state = f"off: {' '.join(str(error).split())[:200]}"
-            return False
-        self._graph, self.state = graph, "on"
-        return True
-
-    def _replay(self, images: Tensor, targets: Tensor) -> Tensor:
-        self._images.copy_(images, non_blocking=True)
-        self._targets.copy_(targets, non_blocking=True)
-        assert self._graph is not None
-        self._graph.replay()
-        return self._loss
+            self._images = self._targets = torch.empty(0)
+            return None
+        self.state = "on"
+        return graph

@@ -14,6 +14,7 @@ from .augment import Augmentation
 Schedule = Literal["cosine", "one_cycle"]
 Precision = Literal["auto", "float32", "bfloat16", "float16"]
 
+PLAIN = Augmentation()
 ONE_CYCLE_RISE = 0.3
 ONE_CYCLE_START = 1 / 25
 ONE_CYCLE_END = ONE_CYCLE_START / 10_000
@@ -53,7 +54,7 @@ class Recipe:
     label_smoothing: float = 0.1
     schedule: Schedule = "cosine"
     warmup_epochs: float = 1.0
-    augment: Augmentation = Augmentation()
+    augment: Augmentation = PLAIN
     clip_norm: float | None = None
     ema: float = 0.0
     accumulate: int = 1

@@ -6,10 +6,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Strict, model_validator, with_config
 
-from evaluators import DataSettings, Recipe
+from evaluators import Augmentation, DataSettings, Recipe
 from search_spaces import SearchSpace, get_space
 
 STRICT = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
+with_config(STRICT)(Augmentation)
 with_config(STRICT)(Recipe)
 with_config(STRICT)(DataSettings)
 
