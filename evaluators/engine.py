@@ -106,7 +106,9 @@ class Training:
         self.model.load_state_dict(state["model"])
         if self._ema:
             self._ema.model.load_state_dict(state["ema"])
-        self._optimizer.load_state_dict(state["optimizer"])
+        self._optimizer.load_state_dict(
+            deepcopy(state["optimizer"])
+        )  # torch would keep the tensors themselves
         self.splits, self.history = state["splits"], list(state["history"])
         self._prepare_step()
         self._step.scaler.load_state_dict(state["scaler"])
