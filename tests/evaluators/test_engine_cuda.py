@@ -1,5 +1,6 @@
 """What only a GPU can show; the shapes are small, so that any GPU will do."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
@@ -56,9 +57,13 @@ def test_goes_on_from_a_state_with_a_new_graph() -> None:
     assert other.next_epoch()["epoch"] == 3
 
 
+@pytest.fixture
+def all_memory_again() -> Iterator[None]:
+    yield
+    torch.cuda.set_per_process_memory_fraction(1.0)
+
+
+@pytest.mark.usefixtures("all_memory_again")
 def test_more_than_its_share_of_memory_fails_with_the_reason() -> None:
     with pytest.raises(RuntimeError, match="out of memory"):
-        try:
-            train(RECIPE, memory_fraction=1e-6)
-        finally:
-            torch.cuda.set_per_process_memory_fraction(1.0)
+        train(RECIPE, memory_fraction=1e-6)
