@@ -21,12 +21,13 @@ from search_spaces import Arch
 
 from .augment import Augmentation
 from .checkpoint import load_checkpoint, save_checkpoint
-from .data import Dataset, DataSettings, load
+from .data import Dataset, load
 from .device import resolve_device
 from .device_lock import Shared
 from .evaluator import Metrics
 from .recipe import DEFAULT_RECIPE, Recipe
 from .seeding import build_seeded, derive, seeded
+from .settings import DataSettings
 from .split import Split
 
 VALIDATION_BATCH = 256

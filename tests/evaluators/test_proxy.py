@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import torch
 
-from evaluators import Metrics, Recipe, proxy_train
+from evaluators import DataSettings, Metrics, Recipe, proxy_train
 from search_spaces import ResNeSt
 
 QUICK = Recipe(epochs=3, batch_size=128)
