@@ -2,11 +2,12 @@
 
 from .augment import Augmentation
 from .complexity import Complexity, count_flops, count_operators
-from .data import Dataset, DataSettings, load, load_test
+from .data import Dataset, load, load_test
 from .evaluator import Evaluator, Metrics
 from .latency import Latency, LatencyResult, measure_latency
 from .proxy import ProxyTraining, proxy_train
 from .recipe import Recipe
+from .settings import DataSettings
 from .split import Source, Split
 
 __all__ = [

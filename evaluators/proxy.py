@@ -10,12 +10,13 @@ from typing import Any
 from search_spaces import Arch
 
 from .checkpoint import load_checkpoint, save_checkpoint
-from .data import DataSettings, load
+from .data import load
 from .device import resolve_device
 from .engine import Training
 from .evaluator import Metrics
 from .recipe import DEFAULT_RECIPE, Recipe
 from .seeding import build_seeded
+from .settings import DataSettings
 
 
 @dataclass(frozen=True)
