@@ -80,7 +80,7 @@ class Training:
         self.history: list[Metrics] = []
         self.splits = recipe.accumulate
         self._trained = shard.wrap(self.model, device)
-        self._lr = torch.zeros((), device=device)
+        self._lr = torch.zeros((), device=device)  # where a recorded step finds it
         self._optimizer = recipe.optimizer(self.model, self._lr)
         self._ema = Ema(self.model, recipe.ema) if recipe.ema else None
         self._prepare_step()
@@ -166,7 +166,7 @@ class Training:
         started = perf_counter()
         chance = derive(self.seed, len(self.history), 1 + self.shard.rank)
         with seeded(chance, self.device), Shared(self.device) as turn:
-            train_loss, images = self._train(turn)
+            train_loss, images, rate = self._train(turn)
             trained = perf_counter() - started - turn.waited
             with autocast(self.recipe, self.device):
                 recalibrate(self.evaluated, self._calibration_batches(turn))
@@ -180,7 +180,7 @@ class Training:
             "accuracy": evaluation.accuracy,
             "train_loss": train_loss,
             "validation_loss": evaluation.loss,
-            "learning_rate": self._lr.item(),
+            "learning_rate": rate,
             "seconds": perf_counter() - started - turn.waited,
             "images_per_second": images / trained,
             "batch_splits": self.splits,
@@ -196,14 +196,15 @@ class Training:
         precision = str(self.recipe.dtype(self.device)).removeprefix("torch.")
         return peak_memory(self.device) | {"precision": precision, "cuda_graph": replayed}
 
-    def _train(self, turn: Shared) -> tuple[float, int]:
-        """One pass over the training images: mean loss, and how many images all processes saw."""
+    def _train(self, turn: Shared) -> tuple[float, int, float]:
+        """One pass over the training images: mean loss, images that all processes saw, last learning rate."""
         epoch, batches = len(self.history), self._batches()
+        rates = [self.recipe.lr_at(epoch + (step + 0.5) / len(batches)) for step in range(len(batches))]
         losses = torch.zeros(len(batches), device=self.device)
         step = self._replayed or self._step
         self._trained.train()
         for number, batch in enumerate(batches):
-            self._lr.fill_(self.recipe.lr_at(epoch + (number + 0.5) / len(batches)))
+            self._lr.fill_(rates[number])
             losses[number] = step(*self._augmented(batch))
             if self._ema:
                 self._ema.update(self.model)
@@ -214,7 +215,7 @@ class Training:
             number = int(diverged[0])
             where = f"epoch {epoch + 1}, step {number + 1} of {len(batches)}"
             raise FloatingPointError(f"loss {losses[number].item()} in {where}; try a lower lr")
-        return losses.mean().item(), sum(map(len, batches)) * self.shard.world_size
+        return losses.mean().item(), sum(map(len, batches)) * self.shard.world_size, rates[-1]
 
     def _batches(self) -> list[Tensor]:
         """Indices of this process's part of every batch, in the order that seed and epoch decide."""
