@@ -52,8 +52,8 @@ class Training:
         splits: how many parts a batch is trained in, one after the other.
 
     Raises:
-        ValueError: for a precision the device has not, a memory fraction that is none, or batches that are
-            too small for so many processes.
+        ValueError: for a precision the device has not, a memory fraction that is none, or images or batches
+            too few for so many processes.
     """
 
     def __init__(
@@ -68,11 +68,7 @@ class Training:
         memory_fraction: float | None = None,
     ) -> None:
         limit_memory(device, memory_fraction)
-        if recipe.batch_size % shard.world_size or recipe.batch_size < 2 * shard.world_size:
-            raise ValueError(
-                f"Recipe: batch_size {recipe.batch_size} does not give {shard.world_size} processes equal parts "
-                "of 2 images or more"
-            )
+        _check_sizes(len(dataset.train.labels), recipe.batch_size, shard.world_size)
         self.dataset, self.recipe, self.device, self.seed, self.shard = dataset, recipe, device, seed, shard
         # channels last: a third less time on the CPU (benchmarks/training.py)
         # torch's overloads leave out memory_format alone
@@ -83,6 +79,7 @@ class Training:
         self._lr = torch.zeros((), device=device)  # where a recorded step finds it
         self._optimizer = recipe.optimizer(self.model, self._lr)
         self._ema = Ema(self.model, recipe.ema) if recipe.ema else None
+        self._replayed: Replayed | None = None
         self._prepare_step()
 
     @property
@@ -131,6 +128,7 @@ class Training:
         except (RuntimeError, MemoryError) as error:
             if before is None or not is_out_of_memory(error):
                 raise
+        self._replayed = None  # a recording has memory of its own
         free_memory(self.device)
         self.load_state_dict(before | {"splits": 2 * self.splits})
         return self._epoch()
@@ -258,3 +256,14 @@ class Training:
             sums += torch.stack([right, loss, torch.full_like(loss, len(labels))])
         right, loss, count = self.shard.sum(sums).tolist()
         return Evaluation(right / count, loss / count)
+
+
+def _check_sizes(images: int, batch_size: int, processes: int) -> None:
+    if images < 2 * processes:
+        raise ValueError(
+            f"{images} training images are too few: each of {processes} processes needs 2 or more"
+        )
+    if batch_size % processes or batch_size < 2 * processes:
+        raise ValueError(
+            f"Recipe: batch_size {batch_size} does not give {processes} processes equal parts of 2 images or more"
+        )

@@ -255,3 +255,15 @@ def test_one_image_more_than_batches(dataset: Dataset) -> None:
 def test_what_cannot_work_is_refused(dataset: Dataset, options: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         training(dataset, **options)
+
+
+def test_one_image_cannot_train(dataset: Dataset) -> None:
+    alone = replace(dataset, train=two_shades(1, 0))
+    with pytest.raises(ValueError, match="1 training images are too few"):
+        training(alone)
+
+
+@pytest.mark.parametrize("images", [2, 3, 33])
+def test_fewer_images_than_a_batch(dataset: Dataset, images: int) -> None:
+    few = replace(dataset, train=two_shades(images, 0))
+    assert training(few, replace(QUICK, accumulate=16)).next_epoch()["epoch"] == 1

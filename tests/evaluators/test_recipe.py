@@ -101,3 +101,16 @@ def test_optimizer_decays_one_group_alone() -> None:
 def test_wrong_field_is_named(field: str, value: float | str) -> None:
     with pytest.raises(ValueError, match=f"Recipe: {field} must .*; got {value}"):
         dataclasses.replace(Recipe(), **{field: value})
+
+
+def test_an_overflow_in_the_first_step_leaves_momentum_at_rest() -> None:
+    model = nn.Linear(300, 300)
+    optimizer = Recipe().optimizer(model, 0.1)
+    for parameter in model.parameters():
+        parameter.grad = torch.full_like(parameter, float("inf"))
+    before = [parameter.clone() for parameter in model.parameters()]
+    # what a GradScaler that found an infinity tells the fused optimiser
+    optimizer.grad_scale, optimizer.found_inf = torch.tensor(4.0), torch.tensor(1.0)
+    optimizer.step()
+    assert all(map(torch.equal, model.parameters(), before))
+    assert all(not state["momentum_buffer"].any() for state in optimizer.state.values())
