@@ -141,7 +141,7 @@ def _rand_augment(images: Tensor, operations: int, magnitude: int, generator: to
     coloured = images.expand(-1, 3, -1, -1).float() / 255
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
-        changed = RandAugment(operations, magnitude)(coloured)[:, : images.shape[1]].clamp(0, 1) * 255
+        changed: Tensor = RandAugment(operations, magnitude)(coloured)[:, : images.shape[1]].clamp(0, 1) * 255
     return changed if images.is_floating_point() else changed.round_().to(images.dtype)
 
 

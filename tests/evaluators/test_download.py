@@ -91,7 +91,7 @@ def test_cut_connections_are_taken_up_where_they_ended(server: Server, tmp_path:
 def test_a_later_start_goes_on_where_an_earlier_one_gave_up(server: Server, tmp_path: Path) -> None:
     path = tmp_path / "file.bin"
     server.cut_after = [700_000]
-    with pytest.raises(OSError, match="cannot be downloaded .*; start again to continue"):
+    with pytest.raises(OSError, match=r"cannot be downloaded .*; start again to continue"):
         download(server.url, path, sha256=SHA256, attempts=1)
     assert not path.exists()
     assert download(server.url, path, sha256=SHA256).read_bytes() == CONTENT
