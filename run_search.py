@@ -68,7 +68,7 @@ def search(preset: str, overrides: tuple[str, ...], out: Path | None) -> int:
     config = nas.load_config(preset, overrides)
     out = out or Path("runs") / f"{Path(preset).stem}-{datetime.now():%Y%m%d-%H%M%S}"
     with SearchView(config, console) as view:
-        run = nas.search(config, out, listeners=[view])
+        run = nas.search(config, out, listeners=[view], progress=view.data)
     return print_outcome(run, console)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -26,8 +27,9 @@ class Augmentation:
         flip: mirror half of the images left to right.
         crop_scale: random resized crop; the least share of the area that is kept, the sides' ratio being 3/4
             to 4/3 (Szegedy et al. 2015, "Going Deeper with Convolutions", section 6).
-        rand_augment: number of operations and their magnitude, 0 to 30 (Cubuk et al. 2020, "RandAugment");
-            needs the package kornia.
+        rand_augment: number of operations and their magnitude, 1 to 29 (Cubuk et al. 2020, "RandAugment");
+            needs
+            the package kornia, which draws the operations once a batch; for grey values 0 to 255.
         cutout: side in pixels of a square set to the mean (DeVries and Taylor 2017, "Improved Regularization of
             CNNs with Cutout").
         erasing: probability that a rectangle of 2 to 33 % of an image is set to the mean (Zhong et al. 2020,
@@ -47,13 +49,13 @@ class Augmentation:
     mixup: float = 0.0
 
     def __post_init__(self) -> None:
-        operations, magnitude = self.rand_augment or (1, 0)
+        operations, magnitude = self.rand_augment or (1, 1)
         wrong = {
             "shift must not be negative": self.shift < 0,
-            "crop_scale must lie above 0 and be at most 1": not 0 < (self.crop_scale or 1) <= 1
-            or self.crop_scale == 0,
-            "rand_augment must be a number of operations from 1 and a magnitude from 0 to 30": operations < 1
-            or not 0 <= magnitude <= 30,
+            "crop_scale must lie above 0 and be at most 1": self.crop_scale is not None
+            and not 0 < self.crop_scale <= 1,
+            "rand_augment must be 1 to 10 operations and a magnitude from 1 to 29": not 1 <= operations <= 10
+            or not 1 <= magnitude <= 29,
             "cutout must not be negative": self.cutout < 0,
             "erasing must lie between 0 and 1": not 0 <= self.erasing <= 1,
             "mixup must be at least 0 and finite": not 0 <= self.mixup < math.inf,
@@ -69,17 +71,31 @@ class Augmentation:
             images = _shift_and_flip(images, self.shift, self.flip, generator)
         if self.crop_scale is not None:
             images = _resized_crop(images, self.crop_scale, generator)
+        if self.rand_augment is not None:
+            images = _rand_augment(images, *self.rand_augment, generator)
         return images
 
     def erase(self, images: Tensor, generator: torch.Generator) -> Tensor:
-        """Set squares and rectangles of normalised images to 0, their mean."""
+        """Set squares and rectangles of normalised images to 0, which is their mean."""
+        if self.cutout:
+            images = _cutout(images, self.cutout, generator)
+        if self.erasing:
+            images = _erase(images, self.erasing, generator)
         return images
 
     def mix(
         self, images: Tensor, labels: Tensor, num_classes: int, generator: torch.Generator
     ) -> tuple[Tensor, Tensor]:
-        """Mixed images and (N, ``num_classes``) targets; with mixup off, both as they came."""
-        return images, labels
+        """Mixed images and (N, ``num_classes``) targets; with mixup off, both as they came.
+
+        Each image is mixed with the one before it, which the order of the batch makes a random one, and all in
+        the same proportion, as by the authors.
+        """
+        if not self.mixup:
+            return images, labels
+        share = _beta(self.mixup, generator)
+        targets = F.one_hot(labels, num_classes).to(images.dtype)
+        return images.lerp(images.roll(1, 0), share), targets.lerp(targets.roll(1, 0), share)
 
 
 def _draw(generator: torch.Generator, *shape: int, device: torch.device) -> Tensor:
@@ -113,3 +129,51 @@ def _resized_crop(images: Tensor, least: float, generator: torch.Generator) -> T
     floats = images if images.is_floating_point() else images.float()
     cropped = F.grid_sample(floats, grid, padding_mode="border", align_corners=False)
     return cropped if images.is_floating_point() else cropped.round_().to(images.dtype)
+
+
+def _rand_augment(images: Tensor, operations: int, magnitude: int, generator: torch.Generator) -> Tensor:
+    """kornia's, which draws the operations once a batch and their signs once an image."""
+    try:
+        from kornia.augmentation.auto import RandAugment
+    except ImportError as error:
+        raise ValueError("augment: rand_augment needs the package kornia: pip install kornia") from error
+    seed = int(torch.randint(2**31, (), generator=generator))
+    coloured = images.expand(-1, 3, -1, -1).float() / 255
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        changed: Tensor = RandAugment(operations, magnitude)(coloured)[:, : images.shape[1]].clamp(0, 1) * 255
+    return changed if images.is_floating_point() else changed.round_().to(images.dtype)
+
+
+def _cutout(images: Tensor, side: int, generator: torch.Generator) -> Tensor:
+    """The square's centre lies in the image, its border may not."""
+    count, _, height, width = images.shape
+    y, x = _draw(generator, 2, count, 1, device=images.device)
+    top, left = (y * height).floor() - side // 2, (x * width).floor() - side // 2
+    return _blank(images, top, left, top + side, left + side)
+
+
+def _erase(images: Tensor, probability: float, generator: torch.Generator) -> Tensor:
+    count, _, height, width = images.shape
+    chosen, area, ratio, y, x = _draw(generator, 5, count, 1, device=images.device)
+    area = 0.02 + (1 / 3 - 0.02) * area
+    ratio = torch.exp((2 * ratio - 1) * math.log(1 / 0.3))
+    rows = ((area * ratio).sqrt().clamp_max(1) * height).round()
+    columns = ((area / ratio).sqrt().clamp_max(1) * width).round()
+    rows = torch.where(chosen < probability, rows, 0)
+    top, left = (y * (height - rows + 1)).floor(), (x * (width - columns + 1)).floor()
+    return _blank(images, top, left, top + rows, left + columns)
+
+
+def _blank(images: Tensor, top: Tensor, left: Tensor, bottom: Tensor, right: Tensor) -> Tensor:
+    """0 in the rectangle of each image; its sides are (N, 1)."""
+    y = torch.arange(images.shape[2], device=images.device)
+    x = torch.arange(images.shape[3], device=images.device)
+    rows, columns = (y >= top) & (y < bottom), (x >= left) & (x < right)
+    return images.masked_fill((rows[:, :, None] & columns[:, None, :])[:, None], 0.0)
+
+
+def _beta(alpha: float, generator: torch.Generator) -> float:
+    """A draw of the beta distribution with both parameters ``alpha``."""
+    seed = int(torch.randint(2**31, (), generator=generator))
+    return float(np.random.default_rng(seed).beta(alpha, alpha))

@@ -144,7 +144,7 @@ def _build(
         failures = _decode(folder, listing, wanted, resolution, 3, progress)
     good = np.ones(len(wanted), dtype=bool)
     good[[failure.position for failure in failures]] = False
-    corrupt = [f"{failure.name}: {failure.reason}" for failure in sorted(failures)]
+    corrupt = sorted(f"{failure.name}: {failure.reason}" for failure in failures)
     for named in corrupt:
         log.warning("left out: %s", named)
     _check_corrupt(corrupt, len(wanted), max_corrupt)

@@ -71,14 +71,14 @@ def load(
     """
     settings = DataSettings(data) if isinstance(data, str) else data
     key = settings, resolve_device(str(device))
-    if key not in _kept:
-        while len(_kept) > 1:
-            del _kept[next(iter(_kept))]
-        _kept[key] = _load(*key, progress)
-    return _kept[key]
+    dataset = _kept.pop(key, None) or _load(*key, progress)
+    while len(_kept) > 1:
+        del _kept[next(iter(_kept))]
+    _kept[key] = dataset
+    return dataset
 
 
-_kept: dict[tuple[DataSettings, torch.device], Dataset] = {}
+_kept: dict[tuple[DataSettings, torch.device], Dataset] = {}  # the last used comes last
 
 
 def _load(settings: DataSettings, device: torch.device, progress: Progress) -> Dataset:

@@ -18,7 +18,7 @@ from typing import IO, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 # Path of an image file, content of one, pixels (H, W, 3), or why there is nothing.
 Stored = Path | bytes | NDArray[np.uint8] | str
@@ -69,6 +69,8 @@ def decode(entries: list[Entry], output: str) -> list[Failure]:
                     array[position] = pixels(stored, resolution, channels)
                 except ColourError as error:
                     raise ColourError(f"{name}: {error}") from None
+                except UnidentifiedImageError:
+                    failures.append(Failure(position, name, "no image of a kind that is known"))
                 except Exception as error:  # decoders raise anything, SyntaxError and struct.error included
                     failures.append(Failure(position, name, str(error) or type(error).__name__))
     return failures
@@ -131,7 +133,7 @@ def pixels(stored: Stored, resolution: int, channels: int) -> NDArray[np.uint8]:
         side = min(image.size)
         left, top = (image.width - side) / 2, (image.height - side) / 2
         box = (left, top, left + side, top + side)
-        image = image.resize((resolution, resolution), Image.Resampling.BILINEAR, box, reducing_gap=3.0)
+        image = image.resize((resolution, resolution), Image.Resampling.BILINEAR, box)
     return np.asarray(image).reshape(resolution, resolution, channels)
 
 
@@ -141,7 +143,7 @@ def opened(stored: Stored) -> Image.Image:
         raise ValueError(stored)
     if isinstance(stored, np.ndarray):
         return Image.fromarray(stored)
-    return Image.open(io.BytesIO(stored) if isinstance(stored, bytes) else stored)
+    return Image.open(io.BytesIO(stored.read_bytes() if isinstance(stored, Path) else stored))
 
 
 def is_grey(image: Image.Image) -> bool:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 CHUNK = 1 << 20
 TIMEOUT_SECONDS = 30
+FIRST_PAUSE_SECONDS = 0.2
 
 
 def download(

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from .cache import cache_folder
 
 
 @dataclass(frozen=True)
@@ -46,3 +49,8 @@ class DataSettings:
             if broken:
                 name = rule.partition(" ")[0]
                 raise ValueError(f"data: {rule}; got {getattr(self, name)}")
+
+    def absolute(self) -> DataSettings:
+        """The same for a process that works in another folder or with other variables of the environment."""
+        root = self.root and str(Path(self.root).expanduser().absolute())
+        return replace(self, root=root, cache=str(cache_folder(self.cache)))

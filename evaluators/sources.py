@@ -71,7 +71,9 @@ def _check_split(name: str, split: Split) -> None:
         raise ValueError(
             f"data {name!r} must have {shape[0]} int64 labels, not {tuple(labels.shape)} {labels.dtype}"
         )
-    if len(labels) and labels.min() < 0:
+    if not len(labels):
+        raise ValueError(f"data {name!r} has no images; both parts of a Source need some")
+    if labels.min() < 0:
         raise ValueError(f"data {name!r} has label {labels.min()}; labels count from 0")
     if not (split.images.dtype == torch.uint8 or split.images.isfinite().all()):
         raise ValueError(f"data {name!r} has images with NaN or infinity")

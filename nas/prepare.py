@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 import torch
 
 from evaluators import Complexity, Evaluator, Latency, ProxyTraining, load
+from evaluators.cache import Progress
 from evaluators.device import resolve_device
 from search_spaces import Task
 from search_spaces.extension import import_named
@@ -15,16 +16,22 @@ from .config import SearchConfig
 from .proposer import Proposer, make_sampler
 
 
-def prepare(config: SearchConfig) -> tuple[list[Evaluator], Proposer]:
-    """Build all that a configuration names, so that what cannot work is found before anything starts."""
+def prepare(
+    config: SearchConfig, progress: Progress = lambda what, done, total: None
+) -> tuple[list[Evaluator], Proposer]:
+    """Build all that a configuration names, so that what cannot work is found before anything starts.
+
+    Images that are not decoded yet are decoded; ``progress`` is told of it as ``evaluators.load`` does.
+    """
     device = device_of(config)
     latency = config.latency.model_dump() | {"device": config.latency.device or device}
     resolve_device(latency["device"])
-    task = load(config.data).task
+    data = config.data.absolute()
+    task = load(data, progress=progress).task
     built_in: dict[str, Evaluator] = {
         "complexity": Complexity(task),
         "latency": Latency(task, **latency),
-        "training": ProxyTraining(config.data, config.training, device),
+        "training": ProxyTraining(data, config.training, device),
     }
     evaluators = [built_in.get(name) or _own_evaluator(name, task, built_in) for name in config.evaluators]
     _check_objectives(config, evaluators)

@@ -15,6 +15,7 @@ import torch
 import yaml
 
 from evaluators import Evaluator
+from evaluators.cache import Progress
 from evaluators.device import device_name
 from results import EventLog, Run, load_run, write_atomic, write_report
 
@@ -26,16 +27,22 @@ from .tune import local_ray, run_trials
 PACKAGES = ("torch", "numpy", "optuna", "ray", "pandas", "fvcore", "moocore")
 
 
-def search(config: SearchConfig, out: str | Path, listeners: Sequence[Listener] = ()) -> Run:
+def search(
+    config: SearchConfig,
+    out: str | Path,
+    listeners: Sequence[Listener] = (),
+    progress: Progress = lambda what, done, total: None,
+) -> Run:
     """Run the search that ``config`` describes and leave everything in the new folder ``out``.
 
-    Ctrl-C ends it early: what is finished is saved and returned.
+    Ctrl-C ends it early: what is finished is saved and returned. ``progress`` is told what happens to the data
+    before the first trial, how much of it is done and how much there is.
 
     Raises:
         ValueError: before anything is written, for a configuration that cannot work here.
         OSError: if the folder cannot be written.
     """
-    evaluators, proposer = prepare(config)
+    evaluators, proposer = prepare(config, progress)
     folder = _new_folder(Path(out), config)
     with EventLog(folder / "events.db") as log:
         controller = Controller(proposer, log, trials=config.trials, seed=config.seed, listeners=listeners)
