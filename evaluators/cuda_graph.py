@@ -60,8 +60,11 @@ class Replayed:
         graph = torch.cuda.CUDAGraph()
         self._images, self._targets = images.clone(), targets.clone()
         try:
-            # other threads of the process may go on using the device
-            with torch.cuda.graph(graph, capture_error_mode="thread_local"):
+            with (
+                torch.cuda.device(self._device),
+                # thread_local: other threads of the process may go on using the device
+                torch.cuda.graph(graph, stream=self._stream, capture_error_mode="thread_local"),
+            ):
                 self._loss = self._step(self._images, self._targets)
         except RuntimeError as error:  # the network synchronises, or memory is short: it trains without
             self.state = f"off: {' '.join(str(error).split())[:200]}"

@@ -103,9 +103,8 @@ class Training:
         self.model.load_state_dict(state["model"])
         if self._ema:
             self._ema.model.load_state_dict(state["ema"])
-        self._optimizer.load_state_dict(
-            deepcopy(state["optimizer"])
-        )  # torch would keep the tensors themselves
+        # a copy, because torch would go on with the very tensors
+        self._optimizer.load_state_dict(deepcopy(state["optimizer"]))
         self.splits, self.history = state["splits"], list(state["history"])
         self._prepare_step()
         self._step.scaler.load_state_dict(state["scaler"])
@@ -261,7 +260,7 @@ class Training:
 def _check_sizes(images: int, batch_size: int, processes: int) -> None:
     if images < 2 * processes:
         raise ValueError(
-            f"{images} training images are too few: each of {processes} processes needs 2 or more"
+            f"too few training images: {processes} process(es) need 2 each, there are {images} together"
         )
     if batch_size % processes or batch_size < 2 * processes:
         raise ValueError(
