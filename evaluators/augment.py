@@ -103,7 +103,7 @@ def _draw(generator: torch.Generator, *shape: int, device: torch.device) -> Tens
 
 
 def _shift_and_flip(images: Tensor, pixels: int, flip: bool, generator: torch.Generator) -> Tensor:
-    count, _, height, width = images.shape
+    count, channels, height, width = images.shape
     rows, columns = torch.arange(height).expand(count, -1), torch.arange(width).expand(count, -1)
     if pixels:
         offsets = torch.randint(-pixels, pixels + 1, (2, count, 1), generator=generator)
@@ -111,10 +111,13 @@ def _shift_and_flip(images: Tensor, pixels: int, flip: bool, generator: torch.Ge
     if flip:
         mirrored = torch.rand(count, 1, generator=generator) < 0.5
         columns = torch.where(mirrored, width - 1 - columns, columns)
-    rows, columns = (index.to(images.device, non_blocking=True) for index in (rows, columns))
-    image = torch.arange(count, device=images.device)
-    moved = images.permute(0, 2, 3, 1)[image[:, None, None], rows[:, :, None], columns[:, None, :]]
-    return moved.permute(0, 3, 1, 2)
+    pixel = (
+        torch.arange(count)[:, None, None] * (height * width) + rows[:, :, None] * width + columns[:, None, :]
+    )
+    # a gather of whole pixels: a quarter of the time that indexing each dimension takes on the CPU
+    flat = images.permute(0, 2, 3, 1).reshape(-1, channels)
+    moved = flat.index_select(0, pixel.flatten().to(images.device, non_blocking=True))
+    return moved.view(count, height, width, channels).permute(0, 3, 1, 2)
 
 
 def _resized_crop(images: Tensor, least: float, generator: torch.Generator) -> Tensor:

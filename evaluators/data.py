@@ -47,7 +47,7 @@ class Dataset:
     def normalise(self, images: Tensor) -> Tensor:
         """(N, C, H, W) images of this dataset as float32 with mean 0 and deviation 1 per channel of train."""
         mean, deviation = (each.to(images.device).view(1, -1, 1, 1) for each in (self.mean, self.deviation))
-        return (images.float() - mean) / deviation
+        return torch.addcmul(-mean / deviation, images.float(), 1 / deviation)
 
 
 OF_FILES = ("cifar10", "cifar100", "imagefolder", "parquet")

@@ -13,6 +13,7 @@ import signal
 import sys
 import warnings
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
@@ -216,4 +217,5 @@ def serve(requests: IO[str], replies: IO[str]) -> None:
 
 if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's; it closes our input
-    serve(sys.stdin, sys.stdout)
+    with suppress(BrokenPipeError):  # the parent is gone
+        serve(sys.stdin, sys.stdout)

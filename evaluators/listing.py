@@ -70,6 +70,8 @@ def read_listing(name: str, files: Sequence[Path], classes: list[str] | None = N
         listing = _read_cifar(name, files)
     if not len(listing.labels):
         raise ValueError(f"{files[0]}: holds no images")
+    if len(listing.classes) != CIFAR_CLASSES.get(name, len(listing.classes)):
+        raise ValueError(f"{files[0]}: has {len(listing.classes)} classes, {name} has {CIFAR_CLASSES[name]}")
     counts = np.bincount(listing.labels, minlength=len(listing.classes))
     if classes is None and (few := np.flatnonzero(counts < 2)).size:
         label = int(few[0])
@@ -122,12 +124,14 @@ def _listing(
 
 def _find_shards(name: str, root: Path) -> Files:
     """Parquet files by the split their name begins with: train, test, val or validation."""
-    shards = [root] if root.is_file() else sorted(root.glob("**/*.parquet"))
-    if not shards:
-        looked_for = "" if name == "parquet" else f"{CIFAR_FOLDERS[name]} and "
-        raise ValueError(f"data.root: {root} holds no {looked_for}*.parquet")
     if root.is_file():
-        return Files(shards, [])
+        if root.suffix != ".parquet":
+            raise ValueError(f"data.root: {root} is neither a folder nor a .parquet file")
+        return Files([root], [])
+    shards = sorted(root.glob("**/*.parquet"))
+    if not shards:
+        looked_for = "no" if name == "parquet" else f"neither {CIFAR_FOLDERS[name]} nor"
+        raise ValueError(f"data.root: {root} holds {looked_for} *.parquet")
     by_split = {
         split: [path for path in shards if path.name.startswith(split)] for split in ("train", *TEST_FOLDERS)
     }

@@ -39,6 +39,8 @@ class DataSettings:
 
     def __post_init__(self) -> None:
         wrong = {
+            "root must name a folder or a file": self.root == "",
+            "cache must name a folder": self.cache == "",
             "validation must lie between 0 and 1, both excluded": not 0 < self.validation < 1,
             "split_seed must not be negative": self.split_seed < 0,
             "subset must be at least 1": self.subset is not None and self.subset < 1,
@@ -48,7 +50,7 @@ class DataSettings:
         for rule, broken in wrong.items():
             if broken:
                 name = rule.partition(" ")[0]
-                raise ValueError(f"data: {rule}; got {getattr(self, name)}")
+                raise ValueError(f"DataSettings: {rule}; got {getattr(self, name)!r}")
 
     def absolute(self) -> DataSettings:
         """The same for a process that works in another folder or with other variables of the environment."""

@@ -110,10 +110,17 @@ def test_impossible_settings(settings: dict[str, Any], message: str) -> None:
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"validation": 1.0}, {"split_seed": -1}, {"subset": 0}, {"resolution": 0}, {"max_corrupt": 1.0}],
+    [
+        {"root": ""},
+        {"validation": 1.0},
+        {"split_seed": -1},
+        {"subset": 0},
+        {"resolution": 0},
+        {"max_corrupt": 1.0},
+    ],
 )
 def test_a_wrong_setting_is_named(wrong: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match=rf"^data: {next(iter(wrong))} must .*; got "):
+    with pytest.raises(ValueError, match=rf"^DataSettings: {next(iter(wrong))} must .*; got "):
         DataSettings(**wrong)
 
 

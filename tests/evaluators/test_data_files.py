@@ -303,11 +303,14 @@ class TestBadFiles:
         assert_refused("no column label, only image, kind", wanted)
         parquet.write_table(pa.table({"picture": [1], "label": [0]}), tmp_path / "train.parquet")
         assert_refused("no column of images", wanted)
+        (tmp_path / "train.parquet").write_bytes(whole)
+        assert_refused("train.parquet: has 2 classes, cifar10 has 10", settings("cifar10", tmp_path))
+        assert_refused("is neither a folder nor a .parquet file", settings("parquet", Path(__file__)))
         (tmp_path / "train.parquet").rename(tmp_path / "test.parquet")
         assert_refused("holds test.parquet and no train*.parquet", wanted)
 
     def test_cifar_that_will_not_do(self, tmp_path: Path) -> None:
-        assert_refused("holds no cifar-10-batches-py and *.parquet", settings("cifar10", tmp_path))
+        assert_refused("holds neither cifar-10-batches-py nor *.parquet", settings("cifar10", tmp_path))
         root = write_cifar(tmp_path / "c")
         batch = root / "cifar-10-batches-py" / "data_batch_2"
         whole = batch.read_bytes()
