@@ -71,7 +71,7 @@ def search(preset: str, overrides: tuple[str, ...], out: Path | None, serial: bo
     config = nas.load_config(preset, overrides)
     out = out or Path("runs") / f"{Path(preset).stem}-{datetime.now():%Y%m%d-%H%M%S}"
     with SearchView(config, console) as view:
-        run = nas.search(config, out, listeners=[view], serial=serial)
+        run = nas.search(config, out, [view], view.data, serial=serial)
     return print_outcome(run, console)
 
 
@@ -88,7 +88,7 @@ def resume(folder: Path, overrides: tuple[str, ...], serial: bool) -> int:
 
     with SearchView(nas.load_config(str(folder / "config.yaml"), overrides), console) as view:
         view.recall(read_events(folder / "events.db"))
-        run = nas.resume(folder, overrides, listeners=[view], serial=serial)
+        run = nas.resume(folder, overrides, [view], view.data, serial=serial)
     return print_outcome(run, console)
 
 

@@ -1,55 +1,45 @@
-"""Proxy training: a few epochs on the task at hand, one at a time, resumable to the bit.
-
-All chance of an epoch comes from the seed and the epoch's number, so weights, optimiser state and past
-metrics are all that it takes to go on after an interruption.
-"""
+"""Proxy training: a few epochs on the task at hand, one at a time, resumable to the bit."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from time import perf_counter
-from typing import Any, ClassVar
-
-import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
+from typing import Any
 
 from search_spaces import Arch
 
-from .augment import random_flip, random_shift
 from .checkpoint import load_checkpoint, save_checkpoint
-from .data import Dataset, Split, load
+from .data import load
 from .device import resolve_device
-from .device_lock import Shared
+from .engine import Training
 from .evaluator import Metrics
 from .recipe import DEFAULT_RECIPE, Recipe
-from .seeding import build_seeded, derive, seeded
-
-VALIDATION_BATCH = 256
-CALIBRATION_IMAGES = 512
+from .seeding import build_seeded
+from .settings import DataSettings
 
 
 @dataclass(frozen=True)
 class ProxyTraining:
     """Validation accuracy after each epoch of a short training. The fields are ``proxy_train``'s."""
 
-    data: str = "digits"
+    data: DataSettings | str = "digits"
     recipe: Recipe = DEFAULT_RECIPE
     device: str = "cpu"
-    validation: float = 0.2
-    split_seed: int = 0
+    memory_fraction: float | None = None
 
-    metrics: ClassVar[tuple[str, ...]] = (
-        "accuracy",
-        "train_loss",
-        "validation_loss",
-        "learning_rate",
-        "seconds",
-        "images_per_second",
-    )
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        names = (
+            "accuracy",
+            "train_loss",
+            "validation_loss",
+            "learning_rate",
+            "seconds",
+            "images_per_second",
+            "batch_splits",
+        )
+        return (*names, "train_memory_mb") if self.device.startswith("cuda") else names
 
     def evaluate(self, arch: Arch, *, seed: int = 0, checkpoint: Path | None = None) -> Iterator[Metrics]:
         return proxy_train(
@@ -59,177 +49,48 @@ class ProxyTraining:
             self.device,
             seed,
             checkpoint,
-            validation=self.validation,
-            split_seed=self.split_seed,
+            memory_fraction=self.memory_fraction,
         )
 
 
 def proxy_train(
     arch: Arch,
-    data: str = "digits",
+    data: DataSettings | str = "digits",
     recipe: Recipe = DEFAULT_RECIPE,
     device: str = "cpu",
     seed: int = 0,
     checkpoint: Path | None = None,
     *,
-    validation: float = 0.2,
-    split_seed: int = 0,
+    memory_fraction: float | None = None,
 ) -> Iterator[Metrics]:
-    """Train on ``data``, yielding after every epoch from 1 to ``recipe.epochs``.
-
-    Yields ``epoch``, ``accuracy`` on the validation images (0 to 1), ``train_loss`` (mean over the epoch,
-    labels smoothed), ``validation_loss``, ``learning_rate`` (of the last step), ``seconds`` (waiting for the
-    device excluded) and ``images_per_second`` (training alone).
+    """Train on ``data`` for ``recipe.epochs``, yielding after every epoch what ``Training.next_epoch`` gives.
 
     ``seed`` decides initial weights, order and augmentation; on the CPU, the same seed and number of threads
-    give the same numbers. ``validation`` and ``split_seed`` go to ``load``. ``checkpoint`` keeps the state
-    after each epoch: if the file is there, its epochs are yielded again without training and the rest follows
-    as if there had been no interruption.
+    give the same numbers. ``checkpoint`` keeps the state after each epoch: if the file is there, its epochs
+    are yielded again without training and the rest follows as if there had been no interruption.
+    ``memory_fraction`` is the most of a GPU's memory that the process may take.
 
     Raises:
         ValueError: at once, for unknown data, a device that is not there, or a checkpoint that is damaged or
             of another arch, recipe, data or seed.
         FloatingPointError: when the loss is infinite or NaN, saying in which epoch and step.
+        RuntimeError: when memory runs out, even after another try with batches in two parts.
     """
     where = resolve_device(device)
-    dataset = load(data, validation=validation, seed=split_seed, device=str(where))
-    training = _Training(arch, dataset, recipe, where, seed)
-    owner = {
-        "arch": arch.id,
-        "recipe": asdict(recipe),
-        "data": [data, validation, split_seed],
-        "seed": seed,
-    }
+    settings = DataSettings(data) if isinstance(data, str) else data
+    dataset = load(settings, where)
+    model = build_seeded(arch, dataset.task, seed)
+    training = Training(model, dataset, recipe, where, seed, memory_fraction=memory_fraction)
+    owner = {"arch": arch.id, "recipe": asdict(recipe), "data": asdict(settings), "seed": seed}
     if checkpoint is not None and checkpoint.exists():
         training.load_state_dict(load_checkpoint(checkpoint, owner, where))
     return _epochs(training, checkpoint, owner)
 
 
-def _epochs(training: _Training, checkpoint: Path | None, owner: dict[str, Any]) -> Iterator[Metrics]:
+def _epochs(training: Training, checkpoint: Path | None, owner: dict[str, Any]) -> Iterator[Metrics]:
     yield from [dict(metrics) for metrics in training.history]
     while len(training.history) < training.recipe.epochs:
         metrics = training.next_epoch()
         if checkpoint is not None:
             save_checkpoint(checkpoint, owner, training.state_dict())
         yield dict(metrics)
-
-
-class _Training:
-    def __init__(self, arch: Arch, dataset: Dataset, recipe: Recipe, device: torch.device, seed: int) -> None:
-        self.dataset, self.recipe, self.device, self.seed = dataset, recipe, device, seed
-        # channels last: a quarter to a third less time on the CPU
-        model = build_seeded(arch, dataset.task, seed).to(device)
-        # torch's overloads leave out memory_format alone
-        self.model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.optimizer = recipe.optimizer(self.model)
-        self.history: list[Metrics] = []
-
-    def state_dict(self) -> dict[str, Any]:
-        return {
-            "model": self.model.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "history": self.history,
-        }
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.model.load_state_dict(state["model"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.history = state["history"]
-
-    def next_epoch(self) -> Metrics:
-        started = perf_counter()
-        with seeded(derive(self.seed, len(self.history)), self.device), Shared(self.device) as turn:
-            train_loss, images = self._train(turn)
-            trained = perf_counter() - started - turn.waited
-            accuracy, validation_loss = self._validate(turn)
-        metrics: Metrics = {
-            "epoch": len(self.history) + 1,
-            "accuracy": accuracy,
-            "train_loss": train_loss,
-            "validation_loss": validation_loss,
-            "learning_rate": self.optimizer.param_groups[0]["lr"],
-            "seconds": perf_counter() - started - turn.waited,
-            "images_per_second": images / trained,
-        }
-        self.history.append(metrics)
-        return metrics
-
-    def _train(self, turn: Shared) -> tuple[float, int]:
-        """One pass over the training images: mean loss, and how many images it saw."""
-        epoch, recipe = len(self.history), self.recipe
-        batches = _batches(torch.randperm(len(self.dataset.train.labels)), recipe.batch_size)
-        losses = torch.zeros(len(batches), device=self.device)
-        self.model.train()
-        for step, batch in enumerate(batches):
-            self._set_learning_rate(recipe.lr_at(epoch + (step + 0.5) / len(batches)))
-            losses[step] = self._step(self._augmented(batch))
-            turn.give_way()
-        diverged = (~losses.isfinite()).nonzero()
-        if len(diverged):
-            step = int(diverged[0])
-            where = f"epoch {epoch + 1}, step {step + 1} of {len(batches)}"
-            raise FloatingPointError(f"loss {losses[step].item()} in {where}; try a lower lr")
-        return losses.mean().item(), sum(map(len, batches))
-
-    def _set_learning_rate(self, learning_rate: float) -> None:
-        for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate
-
-    def _augmented(self, batch: Tensor) -> Split:
-        generator = torch.default_generator
-        chosen = batch.to(self.device)
-        images = random_shift(self.dataset.train.images[chosen], self.recipe.shift, generator)
-        if self.recipe.flip:
-            images = random_flip(images, generator)
-        return Split(images, self.dataset.train.labels[chosen])
-
-    def _step(self, batch: Split) -> Tensor:
-        logits = self.model(batch.images)
-        loss = F.cross_entropy(logits, batch.labels, label_smoothing=self.recipe.label_smoothing)
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        self.optimizer.step()
-        return loss.detach()
-
-    def _calibrate_norms(self, turn: Shared) -> None:
-        """Take the norms' statistics anew, of the weights as they are now.
-
-        The moving averages of so few steps belong to weights long gone and hide what the network has learnt
-        (precise BN; Wu and Johnson 2021, "Rethinking 'Batch' in BatchNorm").
-        """
-        norms = [m for m in self.model.modules() if isinstance(m, nn.BatchNorm2d)]
-        momenta = [norm.momentum for norm in norms]
-        for norm in norms:
-            norm.reset_running_stats()
-            norm.momentum = None  # a plain average over the batches
-        images = self.dataset.train.images[:CALIBRATION_IMAGES]
-        self.model.train()
-        for batch in _batches(torch.arange(len(images)), VALIDATION_BATCH):
-            self.model(images[batch.to(self.device)])
-            turn.give_way()
-        for norm, momentum in zip(norms, momenta, strict=True):
-            norm.momentum = momentum
-
-    @torch.inference_mode()
-    def _validate(self, turn: Shared) -> tuple[float, float]:
-        """Accuracy and mean loss on the validation images."""
-        images, labels = self.dataset.validation
-        self._calibrate_norms(turn)
-        self.model.eval()
-        outputs = []
-        for batch in images.split(VALIDATION_BATCH):
-            outputs.append(self.model(batch))
-            turn.give_way()
-        logits = torch.cat(outputs)
-        loss = F.cross_entropy(logits, labels).item()
-        if not math.isfinite(loss):
-            raise FloatingPointError(
-                f"validation loss {loss} after epoch {len(self.history) + 1}; try a lower lr"
-            )
-        return (logits.argmax(1) == labels).float().mean().item(), loss
-
-
-def _batches(indices: Tensor, size: int) -> list[Tensor]:
-    """Cut into batches without a last one of a single image: batch norm needs two."""
-    batches = list(indices.split(size))
-    return batches[:-1] if len(batches[-1]) == 1 else batches

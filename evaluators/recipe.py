@@ -1,22 +1,46 @@
-"""How to train: a value that yields the optimiser and the learning rate."""
+"""How to train: a value that yields the optimiser, the learning rate and the precision."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+
+from .augment import Augmentation
+
+Schedule = Literal["cosine", "one_cycle"]
+Precision = Literal["auto", "float32", "bfloat16", "float16"]
+
+PLAIN = Augmentation()
+ONE_CYCLE_RISE = 0.3
+ONE_CYCLE_START = 1 / 25
+ONE_CYCLE_END = ONE_CYCLE_START / 10_000
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """SGD with Nesterov momentum, linear warm-up, cosine to zero and label smoothing.
+    """SGD with Nesterov momentum, a schedule, label smoothing, and what else decides a training.
 
-    ``lr`` is the peak for batches of 256 images and scales with the batch size (Goyal et al. 2017, "Accurate,
-    Large Minibatch SGD"). ``weight_decay`` is for the weights of convolutions and linear layers alone.
-    ``shift`` moves images by up to so many pixels each way, ``flip`` mirrors half of them: leave digits and
-    letters alone. The defaults suit a thousand small images.
+    Attributes:
+        batch_size: images a step, those of all processes together.
+        lr: the peak for batches of 256 images; it scales with the batch size (Goyal et al. 2017, "Accurate,
+            Large Minibatch SGD").
+        weight_decay: of the weights of convolutions and linear layers alone.
+        schedule: ``cosine`` to zero after a linear warm-up of ``warmup_epochs``; or ``one_cycle``, which rises
+            for 30 % of the training and then falls, both along a cosine, momentum staying as it is (Smith and
+            Topin 2017, "Super-Convergence").
+        augment: what is done to the images; leave digits and letters unmirrored.
+        clip_norm: the most that the norm of all gradients may be; None for no limit.
+        ema: decay per step of the moving average of the weights that is evaluated instead of them; 0 for none.
+        accumulate: how many parts a batch is trained in, one after the other, to need less memory.
+        precision: of convolutions and products. ``auto`` is float32 on the CPU and on a GPU bfloat16, or
+            float16 where the GPU cannot do that.
+        cuda_graph: record the step once and replay it, on a GPU.
+
+    The defaults suit a thousand small images.
 
     Raises:
         ValueError: naming the field that is wrong.
@@ -28,11 +52,17 @@ class Recipe:
     momentum: float = 0.9
     weight_decay: float = 1e-4
     label_smoothing: float = 0.1
+    schedule: Schedule = "cosine"
     warmup_epochs: float = 1.0
-    shift: int = 0
-    flip: bool = False
+    augment: Augmentation = PLAIN
+    clip_norm: float | None = None
+    ema: float = 0.0
+    accumulate: int = 1
+    precision: Precision = "auto"
+    cuda_graph: bool = True
 
     def __post_init__(self) -> None:
+        schedules, precisions = get_args(Schedule), get_args(Precision)
         wrong = {
             "epochs must be at least 1": self.epochs < 1,
             "batch_size must be at least 2, for batch norm": self.batch_size < 2,
@@ -40,8 +70,15 @@ class Recipe:
             "momentum must lie between 0 and 1, both excluded": not 0 < self.momentum < 1,
             "weight_decay must be at least 0 and finite": not 0 <= self.weight_decay < math.inf,
             "label_smoothing must be at least 0 and below 1": not 0 <= self.label_smoothing < 1,
+            f"schedule must be {' or '.join(schedules)}": self.schedule not in schedules,
             "warmup_epochs must be at least 0 and at most epochs": not 0 <= self.warmup_epochs <= self.epochs,
-            "shift must not be negative": self.shift < 0,
+            "clip_norm must be positive and finite, or null for no limit": self.clip_norm is not None
+            and not 0 < self.clip_norm < math.inf,
+            "ema must be at least 0 and below 1": not 0 <= self.ema < 1,
+            "accumulate must be at least 1 and leave 2 images to a part": not 1
+            <= self.accumulate
+            <= self.batch_size // 2,
+            f"precision must be {' or '.join(precisions)}": self.precision not in precisions,
         }
         for rule, broken in wrong.items():
             if broken:
@@ -51,24 +88,53 @@ class Recipe:
     def lr_at(self, epoch: float) -> float:
         """The learning rate after so many epochs, which need not be whole."""
         peak = self.lr * self.batch_size / 256
+        if self.schedule == "one_cycle":
+            top = ONE_CYCLE_RISE * self.epochs
+            if epoch < top:
+                return peak * _half_cosine(ONE_CYCLE_START, 1, epoch / top)
+            return peak * _half_cosine(1, ONE_CYCLE_END, (epoch - top) / (self.epochs - top))
         if epoch < self.warmup_epochs:
             return peak * epoch / self.warmup_epochs
         if epoch >= self.epochs:
             return 0.0
-        progress = (epoch - self.warmup_epochs) / (self.epochs - self.warmup_epochs)
-        return peak * (1 + math.cos(math.pi * progress)) / 2
+        return peak * _half_cosine(1, 0, (epoch - self.warmup_epochs) / (self.epochs - self.warmup_epochs))
 
-    def optimizer(self, model: nn.Module) -> torch.optim.SGD:
-        """SGD on parameters with and without weight decay; its learning rate is to be set every step."""
+    def optimizer(self, model: nn.Module, lr: float | Tensor = 0.0) -> torch.optim.SGD:
+        """SGD on parameters with and without weight decay; its learning rate is to be set every step.
+
+        A replayed CUDA graph reads it from the tensor ``lr``. Momentum starts as zeros: the fused step that a
+        float16 overflow skips would leave it uninitialised.
+        """
         decayed, rest = split_parameters(model)
         groups = [
             {"params": decayed, "weight_decay": self.weight_decay},
             {"params": rest, "weight_decay": 0.0},
         ]
-        return torch.optim.SGD(groups, lr=self.lr, momentum=self.momentum, nesterov=True, fused=True)
+        optimizer = torch.optim.SGD(groups, lr=lr, momentum=self.momentum, nesterov=True, fused=True)
+        for parameter in model.parameters():
+            optimizer.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
+        return optimizer
+
+    def dtype(self, device: torch.device) -> torch.dtype:
+        """What ``precision`` means on this device; ``ValueError`` if the device cannot train in it."""
+        if self.precision == "float16" and device.type != "cuda":
+            raise ValueError("Recipe: precision float16 needs a GPU; use auto, float32 or bfloat16")
+        if self.precision != "auto":
+            dtypes = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+            return dtypes[self.precision]
+        if device.type != "cuda":
+            return torch.float32
+        # bfloat16 came with compute capability 8; before that it is emulated, slowly
+        native = torch.cuda.get_device_capability(device) >= (8, 0)
+        return torch.bfloat16 if native else torch.float16
 
 
 DEFAULT_RECIPE = Recipe()
+
+
+def _half_cosine(start: float, end: float, progress: float) -> float:
+    """From ``start`` to ``end`` along half a period, for ``progress`` from 0 to 1."""
+    return end + (start - end) * (1 + math.cos(math.pi * min(progress, 1))) / 2
 
 
 def split_parameters(model: nn.Module) -> tuple[list[nn.Parameter], list[nn.Parameter]]:

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Strict, model_validator, with_config
 
-from evaluators import Recipe
+from evaluators import Augmentation, DataSettings, Recipe
 from search_spaces import SearchSpace, get_space
 
 from .budget import Budget, Plateau
@@ -15,8 +15,10 @@ from .limits import Limit
 from .stopper import Stopper, make_stopper
 
 STRICT = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
+with_config(STRICT)(Augmentation)
 with_config(STRICT)(Recipe)
 with_config(STRICT)(Limit)
+with_config(STRICT)(DataSettings)
 
 
 def named(value: Any) -> Any:
@@ -57,16 +59,6 @@ class StopperConfig(BaseModel):
 
     def build(self, objectives: Mapping[str, str], max_epochs: int) -> Stopper:
         return make_stopper(self.name, objectives, max_epochs, self.model_extra)
-
-
-class DataConfig(BaseModel):
-    """The images: a source by name, the share held out for validation and the seed that decides which."""
-
-    model_config = STRICT
-
-    name: str = "digits"
-    validation: float = Field(0.2, gt=0, lt=1)
-    split_seed: int = Field(0, ge=0)
 
 
 class LatencyConfig(BaseModel):
@@ -152,7 +144,7 @@ class SearchConfig(BaseModel):
     sampler: Annotated[SamplerConfig, BeforeValidator(named)] = SamplerConfig()
     start_from: Annotated[tuple[str, ...], Strict(False)] = ()
     stopper: Annotated[StopperConfig, BeforeValidator(named)] = StopperConfig()
-    data: Annotated[DataConfig, BeforeValidator(named)] = DataConfig()
+    data: Annotated[DataSettings, BeforeValidator(named)] = DataSettings()
     training: Recipe = Recipe()
     latency: LatencyConfig = LatencyConfig()
     evaluators: Annotated[tuple[str, ...], Strict(False)] = ("complexity", "latency", "training")

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 
 from evaluators import Complexity, Evaluator, Latency, ProxyTraining, load
+from evaluators.cache import Progress
 from evaluators.device import resolve_device
 from search_spaces import Task
 from search_spaces.extension import import_named
@@ -29,18 +30,22 @@ class Prepared:
     stopper: Stopper
 
 
-def prepare(config: SearchConfig) -> Prepared:
-    """Build all that a configuration names, so that what cannot work is found before anything starts."""
+def prepare(config: SearchConfig, progress: Progress = lambda what, done, total: None) -> Prepared:
+    """Build all that a configuration names, so that what cannot work is found before anything starts.
+
+    Images that are not decoded yet are decoded; ``progress`` is told of it as ``evaluators.load`` does.
+    """
     device = device_of(config)
     latency = config.latency.model_dump(exclude={"resource"}) | {"device": config.latency.device or device}
     if config.latency.resource is None:
         resolve_device(latency["device"])
-    data = config.data
-    task = load(data.name, validation=data.validation, seed=data.split_seed).task
+    data = config.data.absolute()
+    task = load(data, progress=progress).task
+    share = gpus_per_trial(config)
     built_in: dict[str, Evaluator] = {
         "complexity": Complexity(task),
         "latency": Latency(task, **latency),
-        "training": ProxyTraining(data.name, config.training, device, data.validation, data.split_seed),
+        "training": ProxyTraining(data, config.training, device, share if 0 < share < 1 else None),
     }
     evaluators = [built_in.get(name) or _own_evaluator(name, task, built_in) for name in config.evaluators]
     _check_objectives(config, evaluators)

@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
+from evaluators.cache import Progress
 from results import EventLog, Run, load_run, write_report
 
 from .checkpoints import Checkpoints
@@ -18,18 +19,24 @@ from .serial import run_serially
 
 
 def search(
-    config: SearchConfig, out: str | Path, listeners: Sequence[Listener] = (), *, serial: bool = False
+    config: SearchConfig,
+    out: str | Path,
+    listeners: Sequence[Listener] = (),
+    progress: Progress = lambda what, done, total: None,
+    *,
+    serial: bool = False,
 ) -> Run:
     """Run the search that ``config`` describes and leave everything in the new folder ``out``.
 
     Ctrl-C ends it early: what is finished is saved and returned, and ``resume`` goes on from there. ``serial``
-    does without Ray, one trial at a time in this process.
+    does without Ray, one trial at a time in this process. ``progress`` is told what happens to the data before
+    the first trial, how much of it is done and how much there is.
 
     Raises:
         ValueError: before anything is written, for a configuration that cannot work here.
         OSError: if the folder cannot be written.
     """
-    prepared, folder = prepare(config), Path(out)
+    prepared, folder = prepare(config, progress), Path(out)
     new_folder(folder, config)
     with sole_driver(folder), EventLog(folder / "events.db") as log:
         controller = _controller(config, prepared, log, listeners)
@@ -46,6 +53,7 @@ def resume(
     path: str | Path,
     overrides: Sequence[str] = (),
     listeners: Sequence[Listener] = (),
+    progress: Progress = lambda what, done, total: None,
     *,
     serial: bool = False,
 ) -> Run:
@@ -61,7 +69,7 @@ def resume(
     folder = Path(path)
     config = reopened(folder, tuple(overrides))
     with sole_driver(folder), EventLog(folder / "events.db") as log:
-        prepared = prepare(config)
+        prepared = prepare(config, progress)
         controller = _controller(config, prepared, log, listeners)
         controller.replay(log)
         if controller.over:

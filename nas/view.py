@@ -77,6 +77,18 @@ class SearchView:
         elif kind == "lost":
             self._line(f"trial {trial} lost its worker and goes on with another: {data['reason']}")
 
+    def data(self, what: str, done: int, total: int) -> None:
+        """Say what happens to the data before the first trial: a line that moves on, or one now and then."""
+        share = f" {done / total:4.0%}" if total else ""
+        if self._console.is_terminal:
+            end = "\n" if total and done >= total else "\r"
+            self._console.print(f"{what}{share}", end=end, highlight=False)
+        else:
+            now = time.monotonic()
+            if now - self._last_line >= LINE_SECONDS:
+                self._last_line = now
+                self._console.print(f"{what}{share}", highlight=False)
+
     def _start(self) -> None:
         if self._console.is_terminal:
             self._live.start()

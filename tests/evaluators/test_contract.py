@@ -41,7 +41,9 @@ def test_fields_are_plain_json(evaluator: Complexity | Latency | ProxyTraining) 
 
 def test_public_surface() -> None:
     assert set(evaluators.__all__) == {
+        "Augmentation",
         "Complexity",
+        "DataSettings",
         "Dataset",
         "Evaluator",
         "Latency",

@@ -24,6 +24,32 @@ def test_warmup_may_last_for_the_whole_training() -> None:
     assert Recipe(epochs=1, batch_size=256, lr=1.0, warmup_epochs=1).lr_at(0.5) == 0.5
 
 
+def test_one_cycle_rises_for_three_tenths() -> None:
+    recipe = Recipe(epochs=10, batch_size=256, lr=1.0, schedule="one_cycle")
+    rates = [recipe.lr_at(epoch / 10) for epoch in range(101)]
+    assert rates[0] == pytest.approx(1 / 25)
+    assert max(rates) == rates[30] == pytest.approx(1)
+    assert 0 < rates[-1] < 1e-5
+    assert rates[:31] == sorted(rates[:31])
+    assert rates[30:] == sorted(rates[30:], reverse=True)
+
+
+def test_one_cycle_is_torchs() -> None:
+    recipe = Recipe(epochs=4, batch_size=256, lr=0.5, schedule="one_cycle")
+    steps = 101
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], momentum=0.9)
+    theirs = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, max_lr=0.5, total_steps=steps, cycle_momentum=False
+    )
+    rise = 0.3 * steps - 1  # torch rises until this step, and both its ends are steps
+    for step in range(steps):
+        share = 0.3 * step / rise if step < rise else 0.3 + 0.7 * (step - rise) / (steps - 1 - rise)
+        assert recipe.lr_at(4 * share) == pytest.approx(theirs.get_last_lr()[0])
+        optimizer.step()
+        if step < steps - 1:
+            theirs.step()
+
+
 def test_learning_rate_scales_with_the_batch() -> None:
     assert Recipe(batch_size=32).lr_at(3) * 8 == pytest.approx(Recipe(batch_size=256).lr_at(3))
 
@@ -63,9 +89,28 @@ def test_optimizer_decays_one_group_alone() -> None:
         ("weight_decay", -1.0),
         ("label_smoothing", 1.0),
         ("warmup_epochs", -1.0),
-        ("shift", -1),
+        ("schedule", "linear"),
+        ("clip_norm", 0.0),
+        ("clip_norm", float("inf")),
+        ("ema", 1.0),
+        ("accumulate", 0),
+        ("accumulate", 33),
+        ("precision", "float64"),
     ],
 )
-def test_wrong_field_is_named(field: str, value: float) -> None:
+def test_wrong_field_is_named(field: str, value: float | str) -> None:
     with pytest.raises(ValueError, match=f"Recipe: {field} must .*; got {value}"):
         dataclasses.replace(Recipe(), **{field: value})
+
+
+def test_an_overflow_in_the_first_step_leaves_momentum_at_rest() -> None:
+    model = nn.Linear(300, 300)
+    optimizer = Recipe().optimizer(model, 0.1)
+    for parameter in model.parameters():
+        parameter.grad = torch.full_like(parameter, float("inf"))
+    before = [parameter.clone() for parameter in model.parameters()]
+    # what a GradScaler that found an infinity tells the fused optimiser
+    optimizer.grad_scale, optimizer.found_inf = torch.tensor(4.0), torch.tensor(1.0)
+    optimizer.step()
+    assert all(map(torch.equal, model.parameters(), before))
+    assert all(not state["momentum_buffer"].any() for state in optimizer.state.values())

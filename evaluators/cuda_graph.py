@@ -1,0 +1,74 @@
+"""A training step recorded once as a CUDA graph and replayed, so that small networks do not wait for Python.
+
+The steps that torch wants before a recording (a side stream, several runs) are steps of the training itself,
+so nothing has to be undone: https://docs.pytorch.org/docs/stable/notes/cuda.html#whole-network-capture
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+EAGER_STEPS = 3
+
+
+class Replayed:
+    """``step`` for batches of the shape of the first; other batches go through ``step`` itself.
+
+    A replay runs on the addresses of weights, gradients and optimiser state of the recording: make a new one
+    when any of them is replaced. The loss returned is overwritten by the next call. ``state`` says in words
+    whether steps are replayed, and if not, why.
+    """
+
+    def __init__(self, step: Callable[[Tensor, Tensor], Tensor], device: torch.device) -> None:
+        self.state = "not recorded yet"
+        self._step, self._device = step, device
+        self._shapes: tuple[torch.Size, torch.Size] | None = None
+        self._eager_left = EAGER_STEPS
+        self._stream = torch.cuda.Stream(device)
+        self._graph: torch.cuda.CUDAGraph | None = None
+        self._images = self._targets = self._loss = torch.empty(0)
+
+    def __call__(self, images: Tensor, targets: Tensor) -> Tensor:
+        shapes = images.shape, targets.shape
+        self._shapes = self._shapes or shapes
+        if shapes != self._shapes or self.state.startswith("off"):
+            return self._step(images, targets)
+        if self._eager_left:
+            self._eager_left -= 1
+            return self._warm_up(images, targets)
+        self._graph = self._graph or self._record(images, targets)
+        if self._graph is None:
+            return self._step(images, targets)
+        self._images.copy_(images, non_blocking=True)
+        self._targets.copy_(targets, non_blocking=True)
+        self._graph.replay()
+        return self._loss
+
+    def _warm_up(self, images: Tensor, targets: Tensor) -> Tensor:
+        current = torch.cuda.current_stream(self._device)
+        self._stream.wait_stream(current)
+        with torch.cuda.stream(self._stream):
+            loss = self._step(images, targets)
+        current.wait_stream(self._stream)
+        return loss
+
+    def _record(self, images: Tensor, targets: Tensor) -> torch.cuda.CUDAGraph | None:
+        """The step on buffers of its own, recorded without running it; None if it cannot be."""
+        graph = torch.cuda.CUDAGraph()
+        self._images, self._targets = images.clone(), targets.clone()
+        try:
+            with (
+                torch.cuda.device(self._device),
+                # thread_local: other threads of the process may go on using the device
+                torch.cuda.graph(graph, stream=self._stream, capture_error_mode="thread_local"),
+            ):
+                self._loss = self._step(self._images, self._targets)
+        except RuntimeError as error:  # the network synchronises, or memory is short: it trains without
+            self.state = f"off: {' '.join(str(error).split())[:200]}"
+            self._images = self._targets = torch.empty(0)
+            return None
+        self.state = "on"
+        return graph

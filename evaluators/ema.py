@@ -1,0 +1,21 @@
+"""A moving average of the weights, evaluated instead of them."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+
+from torch import nn
+from torch.optim.swa_utils import get_ema_multi_avg_fn
+
+
+class Ema:
+    """``model`` follows another with ``decay`` per update; its norms' statistics are the caller's to measure."""
+
+    def __init__(self, model: nn.Module, decay: float) -> None:
+        self.model = deepcopy(model).requires_grad_(False)
+        self._average = get_ema_multi_avg_fn(decay)
+
+    def update(self, model: nn.Module) -> None:
+        pairs = zip(self.model.parameters(), model.parameters(), strict=True)
+        averaged, current = (list(side) for side in zip(*pairs, strict=True))
+        self._average(averaged, current, None)
