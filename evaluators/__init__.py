@@ -3,7 +3,9 @@
 from .complexity import Complexity, count_flops, count_operators
 from .data import Dataset, Source, Split, load, load_test
 from .evaluator import Evaluator, Metrics
-from .latency import Latency, LatencyResult, measure_latency
+from .latency import Latency, LatencyResult, UnstableLatency, measure_latency
+from .latency_predictor import PredictedLatency, PredictorError
+from .latency_table import LatencyTable
 from .proxy import ProxyTraining, proxy_train
 from .recipe import Recipe
 
@@ -13,11 +15,15 @@ __all__ = [
     "Evaluator",
     "Latency",
     "LatencyResult",
+    "LatencyTable",
     "Metrics",
+    "PredictedLatency",
+    "PredictorError",
     "ProxyTraining",
     "Recipe",
     "Source",
     "Split",
+    "UnstableLatency",
     "count_flops",
     "count_operators",
     "load",

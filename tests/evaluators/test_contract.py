@@ -22,7 +22,7 @@ class TestComplexity(EvaluatorContract):
 class TestLatency(EvaluatorContract):
     @pytest.fixture
     def evaluator(self) -> Evaluator:
-        return Latency(DIGITS, min_repetitions=5, max_seconds=0.05)
+        return Latency(DIGITS, min_repetitions=5, max_seconds=0.05, interval=0.5, max_load=1.0)
 
 
 class TestProxyTraining(EvaluatorContract):
@@ -51,6 +51,7 @@ def test_public_surface() -> None:
         "Recipe",
         "Source",
         "Split",
+        "UnstableLatency",
         "count_flops",
         "count_operators",
         "load",
