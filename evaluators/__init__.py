@@ -8,6 +8,7 @@ from .latency_predictor import PredictedLatency, PredictorError
 from .latency_table import LatencyTable
 from .proxy import ProxyTraining, proxy_train
 from .recipe import Recipe
+from .zero_cost import ZeroCost
 
 __all__ = [
     "Complexity",
@@ -24,6 +25,7 @@ __all__ = [
     "Source",
     "Split",
     "UnstableLatency",
+    "ZeroCost",
     "count_flops",
     "count_operators",
     "load",

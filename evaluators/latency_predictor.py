@@ -58,8 +58,8 @@ class PredictedLatency:
     metrics: ClassVar[tuple[str, ...]] = ("predicted_latency_ms", "predicted_latency_mape")
 
     def __post_init__(self) -> None:
-        if self.calibration < 3:
-            raise ValueError(f"calibration must be at least 3 networks, not {self.calibration}")
+        if self.calibration < 4:
+            raise ValueError(f"calibration must be at least 4 networks, not {self.calibration}")
 
     def evaluate(self, arch: Arch, *, seed: int = 0, checkpoint: Path | None = None) -> Iterator[Metrics]:
         calibration = self._calibration()

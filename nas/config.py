@@ -53,7 +53,10 @@ class DataConfig(BaseModel):
 
 
 class LatencyConfig(BaseModel):
-    """How latency is measured; numbers of different settings never compare. ``device`` None: the training's."""
+    """How latency is measured; numbers of different settings never compare. ``device`` None: the training's.
+
+    ``interval`` is the certainty asked for, ``max_load`` what others may take of the CPU (docs/latency.md).
+    """
 
     model_config = STRICT
 
@@ -62,7 +65,21 @@ class LatencyConfig(BaseModel):
     dtype: Literal["float32", "float16", "bfloat16"] = "float32"
     threads: int = Field(1, ge=1)
     channels_last: bool = False
+    compile: bool = False
+    cuda_graph: bool = False
+    fold: bool = False
+    interval: float = Field(0.01, gt=0, lt=1)
     max_seconds: float = Field(1.0, gt=0)
+    max_load: float = Field(0.1, gt=0, le=1)
+
+
+class PredictedLatencyConfig(BaseModel):
+    """How many networks calibrate the predictor, and the file that keeps what it measured (None: the user's cache)."""
+
+    model_config = STRICT
+
+    calibration: int = Field(12, ge=4)
+    table: str | None = None
 
 
 class ResourcesConfig(BaseModel):
@@ -95,6 +112,7 @@ class SearchConfig(BaseModel):
     data: Annotated[DataConfig, BeforeValidator(named)] = DataConfig()
     training: Recipe = Recipe()
     latency: LatencyConfig = LatencyConfig()
+    predicted_latency: PredictedLatencyConfig = PredictedLatencyConfig()
     evaluators: Annotated[tuple[str, ...], Strict(False)] = ("complexity", "latency", "training")
     device: str = "auto"
     resources: ResourcesConfig = ResourcesConfig()

@@ -6,8 +6,9 @@ from collections.abc import Iterable, Sequence
 
 import torch
 
-from evaluators import Complexity, Evaluator, Latency, ProxyTraining, load
+from evaluators import Complexity, Evaluator, Latency, PredictedLatency, ProxyTraining, ZeroCost, load
 from evaluators.device import resolve_device
+from evaluators.zero_cost import PROXIES
 from search_spaces import Task
 from search_spaces.extension import import_named
 
@@ -18,19 +19,22 @@ from .proposer import Proposer, make_sampler
 def prepare(config: SearchConfig) -> tuple[list[Evaluator], Proposer]:
     """Build all that a configuration names, so that what cannot work is found before anything starts."""
     device = device_of(config)
-    latency = config.latency.model_dump() | {"device": config.latency.device or device}
-    resolve_device(latency["device"])
+    settings = config.latency.model_dump() | {"device": config.latency.device or device}
+    resolve_device(settings["device"])
     data = config.data
     task = load(data.name, validation=data.validation, seed=data.split_seed).task
+    space = config.space.build()
+    latency = Latency(task, **settings)
     built_in: dict[str, Evaluator] = {
         "complexity": Complexity(task),
-        "latency": Latency(task, **latency),
+        "latency": latency,
+        "predicted_latency": PredictedLatency(latency, space, **config.predicted_latency.model_dump()),
         "training": ProxyTraining(data.name, config.training, device, data.validation, data.split_seed),
-    }
+    } | {name: ZeroCost(name, task) for name in PROXIES}
     evaluators = [built_in.get(name) or _own_evaluator(name, task, built_in) for name in config.evaluators]
     _check_objectives(config, evaluators)
     sampler = make_sampler(config.sampler.name, config.seed, config.sampler.model_extra)
-    return evaluators, Proposer(config.space.build(), config.objectives, sampler, config.seed)
+    return evaluators, Proposer(space, config.objectives, sampler, config.seed)
 
 
 def device_of(config: SearchConfig) -> str:
