@@ -3,7 +3,7 @@
 from .complexity import Complexity, count_flops, count_operators
 from .data import Dataset, Source, Split, load, load_test
 from .evaluator import Evaluator, Metrics
-from .latency import Latency, LatencyResult, UnstableLatency, measure_latency
+from .latency import Latency, LatencyResult, UnstableLatencyError, measure_latency
 from .latency_predictor import PredictedLatency, PredictorError
 from .latency_table import LatencyTable
 from .proxy import ProxyTraining, proxy_train
@@ -24,7 +24,7 @@ __all__ = [
     "Recipe",
     "Source",
     "Split",
-    "UnstableLatency",
+    "UnstableLatencyError",
     "ZeroCost",
     "count_flops",
     "count_operators",

@@ -33,7 +33,7 @@ PAUSES = (1.0, 3.0)
 """Seconds before the second and the third attempt of an evaluation."""
 
 
-class UnstableLatency(ValueError):
+class UnstableLatencyError(ValueError):
     """A latency that cannot be trusted: too wide a spread, or too much work of others meanwhile."""
 
 
@@ -65,7 +65,7 @@ class LatencyResult:
 class Latency:
     """Measured latency, no training of ours on the device meanwhile; fields as in ``measure_latency``.
 
-    Tries three times in all if others disturb, then raises ``UnstableLatency``.
+    Tries three times in all if others disturb, then raises ``UnstableLatencyError``.
     """
 
     task: Task = IMAGENET
@@ -118,7 +118,7 @@ class Latency:
         for pause in PAUSES:
             try:
                 return _measure(model, self, Shared(where), exclusive(where))
-            except UnstableLatency:
+            except UnstableLatencyError:
                 sleep(pause)
         return _measure(model, self, Shared(where), exclusive(where))
 
@@ -173,7 +173,7 @@ def measure_latency(
     Raises:
         ValueError: for a device this machine does not have, an unknown dtype, a wrong setting, a compiler
             that is missing.
-        UnstableLatency: if the median stayed ten times less certain than ``interval``, or if others took more
+        UnstableLatencyError: if the median stayed ten times less certain than ``interval``, or if others took more
             than ``max_load`` of the CPU (of the machine, or of the core measured on) meanwhile.
     """
     settings = Latency(
@@ -274,7 +274,6 @@ class _Session:
 @contextmanager
 def _no_garbage_collection() -> Iterator[None]:
     collecting = gc.isenabled()
-    gc.collect()
     gc.disable()
     try:
         yield
@@ -285,12 +284,12 @@ def _no_garbage_collection() -> Iterator[None]:
 
 def _refuse_unstable(result: LatencyResult, settings: Latency) -> None:
     if result.load is not None and result.load > settings.max_load:
-        raise UnstableLatency(
+        raise UnstableLatencyError(
             f"latency was disturbed: others took {result.load:.0%} of the CPU meanwhile, at most "
             f"{settings.max_load:.0%} is allowed; measure on an idle machine, or raise max_load"
         )
     if UNSTABLE * settings.interval < result.interval < math.inf:
-        raise UnstableLatency(
+        raise UnstableLatencyError(
             f"latency was unstable: its median {result.median_ms:.3g} ms is only known to "
             f"{result.interval:.0%} after {len(result.samples)} runs, {settings.interval:.0%} was asked for; "
             "measure on an idle device, or raise interval or max_seconds"

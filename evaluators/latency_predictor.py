@@ -133,7 +133,10 @@ def parts_of(arch: Arch, task: Task) -> list[Part]:
     for block in chain.from_iterable(description.stages):
         add(canonical(block), block.build)
         block.cost(x)
-    add(f"{canonical(description.head)} {task.num_classes} classes", partial(_sequential, description.head, task))
+    add(
+        f"{canonical(description.head)} {task.num_classes} classes",
+        partial(_sequential, description.head, task),
+    )
     return parts
 
 

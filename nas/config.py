@@ -74,7 +74,7 @@ class LatencyConfig(BaseModel):
 
 
 class PredictedLatencyConfig(BaseModel):
-    """How many networks calibrate the predictor, and the file that keeps what it measured (None: the user's cache)."""
+    """How many networks calibrate the predictor; the file that keeps what it measured (None: user cache)."""
 
     model_config = STRICT
 

@@ -34,7 +34,9 @@ def measure_network(
                 measured |= metrics
         return measured | {"fvcore_flops": count_flops(build(arch, task), task)}
     except RuntimeError as error:  # torch's word for too little memory, and for shapes that do not fit
-        raise ValueError(f"{network} at {task}, batch size {latency.get('batch_size', 1)}: {error}") from error
+        raise ValueError(
+            f"{network} at {task}, batch size {latency.get('batch_size', 1)}: {error}"
+        ) from error
 
 
 def load_arch(source: str) -> Arch:

@@ -54,7 +54,7 @@ def test_public_surface() -> None:
         "Recipe",
         "Source",
         "Split",
-        "UnstableLatency",
+        "UnstableLatencyError",
         "ZeroCost",
         "count_flops",
         "count_operators",

@@ -154,7 +154,7 @@ def test_users_of_a_node_share_the_lock(spawn: Callable[..., Process], tmp_path:
 def test_a_link_in_place_of_the_lock_is_not_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SPLITSEARCH_LOCK_DIR", str(tmp_path))
     (tmp_path / "splitsearch-cpu.turnstile").symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(OSError, match="splitsearch-cpu.turnstile"), exclusive(CPU):
+    with pytest.raises(OSError, match=r"splitsearch-cpu\.turnstile"), exclusive(CPU):
         pass
     assert not (tmp_path / "elsewhere").exists()
 

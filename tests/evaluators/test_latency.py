@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from evaluators import Latency, ProxyTraining, UnstableLatency, measure_latency
+from evaluators import Latency, ProxyTraining, UnstableLatencyError, measure_latency
 from evaluators.timing import median_interval
 from search_spaces import ResNeSt, Task, build
 
@@ -161,20 +161,19 @@ class Erratic(nn.Module):
 
 
 def test_a_wide_spread_is_refused() -> None:
-    with pytest.raises(UnstableLatency, match=r"only known to \d+% after \d+ runs, 1% was asked for"):
+    with pytest.raises(UnstableLatencyError, match=r"only known to \d+% after \d+ runs, 1% was asked for"):
         measure_latency(Erratic(), TASK, max_seconds=0.2, max_load=1.0)
 
 
 def test_work_of_others_is_refused(arch: ResNeSt) -> None:
     spinners = [
-        subprocess.Popen([sys.executable, "-c", "while True: pass"])
-        for _ in range(os.cpu_count() or 1)
+        subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(os.cpu_count() or 1)
     ]
     with ExitStack() as stack:
         for spinner in spinners:
             stack.callback(spinner.wait)
             stack.callback(spinner.kill)
-        with pytest.raises(UnstableLatency, match=r"others took \d+% of the CPU meanwhile, at most 10%"):
+        with pytest.raises(UnstableLatencyError, match=r"others took \d+% of the CPU meanwhile, at most 10%"):
             measure_latency(build(arch, TASK), TASK, threads=1, interval=0.5)
 
 
@@ -193,6 +192,7 @@ def test_folding_and_compiling_keep_the_model_as_it_was(arch: ResNeSt) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
 def test_compiles(arch: ResNeSt) -> None:
     result = measure_latency(build(arch, TASK), TASK, compile=True, **BRIEF)
     assert "compiled" in result.device

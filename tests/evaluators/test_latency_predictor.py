@@ -20,9 +20,11 @@ SPACE = get_space(
 )  # fmt: skip
 
 
-@pytest.fixture
-def predictor(tmp_path: Path) -> PredictedLatency:
-    return PredictedLatency(LATENCY, SPACE, calibration=5, table=str(tmp_path / "latency.db"))
+@pytest.fixture(scope="module")
+def predictor(tmp_path_factory: pytest.TempPathFactory) -> PredictedLatency:
+    """One table for all tests: measuring is what takes long."""
+    table = tmp_path_factory.mktemp("predictor") / "latency.db"
+    return PredictedLatency(LATENCY, SPACE, calibration=4, table=str(table))
 
 
 class TestPredictedLatency(EvaluatorContract):
@@ -46,8 +48,8 @@ def test_what_was_measured_is_not_measured_again(predictor: PredictedLatency) ->
     known = len(table)
     assert next(predictor.evaluate(arch)) == first
     assert len(table) == known
-    error = predictor.error([SPACE.sample(np.random.default_rng(seed)) for seed in range(8)])
-    assert error.networks == 8
+    error = predictor.error([SPACE.sample(np.random.default_rng(seed)) for seed in range(4)])
+    assert error.networks == 4
     assert error.mape >= 0
     assert -1 <= error.tau <= 1
 
@@ -57,7 +59,9 @@ def test_the_parts_are_the_network(name: str) -> None:
     arch = reference(name)
     task = Task(num_classes=10, resolution=64)
     parts = parts_of(arch, task)
-    assert sum(p.numel() for part in parts for p in part.build().parameters()) == complexity(arch, task).params
+    assert (
+        sum(p.numel() for part in parts for p in part.build().parameters()) == complexity(arch, task).params
+    )
     for part, module in zip(parts, _modules(build(arch, task)), strict=False):
         convolutions = [m for m in module.modules() if isinstance(m, nn.Conv2d)]
         assert part.task.channels == convolutions[0].in_channels
@@ -109,7 +113,10 @@ def test_processes_measure_a_part_once(tmp_path: Path) -> None:
 
 def test_devices_do_not_mix(tmp_path: Path) -> None:
     table = LatencyTable(tmp_path / "latency.db")
-    assert [table.get(device, "block", lambda t=time: t) for device, time in (("a", 1.0), ("b", 2.0))] == [1, 2]
+    assert [table.get(device, "block", lambda t=time: t) for device, time in (("a", 1.0), ("b", 2.0))] == [
+        1,
+        2,
+    ]
     assert table.get("a", "block", lambda: 3.0) == 1
 
 
