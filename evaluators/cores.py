@@ -78,12 +78,13 @@ class OtherLoad:
 
     def share(self) -> float | None:
         """The larger share, 0 to 1; None where the system does not tell (no /proc)."""
+        if not _busy_by_core():
+            return None
         seconds, own, busy, waited = (
             now - then for now, then in zip(self._now(), self._started, strict=True)
         )
-        if not busy or not seconds:
-            return None
-        others = (busy - own) / (seconds * (os.cpu_count() or 1))
+        # a clock tick of every core may belong to what was before
+        others = ((busy - own) / (os.cpu_count() or 1) - 1 / os.sysconf("SC_CLK_TCK")) / seconds
         return min(1.0, max(0.0, others, waited / seconds))
 
     @staticmethod

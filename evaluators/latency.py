@@ -27,8 +27,8 @@ from .seeding import build_seeded
 from .timing import Run, captured, compiled, median_interval, repeat, stopwatch, warm_up
 
 DTYPES = ("float32", "float16", "bfloat16")
-UNSTABLE = 10
-"""A median whose confidence interval is so many times wider than asked for is not reported."""
+UNSTABLE = 5
+"""A median so many times less certain than asked for is not reported; ``interval`` 1 asks for nothing."""
 PAUSES = (1.0, 3.0)
 """Seconds before the second and the third attempt of an evaluation."""
 
@@ -89,8 +89,10 @@ class Latency:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ValueError(f"{name} must be at least 1, not {value}")
-        if not 0 < self.interval < 1:
-            raise ValueError(f"interval must be a share of the median between 0 and 1, not {self.interval}")
+        if not 0 < self.interval <= 1:
+            raise ValueError(
+                f"interval must be a share of the median above 0 and at most 1, not {self.interval}"
+            )
         if not 0 <= self.max_seconds < math.inf:
             raise ValueError(f"max_seconds must be finite and not negative, got {self.max_seconds}")
         if not 0 < self.max_load <= 1:
@@ -173,7 +175,7 @@ def measure_latency(
     Raises:
         ValueError: for a device this machine does not have, an unknown dtype, a wrong setting, a compiler
             that is missing.
-        UnstableLatencyError: if the median stayed ten times less certain than ``interval``, or if others took more
+        UnstableLatencyError: if the median stayed five times less certain than ``interval``, or if others took more
             than ``max_load`` of the CPU (of the machine, or of the core measured on) meanwhile.
     """
     settings = Latency(
@@ -288,7 +290,7 @@ def _refuse_unstable(result: LatencyResult, settings: Latency) -> None:
             f"latency was disturbed: others took {result.load:.0%} of the CPU meanwhile, at most "
             f"{settings.max_load:.0%} is allowed; measure on an idle machine, or raise max_load"
         )
-    if UNSTABLE * settings.interval < result.interval < math.inf:
+    if settings.interval < 1 and UNSTABLE * settings.interval < result.interval < math.inf:
         raise UnstableLatencyError(
             f"latency was unstable: its median {result.median_ms:.3g} ms is only known to "
             f"{result.interval:.0%} after {len(result.samples)} runs, {settings.interval:.0%} was asked for; "

@@ -68,7 +68,7 @@ class LatencyConfig(BaseModel):
     compile: bool = False
     cuda_graph: bool = False
     fold: bool = False
-    interval: float = Field(0.01, gt=0, lt=1)
+    interval: float = Field(0.01, gt=0, le=1)
     max_seconds: float = Field(1.0, gt=0)
     max_load: float = Field(0.1, gt=0, le=1)
 

@@ -18,7 +18,7 @@ from results import EventLog
 from search_spaces import complexity, get_space, reference
 
 COMMANDS = list(run_search.main.commands)
-ANY_LOAD = ("--max-load", "1", "--interval", "0.5")
+ANY_LOAD = ("--max-load", "1", "--interval", "1")
 """The machine that runs the tests is not idle."""
 
 

@@ -22,7 +22,7 @@ class TestComplexity(EvaluatorContract):
 class TestLatency(EvaluatorContract):
     @pytest.fixture
     def evaluator(self) -> Evaluator:
-        return Latency(DIGITS, min_repetitions=5, max_seconds=0.05, interval=0.5, max_load=1.0)
+        return Latency(DIGITS, min_repetitions=5, max_seconds=0.05, interval=1.0, max_load=1.0)
 
 
 class TestProxyTraining(EvaluatorContract):

@@ -10,10 +10,10 @@ from torch import nn
 from evaluators import Evaluator, Latency, LatencyTable, PredictedLatency
 from evaluators.latency_predictor import Calibration, kendall_tau, mape, parts_of
 from evaluators.testing import EvaluatorContract
-from search_spaces import REFERENCES, Task, build, complexity, get_space, reference
+from search_spaces import Task, build, complexity, get_space, reference
 
 TASK = Task(num_classes=10, resolution=8, channels=1, small_images=True)
-LATENCY = Latency(TASK, max_load=1.0, interval=0.5, min_repetitions=3, max_seconds=0.02)
+LATENCY = Latency(TASK, max_load=1.0, interval=1.0, min_repetitions=3, max_seconds=0.02)
 SPACE = get_space(
     "resnest", depth1=(1,), depth2=(1,), depth3=(1,), depth4=(1,), width1=(8, 16), width2=(8,), width3=(8,),
     width4=(8,), stem_width=(8,), radix=(1, 2), cardinality=(1,), bottleneck_width=(64,),
@@ -54,7 +54,7 @@ def test_what_was_measured_is_not_measured_again(predictor: PredictedLatency) ->
     assert -1 <= error.tau <= 1
 
 
-@pytest.mark.parametrize("name", REFERENCES)
+@pytest.mark.parametrize("name", ["resnest14d", "resnest50_fast_2s1x64d", "regnety_1.6gf", "fbnetv2_l1"])
 def test_the_parts_are_the_network(name: str) -> None:
     arch = reference(name)
     task = Task(num_classes=10, resolution=64)

@@ -26,7 +26,7 @@ from search_spaces import Arch, reference
 ROOT = Path(__file__).parents[2]
 SMALL = [
     "trials=3", "training.epochs=1", "sampler=random", "latency.max_seconds=0.05", "space.depth1=1",
-    "latency.max_load=1", "latency.interval=0.5",
+    "latency.max_load=1", "latency.interval=1",
     "space.depth2=1", "space.depth3=1", "space.width1=8", "space.width2=8", "space.width3=16", "space.width4=16",
 ]  # fmt: skip
 
@@ -119,7 +119,7 @@ def test_the_documented_space_of_ones_own_is_searched(tmp_path: Path) -> None:
         "training.epochs=1",
         "latency.max_seconds=0.05",
         "latency.max_load=1",
-        "latency.interval=0.5",
+        "latency.interval=1",
     ]
     _search_in(tmp_path, overrides)
     run = load_run(tmp_path / "run")
