@@ -26,12 +26,12 @@ def main() -> None:
     parser.add_argument("--calibration", type=int, default=12)
     parser.add_argument("--resolution", type=int, default=64)
     parser.add_argument("--spaces", nargs="+", default=SPACES)
-    parser.add_argument("--max-gmacs", type=float, default=8.0, help="at 224 pixels")
     parser.add_argument("--max-load", type=float, default=0.1)
+    parser.add_argument("--interval", type=float, default=0.01)
     parser.add_argument("--table", type=Path)
     options = parser.parse_args()
     table = options.table or Path(tempfile.mkdtemp()) / "latency.db"
-    latency = Latency(Task(10, options.resolution), max_load=options.max_load)
+    latency = Latency(Task(10, options.resolution), max_load=options.max_load, interval=options.interval)
     print(latency.signature)
     print("space      networks   MAPE    tau   leave-one-out   table   seconds")
     for name in options.spaces:

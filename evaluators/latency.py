@@ -250,11 +250,10 @@ class _Session:
             model = model.to(**to)
             shape = (settings.batch_size, task.channels, task.resolution, task.resolution)
             images = torch.randn(shape, generator=torch.Generator().manual_seed(0)).to(**to)
-            if settings.compile:
-                model = compiled(model, images)
+            forward = compiled(model, images) if settings.compile else model
             if self.cuda:
                 torch.cuda.reset_peak_memory_stats(self.device)
-            run = partial(model, images)
+            run = partial(forward, images)
             return captured(run) if settings.cuda_graph else run
 
     def time(self, run: Run) -> tuple[list[float], float | None]:

@@ -174,8 +174,7 @@ class Calibration:
 
 def _relative_fit(features: NDArray[np.float64], measured: NDArray[np.float64]) -> NDArray[np.float64]:
     weighted = features / measured[:, None]
-    solution: NDArray[np.float64] = np.linalg.lstsq(weighted, np.ones(len(measured)))[0]
-    return solution
+    return np.linalg.lstsq(weighted, np.ones(len(measured)))[0].astype(np.float64)
 
 
 def mape(predicted: NDArray[np.float64], measured: NDArray[np.float64]) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -44,7 +45,7 @@ def _read(pynvml: Any, handle: Any) -> dict[str, float]:
         | pynvml.nvmlClocksThrottleReasonSwPowerCap
         | pynvml.nvmlClocksThrottleReasonHwPowerBrakeSlowdown
     )
-    questions = {
+    questions: dict[str, Callable[[], float]] = {
         "sm_clock_mhz": lambda: pynvml.nvmlDeviceGetClockInfo(handle, pynvml.NVML_CLOCK_SM),
         "memory_clock_mhz": lambda: pynvml.nvmlDeviceGetClockInfo(handle, pynvml.NVML_CLOCK_MEM),
         "temperature_c": lambda: pynvml.nvmlDeviceGetTemperature(handle, pynvml.NVML_TEMPERATURE_GPU),

@@ -17,7 +17,7 @@ CAPTURE_WARMUP = 3
 Run = Callable[[], object]
 
 
-def compiled(model: nn.Module, images: Tensor) -> nn.Module:
+def compiled(model: nn.Module, images: Tensor) -> Callable[[Tensor], object]:
     """The model by ``torch.compile``, compiled for these images.
 
     Raises:
@@ -25,7 +25,7 @@ def compiled(model: nn.Module, images: Tensor) -> nn.Module:
     """
     # what was compiled before counts towards a limit beyond which torch would run this model uncompiled
     torch.compiler.reset()
-    fast: nn.Module = torch.compile(model)
+    fast: Callable[[Tensor], object] = torch.compile(model)
     try:
         fast(images)
     except Exception as error:

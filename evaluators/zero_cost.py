@@ -86,7 +86,7 @@ def synflow(model: nn.Module, task: Task) -> float:
     model.eval()(torch.ones(1, task.channels, task.resolution, task.resolution)).sum().backward()
     layers = (m for m in model.modules() if isinstance(m, nn.Conv2d | nn.Linear))
     weights = (layer.weight for layer in layers if layer.weight.grad is not None)
-    flow = sum((w * w.grad).sum().item() for w in weights if w.grad is not None)
+    flow: float = sum((w * w.grad).sum().item() for w in weights if w.grad is not None)
     return math.log(flow) + sum(logarithms)
 
 
@@ -123,7 +123,7 @@ def zen(model: nn.Module, task: Task) -> float:
     def note(module: nn.Module, args: tuple[Tensor, ...]) -> None:
         deviations.append(args[0].var((0, 2, 3), unbiased=False).mean().sqrt().log().item())
 
-    scores = []
+    scores: list[float] = []
     for _ in range(ZEN_REPEATS):
         images, step = _noise(task), ZEN_STEP * _noise(task)
         deviations.clear()
@@ -145,7 +145,7 @@ class _Codes(TorchDispatchMode):
     """Adds to ``kernel``, for every activation that runs, the number of units on which two images agree."""
 
     def __init__(self, kernel: Tensor) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.kernel = kernel
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -182,7 +182,7 @@ def _cut_shortcuts(model: nn.Module) -> None:
         if isinstance(getattr(module, "downsample", None), nn.Module):
             module.downsample = _Nothing()
         if isinstance(getattr(module, "residual", None), bool):
-            module.residual = False
+            module.residual = False  # type: ignore[assignment]
 
 
 class _Nothing(nn.Module):

@@ -30,7 +30,8 @@ def prepare(config: SearchConfig) -> tuple[list[Evaluator], Proposer]:
         "latency": latency,
         "predicted_latency": PredictedLatency(latency, space, **config.predicted_latency.model_dump()),
         "training": ProxyTraining(data.name, config.training, device, data.validation, data.split_seed),
-    } | {name: ZeroCost(name, task) for name in PROXIES}
+    }
+    built_in |= {name: ZeroCost(name, task) for name in PROXIES}
     evaluators = [built_in.get(name) or _own_evaluator(name, task, built_in) for name in config.evaluators]
     _check_objectives(config, evaluators)
     sampler = make_sampler(config.sampler.name, config.seed, config.sampler.model_extra)

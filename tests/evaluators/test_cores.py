@@ -1,6 +1,7 @@
 import os
 import sys
 import time
+from pathlib import Path
 
 import pytest
 import torch
@@ -11,7 +12,8 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="cores can be ch
 
 
 def cores_by_thread() -> dict[int, set[int]]:
-    return {int(thread): os.sched_getaffinity(int(thread)) for thread in os.listdir("/proc/self/task")}
+    threads = [path.name for path in Path("/proc/self/task").iterdir()]
+    return {int(thread): os.sched_getaffinity(int(thread)) for thread in threads}
 
 
 def test_the_whole_team_is_confined_and_nobody_else() -> None:
