@@ -175,8 +175,8 @@ def measure_latency(
     Raises:
         ValueError: for a device this machine does not have, an unknown dtype, a wrong setting, a compiler
             that is missing.
-        UnstableLatencyError: if the median stayed five times less certain than ``interval``, or if others took more
-            than ``max_load`` of the CPU (of the machine, or of the core measured on) meanwhile.
+        UnstableLatencyError: if the median stayed five times less certain than ``interval``, or if others
+            took more than ``max_load`` of the CPU (of the machine, or of the core measured on) meanwhile.
     """
     settings = Latency(
         task, device, batch_size, dtype, threads, channels_last, compile, cuda_graph, fold,

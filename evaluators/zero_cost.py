@@ -100,7 +100,7 @@ def naswot(model: nn.Module, task: Task) -> float:
     kernel = torch.zeros(IMAGES, IMAGES, dtype=torch.float64)
     with torch.no_grad(), _Codes(kernel):
         model.train()(_noise(task))
-    return torch.linalg.slogdet(kernel).logabsdet.item()
+    return float(torch.linalg.slogdet(kernel).logabsdet)
 
 
 def zen(model: nn.Module, task: Task) -> float:
