@@ -143,6 +143,13 @@ def spaces(name: str | None) -> None:
 @click.option("--batch-size", default=1, show_default=True)
 @click.option("--dtype", default="float32", show_default=True)
 @click.option("--threads", type=int, help="CPU threads [default: torch's].")
+@click.option("--channels-last", is_flag=True)
+@click.option("--fold", is_flag=True, help="Fold the batch norms away first.")
+@click.option("--compile", is_flag=True, help="Measure what torch.compile makes of it.")
+@click.option("--cuda-graph", is_flag=True, help="Launch all kernels at once.")
+@click.option("--interval", default=0.01, show_default=True, help="Certainty of the median to reach.")
+@click.option("--max-seconds", default=1.0, show_default=True, help="For warming up, and for repeating.")
+@click.option("--max-load", default=0.1, show_default=True, help="Refuse if others use more of the CPU.")
 @click.option("--out", type=new_file, help="Also write the numbers to this .json file.")
 def measure(network: str, out: Path | None, **options: Any) -> None:
     """Measure a network's exact cost, fvcore's count of it, and its latency on this machine."""

