@@ -156,8 +156,8 @@ def _verdict(
     better = names[0] if chance["value"] >= 0.5 else names[1]
     share = max(chance["value"], 1 - chance["value"])
     numbers = (
-        f"Mann-Whitney p = {p:.2g}; median {metric} of {names[0]} less that of {names[1]} "
-        f"{difference['value']:+.4g}, {level:.0%} interval {difference['lower']:+.4g} to {difference['upper']:+.4g}"
+        f"Mann-Whitney p = {p:.2g}; median of {names[0]} less median of {names[1]}: {difference['value']:+.4g}, "
+        f"{level:.0%} interval {difference['lower']:+.4g} to {difference['upper']:+.4g}"
     )
     if p >= 1 - level:
         return f"No difference in {metric} shown between {names[0]} and {names[1]} ({numbers})."

@@ -99,7 +99,7 @@ def _finished(df: pd.DataFrame, metric: str, knobs: Sequence[str]) -> pd.DataFra
     known = ~np.isnan(numbers(df, metric))
     if "status" in df.columns:
         known &= ~df["status"].isin(NOT_FINAL).to_numpy()
-    return df.loc[known]
+    return df.take(np.flatnonzero(known))
 
 
 def _encoded(knobs: pd.DataFrame) -> pd.DataFrame:
