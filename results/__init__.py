@@ -4,12 +4,16 @@ from results.analysis import EDF, BestOf, Quantile
 from results.atomic import write_atomic
 from results.comparison import compare
 from results.indicators import attainment, epsilon_indicator, hypervolume_over_time, igd_plus
+from results.loading import load_run
 from results.pareto import hypervolume, pareto_front, pareto_rank
 from results.public import comparable, public_models
 from results.report import write_report
-from results.run import Run, load_run
+from results.run import Run
+from results.runs import Runs, load_runs
+from results.schema import Event
 from results.select import Selection, select
-from results.store import Event, EventLog
+from results.snapshot import write_table
+from results.store import EventLog
 from results.trends import Trend, importance
 from results.uncertainty import front_probability, repeat_spread
 
@@ -20,6 +24,7 @@ __all__ = [
     "EventLog",
     "Quantile",
     "Run",
+    "Runs",
     "Selection",
     "Trend",
     "attainment",
@@ -32,6 +37,7 @@ __all__ = [
     "igd_plus",
     "importance",
     "load_run",
+    "load_runs",
     "pareto_front",
     "pareto_rank",
     "public_models",
@@ -39,4 +45,5 @@ __all__ = [
     "select",
     "write_atomic",
     "write_report",
+    "write_table",
 ]
