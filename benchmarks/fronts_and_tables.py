@@ -1,9 +1,9 @@
 """Tables, fronts and hypervolumes against plain code, alternating in one process.
 
-    python benchmarks/results.py [--rows 1000000] [--rounds 3]
+    python benchmarks/fronts_and_tables.py [--rows 1000000] [--rounds 3]
 
-"plain" is pandas.read_csv of the same table; the numpy filter that pymoo-style scripts use for a front; hypervolume by
-slicing in Python; json.loads and groupby for a log. The best of the rounds counts.
+"plain" is pandas.read_csv of the same table; the numpy filter that pymoo-style scripts use for a front;
+hypervolume by slicing in Python; json.loads and groupby for a log. The best of the rounds counts.
 """
 
 from __future__ import annotations
