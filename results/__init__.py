@@ -2,7 +2,7 @@
 
 from results.analysis import EDF, BestOf, Quantile
 from results.atomic import write_atomic
-from results.comparison import compare
+from results.comparison import Comparison, compare
 from results.indicators import attainment, epsilon_indicator, hypervolume_over_time, igd_plus
 from results.loading import load_run
 from results.pareto import hypervolume, pareto_front, pareto_rank
@@ -20,6 +20,7 @@ from results.uncertainty import front_probability, repeat_spread
 __all__ = [
     "EDF",
     "BestOf",
+    "Comparison",
     "Event",
     "EventLog",
     "Quantile",

@@ -18,8 +18,6 @@ from results.snapshot import Stamp, read_snapshot
 from results.store import DamagedLogError, last_event
 from results.tables import Tables, fold
 
-_STARTS = ("search_started", "resumed")
-
 
 def load_run(path: str | Path) -> Run:
     """The run in the folder ``path``, or at a URL that fsspec knows (such as ``s3://…``), as far as it went.
@@ -93,8 +91,8 @@ def _last(events: Sequence[Event], kind: str) -> dict[str, Any] | None:
 
 def _reason(events: Sequence[Event]) -> str | None:
     """Why the search ended; None if it was started again since."""
-    marks = [event for event in events if event.kind in (*_STARTS, "search_finished")]
-    if not marks or marks[-1].kind in _STARTS:
+    marks = [event for event in events if event.kind in ("search_started", "search_finished")]
+    if not marks or marks[-1].kind == "search_started":
         return None
     return str(marks[-1].data.get("reason") or "finished")
 
@@ -103,7 +101,7 @@ def _seconds_worked(events: Sequence[Event]) -> float:
     return sum(
         after.time - before.time
         for before, after in pairwise(events)
-        if after.kind not in (*_STARTS, "retrained")
+        if after.kind not in ("search_started", "retrained")
     )
 
 

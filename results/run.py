@@ -12,6 +12,7 @@ from results import strict_json
 from results.atomic import write_atomic
 from results.indicators import hypervolume_over_time
 from results.pareto import check_objectives, hypervolume, pareto_front, reference_values, worst_values
+from results.select import Selection, select
 from results.snapshot import Stamp, write_snapshot
 from results.tables import Tables
 
@@ -73,6 +74,18 @@ class Run:
         objectives = self._objectives(objectives)
         self._check_comparable(objectives)
         return hypervolume_over_time(self.complete, objectives, reference or self.reference_point(objectives))
+
+    def select(self, objectives: Mapping[str, str] | None = None, **choice: Any) -> Selection:
+        """``results.select`` among the complete trials; ``choice`` are its keyword arguments.
+
+        Raises ``ValueError`` as that does, and for latencies that do not compare.
+        """
+        objectives = self._objectives(objectives)
+        asked = {*objectives}.union(*(choice.get(key) or () for key in ("under", "over", "near", "buckets")))
+        self._check_comparable(
+            dict.fromkeys([*asked, choice.get("maximize") or choice.get("minimize") or ""], "")
+        )
+        return select(self.complete, objectives, **choice)
 
     def reference_point(self, objectives: Mapping[str, str] | None = None) -> dict[str, float]:
         """The settings' ``reference_point`` if it covers the objectives, else each one's worst complete value.
