@@ -67,15 +67,20 @@ def _check_alike(first: SearchConfig, second: SearchConfig) -> None:
 
 
 def _population(config: SearchConfig, folder: Path, serial: bool) -> Run:
-    """The run in ``folder``, complete: begun, gone on with, or as it was."""
+    """The run in ``folder``, to its end: begun, gone on with, or as it was."""
     if not (folder / "events.db").exists():
-        return search(config, folder, serial=serial)
-    if load_config(str(folder / "config.yaml")) != config:
+        run = search(config, folder, serial=serial)
+    elif load_config(str(folder / "config.yaml")) != config:
         raise ValueError(f"{folder}: holds a population of other settings; name a new folder with --out")
-    run = load_run(folder)
-    if run.ended and run.ended != "interrupted":
-        return run
-    return resume(folder, serial=serial)
+    elif not _over(run := load_run(folder)):
+        run = resume(folder, serial=serial)
+    if not _over(run):
+        raise KeyboardInterrupt
+    return run
+
+
+def _over(run: Run) -> bool:
+    return run.ended not in (None, "interrupted")
 
 
 def _write(comparison: Comparison, out: Path) -> None:

@@ -157,10 +157,15 @@ def _scaled_costs(front: pd.DataFrame, aims: Mapping[str, str]) -> np.ndarray[An
     return np.asarray((costs - costs.min(axis=0)) / np.where(span > 0, span, 1.0))
 
 
+def _least(values: np.ndarray[Any, Any]) -> int:
+    """The place of the least value, the first among those that only rounding tells apart."""
+    return int(np.argmin(np.round(values, 12)))
+
+
 def _knee(table: pd.DataFrame, aims: Mapping[str, str], within: str) -> Selection:
     front = _ordered(pareto_front(table, aims), aims)
     sums = _scaled_costs(front, aims).sum(axis=1)
-    picked = front.iloc[[int(np.argmin(sums))]]
+    picked = front.iloc[[_least(sums)]]
     why = (
         f"the knee of a front of {len(front)} rows{within}: least sum of {', '.join(aims)}, "
         "each scaled to 0..1 over the front"
@@ -174,7 +179,7 @@ def _near(table: pd.DataFrame, near: Mapping[str, float], aims: Mapping[str, str
     for name, target in near.items():
         values = numbers(table, name)
         distance += ((values - target) / (np.ptp(values) or 1.0)) ** 2
-    picked = table.iloc[[int(np.argmin(distance))]]
+    picked = table.iloc[[_least(distance)]]
     aim = ", ".join(f"{name} {target:g}" for name, target in near.items())
     have = ", ".join(f"{name} {picked[name].iloc[0]:.6g}" for name in near)
     return Selection(picked, f"the nearest to {aim} of {len(table)} rows{within}: {have}")
@@ -213,7 +218,7 @@ def _diverse(table: pd.DataFrame, count: int, aims: Mapping[str, str], within: s
     costs = _scaled_costs(front, aims)
     picked, distance = [0], np.linalg.norm(costs - costs[0], axis=1)
     while len(picked) < min(count, len(front)) and distance.max() > 0:
-        picked.append(int(np.argmax(distance)))
+        picked.append(_least(-distance))
         distance = np.minimum(distance, np.linalg.norm(costs - costs[picked[-1]], axis=1))
     name, way = next(iter(aims.items()))
     why = (

@@ -29,7 +29,9 @@ def write_table(table: pd.DataFrame, path: str | Path) -> None:
         case ".csv":
             write_atomic(path, table.to_csv(index=False))
         case ".json":
-            write_atomic(path, table.to_json(orient="records", date_format="iso", double_precision=15))
+            times = table.select_dtypes(["datetime", "datetimetz"]).columns
+            rows = table.astype(dict.fromkeys(times, "string")).to_dict("records")
+            write_atomic(path, strict_json.dumps(rows) + "\n")
         case ".parquet":
             write_atomic(path, table.to_parquet(index=False))
         case suffix:

@@ -82,7 +82,7 @@ def _shuffled_drops(
 
     drops, scores = [], []
     for train, test in KFold(5, shuffle=True, random_state=seed).split(features):
-        forest = RandomForestRegressor(200, min_samples_leaf=2, random_state=seed)
+        forest = RandomForestRegressor(100, min_samples_leaf=2, random_state=seed)
         forest.fit(features.iloc[train], target[train])
         found = permutation_importance(
             forest, features.iloc[test], target[test], n_repeats=repeats, random_state=seed
