@@ -15,7 +15,7 @@ from click.testing import CliRunner, Result
 
 import run_search
 from results import EventLog
-from search_spaces import complexity, get_space, reference
+from search_spaces import arch_from_dict, complexity, get_space, reference
 
 COMMANDS = list(run_search.main.commands)
 ANY_LOAD = ("--max-load", "1", "--interval", "1")
@@ -197,3 +197,41 @@ def test_a_read_only_folder_is_named(tmp_path: Path) -> None:
 def test_help_needs_neither_torch_nor_ray() -> None:
     code = "import sys, run_search; sys.exit(bool({'torch', 'ray', 'pandas'} & set(sys.modules)))"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(run_search.__file__).parent)
+
+
+def test_select_writes_what_retraining_takes(run_folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "selected.json"
+    budget = complexity(reference("resnest26d")).flops
+    result = invoke(
+        "select", run_folder, "--maximize", "accuracy", "--under", f"flops={budget}", "--out", out
+    )
+    assert result.exit_code == 0, result.output
+    assert "highest accuracy (0.6) of 2 rows with flops <=" in result.stdout
+    selected = json.loads(out.read_text())
+    assert arch_from_dict(selected["arch"]) == reference("resnest26d")
+    assert (selected["trial"], selected["metrics"]["flops"]) == (1, budget)
+    assert selected["why"].startswith("highest accuracy")
+    assert invoke("measure", out, "--resolution", "32", "--classes", "10").exit_code == 0
+    several = invoke("select", run_folder, "--diverse", "2", "--out", out)
+    assert several.exit_code == 0, several.output
+    assert arch_from_dict(json.loads((tmp_path / "selected-1.json").read_text())["arch"]) == reference(
+        "resnest50"
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--under", "flops=5"], "none of 3 rows has flops <= 5; the nearest is trial 0"),
+        (["--under", "flops"], "--under flops: needs the form METRIC=VALUE"),
+        (["--near", "flops=few"], "--near: 'few' is no number"),
+        (["--under", "latency_ms=5"], "no row has latency_ms measured"),
+        (["--buckets", "flops=2,1"], "need rising edges"),
+        (["--out", "selected.txt"], "a .json file is needed"),
+    ],
+)
+def test_a_selection_that_cannot_be_is_one_line(run_folder: Path, arguments: list[str], message: str) -> None:
+    result = invoke("select", run_folder, *arguments)
+    assert result.exit_code == 2
+    assert message in result.stderr
+    assert result.stderr.count("\n") == 1

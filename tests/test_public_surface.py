@@ -10,7 +10,7 @@ import search_spaces
 CONTRACT = {
     search_spaces: "get_space reference REFERENCES arch_from_dict Task build complexity SplitAttention",
     evaluators: "count_flops measure_latency proxy_train",
-    results: "load_run pareto_front hypervolume",
+    results: "load_run load_runs pareto_front hypervolume select public_models",
     nas: "SearchConfig search",
 }
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from results import hypervolume, pareto_front
+from results import hypervolume, pareto_front, pareto_rank
 
 # Few distinct values: ties and equal rows are common.
 VALUES = st.one_of(st.integers(0, 4).map(float), st.just(math.nan))
@@ -106,3 +106,44 @@ def test_reference_must_cover_the_objectives():
     table = pd.DataFrame({"accuracy": [1.0], "flops": [1.0]})
     with pytest.raises(ValueError, match="no value for flops"):
         hypervolume(table, {"accuracy": "max", "flops": "min"}, {"accuracy": 0.0})
+
+
+@given(tables())
+@settings(deadline=None)
+def test_ranks_are_those_of_taking_fronts_away(case):
+    table, objectives = case
+    before, left = table.copy(deep=True), table
+    expected = pd.Series(pd.NA, index=table.index, dtype="Int64")
+    for rank in range(len(table)):
+        front = pareto_front(left, objectives)
+        expected[front.index] = rank
+        left = left.drop(front.index)
+    pd.testing.assert_series_equal(pareto_rank(table, objectives), expected, check_names=False)
+    pd.testing.assert_frame_equal(table, before)
+
+
+def test_rows_inside_the_limits_come_first_then_by_how_far_they_are_outside():
+    table = pd.DataFrame(
+        {
+            "accuracy": [0.9, 0.8, 0.7, 0.95, 0.99],
+            "latency_ms": [5.0, 4.0, 4.5, 10.0, 20.0],
+            "macs": [1.0, 1, 1, 1, None],
+        }
+    )
+    objectives = {"accuracy": "max", "latency_ms": "min"}
+    limits = {"latency_ms": 5.0, "macs": (0.5, None)}
+    assert pareto_front(table, objectives, limits).index.tolist() == [0, 1]
+    assert pareto_rank(table, objectives, limits).tolist() == [0, 0, 1, 2, pd.NA]
+    assert pareto_front(table, objectives, {"latency_ms": 1.0}).index.tolist() == [1]
+    assert pareto_rank(table, objectives, {"latency_ms": (4.2, 4.2)}).tolist() == [2, 0, 1, 3, 4]
+    with pytest.raises(ValueError, match="limit on macs: nothing lies between 2 and 1"):
+        pareto_front(table, objectives, {"macs": (2, 1)})
+
+
+def test_values_of_part_of_the_training_are_on_no_front():
+    status = ["complete", "stopped", "duplicate", "failed", "running"]
+    table = pd.DataFrame({"a": [1.0, 9, 9, 9, 9], "b": [1.0, 0, 0, 0, 0], "status": status})
+    objectives = {"a": "max", "b": "min"}
+    assert pareto_front(table, objectives).index.tolist() == [0]
+    assert pareto_rank(table, objectives).tolist() == [0, *[pd.NA] * 4]
+    assert hypervolume(table, objectives, {"a": 0, "b": 2}) == 1.0
