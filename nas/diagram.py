@@ -1,0 +1,52 @@
+"""The stages of a network, for its drawing in the report."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from results import Run
+from search_spaces import Arch, Task, arch_from_dict
+from search_spaces.blocks import Block
+from search_spaces.cost import Tally
+
+Stage = dict[str, Any]
+
+
+def stage_reader(run: Run) -> Callable[[Mapping[str, Any]], list[Stage] | None] | None:
+    """What reads the stages of this run's architectures; None where the log does not say what the images are."""
+    try:
+        task = Task(**json.loads((run.path / "environment.json").read_text(encoding="utf-8"))["task"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return lambda arch: _known_stages(arch, task)
+
+
+def _known_stages(arch: Mapping[str, Any], task: Task) -> list[Stage] | None:
+    try:
+        return stages(arch_from_dict(arch), task)
+    except (ValueError, ImportError):  # a user's own space that is not importable here
+        return None
+
+
+def stages(arch: Arch, task: Task) -> list[Stage]:
+    """Stem and stages in order: ``name``, ``depth`` in blocks, ``width`` of the output, ``resolution`` after it,
+    and of the first block ``radix``, ``cardinality`` or ``groups``, and ``attention`` where it has them."""
+    description = arch.describe()
+    x = Tally(task.channels, task.resolution, task.resolution)
+    description.stem.cost(x, task)
+    rows = [{"name": "stem", "depth": 1, "width": x.channels, "resolution": x.height}]
+    for number, blocks in enumerate(description.stages, start=1):
+        for block in blocks:
+            block.cost(x)
+        if blocks:
+            row = {"name": f"stage {number}", "depth": len(blocks), "width": x.channels, "resolution": x.height}
+            rows.append(row | _traits(blocks[0]))
+    return rows
+
+
+def _traits(block: Block) -> Stage:
+    conv = getattr(block, "conv", block)
+    names = ("radix", "cardinality", "groups", "attention")
+    return {name: getattr(conv, name) for name in names if hasattr(conv, name)}

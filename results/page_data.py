@@ -1,0 +1,121 @@
+"""What a report's page knows about a run: plain values for JSON, in the units of their labels."""
+
+import json
+import shlex
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+import yaml
+
+from results import figures, wording
+from results.run import Run
+
+Stages = Callable[[Mapping[str, Any]], Sequence[Mapping[str, Any]] | None]
+"""From an architecture (``trials.arch``) to its stages: name, depth, width, resolution, and what else tells them."""
+
+NOT_METRICS = ("trial", "seed")
+FAILURES = 50
+"""Different reasons that are listed."""
+
+
+def page_data(run: Run, *, stages: Stages | None = None, against: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Everything the page shows about ``run``, as JSON values."""
+    front = run.comparable_front()
+    knobs = [name for name in run.trials if name.startswith("arch.") and run.trials[name].notna().any()]
+    metrics = _metrics(run)
+    return {
+        "live": False,
+        "tiles": _tiles(run, front),
+        "summary": wording.summary(run, front),
+        "objectives": run.objectives,
+        "metrics": [_metric(name, run.trials[name]) for name in metrics],
+        "trials": _trials(run.trials, metrics, knobs, set(front["trial"])),
+        "stages": [stages(json.loads(arch)) if pd.notna(arch) else None for arch in run.trials["arch"]]
+        if stages
+        else None,
+        "retrain": f"python run_search.py retrain {shlex.quote(str(run.path))} --trial {{trial}}",
+        "progress": figures.progress(run),
+        "learning": figures.learning(run, front["trial"].tolist()),
+        "trends": figures.trends(run, knobs),
+        "edf": figures.distributions(run, knobs),
+        "failures": _failures(run.trials),
+        "environment": _environment(run),
+        "settings": yaml.safe_dump(run.config, sort_keys=False, allow_unicode=True),
+        "against": against,
+    }
+
+
+def _tiles(run: Run, front: pd.DataFrame) -> list[tuple[str, str]]:
+    tiles = [(str(len(run.trials)), "networks tried"), (wording.duration(run.seconds), "search time")]
+    if front.empty:
+        return tiles
+    first = next(iter(run.objectives))
+    return [
+        (wording.number(first, front.iloc[0][first]), f"best {wording.label(first)}"),
+        (str(len(front)), "on the front"),
+        (f"{run.hypervolume():.4g}", "hypervolume"),
+        *tiles,
+    ]
+
+
+def _metrics(run: Run) -> list[str]:
+    """Numeric columns that some trial has a value of, objectives first."""
+    measured = [
+        name
+        for name in run.trials.select_dtypes("number").columns
+        if name not in NOT_METRICS and not name.startswith("arch.") and run.trials[name].notna().any()
+    ]
+    return [n for n in run.objectives if n in measured] + [n for n in measured if n not in run.objectives]
+
+
+def _metric(name: str, column: "pd.Series[Any]") -> dict[str, Any]:
+    return {
+        "name": name,
+        "label": wording.label(name),
+        "log": name in wording.LOGARITHMIC and bool((column.dropna() > 0).all()),
+        "percent": wording.scale(name) != 1,
+        "whole": pd.api.types.is_integer_dtype(column),
+    }
+
+
+def _trials(
+    trials: pd.DataFrame, metrics: Sequence[str], knobs: Sequence[str], front: set[int]
+) -> dict[str, Any]:
+    """By column: a tenth of the size of one object per trial."""
+    return {
+        "trial": trials["trial"].tolist(),
+        "status": _texts(trials["status"]),
+        "front": [int(trial in front) for trial in trials["trial"]],
+        "arch_id": _texts(trials["arch_id"]),
+        "error": _texts(trials["error"]),
+        "metrics": {name: figures.shown(trials[name], wording.scale(name)) for name in metrics},
+        "knobs": {name.removeprefix("arch."): _texts(trials[name]) for name in knobs},
+    }
+
+
+def _texts(column: "pd.Series[Any]") -> list[Any]:
+    return column.astype(object).where(column.notna(), None).tolist()
+
+
+def _failures(trials: pd.DataFrame) -> dict[str, Any]:
+    """Reasons why trials gave no result, most frequent first."""
+    lost = trials[trials["status"].isin(["failed", "infeasible"])].fillna({"error": "no reason given"})
+    found = sorted(lost.groupby(["status", "error"])["trial"], key=lambda group: -len(group[1]))
+    groups = []
+    for (status, reason), members in found[:FAILURES]:
+        some = ", ".join(map(str, members.head(20))) + (", …" if len(members) > 20 else "")
+        groups.append({"status": status, "reason": reason, "count": len(members), "trials": some})
+    note = f"{wording.counted(len(lost), 'network')} for {wording.counted(len(found), 'reason')}"
+    return {"groups": groups, "note": note + (f"; the {FAILURES} most frequent." if len(found) > FAILURES else ".")}
+
+
+def _environment(run: Run) -> str:
+    path = run.path / "environment.json"
+    try:
+        facts = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return "not recorded"
+    except (OSError, ValueError) as error:
+        return f"{path.name} cannot be read ({error})"
+    return yaml.safe_dump(facts, sort_keys=False, allow_unicode=True)
