@@ -1,19 +1,18 @@
 """The event log: what happened in a search, in order, in one append-only SQLite file."""
 
-import json
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar
 
 from results import strict_json
+from results.schema import SCHEMA_VERSION, Event, event_of, lift
 
-SCHEMA_VERSION = 1
+Result = TypeVar("Result")
 _LOCK_WAIT_SECONDS = 30.0
 _SCHEMA = f"""
 BEGIN IMMEDIATE;
@@ -23,17 +22,6 @@ CREATE TABLE events (
 PRAGMA user_version = {SCHEMA_VERSION};
 COMMIT;
 """
-
-
-@dataclass(frozen=True)
-class Event:
-    """One entry of the log. ``time`` is in seconds since 1970 (UTC); ``data`` holds JSON values."""
-
-    id: int
-    time: float
-    kind: str
-    trial: int | None
-    data: dict[str, Any]
 
 
 class EventLog:
@@ -69,7 +57,13 @@ class EventLog:
             self._connection.execute("PRAGMA synchronous = EXTRA")
             if not self._connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
                 self._connection.executescript(_SCHEMA)
-            _check_version(self._connection, self.path)
+            version = _version(self._connection)
+            check_version(version, self.path)
+            if version < SCHEMA_VERSION:
+                raise ValueError(
+                    f"{self.path}: written by an older version of this program (schema version {version}, now "
+                    f"{SCHEMA_VERSION}): it can be read, but only that version can continue it"
+                )
         except sqlite3.OperationalError as error:
             raise OSError(f"{self.path}: cannot write the event log ({error})") from error
         except sqlite3.DatabaseError as error:
@@ -109,46 +103,76 @@ class EventLog:
         self.close()
 
 
+class DamagedLogError(ValueError):
+    """A log that is one, of which part cannot be read; ``results.salvage`` gets at the rest."""
+
+
 def read_events(path: str | Path) -> list[Event]:
     """All events of the log at ``path``, oldest first, while a writer may be at work; changes nothing.
 
-    Raises ``ValueError`` naming the file if it is missing, damaged or no event log of this version.
+    Raises ``ValueError`` naming the file if it is missing or no event log that this version knows, and
+    ``DamagedLogError`` if part of it cannot be read.
     """
+    return read(path, lambda connection: _read_all(connection, Path(path)))
+
+
+def last_event(path: str | Path) -> tuple[int, float] | None:
+    """Number and time of the newest event, None in an empty log; raises as ``read_events``, and at once."""
+    newest = "SELECT id, time FROM events ORDER BY id DESC LIMIT 1"
+    return read(path, lambda connection: connection.execute(newest).fetchone())
+
+
+def read(path: str | Path, query: Callable[[sqlite3.Connection], Result], *setup: str) -> Result:
+    """What ``query`` finds in the log at ``path``, after the statements ``setup``; raises as ``read_events``."""
     path = Path(path)
     if not path.is_file():
         raise ValueError(f"{path}: no such event log")
     try:
         try:
-            return _read(path, mode="ro")
+            return _query(path, "ro", query, setup)
         except sqlite3.OperationalError as error:
-            if error.sqlite_errorname != "SQLITE_READONLY_ROLLBACK":
+            if getattr(error, "sqlite_errorname", "") != "SQLITE_READONLY_ROLLBACK":
                 raise
             # The writer was killed inside a transaction: only a connection that may write can roll that back.
-            return _read(path, mode="rw")
+            return _query(path, "rw", query, setup)
     except sqlite3.DatabaseError as error:
-        raise ValueError(f"{path}: cannot be read as an event log ({error})") from error
+        no_log = getattr(error, "sqlite_errorname", "") == "SQLITE_NOTADB"
+        reason = str(error).partition(" with text ")[0]  # SQLite quotes what it cannot decode
+        kind = ValueError if no_log else DamagedLogError
+        raise kind(f"{path}: cannot be read as an event log ({reason})") from error
 
 
-def _read(path: Path, mode: str) -> list[Event]:
+def _query(
+    path: Path, mode: str, query: Callable[[sqlite3.Connection], Result], setup: Iterable[str]
+) -> Result:
     uri = f"{path.absolute().as_uri()}?mode={mode}"
     with closing(sqlite3.connect(uri, uri=True, timeout=_LOCK_WAIT_SECONDS)) as connection:
-        _check_version(connection, path)
-        return _read_all(connection, path)
+        for statement in setup:
+            connection.execute(statement)
+        check_version(_version(connection), path)
+        return query(connection)
 
 
-def _check_version(connection: sqlite3.Connection, path: Path) -> None:
-    version = connection.execute("PRAGMA user_version").fetchone()[0]
-    if version != SCHEMA_VERSION:
+def _version(connection: sqlite3.Connection) -> int:
+    version: int = connection.execute("PRAGMA user_version").fetchone()[0]
+    return version
+
+
+def check_version(version: int, path: Path) -> None:
+    """Raise ``ValueError`` for a log of a version that cannot be read."""
+    if version > SCHEMA_VERSION:
         raise ValueError(
-            f"{path}: not an event log this program knows (schema version {version}, not {SCHEMA_VERSION})"
+            f"{path}: written by a newer version of this program (its schema version is {version}, the newest "
+            f"known here {SCHEMA_VERSION}): update to read it"
         )
+    if version < 1:
+        raise ValueError(f"{path}: not an event log (schema version {version})")
 
 
 def _read_all(connection: sqlite3.Connection, path: Path) -> list[Event]:
     rows = connection.execute("SELECT id, time, kind, trial, data FROM events ORDER BY id").fetchall()
     try:
-        return [
-            Event(number, when, kind, trial, json.loads(data)) for number, when, kind, trial, data in rows
-        ]
+        events = [event_of(row) for row in rows]
     except ValueError as error:
-        raise ValueError(f"{path}: the event log is damaged ({error})") from error
+        raise DamagedLogError(f"{path}: the event log is damaged ({error})") from error
+    return list(lift(events, _version(connection)))
