@@ -50,16 +50,19 @@ def command(example: str) -> Callable[[Callable[..., Any]], click.Command]:
 
 
 new_file = click.Path(path_type=Path, dir_okay=False)
+settings = click.option(
+    "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a setting; repeatable."
+)
+serially = click.option("--serial", is_flag=True, help="In this process, one trial at a time, without Ray.")
 run_folder = click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
 
 
 @command("search quick --set trials=16 --out runs/first")
 @click.argument("preset", default="quick", metavar="[PRESET|FILE.yaml]")
-@click.option(
-    "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a setting; repeatable."
-)
+@settings
 @click.option("--out", type=click.Path(path_type=Path), help="New run folder [default: runs/NAME-TIME].")
-def search(preset: str, overrides: tuple[str, ...], out: Path | None) -> int:
+@serially
+def search(preset: str, overrides: tuple[str, ...], out: Path | None, serial: bool) -> int:
     """Search for a Pareto front of networks and leave it in a run folder."""
     import nas
     from nas.terminal import print_outcome
@@ -68,7 +71,24 @@ def search(preset: str, overrides: tuple[str, ...], out: Path | None) -> int:
     config = nas.load_config(preset, overrides)
     out = out or Path("runs") / f"{Path(preset).stem}-{datetime.now():%Y%m%d-%H%M%S}"
     with SearchView(config, console) as view:
-        run = nas.search(config, out, listeners=[view])
+        run = nas.search(config, out, listeners=[view], serial=serial)
+    return print_outcome(run, console)
+
+
+@command("resume runs/first --set trials=80")
+@run_folder
+@settings
+@serially
+def resume(folder: Path, overrides: tuple[str, ...], serial: bool) -> int:
+    """Go on with a search that was interrupted, killed, or is to get more trials or time."""
+    import nas
+    from nas.terminal import print_outcome
+    from nas.view import SearchView
+    from results.store import read_events
+
+    with SearchView(nas.load_config(str(folder / "config.yaml"), overrides), console) as view:
+        view.recall(read_events(folder / "events.db"))
+        run = nas.resume(folder, overrides, listeners=[view], serial=serial)
     return print_outcome(run, console)
 
 

@@ -2,6 +2,6 @@
 
 from .config import SearchConfig
 from .loading import load_config, presets
-from .search import search
+from .search import resume, search
 
-__all__ = ["SearchConfig", "load_config", "presets", "search"]
+__all__ = ["SearchConfig", "load_config", "presets", "resume", "search"]

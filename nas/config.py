@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Strict, model_validator, with_config
@@ -9,8 +10,13 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Strict, mode
 from evaluators import Recipe
 from search_spaces import SearchSpace, get_space
 
+from .budget import Budget, Plateau
+from .limits import Limit
+from .stopper import Stopper, make_stopper
+
 STRICT = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
 with_config(STRICT)(Recipe)
+with_config(STRICT)(Limit)
 
 
 def named(value: Any) -> Any:
@@ -35,11 +41,22 @@ class SpaceConfig(BaseModel):
 
 
 class SamplerConfig(BaseModel):
-    """A sampler by name (``nas.proposer.SAMPLERS``, or ``module:Name``) and its options."""
+    """A sampler by name (``nas.samplers.SAMPLERS``, or ``module:Name``) and its options."""
 
     model_config = ConfigDict(strict=True, extra="allow", frozen=True)
 
     name: str = "nsga2"
+
+
+class StopperConfig(BaseModel):
+    """A stopping rule by name (``nas.stopper.STOPPERS``, or ``module:Name``) and its options."""
+
+    model_config = ConfigDict(strict=True, extra="allow", frozen=True)
+
+    name: str = "none"
+
+    def build(self, objectives: Mapping[str, str], max_epochs: int) -> Stopper:
+        return make_stopper(self.name, objectives, max_epochs, self.model_extra)
 
 
 class DataConfig(BaseModel):
@@ -74,12 +91,47 @@ class ResourcesConfig(BaseModel):
     gpus: float | None = Field(None, ge=0)
 
 
+class PlateauConfig(BaseModel):
+    """The hypervolume grew by no more than the share ``gain`` in the last ``trials`` complete trials."""
+
+    model_config = STRICT
+
+    trials: int = Field(ge=1)
+    gain: float = Field(0.01, ge=0)
+
+
+class StopConfig(BaseModel):
+    """What ends a search before ``trials`` do: hours of work, epochs of all trials together, a plateau."""
+
+    model_config = STRICT
+
+    hours: float | None = Field(None, gt=0)
+    epochs: int | None = Field(None, ge=1)
+    plateau: PlateauConfig | None = None
+
+
+class RayConfig(BaseModel):
+    """The cluster: ``local`` starts one on this machine; ``auto``, ``host:port`` or ``ray://host:port`` join one.
+
+    ``runtime_env`` is Ray's: what a worker needs that its node lacks.
+    """
+
+    model_config = STRICT
+
+    address: str = "local"
+    runtime_env: dict[str, Any] = {}
+
+
 class SearchConfig(BaseModel):
     """Everything that decides a search.
 
     ``reference_point`` bounds the hypervolume (one value per objective); without it the worst value seen does.
+    ``limits`` bound metrics: a number is the most, ``[low, high]`` or ``{min, max}`` a range. ``start_from`` names
+    networks to try first: published ones, JSON files, run folders.
     ``evaluators`` run in the order given: built-in names or ``module:Name``, called with the task.
     ``device`` is where networks train: ``auto``, ``cpu``, ``cuda``.
+    ``storage`` takes the checkpoints of running trials, a URL if the nodes share no folder.
+    ``loggers`` are ``tensorboard``, ``mlflow``, ``wandb`` or ``module:Name`` of Ray's callback interface.
     """
 
     model_config = STRICT
@@ -89,15 +141,33 @@ class SearchConfig(BaseModel):
         default={"accuracy": "max", "latency_ms": "min", "flops": "min"}, min_length=1
     )
     reference_point: dict[str, float] | None = None
+    limits: dict[str, Annotated[Limit, BeforeValidator(Limit.spelled_out)]] = {}
     trials: int = Field(24, ge=1)
     seed: int = Field(0, ge=0)
     sampler: Annotated[SamplerConfig, BeforeValidator(named)] = SamplerConfig()
+    start_from: Annotated[tuple[str, ...], Strict(False)] = ()
+    stopper: Annotated[StopperConfig, BeforeValidator(named)] = StopperConfig()
     data: Annotated[DataConfig, BeforeValidator(named)] = DataConfig()
     training: Recipe = Recipe()
     latency: LatencyConfig = LatencyConfig()
     evaluators: Annotated[tuple[str, ...], Strict(False)] = ("complexity", "latency", "training")
     device: str = "auto"
     resources: ResourcesConfig = ResourcesConfig()
+    stop: StopConfig = StopConfig()
+    ray: RayConfig = RayConfig()
+    storage: str | None = None
+    loggers: Annotated[tuple[str, ...], Strict(False)] = ()
+
+    @property
+    def budget(self) -> Budget:
+        stop, plateau = self.stop, self.stop.plateau
+        flat = None if plateau is None else Plateau(plateau.trials, plateau.gain)
+        return Budget(self.trials, stop.hours, stop.epochs, flat)
+
+    @model_validator(mode="after")
+    def _stopper_exists(self) -> SearchConfig:
+        self.stopper.build(self.objectives, self.training.epochs)
+        return self
 
     @model_validator(mode="after")
     def _reference_point_covers_objectives(self) -> SearchConfig:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 import torch
 
@@ -10,12 +11,26 @@ from evaluators import Complexity, Evaluator, Latency, ProxyTraining, load
 from evaluators.device import resolve_device
 from search_spaces import Task
 from search_spaces.extension import import_named
+from search_spaces.limits import LIMITED
 
 from .config import SearchConfig
-from .proposer import Proposer, make_sampler
+from .proposer import Proposer
+from .samplers import make_sampler
+from .starts import load_starts
+from .stopper import Stopper
 
 
-def prepare(config: SearchConfig) -> tuple[list[Evaluator], Proposer]:
+@dataclass(frozen=True)
+class Prepared:
+    """The evaluators in their order, and who decides what they are given and when they stop."""
+
+    evaluators: list[Evaluator]
+    proposer: Proposer
+    stopper: Stopper
+    task: Task
+
+
+def prepare(config: SearchConfig) -> Prepared:
     """Build all that a configuration names, so that what cannot work is found before anything starts."""
     device = device_of(config)
     latency = config.latency.model_dump() | {"device": config.latency.device or device}
@@ -30,7 +45,18 @@ def prepare(config: SearchConfig) -> tuple[list[Evaluator], Proposer]:
     evaluators = [built_in.get(name) or _own_evaluator(name, task, built_in) for name in config.evaluators]
     _check_objectives(config, evaluators)
     sampler = make_sampler(config.sampler.name, config.seed, config.sampler.model_extra)
-    return evaluators, Proposer(config.space.build(), config.objectives, sampler, config.seed)
+    space = config.space.build()
+    proposer = Proposer(
+        space,
+        config.objectives,
+        sampler,
+        config.seed,
+        task=task,
+        limits=config.limits,
+        start_from=load_starts(config.start_from, space, config.limits, task),
+    )
+    stopper = config.stopper.build(config.objectives, config.training.epochs)
+    return Prepared(evaluators, proposer, stopper, task)
 
 
 def device_of(config: SearchConfig) -> str:
@@ -64,3 +90,6 @@ def _check_objectives(config: SearchConfig, evaluators: Sequence[Evaluator]) -> 
             raise ValueError(
                 f"objectives.{objective}: no evaluator measures it; there are {', '.join(produced)}"
             )
+    for name in config.limits:
+        if name not in (*produced, *LIMITED):
+            raise ValueError(f"limits.{name}: no evaluator measures it; there are {', '.join(produced)}")

@@ -1,105 +1,132 @@
-"""A whole search: from a configuration to a run folder."""
+"""A whole search: from a configuration to a run folder, and on from where one was left."""
 
 from __future__ import annotations
 
-import json
-import os
-import platform
 import shutil
 from collections.abc import Sequence
-from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
-import torch
-import yaml
+from results import EventLog, Run, load_run, write_report
 
-from evaluators import Evaluator
-from evaluators.device import device_name
-from results import EventLog, Run, load_run, write_atomic, write_report
-
+from .checkpoints import Checkpoints
 from .config import SearchConfig
 from .controller import Controller, Listener
-from .prepare import gpus_per_trial, prepare
-from .tune import local_ray, run_trials
+from .diagram import stage_reader
+from .lock import sole_driver
+from .prepare import Prepared, gpus_per_trial, prepare
+from .run_folder import new_folder, reopened, write_settings
+from .serial import run_serially
 
-PACKAGES = ("torch", "numpy", "optuna", "ray", "pandas", "fvcore", "moocore")
 
-
-def search(config: SearchConfig, out: str | Path, listeners: Sequence[Listener] = ()) -> Run:
+def search(
+    config: SearchConfig, out: str | Path, listeners: Sequence[Listener] = (), *, serial: bool = False
+) -> Run:
     """Run the search that ``config`` describes and leave everything in the new folder ``out``.
 
-    Ctrl-C ends it early: what is finished is saved and returned.
+    Ctrl-C ends it early: what is finished is saved and returned, and ``resume`` goes on from there. ``serial``
+    does without Ray, one trial at a time in this process.
 
     Raises:
         ValueError: before anything is written, for a configuration that cannot work here.
         OSError: if the folder cannot be written.
     """
-    evaluators, proposer = prepare(config)
-    folder = _new_folder(Path(out), config)
-    with EventLog(folder / "events.db") as log:
-        controller = Controller(proposer, log, trials=config.trials, seed=config.seed, listeners=listeners)
+    prepared, folder = prepare(config), Path(out)
+    new_folder(folder, config, prepared.task)
+    with sole_driver(folder), EventLog(folder / "events.db") as log:
+        controller = _controller(config, prepared, log, listeners)
         try:
-            _run(config, controller, evaluators, folder)
+            _run(config, controller, prepared, folder, serial)
         except BaseException:
             if not controller.started:
                 shutil.rmtree(folder, ignore_errors=True)
             raise
-    run = load_run(folder)
-    run.export()
-    write_report(run, folder / "report.html")
-    return run
+    return _outcome(folder)
 
 
-def _run(config: SearchConfig, controller: Controller, evaluators: Sequence[Evaluator], folder: Path) -> None:
+def resume(
+    path: str | Path,
+    overrides: Sequence[str] = (),
+    listeners: Sequence[Listener] = (),
+    *,
+    serial: bool = False,
+) -> Run:
+    """Go on with the search in the folder ``path``: finished trials count, broken ones continue.
+
+    ``overrides`` (``trials=80``) raise limits. The event log is replayed, so it does not matter how the search
+    ended, nor where the folder has been copied since.
+
+    Raises:
+        ValueError: if there is no search, another driver is at work on it, a setting may not change, the log
+            is damaged, or nothing is left to do.
+    """
+    folder = Path(path)
+    config = reopened(folder, tuple(overrides))
+    with sole_driver(folder), EventLog(folder / "events.db") as log:
+        prepared = prepare(config)
+        controller = _controller(config, prepared, log, listeners)
+        controller.replay(log)
+        if controller.over:
+            raise ValueError(f"{folder}: nothing is left to do, {controller.reason}; --set can raise a limit")
+        write_settings(folder, config)
+        _run(config, controller, prepared, folder, serial)
+    return _outcome(folder)
+
+
+def _controller(
+    config: SearchConfig, prepared: Prepared, log: EventLog, listeners: Sequence[Listener]
+) -> Controller:
+    return Controller(
+        prepared.proposer,
+        log,
+        config.budget,
+        stopper=prepared.stopper,
+        seed=config.seed,
+        produces=[evaluator.metrics for evaluator in prepared.evaluators],
+        limits=config.limits,
+        reference_point=config.reference_point,
+        listeners=listeners,
+    )
+
+
+def _run(
+    config: SearchConfig, controller: Controller, prepared: Prepared, folder: Path, serial: bool
+) -> None:
     controller.emit("search_started", config=config.model_dump(mode="json"), objectives=config.objectives)
-    checkpoints = folder / "checkpoints"
+    checkpoints = Checkpoints(config.storage or str(folder.resolve() / "checkpoints"))
     try:
-        with local_ray(folder / "log.txt"):
-            resources = {"cpus": config.resources.cpus, "gpus": gpus_per_trial(config)}
-            run_trials(controller, evaluators, checkpoints, **resources)
+        if serial:
+            run_serially(controller, prepared.evaluators, checkpoints)
+        else:
+            _run_on_ray(config, controller, prepared, folder, checkpoints)
     except KeyboardInterrupt:  # the first Ctrl-C ends the trials; this is the second, or one while Ray starts
-        if not controller.finished:
+        if not controller.ended:
             raise
+    if controller.over:
+        controller.close()
     controller.emit("search_finished", reason=_reason(controller))
-    for checkpoint in checkpoints.glob("*.pt"):
-        if int(checkpoint.name.partition("-")[0]) in controller.finished:
-            checkpoint.unlink()
+    checkpoints.discard(controller.ended)
 
 
-def _new_folder(folder: Path, config: SearchConfig) -> Path:
-    try:
-        folder.mkdir(parents=True)
-    except FileExistsError:
-        raise ValueError(f"{folder}: exists already; name a new folder with --out") from None
-    try:
-        settings = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
-        write_atomic(folder / "config.yaml", settings)
-        write_atomic(folder / "environment.json", json.dumps(environment(), indent=2) + "\n")
-        EventLog(folder / "events.db").close()
-        (folder / "checkpoints").mkdir()
-    except OSError:
-        shutil.rmtree(folder, ignore_errors=True)
-        raise
-    return folder
+def _run_on_ray(
+    config: SearchConfig,
+    controller: Controller,
+    prepared: Prepared,
+    folder: Path,
+    checkpoints: Checkpoints,
+) -> None:
+    from .tune import connected, run_trials
 
-
-def environment() -> dict[str, Any]:
-    """What the search runs on: machine, devices, versions."""
-    gpus = [device_name(torch.device("cuda", index)) for index in range(torch.cuda.device_count())]
-    return {
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        "cpu": device_name(torch.device("cpu")),
-        "cores": os.cpu_count(),
-        "gpus": gpus,
-        "packages": {name: version(name) for name in PACKAGES},
-    }
+    with connected(config.ray, folder / "log.txt"):
+        resources = {"cpus": config.resources.cpus, "gpus": gpus_per_trial(config)}
+        run_trials(controller, prepared.evaluators, checkpoints, **resources)
 
 
 def _reason(controller: Controller) -> str:
-    if controller.exhausted:
-        return "the space holds no further networks"
-    if len(controller.finished) < controller.trials:
-        return "interrupted"
-    return f"{controller.trials} trials done"
+    return (controller.reason or "interrupted") if controller.over else "interrupted"
+
+
+def _outcome(folder: Path) -> Run:
+    run = load_run(folder)
+    run.export()
+    write_report(run, folder / "report.html", stages=stage_reader(run))
+    return run

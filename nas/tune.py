@@ -8,7 +8,7 @@ import os
 import signal
 import tempfile
 import threading
-import traceback
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,17 +18,22 @@ import ray
 import torch
 from ray import tune
 from ray.tune.experiment import Trial
+from ray.tune.schedulers import FIFOScheduler
 from ray.tune.search import Searcher
 
 from evaluators import Evaluator
 from search_spaces import arch_from_dict
 
+from .checkpoints import Checkpoints
+from .config import RayConfig
 from .controller import Controller
+from .evaluation import Assignment, steps
 
 ENVIRONMENT = {
     "RAY_AIR_NEW_OUTPUT": "0",
     "RAY_USAGE_STATS_ENABLED": "0",
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    "TUNE_MAX_PENDING_TRIALS_PG": "1000",  # `Room` decides how many there are
 }
 """Settings of Ray unless the user has set them."""
 
@@ -40,54 +45,37 @@ TOO_LOUD = (
 P = ParamSpec("P")
 T = TypeVar("T")
 
-DONE = {"done": True, "metrics": {}}
-
 
 class Evaluation(tune.Trainable):
-    """One trial: runs the evaluators in turn, a result per step. The actor is used again for the next trial."""
+    """One trial, or what is left of it, a result per step. The actor is used again for the next trial."""
 
     def setup(
-        self, config: dict[str, Any], evaluators: Sequence[Evaluator] = (), folder: str = "", threads: int = 1
+        self,
+        config: dict[str, Any],
+        evaluators: Sequence[Evaluator] = (),
+        checkpoints: Checkpoints | None = None,
+        threads: int = 1,
     ) -> None:
-        self._evaluators, self._folder = evaluators, Path(folder)
+        self._evaluators, self._checkpoints = evaluators, checkpoints or Checkpoints("checkpoints")
         torch.set_num_threads(threads)
         self.reset_config(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
-        self._trial = new_config["trial"]
-        self._results = self._evaluate(new_config)
+        assignment = Assignment(**new_config | {"arch": arch_from_dict(new_config["arch"])})
+        self._steps = steps(assignment, self._evaluators, self._checkpoints)
         return True
 
-    def _evaluate(self, config: dict[str, Any]) -> Iterator[dict[str, Any]]:
-        arch = arch_from_dict(config["arch"])
-        for number, evaluator in enumerate(self._evaluators):
-            checkpoint = self._folder / f"{self._trial}-{number}.pt"
-            for metrics in evaluator.evaluate(arch, seed=config["seed"], checkpoint=checkpoint):
-                yield checked(metrics, type(evaluator).__name__)
-
     def step(self) -> dict[str, Any]:
-        try:
-            metrics = next(self._results, None)
-        except Exception as error:  # whatever a network does wrong ends its trial, not the search
-            reason = " ".join(f"{type(error).__name__}: {error}".split())
-            return DONE | {"error": reason, "traceback": traceback.format_exc()}
-        return dict(DONE) if metrics is None else {"metrics": metrics}
+        result = next(self._steps)
+        if result.metrics is None:
+            return {"done": True, "error": result.error, "traceback": result.traceback}
+        return {"metrics": result.metrics}
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
         """Nothing: evaluators keep a checkpoint of their own after every epoch."""
 
     def load_checkpoint(self, checkpoint: Any) -> None:
         """Nothing, see ``save_checkpoint``."""
-
-
-def checked(metrics: Any, evaluator: str) -> dict[str, Any]:
-    """``metrics`` if they are what an evaluator may yield, else ``TypeError`` naming the first that is not."""
-    if not isinstance(metrics, dict):
-        raise TypeError(f"{evaluator} yielded {metrics!r:.80}; a dict of metrics is needed")
-    for name, value in metrics.items():
-        if not isinstance(value, int | float | str):
-            raise TypeError(f"{evaluator} yielded {name} = {value!r:.80}; a number or a text is needed")
-    return metrics
 
 
 class Relay:
@@ -107,27 +95,32 @@ class Relay:
 
 
 class RelaySearch(Searcher):
-    """Asks the controller what to try."""
+    """Asks the controller what to run: what is new, and what goes on after a pause or a lost worker.
 
-    def __init__(self, relay: Relay) -> None:
+    To Ray each such leg is a trial of its own, so that a trial put aside holds no actor and no GPU.
+    """
+
+    def __init__(self, relay: Relay, room: Callable[[], int]) -> None:
         super().__init__()
-        self._relay = relay
+        self._relay, self._room = relay, room
+        self._legs: set[str] = set()
 
     # Ray's annotation leaves out its own FINISHED, a string
-    def suggest(self, trial_id: str) -> dict[str, Any] | str:  # type: ignore[override]
-        proposal = self._relay.call(self._relay.controller.propose)
-        if proposal is None:
-            return str(Searcher.FINISHED)
-        return {
-            "trial": proposal.trial,
-            "arch": proposal.arch.to_dict(),
-            "seed": self._relay.controller.seed,
-        }
+    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:  # type: ignore[override]
+        if len(self._legs) >= self._room():
+            return None
+        work = self._relay.call(self._relay.controller.next)
+        if work is None:
+            over = self._relay.broken or (not self._legs and self._relay.controller.over)
+            return str(Searcher.FINISHED) if over else None
+        self._legs.add(trial_id)
+        return {"trial": work.trial, "arch": work.arch.to_dict(), "seed": work.seed, "skip": work.skip}
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
     ) -> None:
-        """Nothing: ``RelayCallback`` also hears why a trial ended."""
+        """There is room for another; ``RelayCallback`` hears what came of this one."""
+        self._legs.discard(trial_id)
 
     def save(self, checkpoint_path: str) -> None:
         """Nothing: the event log is the state."""
@@ -136,8 +129,25 @@ class RelaySearch(Searcher):
         """Nothing, see ``save``."""
 
 
+class RelayScheduler(FIFOScheduler):
+    """Lets the controller decide after every result whether a leg goes on."""
+
+    def __init__(self, relay: Relay) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._relay = relay
+
+    def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
+        metrics = {
+            name.removeprefix("metrics/"): value
+            for name, value in result.items()
+            if name.startswith("metrics/")
+        }
+        going = self._relay.call(self._relay.controller.report, trial.config["trial"], metrics)
+        return str(self.CONTINUE if going else self.STOP)
+
+
 class RelayCallback(tune.Callback):
-    """Tells the controller what came of a trial."""
+    """Tells the controller how a leg ended."""
 
     def __init__(self, relay: Relay) -> None:
         self._relay = relay
@@ -146,69 +156,88 @@ class RelayCallback(tune.Callback):
         if self._relay.broken:
             raise self._relay.broken
 
-    def on_trial_result(
-        self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
-    ) -> None:
-        if result["metrics"]:
-            self._relay.call(self._relay.controller.report, trial.config["trial"], result["metrics"])
-
     def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         result = trial.last_result
-        if result.get("done"):  # else stopped from outside: it stays unfinished
-            facts = {"traceback": result["traceback"]} if "error" in result else {}
-            self._finish(trial, result.get("error"), **facts)
+        if "error" in result:  # else the controller stopped it, or the user did
+            facts = {"traceback": result["traceback"]} if result["error"] else {}
+            self._relay.call(self._relay.controller.finish, trial.config["trial"], result["error"], **facts)
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         report = Path(trial.error_file).read_text() if trial.error_file else ""
         reason = next((line for line in report.splitlines()[1:] if line), "no reason is known")
-        self._finish(trial, f"the worker failed: {reason}", traceback=report)
-
-    def _finish(self, trial: Trial, error: str | None, **facts: Any) -> None:
-        self._relay.call(self._relay.controller.finish, trial.config["trial"], error, **facts)
+        self._relay.call(
+            self._relay.controller.lost,
+            trial.config["trial"],
+            f"the worker failed: {reason}",
+            traceback=report,
+        )
 
 
 def run_trials(
-    controller: Controller, evaluators: Sequence[Evaluator], folder: Path, *, cpus: float, gpus: float
+    controller: Controller,
+    evaluators: Sequence[Evaluator],
+    checkpoints: Checkpoints,
+    *,
+    cpus: float,
+    gpus: float,
 ) -> None:
     """Run the controller's trials on Ray, as many at once as there is room for; returns early on Ctrl-C.
 
-    ``folder`` takes the checkpoints of running trials. What the controller raises ends the run and is raised.
+    What the controller raises ends the run and is raised. Nodes that join the cluster are used.
+
+    Raises:
+        ValueError: if no node has room for a trial.
     """
-    relay = Relay(controller)
+    relay, room = Relay(controller), Room(cpus, gpus)
     trainable = tune.with_parameters(
         Evaluation,
         evaluators=tuple(evaluators),
-        folder=str(folder.resolve()),
+        checkpoints=checkpoints,
         threads=max(1, math.floor(cpus)),
     )
     with tempfile.TemporaryDirectory(prefix="splitsearch-", ignore_cleanup_errors=True) as storage:
         tune.run(
             tune.with_resources(trainable, {"cpu": cpus, "gpu": gpus}),
-            search_alg=RelaySearch(relay),
+            search_alg=RelaySearch(relay, room),
+            scheduler=RelayScheduler(relay),
             num_samples=-1,
-            max_concurrent_trials=_room(cpus, gpus),
             reuse_actors=True,
             callbacks=[RelayCallback(relay)],
             storage_path=storage,
             checkpoint_at_end=False,
             raise_on_failed_trial=False,
             verbose=0,
+            _remote=False,  # a controller with its log stays here, with Ray Client too
         )
 
 
-def _room(cpus: float, gpus: float) -> int:
-    """How many trials fit at once."""
-    have: dict[str, float] = ray.cluster_resources()
-    room = have.get("CPU", 0) / cpus
-    if gpus:
-        room = min(room, have.get("GPU", 0) / gpus)
-    if room < 1:
-        wanted = f"{cpus:g} CPUs" + (f" and {gpus:g} GPUs" if gpus else "")
-        raise ValueError(
-            f"resources: a trial wants {wanted}, but there are only {have.get('CPU', 0):g} CPUs "
-            f"and {have.get('GPU', 0):g} GPUs"
-        )
-    return int(room)
+class Room:
+    """How many trials of that size fit on the nodes there are; looks anew every few seconds."""
+
+    def __init__(self, cpus: float, gpus: float, every: float = 2.0) -> None:
+        self._wanted = {"CPU": cpus, "GPU": gpus}
+        self._every, self._looked, self._trials = every, -math.inf, 0
+        if not self():
+            raise ValueError(f"resources: a trial wants {cpus:g} CPUs and {gpus:g} GPUs; {self._offer()}")
+
+    def __call__(self) -> int:
+        if time.monotonic() - self._looked >= self._every:
+            self._trials = sum(map(self._on, _nodes()))
+            self._looked = time.monotonic()
+        return self._trials
+
+    def _on(self, node: dict[str, float]) -> int:
+        fits = [node.get(name, 0) / amount for name, amount in self._wanted.items() if amount]
+        return int(min(fits) + 1e-6)
+
+    def _offer(self) -> str:
+        nodes = [f"{node.get('CPU', 0):g} CPUs and {node.get('GPU', 0):g} GPUs" for node in _nodes()]
+        return f"the largest node has {max(nodes)}" if nodes else "there are no nodes"
+
+
+def _nodes() -> list[dict[str, float]]:
+    """What each node that is alive has in all."""
+    return [dict(node["Resources"]) for node in ray.nodes() if node["Alive"]]
 
 
 class _LogFile(logging.FileHandler):
@@ -217,8 +246,12 @@ class _LogFile(logging.FileHandler):
 
 
 @contextmanager
-def local_ray(log_file: Path) -> Iterator[None]:
-    """A Ray of our own on this machine, unless one is connected already; what Ray has to say goes to a file."""
+def connected(ray_config: RayConfig, log_file: Path) -> Iterator[None]:
+    """A Ray of our own or a cluster's, unless one is connected already; what Ray has to say goes to a file.
+
+    Raises:
+        ValueError: if there is no cluster at the address.
+    """
     for variable, value in ENVIRONMENT.items():
         os.environ.setdefault(variable, value)
     handler = _LogFile(log_file)
@@ -229,7 +262,7 @@ def local_ray(log_file: Path) -> Iterator[None]:
         logging.getLogger(name).setLevel(logging.ERROR)
     ours = not ray.is_initialized()
     if ours:
-        ray.init(address="local", include_dashboard=False, log_to_driver=False, configure_logging=False)
+        _init(ray_config)
     logger.handlers, logger.propagate = [handler], False  # ray.init has put its own there
     try:
         with _term_as_ctrl_c():
@@ -239,6 +272,23 @@ def local_ray(log_file: Path) -> Iterator[None]:
             ray.shutdown()
         logger.handlers, logger.propagate = before
         handler.close()
+
+
+def _init(config: RayConfig) -> None:
+    own: dict[str, Any] = {"include_dashboard": False} if config.address == "local" else {}
+    try:
+        ray.init(
+            config.address,
+            runtime_env=config.runtime_env or None,
+            log_to_driver=False,
+            configure_logging=False,
+            **own,
+        )
+    except (ConnectionError, RuntimeError, OSError) as error:
+        reason = " ".join(str(error).split())
+        raise ValueError(
+            f"ray.address {config.address}: no cluster could be reached ({reason:.300})"
+        ) from error
 
 
 @contextmanager

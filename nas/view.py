@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from types import TracebackType
 from typing import Any, Self
 
@@ -14,7 +15,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from results import hypervolume, pareto_front
+from results import Event, hypervolume, pareto_front
 from results.pareto import worst_values
 from results.wording import duration, number, with_unit
 
@@ -24,15 +25,20 @@ LINE_SECONDS = 15.0
 
 
 class SearchView:
-    """A listener of the controller; use it as a context manager around the search."""
+    """A listener of the controller; use it as a context manager around the search.
+
+    ``recall`` lets it know of what an earlier run of the search logged.
+    """
 
     def __init__(self, config: SearchConfig, console: Console) -> None:
         self._config, self._console = config, console
         self._running: dict[int, dict[str, Any]] = {}
         self._complete: list[dict[str, Any]] = []
-        self._failed = 0
-        self._front, self._hypervolume = 0, 0.0
+        self._ended: Counter[str] = Counter()
+        self._front: tuple[int, float] | None = (0, 0.0)
         self._started: float | None = None
+        self._before = 0.0
+        self._quiet = False
         self._last_line = 0.0
         self._live = Live(get_renderable=self._render, console=console, transient=True, refresh_per_second=4)
 
@@ -45,20 +51,31 @@ class SearchView:
         if self._live.is_started:
             self._live.stop()
 
+    def recall(self, events: Iterable[Event]) -> None:
+        self._quiet = True
+        for event in events:
+            if event.trial is not None:
+                self(event.kind, event.trial, event.data)
+        self._quiet, self._started, self._before = False, None, self._fraction()
+
     def __call__(self, kind: str, trial: int | None, data: Mapping[str, Any]) -> None:
         if kind == "search_started":
             self._start()
         if trial is None:
             return
-        if kind == "proposed":
+        if kind in ("proposed", "promoted"):
             self._started = self._started or time.monotonic()
-            self._running[trial] = {"trial": trial, "arch_id": data["arch_id"]}
+            self._running.setdefault(trial, {"trial": trial}).update(data, paused=False)
         elif kind == "finished":
             self._finish(trial, data)
-        else:
+        elif kind in ("measured", "epoch"):
             self._running[trial] |= data
             if kind == "epoch":
                 self._line(f"trial {trial} {self._doing(self._running[trial])}", every=LINE_SECONDS)
+        elif kind == "decision":
+            self._running[trial]["paused"] = data["decision"] == "pause"
+        elif kind == "lost":
+            self._line(f"trial {trial} lost its worker and goes on with another: {data['reason']}")
 
     def _start(self) -> None:
         if self._console.is_terminal:
@@ -67,23 +84,31 @@ class SearchView:
             self._console.print("starting the workers")
 
     def _finish(self, trial: int, data: Mapping[str, Any]) -> None:
-        row = self._running.pop(trial)
-        if data["status"] == "failed":
-            self._failed += 1
-            self._line(f"trial {trial} failed: {data['error']}")
+        row, status = self._running.pop(trial), data["status"]
+        self._ended[status] += 1
+        if status != "complete":
+            reason = f": {data['error']}" if data.get("error") else ""
+            if status != "duplicate":
+                self._line(f"trial {trial} {status}{reason}")
             return
         self._complete.append(row)
-        objectives = self._config.objectives
-        table = pd.DataFrame(self._complete)
-        self._front = len(pareto_front(table, objectives))
-        reference = self._config.reference_point or worst_values(table, objectives)
-        self._hypervolume = hypervolume(table, objectives, reference)
-        self._line(f"trial {trial} " + ", ".join(with_unit(name, row[name]) for name in objectives))
+        self._front = None
+        values = ", ".join(with_unit(name, row[name]) for name in self._config.objectives)
+        self._line(f"trial {trial} {values}")
+
+    def _measured_front(self) -> tuple[int, float]:
+        """Size and hypervolume of the front, worked out when somebody looks."""
+        if self._front is None:
+            objectives = self._config.objectives
+            table = pd.DataFrame([{name: row[name] for name in objectives} for row in self._complete])
+            reference = self._config.reference_point or worst_values(table, objectives)
+            self._front = len(pareto_front(table, objectives)), hypervolume(table, objectives, reference)
+        return self._front
 
     def _line(self, text: str, every: float = 0.0) -> None:
         """A plain line, where there is no live view, unless the last one is younger than ``every`` seconds."""
         now = time.monotonic()
-        if not self._console.is_terminal and now - self._last_line >= every:
+        if not self._quiet and not self._console.is_terminal and now - self._last_line >= every:
             self._last_line = now
             self._console.print(
                 f"[{self._done}/{self._config.trials}] {text} | {self._state()}",
@@ -94,21 +119,21 @@ class SearchView:
 
     @property
     def _done(self) -> int:
-        return len(self._complete) + self._failed
+        return self._ended.total() - self._ended["duplicate"]
 
     def _state(self) -> str:
-        failures = f"{self._failed} failed, " if self._failed else ""
-        return (
-            f"front {self._front}, hypervolume {self._hypervolume:.4g}, {failures}"
-            f"{duration(self._elapsed())} gone, {self._left()} left"
-        )
+        size, volume = self._measured_front()
+        others = [f"{count} {status}" for status, count in self._ended.items() if status != "complete"]
+        clock = f"{duration(self._elapsed())} gone, {self._left()} left"
+        return ", ".join([f"front {size}", f"hypervolume {volume:.4g}", *others, clock])
 
     def _elapsed(self) -> float:
         return time.monotonic() - self._started if self._started else 0.0
 
     def _left(self) -> str:
         fraction = self._fraction()
-        return "about " + duration(self._elapsed() * (1 - fraction) / fraction) if fraction else "?"
+        done = fraction - self._before
+        return "about " + duration(self._elapsed() * (1 - fraction) / done) if done > 0 else "?"
 
     def _fraction(self) -> float:
         epochs = sum(int(row.get("epoch", 0)) for row in self._running.values())
@@ -134,8 +159,13 @@ class SearchView:
         for column in ("trial", "network", "FLOPs", "now"):
             running.add_column(column, justify="left" if column == "now" else "right")
         for row in list(self._running.values()):
+            if row["paused"]:
+                continue
             flops = number("flops", row["flops"]) if "flops" in row else ""
             running.add_row(str(row["trial"]), row["arch_id"], flops, self._doing(row))
-        found = Text(f"front {self._front} networks   hypervolume {self._hypervolume:.4g}   ")
-        found.append(f"failed {self._failed}", style="red" if self._failed else "dim")
+        size, volume = self._measured_front()
+        found = Text(f"front {size} networks   hypervolume {volume:.4g}   ")
+        for status, count in self._ended.items():
+            if status != "complete":
+                found.append(f"{status} {count}   ", style="red" if status == "failed" else "dim")
         return Group(progress, running, found)

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from nas.tune import local_ray
+from nas.config import RayConfig
+from nas.tune import connected
 
 
 @pytest.fixture(scope="session")
 def ray_session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     folder: Path = tmp_path_factory.mktemp("ray")
-    with local_ray(folder / "log.txt"):
+    with connected(RayConfig(), folder / "log.txt"):
         yield

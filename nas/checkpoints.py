@@ -1,0 +1,83 @@
+"""Where the checkpoints of running trials are kept: a folder all nodes see, or any storage with a URL."""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from collections.abc import Container
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import fsspec
+import pyarrow as pa
+from pyarrow import fs
+
+
+@dataclass(frozen=True)
+class Checkpoints:
+    """``place``: a folder, or a URL such as ``s3://bucket/run`` that pyarrow or an fsspec package knows.
+
+    File names begin with the number of their trial and a hyphen.
+    """
+
+    place: str
+
+    def fetch(self, name: str) -> Path:
+        """The local file to continue from and to write to; of storage behind a URL, the newest copy there is."""
+        path = self._folder / name
+        if self._remote:
+            system, place = open_place(self.place)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.unlink(missing_ok=True)
+            with suppress(FileNotFoundError):
+                fs.copy_files(f"{place}/{name}", str(path), source_filesystem=system)
+        return path
+
+    def keep(self, path: Path) -> None:
+        """Make safe what an evaluator has written to ``path``, whole or not at all."""
+        if self._remote and path.exists():
+            system, place = open_place(self.place)
+            system.create_dir(place, recursive=True)
+            fs.copy_files(str(path), f"{place}/{path.name}.unfinished", destination_filesystem=system)
+            system.move(f"{place}/{path.name}.unfinished", f"{place}/{path.name}")
+
+    def discard(self, trials: Container[int]) -> None:
+        """Delete the checkpoints of these trials, and the local copies of all."""
+        if self._remote:
+            for copy in self._folder.glob("*-*"):
+                copy.unlink(missing_ok=True)
+        system, place = open_place(self.place)
+        for file in system.get_file_info(fs.FileSelector(place, allow_not_found=True)):
+            number, hyphen, _ = file.base_name.partition("-")
+            if hyphen and number.isdecimal() and int(number) in trials:
+                system.delete_file(file.path)
+
+    @property
+    def _remote(self) -> bool:
+        return "://" in self.place
+
+    @property
+    def _folder(self) -> Path:
+        if not self._remote:
+            return Path(self.place)
+        key = hashlib.sha256(self.place.encode()).hexdigest()[:16]
+        return Path(tempfile.gettempdir()) / f"splitsearch-checkpoints-{key}"
+
+
+def open_place(place: str) -> tuple[fs.FileSystem, str]:
+    """The file system of a folder or URL, and the path there.
+
+    Raises:
+        ValueError: for a URL that no installed package knows.
+    """
+    if "://" not in place:
+        return fs.LocalFileSystem(), place
+    with suppress(pa.ArrowInvalid):
+        system, path = fs.FileSystem.from_uri(place)
+        return system, path
+    try:
+        system, path = fsspec.core.url_to_fs(place)
+    except (ImportError, ValueError) as error:
+        raise ValueError(f"storage {place}: {error}") from error
+    return fs.PyFileSystem(fs.FSSpecHandler(system)), path

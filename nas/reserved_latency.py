@@ -1,0 +1,68 @@
+"""Latency on devices that a Ray cluster keeps for it: one long-lived actor on each, and nobody trains there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from time import sleep
+from typing import Any
+
+import ray
+from ray.exceptions import RayActorError
+
+from evaluators import Latency, Metrics
+from search_spaces import Arch, arch_from_dict
+
+ROUNDS, PAUSE_SECONDS = 10, 3.0
+"""How often a trial asks every device before it fails, and how long it waits in between: Ray restarts actors."""
+
+
+class LatencyDevice:
+    """The actor: measures one network at a time, on the device that its resource stands for."""
+
+    def measure(self, latency: Latency, arch: dict[str, Any], seed: int) -> Metrics:
+        return next(latency.evaluate(arch_from_dict(arch), seed=seed))
+
+
+@dataclass(frozen=True)
+class ReservedLatency:
+    """``latency``, measured by whichever actor a network's id falls to; the next one if that is gone."""
+
+    latency: Latency
+    actors: tuple[Any, ...]
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        return self.latency.metrics
+
+    def evaluate(self, arch: Arch, *, seed: int = 0, checkpoint: Path | None = None) -> Iterator[Metrics]:
+        """Raises ``RuntimeError`` if no device answers."""
+        first = int(arch.id, 16)
+        for attempt in range(ROUNDS * len(self.actors)):
+            actor = self.actors[(first + attempt) % len(self.actors)]
+            with suppress(RayActorError):
+                yield ray.get(actor.measure.remote(self.latency, arch.to_dict(), seed))
+                return
+            if (attempt + 1) % len(self.actors) == 0:
+                sleep(PAUSE_SECONDS)
+        raise RuntimeError(f"none of the {len(self.actors)} devices for latency answers any more")
+
+
+def reserve(latency: Latency, resource: str) -> ReservedLatency:
+    """Start an actor for every unit of the Ray resource that the cluster has.
+
+    Raises:
+        ValueError: if no node offers it.
+    """
+    units = int(ray.cluster_resources().get(resource, 0))
+    if not units:
+        raise ValueError(
+            f"latency.resource: no node offers {resource}; start one with "
+            f"ray start --resources='{{\"{resource}\": 1}}'"
+        )
+    gpus = float(latency.device.startswith("cuda"))
+    options = {"num_cpus": 0, "num_gpus": gpus, "resources": {resource: 1}, "max_restarts": -1}
+    device = ray.remote(LatencyDevice).options(**options)
+    return ReservedLatency(latency, tuple(device.remote() for _ in range(units)))
