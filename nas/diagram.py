@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any
 
 from results import Run
@@ -37,13 +38,21 @@ def stages(arch: Arch, task: Task) -> list[Stage]:
     x = Tally(task.channels, task.resolution, task.resolution)
     description.stem.cost(x, task)
     rows = [{"name": "stem", "depth": 1, "width": x.channels, "resolution": x.height}]
+    shape = x.channels, x.height, x.width
     for number, blocks in enumerate(description.stages, start=1):
         for block in blocks:
-            block.cost(x)
+            shape = _shape_after(block, *shape)
         if blocks:
-            row = {"name": f"stage {number}", "depth": len(blocks), "width": x.channels, "resolution": x.height}
+            row = {"name": f"stage {number}", "depth": len(blocks), "width": shape[0], "resolution": shape[1]}
             rows.append(row | _traits(blocks[0]))
     return rows
+
+
+@lru_cache(maxsize=100_000)
+def _shape_after(block: Block, channels: int, height: int, width: int) -> tuple[int, int, int]:
+    x = Tally(channels, height, width)
+    block.cost(x)
+    return x.channels, x.height, x.width
 
 
 def _traits(block: Block) -> Stage:

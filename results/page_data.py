@@ -31,9 +31,7 @@ def page_data(run: Run, *, stages: Stages | None = None, against: Mapping[str, A
         "objectives": run.objectives,
         "metrics": [_metric(name, run.trials[name]) for name in metrics],
         "trials": _trials(run.trials, metrics, knobs, set(front["trial"])),
-        "stages": [stages(json.loads(arch)) if pd.notna(arch) else None for arch in run.trials["arch"]]
-        if stages
-        else None,
+        "stages": _stages(run.trials["arch"], stages),
         "retrain": f"python run_search.py retrain {shlex.quote(str(run.path))} --trial {{trial}}",
         "progress": figures.progress(run),
         "learning": figures.learning(run, front["trial"].tolist()),
@@ -94,7 +92,19 @@ def _trials(
     }
 
 
+def _stages(archs: "pd.Series[Any]", read: Stages | None) -> dict[str, Any]:
+    """``of``: per trial the places of its stages in ``rows``, which holds every different stage once."""
+    rows: dict[tuple[Any, ...], int] = {}
+    of = []
+    for arch in archs:
+        found = read(json.loads(arch)) if read and pd.notna(arch) else None
+        of.append([rows.setdefault(tuple(row.items()), len(rows)) for row in found or ()])
+    return {"rows": [dict(row) for row in rows], "of": of}
+
+
 def _texts(column: "pd.Series[Any]") -> list[Any]:
+    if pd.api.types.is_float_dtype(column):
+        return figures.shown(column)
     return column.astype(object).where(column.notna(), None).tolist()
 
 

@@ -1,5 +1,6 @@
 """One self-contained HTML page about a run: opens from disk, needs no network."""
 
+import json
 from collections.abc import Mapping
 from html import escape
 from importlib.resources import files
@@ -9,7 +10,6 @@ from typing import Any
 
 from plotly.offline import get_plotlyjs
 
-from results import strict_json
 from results.atomic import write_atomic
 from results.page_data import Stages, page_data
 from results.run import Run
@@ -45,4 +45,5 @@ def page(data: Mapping[str, Any], title: str) -> str:
 
 def script_json(value: Mapping[str, Any]) -> str:
     """JSON that cannot end the <script> element it stands in."""
-    return strict_json.dumps(value).replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+    text = json.dumps(value, allow_nan=False, separators=(",", ":"))
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")

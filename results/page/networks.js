@@ -79,7 +79,7 @@ function drawDetail() {
   const knobs = Object.entries(t.knobs).filter(([, column]) => column[i] !== null).map(([name, column]) => [name, String(column[i])]);
   panel.replaceChildren(
     el("h3", {}, `Trial ${t.trial[i]}`), el("p", {}, [t.front[i] ? "on the front" : t.status[i], t.arch_id[i], t.error[i]].filter(Boolean).join(" · ")),
-    stages(data.stages?.[i]), pairs(facts), el("details", {}, el("summary", {}, "Knobs"), pairs(knobs)), command(t.trial[i]),
+    stages(data.stages.of[i].map((k) => data.stages.rows[k])), pairs(facts), el("details", {}, el("summary", {}, "Knobs"), pairs(knobs)), command(t.trial[i]),
   );
 }
 
@@ -89,7 +89,7 @@ function pairs(entries) {
 
 // One box a stage, as high as its depth and as wide as its (log) width.
 function stages(rows) {
-  if (!rows?.length) return el("p", { class: "hint" }, "The stages of this network are not known here.");
+  if (!rows.length) return el("p", { class: "hint" }, "The stages of this network are not known here.");
   const widest = Math.max(...rows.map((row) => Math.log2(1 + row.width)));
   return el("ol", { class: "stages", "aria-label": "Stages" }, ...rows.map((row) => {
     const size = `width:${(100 * Math.log2(1 + row.width) / widest).toFixed(0)}%;min-height:${1.6 + 0.3 * Math.min(row.depth, 12)}rem`;
