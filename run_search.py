@@ -55,6 +55,7 @@ settings = click.option(
 )
 serially = click.option("--serial", is_flag=True, help="In this process, one trial at a time, without Ray.")
 run_folder = click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+run_place = click.argument("folder", metavar="DIR|URL")
 
 
 @command("search quick --set trials=16 --out runs/first")
@@ -110,6 +111,51 @@ def front(folder: Path, objectives: tuple[str, ...], out: Path | None) -> None:
     console.print(front_table(found, chosen, console.width))
     if out:
         write_atomic(out, found.to_csv(index=False))
+
+
+@command("select runs/first --maximize accuracy --under latency_ms=5 --out selected.json")
+@run_place
+@click.option(
+    "--maximize", metavar="METRIC", help="The most of this [default: the search's first objective]."
+)
+@click.option("--minimize", metavar="METRIC", help="The least of this.")
+@click.option("--under", multiple=True, metavar="METRIC=VALUE", help="At most; repeatable.")
+@click.option("--over", multiple=True, metavar="METRIC=VALUE", help="At least; repeatable.")
+@click.option("--knee", is_flag=True, help="The front's best compromise.")
+@click.option("--near", multiple=True, metavar="METRIC=VALUE", help="The nearest to this; repeatable.")
+@click.option("--buckets", metavar="METRIC=A,B,…", help="The best up to A, from there up to B, ….")
+@click.option("--diverse", type=click.IntRange(min=1), metavar="N", help="The N most different of the front.")
+@click.option(
+    "--out", type=new_file, help="Also write the pick as .json, which retrain takes; several are numbered."
+)
+def select(folder: str, out: Path | None, **choice: Any) -> None:
+    """Pick the final network of a run, and say why that one."""
+    from nas.selection import read_choice, write_selection
+    from nas.terminal import front_table
+    from results import load_run
+
+    run = load_run(folder)
+    selection = run.select(**read_choice(choice))
+    console.print(selection.why, markup=False, highlight=False)
+    console.print(front_table(selection.rows, run.objectives, console.width, "Selected"))
+    for path in write_selection(selection, run, out) if out else ():
+        console.print(f"{path}", markup=False, highlight=False, soft_wrap=True)
+
+
+@command("compare-spaces a.yaml b.yaml --limit macs=4e6 --trials 50 --out runs/a-b")
+@click.argument("first", metavar="A.yaml")
+@click.argument("second", metavar="B.yaml")
+@click.option("--limit", "limits", multiple=True, metavar="METRIC=MOST|LEAST..MOST", help="Repeatable.")
+@click.option("--trials", type=click.IntRange(min=2), help="Networks per space [default: the files' own].")
+@settings
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder; the same goes on.")
+@serially
+def compare_spaces(first: str, second: str, out: Path, **options: Any) -> None:
+    """Sample, train and compare two populations of networks at the same budget. Interrupted, it goes on."""
+    from nas.compare import compare_spaces as compare
+    from nas.terminal import print_comparison
+
+    print_comparison(compare((first, second), out, **options), out, console)
 
 
 @command("report runs/first --out front.html")

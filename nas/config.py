@@ -70,7 +70,11 @@ class DataConfig(BaseModel):
 
 
 class LatencyConfig(BaseModel):
-    """How latency is measured; numbers of different settings never compare. ``device`` None: the training's."""
+    """How latency is measured; numbers of different settings never compare.
+
+    ``device`` None: the training's. ``resource`` names a Ray resource of the nodes that are kept for it: it is
+    measured there, one network at a time, and not where the trial runs.
+    """
 
     model_config = STRICT
 
@@ -80,6 +84,7 @@ class LatencyConfig(BaseModel):
     threads: int = Field(1, ge=1)
     channels_last: bool = False
     max_seconds: float = Field(1.0, gt=0)
+    resource: str | None = None
 
 
 class ResourcesConfig(BaseModel):

@@ -33,8 +33,9 @@ class Prepared:
 def prepare(config: SearchConfig) -> Prepared:
     """Build all that a configuration names, so that what cannot work is found before anything starts."""
     device = device_of(config)
-    latency = config.latency.model_dump() | {"device": config.latency.device or device}
-    resolve_device(latency["device"])
+    latency = config.latency.model_dump(exclude={"resource"}) | {"device": config.latency.device or device}
+    if config.latency.resource is None:
+        resolve_device(latency["device"])
     data = config.data
     task = load(data.name, validation=data.validation, seed=data.split_seed).task
     built_in: dict[str, Evaluator] = {

@@ -114,11 +114,21 @@ def _run_on_ray(
     folder: Path,
     checkpoints: Checkpoints,
 ) -> None:
+    from .loggers import make_loggers
     from .tune import connected, run_trials
 
+    loggers = make_loggers(config.loggers, folder)
     with connected(config.ray, folder / "log.txt"):
-        resources = {"cpus": config.resources.cpus, "gpus": gpus_per_trial(config)}
-        run_trials(controller, prepared.evaluators, checkpoints, **resources)
+        run_trials(
+            controller,
+            prepared.evaluators,
+            checkpoints,
+            cpus=config.resources.cpus,
+            gpus=gpus_per_trial(config),
+            latency_resource=config.latency.resource,
+            loggers=loggers,
+            folder=folder / "ray" if loggers else None,
+        )
 
 
 def _reason(controller: Controller) -> str:

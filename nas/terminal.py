@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -11,7 +12,7 @@ from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
-from results import Run
+from results import Comparison, Run
 from results.wording import label, number, summary
 from search_spaces import REFERENCES, get_space
 from search_spaces.catalog import SPACES
@@ -43,12 +44,27 @@ def print_outcome(run: Run, console: Console) -> int:
     return 0
 
 
-def front_table(front: pd.DataFrame, objectives: Iterable[str], width: int) -> Table:
+def print_comparison(comparison: Comparison, out: Path, console: Console) -> None:
+    """Which population is better, in words; its quantiles with intervals; where the rest is."""
+    console.print(comparison.verdict, markup=False, highlight=False)
+    table = Table(box=SIMPLE)
+    for name in ("population", "what", "value", "lower", "upper", "networks"):
+        table.add_column(name, justify="left" if name in ("population", "what") else "right")
+    for row in comparison.summary.to_dict("records"):
+        ends = (f"{row[name]:.4g}" for name in ("value", "lower", "upper"))
+        table.add_row(row["population"], row["what"], *ends, str(row["networks"]))
+    console.print(table)
+    console.print(f"tests, effect and distributions: {out / 'comparison.json'}, edf.csv", markup=False)
+
+
+def front_table(
+    front: pd.DataFrame, objectives: Iterable[str], width: int, name: str = "Pareto front"
+) -> Table:
     """Networks of a front: trial, objectives, the knobs in which they differ; with room, common metrics."""
     columns = [str(name) for name in front]
     common = (name for name in COMMON if name in columns and width >= WIDE)
     metrics = list(dict.fromkeys((*objectives, *common)))
-    title = f"Pareto front: {len(front)} network{'s' * (len(front) != 1)}"
+    title = f"{name}: {len(front)} network{'s' * (len(front) != 1)}"
     table = Table(title=title, title_justify="left", box=SIMPLE)
     table.add_column("trial", justify="right")
     for name in metrics:

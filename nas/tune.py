@@ -21,13 +21,14 @@ from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler
 from ray.tune.search import Searcher
 
-from evaluators import Evaluator
+from evaluators import Evaluator, Latency
 from search_spaces import arch_from_dict
 
 from .checkpoints import Checkpoints
 from .config import RayConfig
 from .controller import Controller
 from .evaluation import Assignment, steps
+from .reserved_latency import reserve
 
 ENVIRONMENT = {
     "RAY_AIR_NEW_OUTPUT": "0",
@@ -180,35 +181,62 @@ def run_trials(
     *,
     cpus: float,
     gpus: float,
+    latency_resource: str | None = None,
+    loggers: Sequence[tune.Callback] = (),
+    folder: Path | None = None,
 ) -> None:
     """Run the controller's trials on Ray, as many at once as there is room for; returns early on Ctrl-C.
 
-    What the controller raises ends the run and is raised. Nodes that join the cluster are used.
+    What the controller raises ends the run and is raised. Nodes that join the cluster are used. ``folder`` is
+    for what the loggers write.
 
     Raises:
-        ValueError: if no node has room for a trial.
+        ValueError: if no node has room for a trial, or none offers ``latency_resource``.
     """
     relay, room = Relay(controller), Room(cpus, gpus)
     trainable = tune.with_parameters(
         Evaluation,
-        evaluators=tuple(evaluators),
+        evaluators=_reserved(evaluators, latency_resource),
         checkpoints=checkpoints,
         threads=max(1, math.floor(cpus)),
     )
-    with tempfile.TemporaryDirectory(prefix="splitsearch-", ignore_cleanup_errors=True) as storage:
+    with _storage(folder) as storage:
         tune.run(
             tune.with_resources(trainable, {"cpu": cpus, "gpu": gpus}),
             search_alg=RelaySearch(relay, room),
             scheduler=RelayScheduler(relay),
             num_samples=-1,
             reuse_actors=True,
-            callbacks=[RelayCallback(relay)],
+            callbacks=[RelayCallback(relay), *loggers],
             storage_path=storage,
+            trial_name_creator=_name,
+            trial_dirname_creator=_name,
             checkpoint_at_end=False,
             raise_on_failed_trial=False,
             verbose=0,
             _remote=False,  # a controller with its log stays here, with Ray Client too
         )
+
+
+def _reserved(evaluators: Sequence[Evaluator], resource: str | None) -> tuple[Evaluator, ...]:
+    if resource is None:
+        return tuple(evaluators)
+    return tuple(reserve(e, resource) if isinstance(e, Latency) else e for e in evaluators)
+
+
+@contextmanager
+def _storage(folder: Path | None) -> Iterator[str]:
+    """Where Ray and its loggers write: ``folder``, else something that is gone afterwards."""
+    if folder:
+        yield str(folder.resolve())
+        return
+    with tempfile.TemporaryDirectory(prefix="splitsearch-", ignore_cleanup_errors=True) as temporary:
+        yield temporary
+
+
+def _name(trial: Trial) -> str:
+    """A trial's number and what tells its legs apart."""
+    return f"trial-{trial.config['trial']:05d}-{trial.trial_id.rpartition('_')[2]}"
 
 
 class Room:

@@ -1,20 +1,20 @@
-"""A run folder, loaded: finished, still running, or crashed."""
+"""A run, loaded: finished, still running, or crashed."""
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from itertools import pairwise
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import yaml
 
 from results import strict_json
 from results.atomic import write_atomic
+from results.indicators import hypervolume_over_time
 from results.pareto import check_objectives, hypervolume, pareto_front, reference_values, worst_values
-from results.store import Event, read_events
-from results.tables import fold
+from results.select import Selection, select
+from results.snapshot import Stamp, write_snapshot
+from results.tables import Tables
 
 _NOT_METRICS = ("space", "status", "error", "started", "finished")
 
@@ -24,16 +24,22 @@ class Run:
     """What a search did: tables, settings and objectives (name -> "max" or "min").
 
     ``ended`` says why the search ended and is None while it runs or if it crashed; ``seconds`` is the time it
-    worked, without the pauses before each resume.
+    worked, without the pauses before each resume. ``damage`` names what of the log could not be read; ``url``
+    is where a run that is not on this machine was read from.
     """
 
     path: Path
     trials: pd.DataFrame
     epochs: pd.DataFrame
+    retrained: pd.DataFrame
     config: dict[str, Any]
     objectives: dict[str, str]
     ended: str | None
     seconds: float
+    damage: str | None = None
+    url: str | None = None
+    stamp: Stamp | None = field(default=None, repr=False)
+    facts: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     @property
     def complete(self) -> pd.DataFrame:
@@ -61,11 +67,31 @@ class Run:
         self._check_comparable(objectives)
         return hypervolume(self.complete, objectives, reference or self.reference_point(objectives))
 
+    def hypervolume_over_time(
+        self, reference: Mapping[str, float] | None = None, objectives: Mapping[str, str] | None = None
+    ) -> pd.DataFrame:
+        """``results.hypervolume_over_time`` of the complete trials; arguments as for ``hypervolume``."""
+        objectives = self._objectives(objectives)
+        self._check_comparable(objectives)
+        return hypervolume_over_time(self.complete, objectives, reference or self.reference_point(objectives))
+
+    def select(self, objectives: Mapping[str, str] | None = None, **choice: Any) -> Selection:
+        """``results.select`` among the complete trials; ``choice`` are its keyword arguments.
+
+        Raises ``ValueError`` as that does, and for latencies that do not compare.
+        """
+        objectives = self._objectives(objectives)
+        asked = {*objectives}.union(*(choice.get(key) or () for key in ("under", "over", "near", "buckets")))
+        self._check_comparable(
+            dict.fromkeys([*asked, choice.get("maximize") or choice.get("minimize") or ""], "")
+        )
+        return select(self.complete, objectives, **choice)
+
     def reference_point(self, objectives: Mapping[str, str] | None = None) -> dict[str, float]:
         """The settings' ``reference_point`` if it covers the objectives, else each one's worst complete value.
 
-        The latter moves as trials come in: compare hypervolumes against it only within one table. It is NaN for
-        an objective that nothing has measured.
+        The latter moves as trials come in: compare hypervolumes against it only within one table. It is NaN
+        for an objective that nothing has measured.
         """
         objectives = self._objectives(objectives)
         chosen = self.config.get("reference_point") or {}
@@ -74,9 +100,16 @@ class Run:
         return worst_values(self.complete, objectives)
 
     def export(self) -> None:
-        """Write ``trials.parquet``, ``epochs.parquet`` and ``front.json`` into the folder, each in one step."""
-        write_atomic(self.path / "trials.parquet", self.trials.to_parquet())
-        write_atomic(self.path / "epochs.parquet", self.epochs.to_parquet())
+        """Write ``trials.parquet``, ``epochs.parquet`` and ``front.json`` into the folder, each in one step.
+
+        Until the log grows, ``load_run`` then reads the tables, which is much faster than replaying it.
+        """
+        if self.url:
+            raise ValueError(
+                f"{self.url}: is elsewhere and only read; copy the folder here to export into it"
+            )
+        tables = Tables(self.trials, self.epochs, self.retrained)
+        write_snapshot(self.path, tables, self.stamp, self.facts)
         missing = self.no_front
         front = {
             "objectives": self.objectives,
@@ -114,67 +147,6 @@ class Run:
     def _check_comparable(self, objectives: Mapping[str, str]) -> None:
         if reason := self._incomparable(objectives):
             raise ValueError(f"{self.path}: {reason}")
-
-
-def load_run(path: str | Path) -> Run:
-    """The run in the folder ``path``: ``events.db``, with the settings of ``config.yaml`` if that is there.
-
-    Raises ``ValueError`` naming the folder or file that is missing, empty or damaged.
-    """
-    path = Path(path)
-    if not path.is_dir():
-        raise ValueError(f"{path}: no such run folder")
-    log = path / "events.db"
-    if not log.is_file():
-        raise ValueError(f"{path}: not a run folder, it holds no events.db")
-    events = read_events(log)
-    if not events:
-        raise ValueError(f"{path}: the run is empty, its events.db holds no event yet")
-    start = _last(events, "search_started") or {}
-    objectives = dict(start.get("objectives") or {})
-    try:
-        trials, epochs = fold(events, metrics=objectives)
-    except ValueError as error:
-        raise ValueError(f"{log}: {error}") from error
-    return Run(
-        path=path,
-        trials=trials,
-        epochs=epochs,
-        config=_read_config(path / "config.yaml", default=start.get("config") or {}),
-        objectives=objectives,
-        ended=_reason(events),
-        seconds=_seconds_worked(events),
-    )
-
-
-def _last(events: Sequence[Event], kind: str) -> dict[str, Any] | None:
-    return next((event.data for event in reversed(events) if event.kind == kind), None)
-
-
-def _reason(events: Sequence[Event]) -> str | None:
-    """Why the search ended; None if it was started again since."""
-    marks = [event for event in events if event.kind in ("search_started", "search_finished")]
-    if not marks or marks[-1].kind == "search_started":
-        return None
-    return str(marks[-1].data.get("reason") or "finished")
-
-
-def _seconds_worked(events: Sequence[Event]) -> float:
-    return sum(
-        after.time - before.time for before, after in pairwise(events) if after.kind != "search_started"
-    )
-
-
-def _read_config(path: Path, default: dict[str, Any]) -> dict[str, Any]:
-    if not path.exists():
-        return default
-    try:
-        config = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ValueError(f"{path}: cannot be read as YAML ({' '.join(str(error).split())})") from error
-    if not isinstance(config, dict):
-        raise ValueError(f"{path}: a mapping of settings is needed, not {type(config).__name__}")
-    return config
 
 
 def _network(row: dict[Any, Any]) -> dict[str, Any]:

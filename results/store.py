@@ -119,7 +119,8 @@ def read_events(path: str | Path) -> list[Event]:
 def last_event(path: str | Path) -> tuple[int, float] | None:
     """Number and time of the newest event, None in an empty log; raises as ``read_events``, and at once."""
     newest = "SELECT id, time FROM events ORDER BY id DESC LIMIT 1"
-    return read(path, lambda connection: connection.execute(newest).fetchone())
+    rows = read(path, lambda connection: connection.execute(newest).fetchall())
+    return rows[0] if rows else None
 
 
 def read(path: str | Path, query: Callable[[sqlite3.Connection], Result], *setup: str) -> Result:
@@ -162,8 +163,8 @@ def check_version(version: int, path: Path) -> None:
     """Raise ``ValueError`` for a log of a version that cannot be read."""
     if version > SCHEMA_VERSION:
         raise ValueError(
-            f"{path}: written by a newer version of this program (its schema version is {version}, the newest "
-            f"known here {SCHEMA_VERSION}): update to read it"
+            f"{path}: written by a newer version of this program (schema version {version}, not "
+            f"{SCHEMA_VERSION}): update it to read this log"
         )
     if version < 1:
         raise ValueError(f"{path}: not an event log (schema version {version})")

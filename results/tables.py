@@ -1,17 +1,18 @@
-"""The trials and epochs tables: an event log, folded."""
+"""The tables of trials, epochs and retrainings: an event log, folded."""
 
+import json
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 
 from results import strict_json
-from results.store import Event
+from results.schema import Event
 
-_COUNTS = ("trial", "epoch", "flops", "macs", "params", "activations", "epochs", "seed")
-_TEXTS = ("arch_id", "space", "status", "error", "device", "arch")
+_COUNTS = ("trial", "epoch", "flops", "macs", "params", "activations", "epochs", "seed", "duplicate_of")
+_TEXTS = ("arch_id", "space", "status", "error", "device", "arch", "recipe")
 _TIMES = ("started", "finished")
 TRIAL_COLUMNS = (
     *("trial", "arch_id", "space", "status", "accuracy", "flops", "macs", "params", "activations"),
@@ -20,8 +21,11 @@ TRIAL_COLUMNS = (
 EPOCH_COLUMNS = (
     *("trial", "epoch", "accuracy", "train_loss", "validation_loss", "seconds", "images_per_second"),
 )
+RETRAINED_COLUMNS = ("trial", "seed", "top1", "top5", "epochs", "recipe", "finished")
 UNITS = {
     "accuracy": "fraction",
+    "top1": "fraction",
+    "top5": "fraction",
     "flops": "FLOP",
     "macs": "MAC",
     "params": "parameters",
@@ -32,6 +36,20 @@ UNITS = {
     "seconds": "s",
     "images_per_second": "images/s",
 }
+
+
+_MEASURES = {*TRIAL_COLUMNS, *EPOCH_COLUMNS, "top1", "top5"}
+
+
+class Tables(NamedTuple):
+    """``trials`` a row per trial, ``epochs`` per epoch of one, ``retrained`` per full training and its test."""
+
+    trials: pd.DataFrame
+    epochs: pd.DataFrame
+    retrained: pd.DataFrame
+
+
+_IDENTITY = ("arch_id", "space", "seed", "duplicate_of")
 
 
 @dataclass
@@ -52,7 +70,7 @@ class _Trial:
         data = event.data
         if event.kind == "proposed":
             self.arch, self.knobs = data.get("arch"), data.get("knobs") or {}
-            self.facts |= {name: data.get(name) for name in ("arch_id", "space", "seed")}
+            self.facts |= {name: data[name] for name in _IDENTITY if name in data}
             self.status, self.error, self.finished = "running", None, None
             self.started = event.time if self.started is None else self.started
         elif event.kind == "measured":
@@ -84,21 +102,24 @@ class _Trial:
             else self.finished - self.started,
             "started": self.started,
             "finished": self.finished,
-            "arch": None if self.arch is None else strict_json.dumps(self.arch),
+            "arch": None if self.arch is None else json.dumps(self.arch),
         }
 
 
-def fold(events: Iterable[Event], metrics: Iterable[str] = ()) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The trials table and the epochs table that a log amounts to; ``attrs["units"]`` names the units.
+def fold(events: Iterable[Event], metrics: Iterable[str] = ()) -> Tables:
+    """The tables that a log amounts to; ``attrs["units"]`` of each names the units.
 
-    Standard columns are always there, in the order of ``TRIAL_COLUMNS`` and ``EPOCH_COLUMNS``; metrics of a
-    user's own evaluator follow, then ``arch.<knob>``, then ``arch``. Missing values are NA; accuracy is that of
-    the last epoch. ``metrics`` have a column even before anything measured them. Raises ``ValueError`` for an
-    event that lacks what its kind needs.
+    Standard columns are always there, in the order of ``TRIAL_COLUMNS``, ``EPOCH_COLUMNS`` and
+    ``RETRAINED_COLUMNS``; metrics of a user's own evaluator follow, then ``arch.<knob>``, then ``arch``.
+    Missing values are NA; accuracy is that of the last epoch. ``metrics`` have a column even before anything
+    measured them. Raises ``ValueError`` for an event that lacks what its kind needs.
     """
     trials: dict[int, _Trial] = {}
+    retrained = []
     for event in events:
-        if event.trial is not None:
+        if event.kind == "retrained":
+            retrained.append(event.data | {"trial": event.trial, "finished": event.time})
+        elif event.trial is not None:
             try:
                 trials.setdefault(event.trial, _Trial()).apply(event)
             except KeyError as error:
@@ -114,8 +135,11 @@ def fold(events: Iterable[Event], metrics: Iterable[str] = ()) -> tuple[pd.DataF
     knobs = [name for name in others if name.startswith("arch.")]
     extra = [name for name in others if name not in (*TRIAL_COLUMNS, *knobs, "arch")]
     measures = dict.fromkeys(name for row in history for name in row if name not in EPOCH_COLUMNS)
-    return _table(rows, [*TRIAL_COLUMNS, *extra, *knobs, "arch"]), _table(
-        history, [*EPOCH_COLUMNS, *measures]
+    further = dict.fromkeys(name for row in retrained for name in row if name not in RETRAINED_COLUMNS)
+    return Tables(
+        _table(rows, [*TRIAL_COLUMNS, *extra, *knobs, "arch"]),
+        _table(history, [*EPOCH_COLUMNS, *measures]),
+        _table(retrained, [*RETRAINED_COLUMNS, *further]),
     )
 
 
@@ -136,7 +160,7 @@ def _column(name: str, values: list[Any]) -> "pd.Series[Any]":
             TypeError
         ):  # a user's evaluator may well estimate, say, 0.5 MAC: then the column is float64
             return pd.Series(pd.array(values, dtype="Int64"))
-    elif name.startswith("arch.") or name not in (*TRIAL_COLUMNS, *EPOCH_COLUMNS):
+    elif name.startswith("arch.") or name not in _MEASURES:
         return _inferred(values, knob=name.startswith("arch."))
     return pd.Series(values, dtype="float64")
 

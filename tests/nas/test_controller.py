@@ -175,7 +175,7 @@ def test_a_lost_trial_goes_to_another_worker_so_often(log: EventLog) -> None:
 
 
 @pytest.mark.parametrize("stopping", ["none", "stop", "promote"])
-@pytest.mark.parametrize("cut", range(2, 60, 3))
+@pytest.mark.parametrize("cut", range(2, 60, 7))
 def test_a_search_cut_off_anywhere_goes_on_as_if_it_had_not_been(
     tmp_path: Path, cut: int, stopping: str
 ) -> None:

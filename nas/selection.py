@@ -1,0 +1,74 @@
+"""The final pick of a run as a file that retraining takes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from results import Run, Selection, write_atomic
+from results.strict_json import dumps
+
+RETRAINING = ("space", "data", "training", "seed")
+"""Settings of the search that say how its networks were trained."""
+
+
+def read_choice(options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of the command line as arguments of ``results.select``; ``ValueError`` names a bad one."""
+    choice = dict(options)
+    for name in ("under", "over", "near"):
+        choice[name] = dict(_pair(f"--{name}", text) for text in choice[name])
+    if choice["buckets"]:
+        name, _, edges = choice["buckets"].partition("=")
+        choice["buckets"] = {name: [_number("--buckets", edge) for edge in edges.split(",")]}
+    return choice
+
+
+def write_selection(selection: Selection, run: Run, out: Path) -> list[Path]:
+    """Write each network picked to ``out``; several as ``NAME-1.json``, ``NAME-2.json``, …, in their order.
+
+    A file holds ``arch``, ``arch_id``, ``trial``, ``metrics``, ``why``, the ``run`` and of its settings those
+    that say how it was trained (``config``).
+    """
+    if out.suffix != ".json":
+        raise ValueError(f"--out {out}: a .json file is needed")
+    several = len(selection.rows) > 1
+    paths = []
+    for place in range(len(selection.rows)):
+        one = Selection(selection.rows.iloc[[place]], selection.why)
+        path = out.with_stem(f"{out.stem}-{place + 1}") if several else out
+        write_atomic(path, dumps(_content(one, run), indent=2) + "\n")
+        paths.append(path)
+    return paths
+
+
+def _content(selection: Selection, run: Run) -> dict[str, Any]:
+    row = selection.row
+    numeric = selection.rows.select_dtypes("number").columns
+    metrics = [name for name in numeric if name not in ("trial", "seed") and not name.startswith("arch.")]
+    return {
+        "arch": selection.arch,
+        "arch_id": row["arch_id"],
+        "trial": row["trial"],
+        "metrics": {name: row[name] for name in metrics if pd.notna(row[name])},
+        "device": row["device"],
+        "why": selection.why,
+        "run": run.url or str(run.path),
+        "config": {key: run.config[key] for key in RETRAINING if key in run.config},
+    }
+
+
+def _pair(option: str, text: str) -> tuple[str, float]:
+    name, equals, value = text.partition("=")
+    if not (name and equals):
+        raise ValueError(f"{option} {text}: needs the form METRIC=VALUE, e.g. latency_ms=5")
+    return name, _number(option, value)
+
+
+def _number(option: str, text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise ValueError(f"{option}: {text!r} is no number") from None

@@ -1,0 +1,65 @@
+"""Run folders that are somewhere else: any URL that fsspec knows."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import fsspec
+from fsspec import AbstractFileSystem
+from fsspec.implementations.local import LocalFileSystem
+
+FILES = (
+    "events.db",
+    "events.db-journal",
+    "config.yaml",
+    "trials.parquet",
+    "epochs.parquet",
+    "retrained.parquet",
+)
+"""What there is to read of a run; the journal undoes what a killed writer left half done."""
+
+
+def is_url(path: str | Path) -> bool:
+    return isinstance(path, str) and "://" in path
+
+
+@contextmanager
+def local_copy(url: str) -> Iterator[Path]:
+    """A local folder with the files of the run at ``url``, gone at the end; the folder itself, where it is local.
+
+    Raises ``ValueError`` for a URL of an unknown kind or without a run, ``ImportError`` naming the package
+    that a kind needs.
+    """
+    system, root = _open(url)
+    if isinstance(system, LocalFileSystem):
+        yield Path(root)
+        return
+    with TemporaryDirectory() as folder:
+        found = [name for name in FILES if _fetch(system, f"{root}/{name}", Path(folder) / name)]
+        if "events.db" not in found:
+            raise ValueError(f"{url}: no run folder, there is no events.db in it")
+        yield Path(folder)
+
+
+def matching_runs(pattern: str) -> list[str]:
+    """The run folders that a pattern such as ``s3://bucket/runs/*`` matches, sorted."""
+    system, root = _open(pattern)
+    logs = system.glob(f"{root.rstrip('/')}/events.db")
+    return sorted(str(system.unstrip_protocol(str(log).removesuffix("/events.db"))) for log in logs)
+
+
+def _open(url: str) -> tuple[AbstractFileSystem, str]:
+    try:
+        system, root = fsspec.core.url_to_fs(url)
+    except ValueError as error:
+        raise ValueError(f"{url}: {error}") from error
+    return system, str(root)
+
+
+def _fetch(system: AbstractFileSystem, source: str, target: Path) -> bool:
+    try:
+        system.get_file(source, str(target))
+    except FileNotFoundError:
+        return False
+    return True
