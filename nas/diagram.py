@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
-from results import Run
+from results import Run, load_run, write_report
+from results.against import overlay
+from results.environment import environment
 from search_spaces import Arch, Task, arch_from_dict
 from search_spaces.blocks import Block
 from search_spaces.cost import Tally
@@ -18,10 +20,18 @@ Stage = dict[str, Any]
 def stage_reader(run: Run) -> Callable[[Mapping[str, Any]], list[Stage] | None] | None:
     """What reads the stages of this run's architectures; None where the log does not say what the images are."""
     try:
-        task = Task(**json.loads((run.path / "environment.json").read_text(encoding="utf-8"))["task"])
-    except (OSError, ValueError, KeyError, TypeError):
+        task = Task(**environment(run.path)["task"])
+    except (ValueError, KeyError, TypeError):
         return None
     return lambda arch: _known_stages(arch, task)
+
+
+def write_run_report(folder: Path, out: Path | None = None, against: str | None = None) -> Path:
+    """Write the report of the run in ``folder``, by default into it; returns where. Raises as ``load_run``."""
+    run = load_run(folder)
+    out = out or folder / "report.html"
+    write_report(run, out, stages=stage_reader(run), against=overlay(run, against) if against else None)
+    return out
 
 
 def _known_stages(arch: Mapping[str, Any], task: Task) -> list[Stage] | None:

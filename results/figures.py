@@ -8,7 +8,6 @@ import pandas as pd
 
 from results import wording
 from results.analysis import EDF
-from results.indicators import hypervolume_over_time
 from results.run import Run
 from results.trends import Trend
 
@@ -24,12 +23,12 @@ def progress(run: Run) -> dict[str, Any] | None:
     """The hypervolume after every network that raised it; None where there is no front."""
     if run.no_front or not run.objectives or run.complete.empty:
         return None
-    history = hypervolume_over_time(run.complete, run.objectives, run.reference_point())
+    history = run.hypervolume_over_time()
     if history.empty:
         return None
     rises = history[(history["hypervolume"].diff() != 0) | (history.index == history.index[-1])]
     minutes = (rises["finished"] - run.trials["started"].min()).dt.total_seconds() / 60
-    known = thinned(np.flatnonzero(minutes.notna()), STEPS)
+    known = thinned(np.flatnonzero(minutes.notna()).tolist(), STEPS)
     corner = ", ".join(wording.with_unit(name, value) for name, value in run.reference_point().items())
     return {
         "minutes": shown(minutes.iloc[known]),
@@ -39,7 +38,7 @@ def progress(run: Run) -> dict[str, Any] | None:
 
 
 def learning(run: Run, front: Sequence[int]) -> dict[str, Any]:
-    """Learning curves of the front, and of the stopped and the other networks a sample; ``note`` tells the rule."""
+    """Learning curves of the front and samples of the stopped and the other networks; ``note`` tells the rule."""
     metric = next(
         (n for n in ("accuracy", *run.objectives) if n in run.epochs and run.epochs[n].notna().any()), None
     )
@@ -54,7 +53,9 @@ def learning(run: Run, front: Sequence[int]) -> dict[str, Any]:
         "others": rest.loc[rest["status"] != "stopped", "trial"].tolist(),
     }
     drawn = {name: thinned(trials, CURVES) for name, trials in kinds.items()}
-    counts = ", ".join(f"{len(drawn[name])} of {len(trials)} {name}" for name, trials in kinds.items() if trials)
+    counts = ", ".join(
+        f"{len(drawn[name])} of {len(trials)} {name}" for name, trials in kinds.items() if trials
+    )
     curves = _curves(known, metric, [trial for chosen in drawn.values() for trial in chosen], front)
     status = dict(zip(trained["trial"], trained["status"], strict=True))
     for curve in curves:
@@ -62,8 +63,8 @@ def learning(run: Run, front: Sequence[int]) -> dict[str, Any]:
     return {
         "curves": curves,
         "label": wording.label(metric),
-        "note": f"Drawn: {counts}; of each kind at most {CURVES}, evenly spread. A mark ends the curve of a network "
-        "that was stopped, failed or still trains.",
+        "note": f"Drawn: {counts}; of each kind at most {CURVES}, evenly spread. "
+        "A mark ends the curve of a network that was stopped, failed or still trains.",
     }
 
 
@@ -101,7 +102,7 @@ def trends(run: Run, knobs: Sequence[str]) -> dict[str, Any]:
 
 
 def _trend(complete: pd.DataFrame, knob: str, metric: str) -> dict[str, Any]:
-    trend, scale = Trend(knob, metric, samples=200)(complete), wording.scale(metric)
+    trend, scale = Trend(knob, metric, samples=100)(complete), wording.scale(metric)
     numeric = pd.api.types.is_numeric_dtype(trend["knob"]) and not pd.api.types.is_bool_dtype(trend["knob"])
     return {
         "at": shown(trend["knob"]) if numeric else trend["knob"].astype(str).tolist(),
@@ -123,10 +124,12 @@ def distributions(run: Run, knobs: Sequence[str]) -> dict[str, Any]:
         values = known[knob].dropna().unique()
         if 2 <= len(values) <= SPLITS:
             named = knob.removeprefix("arch.")
-            splits[named] = [_edf(f"{named} {value}", known[known[knob] == value]) for value in sorted(values)]
+            splits[named] = [
+                _edf(f"{named} {value}", known[known[knob] == value]) for value in sorted(values)
+            ]
     return {
-        "note": "The share of the networks, all trained to the end on the same budget, whose error is below a value: "
-        "the higher the line, the better the population.",
+        "note": "The share of the networks, all trained to the end on the same budget, whose error is below "
+        "a value: the higher the line, the better the population.",
         "splits": splits,
     }
 
@@ -134,7 +137,11 @@ def distributions(run: Run, knobs: Sequence[str]) -> dict[str, Any]:
 def _edf(name: str, networks: pd.DataFrame) -> dict[str, Any]:
     edf = EDF()(networks)
     edf = edf.iloc[thinned(range(len(edf)), STEPS // 2)]
-    return {"name": f"{name} ({len(networks)})", "error": shown(edf["error"], 100), "share": shown(edf["share"])}
+    return {
+        "name": f"{name} ({len(networks)})",
+        "error": shown(edf["error"], 100),
+        "share": shown(edf["share"]),
+    }
 
 
 def shown(column: "pd.Series[Any]", scale: float = 1.0) -> list[float | int | None]:

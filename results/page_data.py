@@ -9,20 +9,25 @@ import pandas as pd
 import yaml
 
 from results import figures, wording
+from results.environment import environment
 from results.run import Run
 
 Stages = Callable[[Mapping[str, Any]], Sequence[Mapping[str, Any]] | None]
-"""From an architecture (``trials.arch``) to its stages: name, depth, width, resolution, and what else tells them."""
+"""From an architecture (``trials.arch``) to its stages: name, depth, width, resolution and other traits."""
 
 NOT_METRICS = ("trial", "seed")
 FAILURES = 50
 """Different reasons that are listed."""
 
 
-def page_data(run: Run, *, stages: Stages | None = None, against: Mapping[str, Any] | None = None) -> dict[str, Any]:
+def page_data(
+    run: Run, *, stages: Stages | None = None, against: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
     """Everything the page shows about ``run``, as JSON values."""
-    front = run.comparable_front()
-    knobs = [name for name in run.trials if name.startswith("arch.") and run.trials[name].notna().any()]
+    front, machine = run.comparable_front(), environment(run.path)
+    knobs = [
+        name for name in map(str, run.trials) if name.startswith("arch.") and run.trials[name].notna().any()
+    ]
     metrics = _metrics(run)
     return {
         "live": False,
@@ -38,8 +43,8 @@ def page_data(run: Run, *, stages: Stages | None = None, against: Mapping[str, A
         "trends": figures.trends(run, knobs),
         "edf": figures.distributions(run, knobs),
         "failures": _failures(run.trials),
-        "environment": _environment(run),
-        "settings": yaml.safe_dump(run.config, sort_keys=False, allow_unicode=True),
+        "environment": _yaml(machine) if machine else "not recorded",
+        "settings": _yaml(run.config),
         "against": against,
     }
 
@@ -117,15 +122,11 @@ def _failures(trials: pd.DataFrame) -> dict[str, Any]:
         some = ", ".join(map(str, members.head(20))) + (", …" if len(members) > 20 else "")
         groups.append({"status": status, "reason": reason, "count": len(members), "trials": some})
     note = f"{wording.counted(len(lost), 'network')} for {wording.counted(len(found), 'reason')}"
-    return {"groups": groups, "note": note + (f"; the {FAILURES} most frequent." if len(found) > FAILURES else ".")}
+    return {
+        "groups": groups,
+        "note": note + (f"; the {FAILURES} most frequent." if len(found) > FAILURES else "."),
+    }
 
 
-def _environment(run: Run) -> str:
-    path = run.path / "environment.json"
-    try:
-        facts = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return "not recorded"
-    except (OSError, ValueError) as error:
-        return f"{path.name} cannot be read ({error})"
-    return yaml.safe_dump(facts, sort_keys=False, allow_unicode=True)
+def _yaml(facts: Mapping[str, Any]) -> str:
+    return yaml.safe_dump(dict(facts), sort_keys=False, allow_unicode=True)

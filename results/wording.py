@@ -92,6 +92,8 @@ def summary(run: Run, front: pd.DataFrame) -> list[str]:
         if run.ended
         else "The search is still running, or was interrupted.",
     ]
+    if run.damage:
+        sentences.append(f"The event log is damaged: {run.damage}.")
     if run.complete.empty:
         return [*sentences, "No network has been trained to the end yet, so there is no front to show."]
     if run.no_front:

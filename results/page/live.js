@@ -5,6 +5,8 @@ const EVERY = 2000;
 function drawWords() {
   $("tiles").replaceChildren(...data.tiles.map(([text, name]) => el("div", {}, el("b", {}, text), el("span", {}, name))));
   $("summary").replaceChildren(...data.summary.map((sentence) => el("p", {}, sentence)));
+  $("against").hidden = !data.against;
+  $("against").textContent = data.against?.note ?? "";
   $("environment").textContent = data.environment;
   $("settings").textContent = data.settings;
 }
