@@ -18,6 +18,7 @@ Stages = Callable[[Mapping[str, Any]], Sequence[Mapping[str, Any]] | None]
 NOT_METRICS = ("trial", "seed")
 FAILURES = 50
 """Different reasons that are listed."""
+_NUMBER = r"\d+(?:\.\d+)?(?:e[-+]?\d+)?"
 
 
 def page_data(
@@ -116,11 +117,18 @@ def _texts(column: "pd.Series[Any]") -> list[Any]:
 def _failures(trials: pd.DataFrame) -> dict[str, Any]:
     """Reasons why trials gave no result, most frequent first."""
     lost = trials[trials["status"].isin(["failed", "infeasible"])].fillna({"error": "no reason given"})
-    found = sorted(lost.groupby(["status", "error"])["trial"], key=lambda group: -len(group[1]))
+    alike = lost["error"].str.replace(_NUMBER, "#", regex=True)  # "flops 1.2e9 is outside …" is one reason
+    found = [members for _, members in lost.groupby(["status", alike])]
+    found.sort(key=len, reverse=True)
     groups = []
-    for (status, reason), members in found[:FAILURES]:
-        some = ", ".join(map(str, members.head(20))) + (", …" if len(members) > 20 else "")
-        groups.append({"status": status, "reason": reason, "count": len(members), "trials": some})
+    for members in found[:FAILURES]:
+        some = ", ".join(map(str, members["trial"].head(20))) + (", …" if len(members) > 20 else "")
+        reason = members["error"].iloc[0]
+        if members["error"].nunique() > 1:
+            reason += f"\n… and {len(members) - 1} more that differ in numbers alone"
+        groups.append(
+            {"status": members["status"].iloc[0], "reason": reason, "count": len(members), "trials": some}
+        )
     note = f"{wording.counted(len(lost), 'network')} for {wording.counted(len(found), 'reason')}"
     return {
         "groups": groups,

@@ -40,7 +40,7 @@ function drawCurves() {
   if (of("stopped").length) traces.push(together(of("stopped"), { name: "stopped early", line: { color: css("--stopped"), width: 1 }, opacity: 0.7 }));
   for (const status of ["stopped", "running", "failed"]) if (of(status).length) traces.push(ends(of(status), status));
   curves.filter((c) => c.front).forEach((c, k) => traces.push({
-    x: c.epoch, y: c.value, name: `trial ${c.trial}`, mode: "lines+markers", marker: { size: 5 }, hovertemplate: `trial ${c.trial}: %{y} after epoch %{x}<extra></extra>`,
+    x: c.epoch, y: c.value, name: narrow() ? "on the front" : `trial ${c.trial}`, showlegend: !narrow() || k === 0, mode: "lines+markers", marker: { size: 5 }, hovertemplate: `trial ${c.trial}: %{y} after epoch %{x}<extra></extra>`,
     line: { color: PALETTE[k % PALETTE.length], dash: DASHES[Math.floor(k / PALETTE.length) % DASHES.length], width: 2 },
   }));
   const legend = narrow() ? { orientation: "h", y: -0.25, yanchor: "top" } : { orientation: "v", x: 1.02, y: 1, yanchor: "top" };
@@ -95,7 +95,7 @@ function drawFailures() {
   const section = $("failures"), { groups, note } = data.failures;
   section.hidden = !groups.length;
   $("failures-note").textContent = note;
-  section.querySelector("thead").replaceChildren(el("tr", {}, ...["outcome", "count", "reason", "trials"].map((name) => el("th", { scope: "col" }, name))));
+  section.querySelector("thead").replaceChildren(el("tr", {}, ...["outcome", "count", "reason", "trials"].map((name) => el("th", { scope: "col", class: name === "count" ? "number" : null }, name))));
   section.querySelector("tbody").replaceChildren(...groups.map((g) => el("tr", {},
     el("td", {}, g.status), el("td", { class: "number" }, String(g.count)), el("td", {}, el("pre", {}, g.reason)), el("td", {}, g.trials))));
 }

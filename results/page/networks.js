@@ -79,7 +79,7 @@ function drawDetail() {
   const knobs = Object.entries(t.knobs).filter(([, column]) => column[i] !== null).map(([name, column]) => [name, String(column[i])]);
   panel.replaceChildren(
     el("h3", {}, `Trial ${t.trial[i]}`), el("p", {}, [t.front[i] ? "on the front" : t.status[i], t.arch_id[i], t.error[i]].filter(Boolean).join(" · ")),
-    stages(data.stages.of[i].map((k) => data.stages.rows[k])), pairs(facts), el("details", {}, el("summary", {}, "Knobs"), pairs(knobs)), command(t.trial[i]),
+    stages(data.stages.of[i].map((k) => data.stages.rows[k])), command(t.trial[i]), pairs(facts), el("details", {}, el("summary", {}, "Knobs"), pairs(knobs)),
   );
 }
 
@@ -93,9 +93,9 @@ function stages(rows) {
   const widest = Math.max(...rows.map((row) => Math.log2(1 + row.width)));
   return el("ol", { class: "stages", "aria-label": "Stages" }, ...rows.map((row) => {
     const size = `width:${(100 * Math.log2(1 + row.width) / widest).toFixed(0)}%;min-height:${1.6 + 0.3 * Math.min(row.depth, 12)}rem`;
-    const words = [`${row.depth} block${row.depth > 1 ? "s" : ""}`, `width ${row.width}`];
-    for (const name of ["radix", "cardinality", "groups", "attention"]) if (name in row) words.push(`${name} ${row[name]}`);
-    return el("li", { style: size }, el("b", {}, `${row.name} · ${row.resolution}×${row.resolution}`), el("span", {}, words.join(", ")));
+    const traits = ["radix", "cardinality", "groups", "attention"].filter((name) => name in row).map((name) => `${name} ${row[name]}`);
+    const shape = `${row.depth} block${row.depth > 1 ? "s" : ""}, width ${row.width}`;
+    return el("li", { style: size }, el("b", {}, `${row.name} · ${row.resolution}×${row.resolution}`), el("span", {}, shape), el("span", {}, traits.join(", ")));
   }));
 }
 
