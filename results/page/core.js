@@ -11,7 +11,6 @@ const LOOKS = {
   failed: { symbol: "cross", colour: "--soft" }, duplicate: { symbol: "square", colour: "--soft" },
 };
 const MANY = 2000; // points from which on WebGL draws them
-const WEBGL = Boolean(document.createElement("canvas").getContext("webgl"));
 
 const $ = (id) => document.getElementById(id);
 const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
@@ -47,6 +46,12 @@ function parseNumber(text) {
   const found = text.trim().replace(",", ".").match(/^([-+]?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?)\s*([kMGT]?)$/);
   if (!text.trim()) return null;
   return found ? Number(found[1]) * { "": 1, k: 1e3, M: 1e6, G: 1e9, T: 1e12 }[found[2]] : NaN;
+}
+
+let hasWebgl = null;
+function webgl() {
+  hasWebgl ??= Boolean(document.createElement("canvas").getContext("webgl"));
+  return hasWebgl;
 }
 
 function fillSelect(id, options, chosen, changed) {

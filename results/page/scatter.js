@@ -44,7 +44,7 @@ function points(name, indices, look, ring) {
   const colour = state.colour && metric(state.colour), many = data.trials.trial.length > MANY;
   const shade = (i) => { const v = value(colour.name, i); return v !== null && colour.log ? Math.log10(v) : v; };
   return {
-    name, type: many && WEBGL && !ring ? "scattergl" : "scatter", mode: "markers",
+    name, type: many && !ring && webgl() ? "scattergl" : "scatter", mode: "markers",
     x: indices.map((i) => value(state.x, i)), y: indices.map((i) => value(state.y, i)),
     customdata: indices.map((i) => data.trials.trial[i]), text: indices.map(hover), hovertemplate: "%{text}<extra></extra>",
     marker: {

@@ -230,7 +230,9 @@ def test_public_models_stand_behind_a_run_on_imagenet(log, add):
 
 
 def test_what_does_not_compare_is_refused(log, add, searched):
-    with pytest.raises(ValueError, match="--against imagenet: the public models are trained on ImageNet, this run on"):
+    with pytest.raises(
+        ValueError, match="--against imagenet: the public models are trained on ImageNet, this run on"
+    ):
         overlay(load_run(searched.path.parent), "imagenet")
     with pytest.raises(ValueError, match="--against cifar: unknown"):
         overlay(load_run(searched.path.parent), "cifar")
