@@ -158,16 +158,38 @@ def compare_spaces(first: str, second: str, out: Path, **options: Any) -> None:
     print_comparison(compare((first, second), out, **options), out, console)
 
 
+@command("status runs/first")
+@run_folder
+@click.option("--watch", is_flag=True, help="Renew it until the search ends.")
+def status(folder: Path, watch: bool) -> None:
+    """Say how a search is doing, from any terminal that sees its folder."""
+    from nas.status import follow, print_status
+
+    (follow if watch else print_status)(folder, console)
+
+
 @command("report runs/first --out front.html")
 @run_folder
 @click.option("--out", type=new_file, help="HTML file to write [default: DIR/report.html].")
-def report(folder: Path, out: Path | None) -> None:
+@click.option("--against", metavar="imagenet", help="Show public models behind a run of the same task.")
+@click.option("--watch", is_flag=True, help="Serve it to this machine, up to date while the search runs.")
+@click.option("--port", type=click.IntRange(0, 65535), help="Of --watch [default: a free one].")
+def report(folder: Path, out: Path | None, against: str | None, watch: bool, port: int | None) -> None:
     """Write a run's report: one HTML file that opens anywhere."""
-    from results import load_run, write_report
+    from nas.diagram import write_run_report
+    from nas.watch import watch as serve
 
-    out = out or folder / "report.html"
-    write_report(load_run(folder), out)
-    console.print(f"{out}", markup=False)
+    def announce(address: str) -> None:
+        click.echo(f"{address} (Ctrl-C ends it)")
+
+    if watch and out:
+        raise click.UsageError("--watch serves the report and writes no file: leave out --out")
+    if port is not None and not watch:
+        raise click.UsageError("--port is for --watch")
+    if watch:
+        serve(folder, port or 0, against, announce)
+    else:
+        console.print(f"{write_run_report(folder, out, against)}", markup=False, soft_wrap=True)
 
 
 @command("spaces resnest")

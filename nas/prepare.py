@@ -38,6 +38,7 @@ class Prepared:
     evaluators: list[Evaluator]
     proposer: Proposer
     stopper: Stopper
+    task: Task
 
 
 def prepare(config: SearchConfig, progress: Progress = lambda what, done, total: None) -> Prepared:
@@ -62,7 +63,7 @@ def prepare(config: SearchConfig, progress: Progress = lambda what, done, total:
         start_from=load_starts(config.start_from, space, config.limits, task),
     )
     stopper = config.stopper.build(config.objectives, config.training.epochs)
-    return Prepared(evaluators, proposer, stopper)
+    return Prepared(evaluators, proposer, stopper, task)
 
 
 def _built_in(

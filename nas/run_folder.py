@@ -6,6 +6,7 @@ import json
 import os
 import platform
 import shutil
+from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ import yaml
 
 from evaluators.device import device_name
 from results import EventLog, write_atomic
+from search_spaces import Task
 
 from .config import SearchConfig
 from .loading import load_config
@@ -24,7 +26,7 @@ RAISABLE = frozenset({"trials", "stop", "resources", "ray", "loggers"})
 """Settings that may change when a search goes on; the others decide what its numbers mean."""
 
 
-def new_folder(folder: Path, config: SearchConfig) -> None:
+def new_folder(folder: Path, config: SearchConfig, task: Task) -> None:
     """Make the folder with its settings, environment and an empty log; leaves nothing if that fails.
 
     Raises:
@@ -37,7 +39,7 @@ def new_folder(folder: Path, config: SearchConfig) -> None:
         raise ValueError(f"{folder}: exists already; name a new folder with --out, or resume it") from None
     try:
         write_settings(folder, config)
-        write_atomic(folder / "environment.json", json.dumps(environment(), indent=2) + "\n")
+        write_atomic(folder / "environment.json", json.dumps(environment(task), indent=2) + "\n")
         EventLog(folder / "events.db").close()
         (folder / "checkpoints").mkdir()
     except OSError:
@@ -70,8 +72,8 @@ def reopened(folder: Path, overrides: tuple[str, ...]) -> SearchConfig:
     return after
 
 
-def environment() -> dict[str, Any]:
-    """What the search runs on: machine, devices, versions."""
+def environment(task: Task) -> dict[str, Any]:
+    """What the search runs on: machine, devices, versions, and what its data asks of a network."""
     gpus = [device_name(torch.device("cuda", index)) for index in range(torch.cuda.device_count())]
     return {
         "python": platform.python_version(),
@@ -80,6 +82,7 @@ def environment() -> dict[str, Any]:
         "cores": os.cpu_count(),
         "gpus": gpus,
         "packages": {name: _version(name) for name in PACKAGES},
+        "task": asdict(task),
     }
 
 

@@ -12,6 +12,7 @@ from results import EventLog, Run, load_run, write_report
 from .checkpoints import Checkpoints
 from .config import SearchConfig
 from .controller import Controller, Listener
+from .diagram import stage_reader
 from .lock import sole_driver
 from .prepare import Prepared, gpus_per_trial, prepare
 from .run_folder import new_folder, reopened, write_settings
@@ -37,7 +38,7 @@ def search(
         OSError: if the folder cannot be written.
     """
     prepared, folder = prepare(config, progress), Path(out)
-    new_folder(folder, config)
+    new_folder(folder, config, prepared.task)
     with sole_driver(folder), EventLog(folder / "events.db") as log:
         controller = _controller(config, prepared, log, listeners)
         try:
@@ -145,5 +146,5 @@ def _reason(controller: Controller) -> str:
 def _outcome(folder: Path) -> Run:
     run = load_run(folder)
     run.export()
-    write_report(run, folder / "report.html")
+    write_report(run, folder / "report.html", stages=stage_reader(run))
     return run

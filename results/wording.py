@@ -85,13 +85,15 @@ def summary(run: Run, front: pd.DataFrame) -> list[str]:
     """The run in a few sentences."""
     aims = ", ".join(f"{name} ({_sense(direction)})" for name, direction in run.objectives.items())
     sentences = [
-        _counted(len(run.trials), "network")
+        counted(len(run.trials), "network")
         + f"{_where(run)} in {duration(run.seconds)}{_outcomes(run.trials)}.",
         f"Objectives: {aims}." if aims else "The log names no objectives.",
         f"The search ended: {run.ended}."
         if run.ended
         else "The search is still running, or was interrupted.",
     ]
+    if run.damage:
+        sentences.append(f"The event log is damaged: {run.damage}.")
     if run.complete.empty:
         return [*sentences, "No network has been trained to the end yet, so there is no front to show."]
     if run.no_front:
@@ -100,7 +102,7 @@ def summary(run: Run, front: pd.DataFrame) -> list[str]:
         reference = ", ".join(with_unit(name, value) for name, value in run.reference_point().items())
         best = ", ".join(with_unit(name, front.iloc[0][name]) for name in run.objectives)
         sentences += [
-            f"{_counted(len(front), 'network')} on the Pareto front; best in {next(iter(run.objectives))}: "
+            f"{counted(len(front), 'network')} on the Pareto front; best in {next(iter(run.objectives))}: "
             f"trial {front.iloc[0]['trial']} ({best}).",
             f"The hypervolume {run.hypervolume():.4g} is measured from {reference}.",
         ]
@@ -111,7 +113,8 @@ def _sense(direction: str) -> str:
     return "more is better" if direction == "max" else "less is better"
 
 
-def _counted(count: int, noun: str) -> str:
+def counted(count: int, noun: str) -> str:
+    """For example "1 network", "2 networks"."""
     return f"{count} {noun}{'' if count == 1 else 's'}"
 
 

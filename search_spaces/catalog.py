@@ -72,7 +72,8 @@ def arch_from_dict(values: Mapping[str, Any]) -> Arch:
     """
     if not isinstance(values, Mapping) or not isinstance(values.get("space"), str):
         raise ValueError(f"an architecture needs a field 'space' that names its space, got {brief(values)}")
-    return get_space(values["space"]).arch_type.from_dict(values)
+    name = values["space"]
+    return (SPACES.get(name) or _own(name)).arch_type.from_dict(values)
 
 
 def _hint(name: str, known: list[str]) -> str:
