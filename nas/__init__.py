@@ -3,5 +3,6 @@
 from .config import SearchConfig
 from .loading import load_config, presets
 from .search import search
+from .simulate import simulate
 
-__all__ = ["SearchConfig", "load_config", "presets", "search"]
+__all__ = ["SearchConfig", "load_config", "presets", "search", "simulate"]

@@ -93,14 +93,14 @@ class _Run:
 
     def run(self, progress: Progress | None) -> None:
         self._occupy()
-        while self.queue and self.queue[0][0] <= self.deadline:
+        while self.queue and self.queue[0][0] <= self.deadline and self.epochs < self.budget.epochs:
             self.now, _, trial = heapq.heappop(self.queue)
             self._end_epoch(trial)
             if self.idle:
                 self._occupy()
             if progress and self.events % 4096 == 0:
                 progress(self._done())
-        if self.queue:
+        if self.queue and self.epochs < self.budget.epochs:
             self.now = self.deadline
         for _, _, trial in sorted(self.queue, key=lambda event: event[1]):
             trial.trained += max(0.0, self.now - trial.last)
@@ -116,7 +116,7 @@ class _Run:
 
     def _occupy(self) -> None:
         """Give idle workers something to do, the promoted first."""
-        while self.idle and self.epochs + len(self.queue) < self.budget.epochs:
+        while self.idle:
             promoted = self.stopper.promote()
             trial = self._propose() if promoted is None else self.paused.pop(promoted)
             if trial is None:
@@ -199,8 +199,8 @@ class _Run:
                 "started": trial.started,
                 "finished": self.now,
                 "accuracy": trial.metrics.get("accuracy", math.nan),
+                **trial.trajectory.costs,
             }
-            | trial.trajectory.costs
         )
 
     def result(self) -> Simulation:
@@ -217,7 +217,7 @@ class _Run:
         duplicates = pd.DataFrame({"trial": self.duplicates, "status": STATUSES.index("duplicate")})
         if len(duplicates):
             table = pd.concat([table, duplicates.astype("float64")])
-        status = pd.Categorical.from_codes(table["status"].astype("int64"), list(STATUSES))
+        status = pd.Categorical.from_codes(table["status"].to_numpy(dtype=int), pd.Index(STATUSES))
         table = table.assign(status=status).sort_values("trial", ignore_index=True)
         return table.fillna({"epochs": 0}).astype({"trial": "int64", "epochs": "int64"})
 

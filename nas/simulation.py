@@ -26,8 +26,8 @@ CURVES = {
 class Simulation:
     """``trials``: one row per trial, times in virtual seconds. ``segments``: one row per stay on a worker.
 
-    ``segments`` has ``trial, start, end``, the ``epochs`` finished and the seconds ``trained`` in it. ``exhausted``:
-    the proposer ran out of networks.
+    ``segments`` has ``trial, start, end``, the ``epochs`` finished and the seconds ``trained`` in it.
+    ``exhausted``: the proposer ran out of networks.
     """
 
     trials: pd.DataFrame
@@ -116,7 +116,9 @@ def common_reference(
     complete = pd.concat([simulation.complete for simulation in simulations.values()])
     missing = [name for name in objectives if name not in complete]
     if missing:
-        raise ValueError(f"objective {missing[0]} is not simulated; there are accuracy and the costs known before")
+        raise ValueError(
+            f"objective {missing[0]} is not simulated; there are accuracy and the costs known before"
+        )
     if complete.empty:
         raise ValueError("no simulated trial was trained to its end: give more hours, or fewer epochs")
     return worst_values(complete, objectives)

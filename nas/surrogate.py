@@ -78,6 +78,10 @@ class Surrogate:
         seed: int = 0,
         pool: int = 400,
     ) -> None:
+        if epochs < 1:
+            raise ValueError(f"epochs must be at least 1, got {epochs}")
+        if not 0 < seconds < np.inf:
+            raise ValueError(f"seconds must be positive, got {seconds:g}")
         self.space, self.epochs, self.seed, self.task = space, epochs, seed, task
         self._curves = curves or Curves()
         rng = np.random.default_rng(seed)
@@ -88,7 +92,7 @@ class Surrogate:
         self._median, self._seconds = float(np.median(self._macs)), seconds
         self._blocks: OrderedDict[int, list[Trajectory]] = OrderedDict()
 
-    def trajectory(self, arch: Any) -> Trajectory:
+    def trajectory(self, arch: Arch | int) -> Trajectory:
         """Of an architecture of the space, or of row number ``arch``."""
         if isinstance(arch, Arch):
             costs = self._costs(arch)
@@ -98,7 +102,9 @@ class Surrogate:
         if block not in self._blocks:
             rng = np.random.default_rng([self.seed, block])
             rows = rng.integers(len(self._pool), size=BLOCK)
-            self._blocks[block] = self._trajectories([self._pool[row] for row in rows], self._knobs[rows], rng)
+            self._blocks[block] = self._trajectories(
+                [self._pool[row] for row in rows], self._knobs[rows], rng
+            )
             if len(self._blocks) > KEPT:
                 self._blocks.popitem(last=False)
         return self._blocks[block][place]

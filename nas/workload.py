@@ -84,7 +84,11 @@ class Recorded:
                 f"curves of shape {curves.shape} do not fit {len(costs)} trials: (trials, epochs) is needed"
             )
         table = costs.astype("float64")
-        for name, column in {**table, "accuracy": curves, "seconds": pace}.items():
+        numbers = {str(name): table[name].to_numpy() for name in table} | {
+            "accuracy": curves,
+            "seconds": pace,
+        }
+        for name, column in numbers.items():
             if not np.isfinite(column).all():
                 raise ValueError(f"{name}: a number is missing or infinite; drop such trials first")
         if not (pace > 0).all():
@@ -100,16 +104,16 @@ class Recorded:
     def of_run(cls, run: Run, metrics: Sequence[str]) -> Recorded:
         """The complete trials of a run that have every one of ``metrics`` and all their epochs."""
         complete = run.complete.set_index("trial")
-        missing = [name for name in metrics if name not in complete]
-        if missing:
-            raise ValueError(f"{run.path}: {', '.join(missing)} was never measured")
+        for name in metrics:
+            if name not in complete or complete[name].isna().all():
+                raise ValueError(
+                    f"{run.path}: no complete trial has {name}, so there is nothing to simulate from"
+                )
         curves = run.epochs.pivot_table(index="trial", columns="epoch", values="accuracy").sort_index(axis=1)
         curves = curves[curves.index.isin(complete.index[complete[list(metrics)].notna().all(axis=1)])]
         curves = curves.dropna()
         if curves.empty:
-            raise ValueError(
-                f"{run.path}: no trial was trained to the end, so there is nothing to simulate from"
-            )
+            raise ValueError(f"{run.path}: no trial has all its epochs, so there is nothing to simulate from")
         seconds = run.epochs.groupby("trial")["seconds"].median()[curves.index]
         costs = complete.loc[curves.index, [name for name in metrics if name != "accuracy"]]
         return cls(costs, curves, seconds)
