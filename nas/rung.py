@@ -61,13 +61,12 @@ def dominated(points: Array, by: Array) -> Array:
     if len(points) * len(by) > MANY and len(by) > 1:
         kept: Array = moocore.is_nondominated(np.concatenate([points, by]), keep_weakly=True)
         return ~kept[: len(points)]
-    no_worse: Array = np.ones((len(by), len(points)), dtype=bool)
-    better: Array = ~no_worse
+    no_worse = np.ones((len(by), len(points)), dtype=bool)
+    better = np.zeros_like(no_worse)
     for theirs, ours in zip(by.T, points.T, strict=True):  # numpy is slow along short rows
         no_worse &= theirs[:, None] <= ours
         better |= theirs[:, None] < ours
-    found: Array = (no_worse & better).any(axis=0)
-    return found
+    return np.asarray((no_worse & better).any(axis=0))
 
 
 @dataclass(slots=True)
@@ -153,9 +152,10 @@ class ParetoRung:
             if quota <= 0:
                 break
             if not among.isdisjoint(self._trials[arrival] for arrival in front.arrivals.tolist()):
-                for arrival in front.spread()[:quota]:
-                    if (trial := self._trials[arrival]) in among:
-                        return trial
+                order: list[int] = front.spread()[:quota].tolist()
+                return next(
+                    (self._trials[arrival] for arrival in order if self._trials[arrival] in among), None
+                )
             quota -= len(front)
         return None
 
