@@ -233,5 +233,39 @@ def measure(network: str, out: Path | None, **options: Any) -> None:
         write_atomic(out, dumps(measured, indent=2) + "\n")
 
 
+@command("simulate --surrogate resnest --workers 64 --hours 24 --stopper none --stopper moasha")
+@click.argument("folder", required=False, metavar="[DIR]", type=click.Path(path_type=Path))
+@click.option(
+    "--surrogate", metavar="SPACE", help="Made-up curves on real costs of a space, instead of a run."
+)
+@click.option("--stopper", "stoppers", multiple=True, metavar="NAME[,OPTION=VALUE]",
+              help="Repeatable; others are compared with the first [default: none and moasha].")  # fmt: skip
+@click.option("--hours", type=float, help="Of virtual time [default: 24, unless trials or epochs are given].")
+@click.option("--trials", type=int, help="End after so many trials.")
+@click.option("--total-epochs", type=int, help="End after so many epochs.")
+@click.option("--workers", default=64, show_default=True, help="Trials at once.")
+@click.option("--epochs", default=9, show_default=True, help="Of a surrogate's trial.")
+@click.option("--epoch-seconds", default=60.0, show_default=True, help="Of a surrogate's median network.")
+@click.option("--start-seconds", default=0.0, show_default=True, help="Lost before each trial.")
+@click.option("--latency-seconds", default=0.0, show_default=True, help="Of a trial on a latency device.")
+@click.option("--latency-devices", default=1, show_default=True)
+@click.option("--stragglers", default=0.0, show_default=True, help="Share of trials that train slower.")
+@click.option("--slowdown", default=3.0, show_default=True, help="By which stragglers train slower.")
+@click.option("--failures", default=0.0, show_default=True, help="Chance that an epoch ends its trial.")
+@click.option("--preemptions", default=0.0, show_default=True, help="Per worker and hour.")
+@click.option(
+    "--outage-seconds", default=300.0, show_default=True, help="For which a preempted worker is gone."
+)
+@click.option("--seed", default=0, show_default=True)
+@click.option("--out", type=new_file, help="Also write curves over time to this .html file.")
+def simulate(
+    folder: Path | None, surrogate: str | None, stoppers: tuple[str, ...], out: Path | None, **options: Any
+) -> None:
+    """Tell what a cluster would come to in so many hours, with and without early stopping."""
+    from nas.what_if_view import print_what_if
+
+    print_what_if(folder, surrogate, stoppers, console, out, options)
+
+
 if __name__ == "__main__":
     main()

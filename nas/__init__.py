@@ -3,5 +3,6 @@
 from .config import SearchConfig
 from .loading import load_config, presets
 from .search import resume, search
+from .simulate import simulate
 
-__all__ = ["SearchConfig", "load_config", "presets", "resume", "search"]
+__all__ = ["SearchConfig", "load_config", "presets", "resume", "search", "simulate"]

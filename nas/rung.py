@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterator
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
-from functools import reduce
 from itertools import islice
 from typing import Any
 
@@ -15,7 +14,11 @@ import numpy as np
 Array = np.ndarray[Any, Any]
 
 LONG_CASCADE = 64
-"""Fronts that one new trial may change one by one; the rest is then peeled anew, all at once."""
+"""Fronts that one new trial may change one by one; those behind are then peeled anew when they are needed."""
+AHEAD = 1.25
+"""How many more trials than needed are peeled into fronts, so that it is seldom done."""
+MANY = 20_000
+"""Pairs of trials from which on moocore finds the dominated sooner than plain comparison."""
 
 
 def crowding(points: Array) -> Array:
@@ -50,48 +53,46 @@ def _scale(values: Array) -> float:
     return float(middle or values[-1] - values[0])
 
 
-@dataclass(frozen=True)
-class Front:
-    """Trials of which none dominates another: when each came (m,), its objectives (m, d), minimised."""
+def dominated(points: Array, by: Array) -> Array:
+    """Which of ``points`` (m, d) some row of ``by`` (s, d) dominates, shape (m,).
+
+    Neither are there rows of ``by`` that dominate each other, nor does any point dominate one of them.
+    """
+    if len(points) * len(by) > MANY and len(by) > 1:
+        kept: Array = moocore.is_nondominated(np.concatenate([points, by]), keep_weakly=True)
+        return ~kept[: len(points)]
+    no_worse = np.ones((len(by), len(points)), dtype=bool)
+    better = np.zeros_like(no_worse)
+    for theirs, ours in zip(by.T, points.T, strict=True):  # numpy is slow along short rows
+        no_worse &= theirs[:, None] <= ours
+        better |= theirs[:, None] < ours
+    return np.asarray((no_worse & better).any(axis=0))
+
+
+@dataclass(slots=True)
+class Group:
+    """Trials: when each came (m,), its objectives (m, d), minimised."""
 
     arrivals: Array
     points: Array
 
-    def dominates(self, point: Array) -> bool:
-        """Whether any member does."""
-        no_worse = self._all(np.less_equal, point)
-        return bool(no_worse.any() and (self.points[no_worse] < point).any())
-
-    def beaten_by(self, others: Front) -> Array:
-        """Which members some of ``others`` dominate, (m,), given that no member dominates any of ``others``."""
-        if len(others) == 1:
-            point = others.points[0]
-            no_better = self._all(np.greater_equal, point)
-            no_better[no_better] = (self.points[no_better] > point).any(axis=1)
-            return no_better
-        both = np.concatenate([self.points, others.points])
-        kept: Array = moocore.is_nondominated(both, keep_weakly=True)[: len(self)]
-        return ~kept
-
-    def _all(self, compare: Callable[[Array, float], Array], point: Array) -> Array:
-        """Column by column, as numpy is slow along short rows."""
-        return reduce(np.logical_and, (compare(self.points[:, i], point[i]) for i in range(len(point))))
-
     def spread(self) -> Array:
         """Arrivals (m,), most alone first; of equals the earlier is first."""
-        front = self[np.argsort(self.arrivals)]
-        return front.arrivals[np.argsort(-crowding(front.points), kind="stable")]
+        group = self[np.argsort(self.arrivals)]
+        return group.arrivals[np.argsort(-crowding(group.points), kind="stable")]
 
-    def __add__(self, other: Front) -> Front:
-        return Front(
-            np.concatenate([self.arrivals, other.arrivals]), np.concatenate([self.points, other.points])
-        )
-
-    def __getitem__(self, which: Array) -> Front:
-        return Front(self.arrivals[which], self.points[which])
+    def __getitem__(self, which: Array) -> Group:
+        return Group(self.arrivals[which], self.points[which])
 
     def __len__(self) -> int:
         return len(self.arrivals)
+
+
+def together(groups: Sequence[Group]) -> Group:
+    return Group(
+        np.concatenate([group.arrivals for group in groups]),
+        np.concatenate([group.points for group in groups]),
+    )
 
 
 class ParetoRung:
@@ -100,81 +101,91 @@ class ParetoRung:
     Fronts are updated as trials arrive (Li, Deb, Zhang, Kwong 2017, "Efficient nondomination level update
     method for steady-state evolutionary multiobjective optimization"): a new trial enters the first front that
     does not dominate it, found by bisection; whom it dominates there moves on to the next front, and so forth.
+    Only the first fronts, as many as quotas ask for, are kept so; behind them all are in one heap.
     """
 
     def __init__(self) -> None:
         self._trials: list[int] = []
-        self._fronts: list[Front] = []
+        self._fronts: list[Group] = []
         self._sizes: list[int] = []
-        self._last = 0  # front of the trial that came last
+        self._behind: list[Group] = []
+        self._last = Group(np.empty(0), np.empty((0, 0)))
+        self._last_level = 0
 
     def __len__(self) -> int:
         return len(self._trials)
 
     def add(self, trial: int, point: Array) -> None:
         """Record a trial; ``point`` (d,) is minimised and finite."""
-        self._last = self._first_not_dominating(point)
-        moving = Front(np.array([len(self._trials)]), point[None])
+        moving = self._last = Group(np.array([len(self._trials)]), point[None])
         self._trials.append(trial)
-        for number in range(self._last, len(self._fronts)):
-            if number - self._last == LONG_CASCADE:
-                self._peel_again(number, moving)
-                return
+        self._last_level = first = self._level_of_last()
+        for number in range(first, min(len(self._fronts), first + LONG_CASCADE)):
             there = self._fronts[number]
-            beaten = there.beaten_by(moving)
+            beaten = dominated(there.points, by=moving.points)
             if beaten.all():  # those behind keep their distance
-                self._insert(number, moving)
+                self._fronts.insert(number, moving)
+                self._sizes.insert(number, len(moving))
                 return
-            self._fronts[number] = there[~beaten] + moving
+            self._fronts[number] = together([there[~beaten], moving])
             self._sizes[number] = len(self._fronts[number])
             moving = there[beaten]
             if not len(moving):
                 return
-        self._insert(len(self._fronts), moving)
+        changed = slice(first + LONG_CASCADE, None)
+        self._behind += [moving, *self._fronts[changed]]
+        del self._fronts[changed], self._sizes[changed]
 
     def last_is_in(self, quota: int) -> bool:
         """Whether the trial recorded last is among the first ``quota``."""
-        front = self._fronts[self._last]
-        places = quota - sum(islice(self._sizes, self._last))
-        if places <= 0 or places >= len(front):
+        if self._peel(quota):
+            self._last_level = self._level_of_last()
+        places = quota - sum(islice(self._sizes, self._last_level))
+        if places <= 0 or places >= self._sizes[self._last_level]:
             return places > 0
-        return len(self) - 1 in front.spread()[:places]
+        return self._last.arrivals[0] in self._fronts[self._last_level].spread()[:places]
 
-    def first(self, quota: int) -> Iterator[int]:
-        """The first ``quota`` trials, best first."""
+    def best(self, quota: int, among: Set[int]) -> int | None:
+        """The first of the first ``quota`` trials that is ``among`` these; None if none is."""
+        self._peel(quota)
         for front in self._fronts:
             if quota <= 0:
-                return
-            for arrival in front.spread()[:quota].tolist():
-                yield self._trials[arrival]
+                break
+            if not among.isdisjoint(self._trials[arrival] for arrival in front.arrivals.tolist()):
+                order: list[int] = front.spread()[:quota].tolist()
+                return next(
+                    (self._trials[arrival] for arrival in order if self._trials[arrival] in among), None
+                )
             quota -= len(front)
+        return None
 
-    def _first_not_dominating(self, point: Array) -> int:
-        """All fronts before it do, none after it does."""
+    def _level_of_last(self) -> int:
+        """Its front: all before dominate it, and it is dominated by none from there on."""
         low, high = 0, len(self._fronts)
         while low < high:
             middle = (low + high) // 2
-            if self._fronts[middle].dominates(point):
+            if dominated(self._last.points, by=self._fronts[middle].points)[0]:
                 low = middle + 1
             else:
                 high = middle
         return low
 
-    def _insert(self, number: int, front: Front) -> None:
-        self._fronts.insert(number, front)
-        self._sizes.insert(number, len(front))
-
-    def _peel_again(self, number: int, moving: Front) -> None:
-        fronts = [moving, *self._fronts[number:]]
-        rest = Front(
-            np.concatenate([front.arrivals for front in fronts]),
-            np.concatenate([front.points for front in fronts]),
-        )
+    def _peel(self, quota: int) -> bool:
+        """Have at least ``quota`` trials in fronts; whether that changed anything."""
+        missing = quota - sum(self._sizes)
+        if missing <= 0:
+            return False
+        missing += int((AHEAD - 1) * quota)
+        rest = together(self._behind)
         ranks = moocore.pareto_rank(rest.points)
+        counts = np.bincount(ranks)
+        peeled = int(np.searchsorted(np.cumsum(counts), missing)) + 1
         by_rank = np.argsort(ranks, kind="stable")
-        bounds = np.cumsum(np.bincount(ranks))[:-1]
-        self._fronts[number:] = [rest[which] for which in np.split(by_rank, bounds)]
-        self._sizes[number:] = map(len, self._fronts[number:])
+        *fronts, behind = np.split(by_rank, np.cumsum(counts[:peeled]))
+        self._fronts += [rest[which] for which in fronts]
+        self._sizes += map(len, fronts)
+        self._behind = [rest[behind]] if len(behind) else []
+        return True
 
 
 class SortedRung:
@@ -197,5 +208,5 @@ class SortedRung:
     def last_is_in(self, quota: int) -> bool:
         return self._last < quota
 
-    def first(self, quota: int) -> Iterator[int]:
-        return islice(self._trials, quota)
+    def best(self, quota: int, among: Set[int]) -> int | None:
+        return next((trial for trial in islice(self._trials, quota) if trial in among), None)

@@ -125,10 +125,10 @@ class MultiObjectiveASHA:
             paused, size = self._paused[rung], len(self._recorded[rung])
             if not paused or self._nothing_new[rung] == size:
                 continue
-            for trial in self._recorded[rung].first(self._quota(rung)):
-                if trial in paused:
-                    paused.remove(trial)
-                    return trial
+            trial = self._recorded[rung].best(self._quota(rung), paused)
+            if trial is not None:
+                paused.remove(trial)
+                return trial
             self._nothing_new[rung] = size
         return None
 

@@ -135,3 +135,17 @@ def _exact(name: str, value: float | int | str) -> str:
     if isinstance(value, str):
         return value
     return f"{value:,}" if isinstance(value, int) else number(name, value)
+
+
+def simulations_table(table: pd.DataFrame) -> Table:
+    """What ``nas.simulation.compare`` gives; hypervolume as a share of the first row's."""
+    shown = Table(title="Simulated", title_justify="left", box=SIMPLE)
+    shown.add_column("stopper")
+    for name in ("hours", "trials", "complete", "stopped", "failed", "epochs", "training", "hypervolume"):
+        shown.add_column(name, justify="right")
+    first = table["hypervolume"].iloc[0]
+    for stopper, row in table.iterrows():
+        counts = (f"{int(row[key]):,}" for key in ("trials", "complete", "stopped", "failed", "epochs"))
+        volume = f"{row['hypervolume'] / first:.2%}" if first else "0"
+        shown.add_row(str(stopper), f"{row['hours']:.1f}", *counts, f"{row['utilisation']:.0%}", volume)
+    return shown

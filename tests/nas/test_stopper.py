@@ -59,12 +59,13 @@ def asha(points: Sequence[Point], **options: Any) -> MultiObjectiveASHA:
     return MultiObjectiveASHA(dict.fromkeys(metrics(points[0]), "min"), **{"max_epochs": 3} | options)
 
 
-def check_against_oracle(points: Sequence[Point], eta: int) -> None:
+def check_against_oracle(points: Sequence[Point], eta: int, every: int = 1) -> None:
     stopper = asha(points, eta=eta, max_epochs=2)
     for number, point in enumerate(points):
-        place = oracle(points[: number + 1]).index(number)
-        wanted = "continue" if place * eta < number + 1 else "stop"
-        assert stopper.report(number, 1, metrics(point)) == wanted, (number, place)
+        decision = stopper.report(number, 1, metrics(point))
+        if number % every == 0:
+            place = oracle(points[: number + 1]).index(number)
+            assert decision == ("continue" if place * eta < number + 1 else "stop"), (number, place)
 
 
 class TestAgainstTheOracle:
@@ -82,7 +83,7 @@ class TestAgainstTheOracle:
     def test_thousands_of_random_rungs(self, d: int) -> None:
         """The decision about the last of 1 to 30 trials, in rungs of every kind of tie and correlation."""
         rng = np.random.default_rng(d)
-        for _ in range(1000):
+        for _ in range(700):
             count, levels = int(rng.integers(1, 31)), int(rng.choice([2, 5, 1000]))
             shared = rng.integers(0, levels, (count, 1)) * rng.choice([-1, 0, 1], d)
             points = [tuple(map(float, row)) for row in shared + rng.integers(0, levels, (count, d))]
@@ -95,7 +96,9 @@ class TestAgainstTheOracle:
     def test_long_chains_of_fronts(self, descending: bool) -> None:
         """Hundreds of fronts of two, where one trial changes every front behind it."""
         chain = [point for k in range(85) for point in ((k, k + 1000.0), (k + 1000.0, k))]
-        check_against_oracle([(float(a), float(b)) for a, b in chain[:: -1 if descending else 1]], eta=2)
+        check_against_oracle(
+            [(float(a), float(b)) for a, b in chain[:: -1 if descending else 1]], eta=2, every=19
+        )
 
     @settings(max_examples=100, deadline=None)
     @given(rungs(0, 6), st.integers(2, 4))
