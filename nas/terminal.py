@@ -29,17 +29,23 @@ def print_outcome(run: Run, console: Console) -> int:
     console.print(" ".join(summary(run, front)), markup=False, highlight=False)
     if len(front):
         console.print(front_table(front, run.objectives, console.width))
-    for line in (
+    interrupted = run.ended == "interrupted"
+    lines = [
         f"open      {run.path / 'report.html'}",
         f"tables    {run.path / 'trials.parquet'}, epochs.parquet, front.json",
         f"pandas    from results import load_run; load_run({str(run.path)!r}).front()",
-        f"again     python run_search.py front {run.path}",
-    ):
+        f"go on     python run_search.py resume {run.path}" + ("" if interrupted else " --set trials=…"),
+    ]
+    if len(front):
+        lines.append(f"pick      python run_search.py select {run.path} --maximize accuracy --under latency_ms=…")
+    for line in lines:
         console.print(line, markup=False, highlight=False, soft_wrap=True)
-    if run.ended == "interrupted":
+    if interrupted:
         return 130
     if run.complete.empty:
-        console.print(f"every trial failed: {run.trials['error'].iloc[-1]}", markup=False, soft_wrap=True)
+        errors = run.trials["error"].dropna()
+        reason = errors.iloc[-1] if len(errors) else "all were stopped early"
+        console.print(f"no trial was trained to its end: {reason}", markup=False, soft_wrap=True)
         return 1
     return 0
 

@@ -116,7 +116,7 @@ def test_whoever_breaks_a_limit_stops_there(log: EventLog) -> None:
     run(made)
     assert made.ended == {0: "complete", 1: "infeasible", 2: "infeasible"}
     assert kinds(log, 1) == ["proposed", "measured", "measured", "finished"]
-    trials, _ = fold(log)
+    trials = fold(log).trials
     assert trials["error"][1] == "latency_ms 2 is outside the limit <= 1.5"
 
 
@@ -140,7 +140,7 @@ def test_what_is_put_aside_is_promoted_or_stopped_in_the_end(log: EventLog) -> N
     run(made)
     assert made.over
     made.close()
-    trials, epochs = fold(log)
+    trials, epochs, _ = fold(log)
     assert set(trials["status"]) == {"complete", "stopped"}
     assert (trials.loc[trials["status"] == "complete", "epochs"] == 4).all()
     assert trials["epochs"].min() == 1
@@ -225,7 +225,7 @@ def test_a_network_measured_before_is_answered_from_the_log(log: EventLog) -> No
     space = get_space("resnest", **{knob: [value] for knob, value in NARROW.items()})
     made = controller(log, 10, space=space)
     run(made)
-    trials, _ = fold(log)
+    trials = fold(log).trials
     assert made.exhausted
     assert made.reason == "the space holds no further networks"
     assert (trials["status"] == "complete").sum() == 5, "width4 is free"

@@ -18,7 +18,8 @@ import torch
 import nas
 from evaluators import Metrics
 from nas import SearchConfig, load_config
-from nas.tune import Evaluation, checked
+from nas.checkpoints import Checkpoints
+from nas.evaluation import Assignment, Step, checked, steps
 from results import load_run
 from results.store import read_events
 from search_spaces import Arch, reference
@@ -154,13 +155,39 @@ def test_evaluators_of_a_trial_have_a_checkpoint_each(tmp_path: Path) -> None:
             asked.append(checkpoint)
             yield {"seed": seed}
 
-    config = {"trial": 3, "arch": reference("resnest14d").to_dict(), "seed": 7}
-    evaluation = Evaluation.__new__(Evaluation)
-    evaluation.setup(config, evaluators=[Asks(), Asks()], folder=str(tmp_path))
-    assert [evaluation.step() for _ in range(3)] == [
-        {"metrics": {"seed": 7}}, {"metrics": {"seed": 7}}, {"done": True, "metrics": {}}
+    evaluators, place = [Asks(), Asks()], Checkpoints(str(tmp_path))
+    assert list(steps(Assignment(3, reference("resnest14d"), 7), evaluators, place)) == [
+        Step({"seed": 7}), Step({"seed": 7}), Step()
     ]  # fmt: skip
     assert asked == [tmp_path / "3-0.pt", tmp_path / "3-1.pt"]
+
+
+def test_evaluators_that_are_done_are_left_out(tmp_path: Path) -> None:
+    assignment = Assignment(3, reference("resnest14d"), 7, skip=2)
+    assert list(steps(assignment, [], Checkpoints(str(tmp_path)))) == [Step()]
+
+
+@pytest.mark.parametrize("scheme", ["", "file://"])
+def test_checkpoints_are_kept_where_they_should_be(tmp_path: Path, scheme: str) -> None:
+    place = Checkpoints(f"{scheme}{tmp_path}/kept")
+    path = place.fetch("3-0.pt")
+    assert not path.exists()
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("one epoch")
+    place.keep(path)
+    assert (tmp_path / "kept" / "3-0.pt").read_text() == "one epoch"
+    if scheme:
+        path.write_text("half an ep")  # by a worker that was killed before it could keep it
+    assert place.fetch("3-0.pt").read_text() == "one epoch"
+    place.discard({4})
+    assert place.fetch("3-0.pt").exists()
+    place.discard({3})
+    assert not place.fetch("3-0.pt").exists()
+
+
+def test_storage_nobody_knows_is_named() -> None:
+    with pytest.raises(ValueError, match="storage nowhere://bucket"):
+        Checkpoints("nowhere://bucket").fetch("3-0.pt")
 
 
 def test_a_space_that_runs_out_ends_the_search(ray_session: None, tmp_path: Path) -> None:
@@ -170,7 +197,7 @@ def test_a_space_that_runs_out_ends_the_search(ray_session: None, tmp_path: Path
         "evaluators": ("complexity",), "trials": 50,
     })  # fmt: skip
     run = nas.search(config, tmp_path / "run")
-    assert len(run.trials) == 2
+    assert len(run.complete) == 2
     assert run.ended == "the space holds no further networks"
 
 
@@ -240,7 +267,7 @@ def test_ctrl_c_saves_what_is_finished(tmp_path: Path, signals: list[signal.Sign
     assert len(run.complete) >= 2
     assert "Pareto front" in printed
     assert "Traceback" not in printed
-    assert "resume" not in printed.lower()
+    assert f"run_search.py resume {out}" in printed
     assert (out / "report.html").exists()
 
 
