@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 import numpy as np
 import optuna
+from numpy.typing import NDArray
 from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import (
     BaseSampler,
@@ -61,6 +62,12 @@ class Problem:
             for name, limit in self.limits.items()
             if metrics.get(name) is not None
         }
+
+    def losses(self, metrics: Mapping[str, Any]) -> NDArray[np.float64]:
+        """The objectives, lower being better."""
+        return np.array(
+            [metrics[n] if way == "min" else -metrics[n] for n, way in self.objectives.items()], dtype=float
+        )
 
     def fits(self, arch: Arch) -> bool:
         """Whether the cheap limits hold."""
@@ -252,6 +259,10 @@ def make_sampler(name: str, seed: int, options: Mapping[str, Any] | None = None)
         if options:
             raise ValueError(f"sampler random: it has no option {next(iter(options))!r}")
         return partial(RandomDraws, seed=seed)
+    if name == "evolution":
+        from .evolution import Evolution
+
+        return partial(Evolution, seed=seed, **options)
     make, defaults = OPTUNA.get(name) or (import_named(name, "sampler", SAMPLERS), {})
     make = partial(_quietly, make, **defaults | options)
     try:
