@@ -27,6 +27,7 @@ from nas.loading import load_config
 from nas.proposer import Proposer
 from nas.samplers import Draw, OptunaStrategy, Outcome, Sampler, Strategy, make_sampler
 from nas.stopper import MultiObjectiveASHA
+from nas.strategy import Draw, Outcome, Sampler, Strategy
 from search_spaces import Arch, ResNeSt, Task, complexity
 
 TASK = Task(num_classes=10, resolution=8, channels=1, small_images=True)
@@ -42,6 +43,7 @@ def noise(arch: Arch, what: str) -> float:
     return float(np.random.default_rng(int.from_bytes(digest[:8], "big")).normal())
 
 
+@cache
 def final_accuracy(arch: ResNeSt) -> float:
     cost = complexity(arch, TASK)
     size = 0.75 * np.log(cost.flops / 1e6) + 0.25 * np.log(cost.params / 1e4)
@@ -55,9 +57,20 @@ def final_accuracy(arch: ResNeSt) -> float:
     return float(0.985 - 0.5 / (1 + np.exp(0.9 * quality + 0.6)) + 0.006 * noise(arch, "accuracy"))
 
 
-def accuracy(arch: ResNeSt, epoch: int) -> float:
+@cache
+def pace_of(arch: ResNeSt) -> float:
+    """Epochs after which most has been learned."""
     slowness = 1.2 + 0.4 * np.log(complexity(arch, TASK).params / 1e4) + 0.3 * noise(arch, "speed")
-    pace = max(0.5, slowness)
+    return float(max(0.5, slowness))
+
+
+@cache
+def flops(arch: ResNeSt) -> int:
+    return complexity(arch, TASK).flops
+
+
+def accuracy(arch: ResNeSt, epoch: int) -> float:
+    pace = pace_of(arch)
     share = (1 - np.exp(-epoch / pace)) / (1 - np.exp(-EPOCHS / pace))
     wobble = 0.01 * noise(arch, f"epoch {epoch}") * (epoch < EPOCHS)
     return float(0.3 + (final_accuracy(arch) - 0.3) * share + wobble)

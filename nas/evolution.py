@@ -12,8 +12,8 @@ import numpy as np
 
 from search_spaces import Arch
 
-from .front import crowding, hypervolume_gains
-from .samplers import Draw, Outcome, Problem, RandomDraws
+from .front import Array, crowding, hypervolume_gains
+from .strategy import Draw, Outcome, Problem, RandomDraws
 from .surrogate import Lesson, Network, guess
 
 POOL = 120
@@ -40,9 +40,10 @@ class Evolution:
     """Small mutations of the front, the most promising first; see ``docs/samplers.md``.
 
     ``first`` networks are spread over the range of FLOPs. Then each is a mutation of a parent, which wins a
-    tournament of two on the front: by how lonely it is there, and it ages with every child. With ``surrogate``, many mutations are made and the one is tried that adds the most hypervolume
-    in a draw of what a Gaussian process believes; costs are exact, only what needs measuring is guessed, and
-    what is in flight counts as measured.
+    tournament of two on the front: by how lonely it is there, and it ages with every child. With ``surrogate``,
+    many mutations are made and the one is tried that adds the most hypervolume in a draw of what a Gaussian
+    process believes; costs are exact, only what needs measuring is guessed, and what is in flight counts as
+    measured. Trials stopped early teach the surrogate at the epoch that they reached.
 
     Raises:
         ValueError: for an option that is wrong.
@@ -55,6 +56,7 @@ class Evolution:
         self._first, self._surrogate = first, bool(surrogate)
         self._lessons: list[Lesson] = []
         self._front: list[Lesson] = []
+        self._losses: Array = np.empty((0, len(problem.objectives)))
         self._pending: dict[str, Network] = {}
         self._children: Counter[str] = Counter()
         self._pool: dict[str, Mutant] = {}
@@ -80,8 +82,11 @@ class Evolution:
         network = self._pending.pop(draw.arch.id, None) or Network(draw.arch, self._problem)
         lesson = Lesson.of(network, outcome)
         self._lessons.append(lesson)
-        if lesson.losses is not None and not any((o.losses <= lesson.losses).all() for o in self._front):
-            self._front = [o for o in self._front if not (lesson.losses <= o.losses).all()] + [lesson]
+        if lesson.losses is None or (self._losses <= lesson.losses).all(axis=1).any():
+            return
+        stays = ~(lesson.losses <= self._losses).all(axis=1)
+        self._front = [*(self._front[index] for index in np.flatnonzero(stays).tolist()), lesson]
+        self._losses = np.vstack([self._losses[stays], lesson.losses])
 
     def _spread(self) -> Network | None:
         return next((n for n in self._design if n.arch.id not in self._problem.taken), None)
@@ -113,7 +118,7 @@ class Evolution:
 
     def _grow(self) -> None:
         """Add a mutation to the pool, if it is new and inside the limits."""
-        lonely = np.minimum(crowding(np.array([lesson.losses for lesson in self._front])), LONELIEST)
+        lonely = np.minimum(crowding(self._losses), LONELIEST)
         a, b = self._rng.integers(len(self._front), size=2).tolist()
         parent = max(a, b, key=lambda i: lonely[i] / (1 + self._children[self._front[i].network.arch.id]))
         arch = first = self._front[parent].network.arch
@@ -132,7 +137,7 @@ class Evolution:
         guessed = guess(self._problem, teachers, [*pool, *pending], self._rng)
         losses = np.array([self._problem.losses(metrics) for metrics in guessed])
         seen = np.array([lesson.losses for lesson in teachers if lesson.losses is not None])
-        front = np.vstack([[lesson.losses for lesson in self._front], losses[len(pool) :]])
+        front = np.vstack([self._losses, losses[len(pool) :]])
         gains = hypervolume_gains(losses[: len(pool)], front, seen)
         beyond = np.array(
             [sum(max(x, 0) for x in self._problem.excess(metrics).values()) for metrics in guessed]

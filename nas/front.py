@@ -38,10 +38,7 @@ def hypervolume_gains(points: Array, front: Array, seen: Array) -> Array:
 def scaled(points: Array, seen: Array) -> Array:
     """Each column from 0, the best seen, to 1, the worst."""
     positive = (seen > 0).all(axis=0)
-    floor = np.where(positive, seen.min(axis=0) / 10, -np.inf)
-    points, seen = (
-        np.where(positive, np.log(np.where(positive, np.maximum(rows, floor), 1.0)), rows)
-        for rows in (points, seen)
-    )
+    least = np.where(positive, seen.min(axis=0) / 10, 1.0)  # of what is only guessed to be still less
+    points, seen = (np.where(positive, np.log(np.maximum(rows, least)), rows) for rows in (points, seen))
     low, high = seen.min(axis=0), seen.max(axis=0)
     return np.asarray((points - low) / np.where(high > low, high - low, 1.0))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from itertools import product
 
@@ -38,7 +39,7 @@ class GaussianProcess:
 
     @classmethod
     def fit(cls, x: Array, y: Array, trend: int) -> GaussianProcess:
-        """``y``: (points,). Length and noise are those of the highest marginal likelihood, the variance integrated out."""
+        """``y``: (points,). Length, noise and variance are those of the highest marginal likelihood."""
         mean, scale = float(y.mean()), float(y.std()) or 1.0
         z = (y - mean) / scale
         distance, basis = _distance(x, x), _basis(x, trend)
@@ -46,21 +47,14 @@ class GaussianProcess:
         best = -np.inf
         for length, noise in product(LENGTHS, NOISES):
             covariance = _matern(distance / length) + quadratic + (noise + JITTER) * np.eye(len(x))
-            lower = np.linalg.cholesky(covariance)
+            lower = np.asarray(np.linalg.cholesky(covariance), dtype=np.float64)
             half = solve_triangular(lower, z, lower=True)
-            variance = float(half @ half) / len(z)
-            likelihood = -0.5 * len(z) * np.log(variance + JITTER) - np.log(np.diag(lower)).sum()
+            factor = math.sqrt(half @ half / len(z)) or 1.0
+            likelihood = -len(z) * math.log(factor) - np.log(np.diag(lower)).sum()
             if likelihood > best:
                 best = likelihood
-                found = cls(x, trend, length, mean, scale, lower, half), variance
-        process, variance = found
-        return process._scaled_by(np.sqrt(variance))
-
-    def _scaled_by(self, factor: float) -> GaussianProcess:
-        factor = factor or 1.0
-        return GaussianProcess(
-            self.x, self.trend, self.length, self.mean, self.scale * factor, self.lower, self.half / factor
-        )
+                found = cls(x, trend, length, mean, scale * factor, lower, np.asarray(half) / factor)
+        return found
 
     def sample(self, x: Array, rng: np.random.Generator) -> Array:
         """Values at all of ``x`` (points, inputs), drawn together: (points,), without noise."""

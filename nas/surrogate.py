@@ -14,7 +14,7 @@ from search_spaces import Arch
 from search_spaces.limits import LIMITED
 
 from .gaussian_process import Array, GaussianProcess
-from .samplers import Outcome, Problem
+from .strategy import Outcome, Problem
 
 SPREAD = 3.0
 """A positive metric whose values span more than this factor is guessed by its logarithm."""
@@ -115,7 +115,7 @@ def _column(name: str, values: Iterable[Any], knobs: Sequence[Mapping[str, Any]]
         low, high = min(values), max(values)
         middle = (low + high) / 2
         column = np.array([[row.get(name, middle)] for row in knobs], dtype=float)
-        return (column - low) / ((high - low) or 1.0)
+        return np.asarray((column - low) / ((high - low) or 1.0))
     return np.array([[name in row and row[name] == value for value in values] for row in knobs]) * math.sqrt(
         0.5
     )
