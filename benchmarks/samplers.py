@@ -17,6 +17,7 @@ import hashlib
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cache
 
 import moocore
 import numpy as np
@@ -25,7 +26,7 @@ from optuna.trial import TrialState
 
 from nas.loading import load_config
 from nas.proposer import Proposer
-from nas.samplers import Draw, OptunaStrategy, Outcome, Sampler, Strategy, make_sampler
+from nas.samplers import OptunaStrategy, make_sampler
 from nas.stopper import MultiObjectiveASHA
 from nas.strategy import Draw, Outcome, Sampler, Strategy
 from search_spaces import Arch, ResNeSt, Task, complexity

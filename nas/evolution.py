@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from heapq import nsmallest
 from itertools import chain, islice
 
 import numpy as np
@@ -26,6 +27,8 @@ STARTS = 20
 """Random networks for each one of the first design to be chosen from."""
 AGAIN = 0.3
 """Chance that a mutation is followed by another."""
+NEAREST = 5
+"""Parents while nothing is inside the limits."""
 LONELIEST = 2.0
 """Crowding distance at which the ends of a front count."""
 
@@ -105,8 +108,11 @@ class Evolution:
         return [pool[index] for index in self._rng.permutation(sorted(chosen)).tolist()]
 
     def _mutation(self) -> Network | None:
-        for _ in range((GROWTH if self._surrogate else 1) if self._front else 0):
-            self._grow()
+        parents = self._front or self._nearest()
+        if not parents:
+            return None
+        for _ in range(GROWTH if self._surrogate else 1):
+            self._grow(self._parent(parents))
         left = [(key, mutant) for key, mutant in self._pool.items() if key not in self._problem.taken]
         self._pool = dict(left[-POOL:])
         pool = list(self._pool.values())
@@ -116,19 +122,28 @@ class Evolution:
         self._children[chosen.parent] += 1
         return chosen.network
 
-    def _grow(self) -> None:
+    def _nearest(self) -> list[Lesson]:
+        """Parents while nothing is inside the limits: what is beyond them least."""
+        return nsmallest(
+            NEAREST, (other for other in self._lessons if other.excess), key=lambda other: other.excess
+        )
+
+    def _parent(self, parents: Sequence[Lesson]) -> Network:
+        lonely = np.minimum(crowding(self._losses), LONELIEST) if self._front else np.ones(len(parents))
+        a, b = self._rng.integers(len(parents), size=2).tolist()
+        won: int = max(a, b, key=lambda i: lonely[i] / (1 + self._children[parents[i].network.arch.id]))
+        return parents[won].network
+
+    def _grow(self, parent: Network) -> None:
         """Add a mutation to the pool, if it is new and inside the limits."""
-        lonely = np.minimum(crowding(self._losses), LONELIEST)
-        a, b = self._rng.integers(len(self._front), size=2).tolist()
-        parent = max(a, b, key=lambda i: lonely[i] / (1 + self._children[self._front[i].network.arch.id]))
-        arch = first = self._front[parent].network.arch
+        arch = parent.arch
         try:
             for _ in range(self._rng.geometric(1 - AGAIN)):
                 arch = self._problem.space.mutate(arch, self._rng)
         except ValueError:  # no knob leads anywhere
             return
         if arch.id not in self._problem.taken and arch.id not in self._pool and self._problem.fits(arch):
-            self._pool[arch.id] = Mutant(Network(arch, self._problem), first.id)
+            self._pool[arch.id] = Mutant(Network(arch, self._problem), parent.arch.id)
 
     def _most_promising(self, pool: list[Network]) -> int:
         teachers = list(islice(chain(self._front, reversed(self._lessons)), TEACHERS + len(self._front)))
@@ -138,11 +153,9 @@ class Evolution:
         losses = np.array([self._problem.losses(metrics) for metrics in guessed])
         seen = np.array([lesson.losses for lesson in teachers if lesson.losses is not None])
         front = np.vstack([self._losses, losses[len(pool) :]])
-        gains = hypervolume_gains(losses[: len(pool)], front, seen)
-        beyond = np.array(
-            [sum(max(x, 0) for x in self._problem.excess(metrics).values()) for metrics in guessed]
-        )
-        return int(np.where(beyond[: len(pool)] > 0, -beyond[: len(pool)], gains).argmax())
+        gains = hypervolume_gains(losses[: len(pool)], front, seen) if len(seen) else np.zeros(len(pool))
+        beyond = np.array([self._problem.beyond(metrics) for metrics in guessed])[: len(pool)]
+        return int(np.where(beyond > 0, -beyond, gains).argmax())
 
 
 def _different(lessons: Iterable[Lesson]) -> list[Lesson]:

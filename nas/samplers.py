@@ -29,6 +29,9 @@ from .strategy import Draw, Outcome, Problem, RandomDraws, Sampler, Strategy
 
 DIRECTIONS = {"max": StudyDirection.MAXIMIZE, "min": StudyDirection.MINIMIZE}
 
+FAR = 1e12
+"""An objective that was not measured, because the network broke a limit: samplers go by how far it did."""
+
 
 class OptunaStrategy:
     """A sampler of Optuna's behind ask and tell."""
@@ -37,7 +40,6 @@ class OptunaStrategy:
         self._problem, self._seed, self._make = problem, seed, make
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self._study = self._new_study()
-        self._worst: list[float] | None = None
         self._taken_on = self._drawn = False
         _probe(self._new_study(), problem.space)
 
@@ -46,9 +48,8 @@ class OptunaStrategy:
         return optuna.create_study(directions=directions, sampler=self._make(seed=self._seed))
 
     def draw(self) -> Draw:
-        if (
-            self._taken_on and not self._drawn
-        ):  # a restart: else the same random numbers gave the same networks
+        if self._taken_on and not self._drawn:
+            # after a restart the same random numbers would give the same networks again
             self._study.sampler = self._make(seed=self._seed + len(self._problem.taken))
         self._drawn = True
         trial = self._study.ask()
@@ -76,26 +77,14 @@ class OptunaStrategy:
         self._study.tell(draw.ticket, values)
 
     def _values(self, outcome: Outcome) -> list[float] | None:
-        """Values at full fidelity, unknown ones of what broke a limit as the worst seen; None: not to be told."""
-        if outcome.status == "infeasible" and isinstance(self._study.sampler, GPSampler):
-            return (
-                None  # it would fit the made-up values, and takes seconds to answer with hundreds of trials
-            )
-        found = [outcome.metrics.get(name) for name in self._problem.objectives]
-        if outcome.status == "complete":
-            values = [float(value) for value in found if value is not None]
-            self._worst = values if self._worst is None else self._worse(values, self._worst)
-            return values
-        if outcome.status != "infeasible" or self._worst is None:
+        """Values at full fidelity, unknown ones of what broke a limit as bad as can be; None: not to be told."""
+        if outcome.status not in ("complete", "infeasible"):
             return None
+        if outcome.status == "infeasible" and isinstance(self._study.sampler, GPSampler):
+            return None  # it would believe the made-up values
         return [
-            worst if value is None else float(value) for value, worst in zip(found, self._worst, strict=True)
-        ]
-
-    def _worse(self, values: list[float], others: list[float]) -> list[float]:
-        ways = self._problem.objectives.values()
-        return [
-            min(a, b) if way == "max" else max(a, b) for way, a, b in zip(ways, values, others, strict=True)
+            float(outcome.metrics.get(name, FAR if way == "min" else -FAR))
+            for name, way in self._problem.objectives.items()
         ]
 
 

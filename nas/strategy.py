@@ -46,6 +46,10 @@ class Problem:
             if metrics.get(name) is not None
         }
 
+    def beyond(self, metrics: Mapping[str, Any]) -> float:
+        """The sum of what is broken; 0 inside all limits."""
+        return sum(max(excess, 0.0) for excess in self.excess(metrics).values())
+
     def losses(self, metrics: Mapping[str, Any]) -> NDArray[np.float64]:
         """The objectives, lower being better."""
         return np.array(
@@ -54,7 +58,7 @@ class Problem:
 
     def fits(self, arch: Arch) -> bool:
         """Whether the cheap limits hold."""
-        return not self.cheap or max(self.excess(self.costs(arch)).values()) <= 0
+        return not self.cheap or self.beyond(self.costs(arch)) == 0
 
     def draws(self, rng: np.random.Generator) -> Iterator[Arch]:
         """Different random architectures inside the cheap limits that are not taken, evenly distributed.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ from optuna.distributions import (
     FloatDistribution,
     IntDistribution,
 )
+from optuna.exceptions import ExperimentalWarning
 from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
@@ -75,7 +77,8 @@ def _study(path: Path, objectives: Mapping[str, str]) -> Iterator[optuna.Study]:
             directions=[DIRECTIONS[way] for way in objectives.values()],
             load_if_exists=True,
         )
-        study.set_metric_names(list(objectives))
+        with warnings.catch_warnings(action="ignore", category=ExperimentalWarning):
+            study.set_metric_names(list(objectives))
         yield study
     finally:
         storage.remove_session()

@@ -40,17 +40,22 @@ class Network:
 
 @dataclass(frozen=True)
 class Lesson:
-    """What came of a network. ``losses`` are there if it was measured to the end inside all limits."""
+    """What came of a network.
+
+    ``losses`` are there if it was measured to the end inside all limits; ``excess`` sums up those broken.
+    """
 
     network: Network
     metrics: Mapping[str, Any]
     losses: Array | None
+    excess: float
 
     @classmethod
     def of(cls, network: Network, outcome: Outcome) -> Lesson:
         problem, metrics = network.problem, outcome.metrics
-        inside = outcome.status == "complete" and all(x <= 0 for x in problem.excess(metrics).values())
-        return cls(network, metrics, problem.losses(metrics) if inside else None)
+        excess = problem.beyond(metrics)
+        inside = outcome.status == "complete" and excess == 0
+        return cls(network, metrics, problem.losses(metrics) if inside else None, excess)
 
 
 def guess(

@@ -73,7 +73,7 @@ class SamplerContract:
     def test_what_is_in_flight_differs(self, space: SearchSpace, sampler: Sampler) -> None:
         made = Proposer(space, OBJECTIVES, sampler)
         run(made, self.trials)
-        flying = []
+        flying: list[str] = []
         while len(flying) < 16:
             proposal = made.ask()
             assert proposal is not None

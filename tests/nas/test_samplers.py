@@ -97,6 +97,6 @@ def test_a_sampler_that_cannot_do_several_objectives_is_refused_at_once(
 ) -> None:
     monkeypatch.setitem(sys.modules, "own_sampler", sys.modules[__name__])
     sampler = make_sampler("own_sampler:SingleObjective", 0)
-    with pytest.raises(ValueError, match="sampler SingleObjective cannot do this search: .*multi-objective"):
+    with pytest.raises(ValueError, match=r"sampler SingleObjective cannot do this search: .*multi-objective"):
         Proposer(get_space("resnest"), OBJECTIVES, sampler)
     assert Proposer(get_space("resnest"), {"quality": "max"}, sampler).ask() is not None
