@@ -114,7 +114,7 @@ class _Reader:
         )
         for mark, name in (("started", "datetime_start"), ("finished", "datetime_complete")):
             if mark in row:
-                setattr(made, name, pd.Timestamp(row[mark]).tz_convert(None).to_pydatetime())
+                setattr(made, name, pd.Timestamp(row[mark]).floor("us").tz_convert(None).to_pydatetime())
         return made
 
     def _knobs(self, row: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, BaseDistribution]]:
