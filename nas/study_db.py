@@ -65,6 +65,7 @@ def _study(path: Path, objectives: Mapping[str, str]) -> Iterator[optuna.Study]:
         connection.execute("PRAGMA synchronous = OFF")  # it can be written again at any time
         return connection
 
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
     try:
         storage = RDBStorage("sqlite://", engine_kwargs={"creator": connect})
     except Exception as error:
