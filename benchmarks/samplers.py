@@ -99,7 +99,7 @@ class Told:
                 return
             if self.how == "infeasible":
                 draw.ticket.set_constraint("stopped", 1.0)
-            outcome = replace(outcome, status="failed" if self.how == "ignored" else "complete")
+            outcome = Outcome("failed") if self.how == "ignored" else replace(outcome, status="complete")
         self.strategy.tell(draw, outcome)
 
 

@@ -46,7 +46,7 @@ class Evolution:
     tournament of two on the front: by how lonely it is there, and it ages with every child. With ``surrogate``,
     many mutations are made and the one is tried that adds the most hypervolume in a draw of what a Gaussian
     process believes; costs are exact, only what needs measuring is guessed, and what is in flight counts as
-    measured. Trials stopped early teach the surrogate at the epoch that they reached.
+    measured. Trials stopped early count with what they reached, and teach the surrogate at that epoch.
 
     Raises:
         ValueError: for an option that is wrong.

@@ -42,7 +42,8 @@ class Network:
 class Lesson:
     """What came of a network.
 
-    ``losses`` are there if it was measured to the end inside all limits; ``excess`` sums up those broken.
+    ``losses`` are there if it was measured inside all limits, be it to the end or until it was stopped, where they
+    are bounds: with more epochs it would have been better. ``excess`` sums up the limits broken.
     """
 
     network: Network
@@ -54,7 +55,8 @@ class Lesson:
     def of(cls, network: Network, outcome: Outcome) -> Lesson:
         problem, metrics = network.problem, outcome.metrics
         excess = problem.beyond(metrics)
-        inside = outcome.status == "complete" and excess == 0
+        measured = all(math.isfinite(metrics.get(name, math.nan)) for name in problem.objectives)
+        inside = measured and outcome.status in ("complete", "stopped") and excess == 0
         return cls(network, metrics, problem.losses(metrics) if inside else None, excess)
 
 

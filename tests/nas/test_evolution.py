@@ -3,12 +3,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from nas.evolution import Evolution
 from nas.front import crowding, hypervolume_gains
 from nas.gaussian_process import GaussianProcess
 from nas.proposer import Proposer
 from nas.samplers import make_sampler
-from nas.surrogate import encode
+from nas.strategy import Outcome, Problem
+from nas.surrogate import Lesson, Network, encode, guess
 from nas.testing import OBJECTIVES, measure, run
 from search_spaces import get_space
 
@@ -44,20 +44,18 @@ def test_later_ones_are_near_the_front() -> None:
 
 
 def test_a_stopped_trial_teaches_at_its_epoch() -> None:
-    """What was stopped early is neither on the front, nor taken for a network that is bad at the end."""
-    made = proposer(first=4)
-    strategy = made._strategy
-    assert isinstance(strategy, Evolution)
-    for number in range(12):
-        proposal = made.ask()
-        assert proposal is not None
-        metrics = measure(proposal.arch)
-        if number % 2:
-            made.tell(proposal.trial, "stopped", metrics | {"quality": metrics["quality"] / 2, "epoch": 1})
-        else:
-            made.tell(proposal.trial, "complete", metrics | {"epoch": 9})
-    assert made.ask() is not None
-    assert all(lesson.metrics["epoch"] == 9 for lesson in strategy._front)
+    """Half of all stopped at half their quality: what is guessed is the quality at the end."""
+    rng = np.random.default_rng(0)
+    problem = Problem(SPACE, {"quality": "max"})
+    lessons = []
+    for number in range(60):
+        arch, epoch = SPACE.sample(rng), 1 if number % 2 else 9
+        metrics = {"quality": 1.0 if epoch == 9 else 0.5, "epoch": epoch}
+        lessons.append(
+            Lesson.of(Network(arch, problem), Outcome("complete" if epoch == 9 else "stopped", metrics))
+        )
+    guessed = guess(problem, lessons, [Network(SPACE.sample(rng), problem) for _ in range(20)], rng)
+    assert np.mean([metrics["quality"] for metrics in guessed]) == pytest.approx(1.0, abs=0.1)
 
 
 def test_crowding_is_infinite_at_the_ends_and_large_where_it_is_lonely() -> None:
