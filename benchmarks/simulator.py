@@ -18,10 +18,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from nas.curves import Surrogate
 from nas.simulate import simulate
 from nas.simulation import Simulation, common_reference, compare
 from nas.stopper import make_stopper
-from nas.surrogate import Surrogate
 from nas.virtual_cluster import Cluster
 from nas.workload import RandomRows
 from search_spaces import get_space

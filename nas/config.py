@@ -153,7 +153,7 @@ class SearchConfig(BaseModel):
         default={"accuracy": "max", "latency_ms": "min", "flops": "min"}, min_length=1
     )
     reference_point: dict[str, float] | None = None
-    limits: dict[str, Annotated[Limit, BeforeValidator(Limit.spelled_out)]] = {}
+    limits: dict[str, Annotated[Limit, BeforeValidator(Limit.of)]] = {}
     trials: int = Field(24, ge=1)
     seed: int = Field(0, ge=0)
     sampler: Annotated[SamplerConfig, BeforeValidator(named)] = SamplerConfig()

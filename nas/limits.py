@@ -21,7 +21,7 @@ class Limit:
 
     def __post_init__(self) -> None:
         ends = [end for end in (self.min, self.max) if end is not None]
-        if not ends or not all(map(math.isfinite, ends)) or ends != sorted(ends):
+        if not ends or bool in map(type, ends) or not all(map(math.isfinite, ends)) or ends != sorted(ends):
             raise ValueError(f"a limit needs min, max or both, and min <= max, got {self.min} and {self.max}")
 
     @classmethod
@@ -29,20 +29,12 @@ class Limit:
         """From a number (the highest value), a pair ``[low, high]``, ``{min: low, max: high}``, or a limit."""
         if isinstance(value, cls):
             return value
-        ends = Limit.spelled_out(value)
+        if isinstance(value, list | tuple) and len(value) == 2:
+            value = dict(zip(("min", "max"), value, strict=True))
         try:
-            return cls(**ends)
+            return cls(**value) if isinstance(value, Mapping) else cls(max=value)
         except TypeError:
             raise ValueError(f"a limit is a number, [low, high] or {{min, max}}, got {value!r:.80}") from None
-
-    @staticmethod
-    def spelled_out(value: Any) -> Any:
-        """``5`` and ``[1, 5]`` for short are ``{max: 5}`` and ``{min: 1, max: 5}``."""
-        if isinstance(value, int | float) and not isinstance(value, bool):
-            return {"max": value}
-        if isinstance(value, list | tuple) and len(value) == 2:
-            return dict(zip(("min", "max"), value, strict=True))
-        return value if isinstance(value, Mapping) else {"max": value}
 
     def excess(self, value: float) -> float:
         """How far ``value`` is outside, as a share of the end it is beyond; at most 0 inside."""

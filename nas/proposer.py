@@ -12,7 +12,7 @@ import numpy as np
 from search_spaces import IMAGENET, Arch, SearchSpace, Task
 
 from .limits import Limit
-from .samplers import Draw, Outcome, Problem, RandomDraws, Sampler
+from .strategy import Draw, Outcome, Problem, RandomDraws, Sampler
 
 REDRAWS = 5
 """Draws in a row that are of no use, after which the sampler gets a random new network to start from."""

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
-from functools import cached_property, partial
-from typing import Any, Protocol
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
 
-import numpy as np
 import optuna
 from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import (
@@ -23,118 +21,16 @@ from optuna.samplers import (
 from optuna.study import StudyDirection
 from optuna.trial import TrialState
 
-from search_spaces import IMAGENET, Arch, SearchSpace, Task, complexity
+from search_spaces import Arch, SearchSpace, get_space
 from search_spaces.extension import import_named
-from search_spaces.limits import LIMITED
 
-from .limits import Limit
+from .evolution import Evolution
+from .strategy import Draw, Outcome, Problem, RandomDraws, Sampler, Strategy
 
 DIRECTIONS = {"max": StudyDirection.MAXIMIZE, "min": StudyDirection.MINIMIZE}
 
-
-@dataclass(frozen=True)
-class Problem:
-    """What is searched: a space, for objectives (metric to ``"max"`` or ``"min"``), inside limits.
-
-    ``taken`` has the ids of all architectures handed out so far and grows as the search goes on.
-    """
-
-    space: SearchSpace
-    objectives: Mapping[str, str]
-    limits: Mapping[str, Limit] = field(default_factory=dict)
-    task: Task = IMAGENET
-    taken: Mapping[str, Any] = field(default_factory=dict)
-
-    @cached_property
-    def cheap(self) -> dict[str, Limit]:
-        """The limits that are known to hold, or not, before anything is measured."""
-        return {name: limit for name, limit in self.limits.items() if name in LIMITED}
-
-    def costs(self, arch: Arch) -> dict[str, float]:
-        cost = complexity(arch, self.task)
-        return {name: getattr(cost, name) for name in LIMITED}
-
-    def excess(self, metrics: Mapping[str, Any]) -> dict[str, float]:
-        """By how much (``Limit.excess``) each limit on a metric that was measured is broken: 0 or less inside."""
-        return {
-            name: limit.excess(metrics[name])
-            for name, limit in self.limits.items()
-            if metrics.get(name) is not None
-        }
-
-    def fits(self, arch: Arch) -> bool:
-        """Whether the cheap limits hold."""
-        return not self.cheap or max(self.excess(self.costs(arch)).values()) <= 0
-
-    def draws(self, rng: np.random.Generator) -> Iterator[Arch]:
-        """Different random architectures inside the cheap limits that are not taken, evenly distributed.
-
-        Ends when the space seems to hold no other.
-
-        Raises:
-            ValueError: if there are none at all inside the limits, with the nearest.
-        """
-        window = {name: (limit.min, limit.max) for name, limit in self.cheap.items()}
-        drawn = self.space.samples(rng, window, self.task)
-        yield from (first for first in [next(drawn)] if first.id not in self.taken)
-        try:
-            yield from (arch for arch in drawn if arch.id not in self.taken)
-        except ValueError:  # all draws are repeats
-            return
-
-
-@dataclass(frozen=True)
-class Draw:
-    """An architecture that a strategy came up with, or took on; ``ticket`` is the strategy's own."""
-
-    arch: Arch
-    ticket: Any = None
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What came of a draw: ``complete``, ``stopped``, ``infeasible`` or ``failed``, and what was measured."""
-
-    status: str
-    metrics: Mapping[str, Any] = field(default_factory=dict)
-
-
-class Strategy(Protocol):
-    """Proposes architectures and learns what they are worth."""
-
-    def draw(self) -> Draw | None:
-        """The next; None if there is no other."""
-
-    def adopt(self, arch: Arch) -> Draw:
-        """Take on an architecture that came from elsewhere as if it had been drawn."""
-
-    def tell(self, draw: Draw, outcome: Outcome) -> None: ...
-
-
-Sampler = Callable[[Problem], Strategy]
-"""From a problem to a strategy for it."""
-
-
-class RandomDraws:
-    """Every architecture inside the cheap limits equally likely, none twice."""
-
-    def __init__(self, problem: Problem, seed: int) -> None:
-        self._problem, self._seed = problem, seed
-
-    @cached_property
-    def _draws(self) -> Iterator[Arch]:
-        """Begun at the first draw, and differently after a restart: what has been drawn is taken by then."""
-        return self._problem.draws(np.random.default_rng([self._seed, len(self._problem.taken)]))
-
-    def draw(self) -> Draw | None:
-        arch = next(self._draws, None)
-        return None if arch is None else Draw(arch)
-
-    def adopt(self, arch: Arch) -> Draw:
-        return Draw(arch)
-
-    def tell(self, draw: Draw, outcome: Outcome) -> None:
-        """Nothing: random draws do not learn."""
+FAR = 1e12
+"""An objective that was not measured, because the network broke a limit: samplers go by how far it did."""
 
 
 class OptunaStrategy:
@@ -144,7 +40,6 @@ class OptunaStrategy:
         self._problem, self._seed, self._make = problem, seed, make
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self._study = self._new_study()
-        self._worst: list[float] | None = None
         self._taken_on = self._drawn = False
         _probe(self._new_study(), problem.space)
 
@@ -153,9 +48,8 @@ class OptunaStrategy:
         return optuna.create_study(directions=directions, sampler=self._make(seed=self._seed))
 
     def draw(self) -> Draw:
-        if (
-            self._taken_on and not self._drawn
-        ):  # a restart: else the same random numbers gave the same networks
+        if self._taken_on and not self._drawn:
+            # after a restart the same random numbers would give the same networks again
             self._study.sampler = self._make(seed=self._seed + len(self._problem.taken))
         self._drawn = True
         trial = self._study.ask()
@@ -183,26 +77,14 @@ class OptunaStrategy:
         self._study.tell(draw.ticket, values)
 
     def _values(self, outcome: Outcome) -> list[float] | None:
-        """Values at full fidelity, unknown ones of what broke a limit as the worst seen; None: not to be told."""
-        if outcome.status == "infeasible" and isinstance(self._study.sampler, GPSampler):
-            return (
-                None  # it would fit the made-up values, and takes seconds to answer with hundreds of trials
-            )
-        found = [outcome.metrics.get(name) for name in self._problem.objectives]
-        if outcome.status == "complete":
-            values = [float(value) for value in found if value is not None]
-            self._worst = values if self._worst is None else self._worse(values, self._worst)
-            return values
-        if outcome.status != "infeasible" or self._worst is None:
+        """Values at full fidelity, unknown ones of what broke a limit as bad as can be; None: not to be told."""
+        if outcome.status not in ("complete", "infeasible"):
             return None
+        if outcome.status == "infeasible" and isinstance(self._study.sampler, GPSampler):
+            return None  # it would believe the made-up values
         return [
-            worst if value is None else float(value) for value, worst in zip(found, self._worst, strict=True)
-        ]
-
-    def _worse(self, values: list[float], others: list[float]) -> list[float]:
-        ways = self._problem.objectives.values()
-        return [
-            min(a, b) if way == "max" else max(a, b) for way, a, b in zip(ways, values, others, strict=True)
+            float(outcome.metrics.get(name, FAR if way == "min" else -FAR))
+            for name, way in self._problem.objectives.items()
         ]
 
 
@@ -230,7 +112,17 @@ OPTUNA: dict[str, tuple[type[BaseSampler], dict[str, Any]]] = {
 }
 """Optuna's samplers by name, with the options that suit many trials at once in a space with conditions."""
 
-SAMPLERS = ("random", *OPTUNA)
+OURS: dict[str, Callable[..., Strategy]] = {"random": RandomDraws, "evolution": Evolution}
+SAMPLERS = (*OURS, *OPTUNA)
+
+
+def _ours(name: str, seed: int, options: dict[str, Any]) -> Sampler:
+    make = partial(OURS[name], seed=seed, **options)
+    try:
+        make(Problem(get_space("resnest"), {}))  # so that a wrong option is found here
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"sampler {name}: {error}") from error
+    return make
 
 
 def _quietly(make: Callable[..., BaseSampler], **options: Any) -> BaseSampler:
@@ -248,10 +140,8 @@ def make_sampler(name: str, seed: int, options: Mapping[str, Any] | None = None)
     options = dict(options or {})
     if "seed" in options:
         raise ValueError(f"sampler {name}: its seed is the search's own setting 'seed'")
-    if name == "random":
-        if options:
-            raise ValueError(f"sampler random: it has no option {next(iter(options))!r}")
-        return partial(RandomDraws, seed=seed)
+    if name in OURS:
+        return _ours(name, seed, options)
     make, defaults = OPTUNA.get(name) or (import_named(name, "sampler", SAMPLERS), {})
     make = partial(_quietly, make, **defaults | options)
     try:

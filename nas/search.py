@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import shutil
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
 from evaluators.cache import Progress
 from results import EventLog, Run, load_run, write_report
+from results.salvage import mend
 
 from .checkpoints import Checkpoints
 from .config import SearchConfig
@@ -64,12 +66,15 @@ def resume(
     ended, nor where the folder has been copied since.
 
     Raises:
-        ValueError: if there is no search, another driver is at work on it, a setting may not change, the log
-            is damaged, or nothing is left to do.
+        ValueError: if there is no search, another driver is at work on it, a setting may not change, or
+            nothing is left to do.
+
+    Warns:
+        UserWarning: naming what is lost of a damaged log; the rest is gone on from.
     """
     folder = Path(path)
     config = reopened(folder, tuple(overrides))
-    with sole_driver(folder), EventLog(folder / "events.db") as log:
+    with sole_driver(folder), _sound_log(folder / "events.db") as log:
         prepared = prepare(config, progress)
         controller = _controller(config, prepared, log, listeners)
         controller.replay(log)
@@ -78,6 +83,12 @@ def resume(
         write_settings(folder, config)
         _run(config, controller, prepared, folder, serial)
     return _outcome(folder)
+
+
+def _sound_log(path: Path) -> EventLog:
+    if damage := mend(path):
+        warnings.warn(f"{path}: {damage}; the search goes on from the rest", stacklevel=3)
+    return EventLog(path)
 
 
 def _controller(

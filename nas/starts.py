@@ -13,7 +13,7 @@ from search_spaces import Arch, SearchSpace, Task, arch_from_dict, reference
 from search_spaces.neighbours import ReplayTrial
 
 from .limits import Limit
-from .samplers import Problem
+from .strategy import Problem
 
 
 def load_starts(

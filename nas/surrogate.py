@@ -1,135 +1,128 @@
-"""Learning curves made up by a formula that is declared here, on the true cost of real architectures.
-
-A surrogate: good for comparing schedules, not for saying what any network would reach.
-"""
+"""What a network that has not been measured may be worth: guesses from its knobs and exact costs."""
 
 from __future__ import annotations
 
-from collections import OrderedDict
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from hashlib import sha256
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from search_spaces import IMAGENET, Arch, SearchSpace, Task, complexity
+from search_spaces import Arch
+from search_spaces.limits import LIMITED
 
-from .workload import Trajectory
+from .gaussian_process import Array, GaussianProcess
+from .strategy import Outcome, Problem
 
-COSTS = ("macs", "flops", "params", "activations")
-BLOCK = 1024
-"""Curves made at a time: one at a time costs ten times as much."""
-KEPT = 4
-"""Blocks kept: rows are asked for in their order, and by few who are late."""
-
-Array = np.ndarray[Any, Any]
+SPREAD = 3.0
+"""A positive metric whose values span more than this factor is guessed by its logarithm."""
+AT_LEAST = 4
+"""Measurements of a metric before it is guessed at all."""
 
 
 @dataclass(frozen=True)
-class Curves:
-    """The formula, with m = MACs / 10**9 and t = epochs done.
+class Network:
+    """An architecture of a problem, with what is known of it before it is measured."""
 
-    limit(m, q) = 1 - floor - scale * m**-power * exp(spread * q), never below chance
-    accuracy(t) = limit - (limit - chance) / (1 + t / tau)**2 + noise * (1 + 2 / t) * normal
-    tau         = patience * m**slower * exp(jitter * normal), in epochs
+    arch: Arch
+    problem: Problem
 
-    The quality q is standard normal: half of its variance is a sum of effects of single knobs, so that a
-    sampler has something to learn, half is the network's own. Larger networks end higher but learn later, and
-    tau varies by itself: curves cross. An epoch takes ``seconds * (0.2 + 0.8 * m / median m)``.
+    @cached_property
+    def knobs(self) -> dict[str, Any]:
+        return self.problem.space.params(self.arch)
+
+    @cached_property
+    def costs(self) -> dict[str, float]:
+        return self.problem.costs(self.arch)
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """What came of a network.
+
+    ``losses`` are there if it was measured inside all limits, be it to the end or until it was stopped, where they
+    are bounds: with more epochs it would have been better. ``excess`` sums up the limits broken.
     """
 
-    floor: float = 0.18
-    scale: float = 0.10
-    power: float = 0.35
-    spread: float = 0.35
-    chance: float = 0.01
-    patience: float = 1.2
-    slower: float = 0.15
-    jitter: float = 0.4
-    noise: float = 0.003
+    network: Network
+    metrics: Mapping[str, Any]
+    losses: Array | None
+    excess: float
 
-    def accuracy(self, macs: Array, quality: Array, epochs: int, rng: np.random.Generator) -> Array:
-        """Shape (networks, epochs)."""
-        m = macs[:, None] / 1e9
-        limit = 1 - self.floor - self.scale * m**-self.power * np.exp(self.spread * quality[:, None])
-        limit = np.maximum(limit, self.chance)
-        tau = self.patience * m**self.slower * np.exp(self.jitter * rng.standard_normal(m.shape))
-        t = np.arange(1, epochs + 1)
-        noise = self.noise * (1 + 2 / t) * rng.standard_normal((len(m), epochs))
-        curves: Array = limit - (limit - self.chance) / (1 + t / tau) ** 2 + noise
-        return curves.clip(0, 1)
+    @classmethod
+    def of(cls, network: Network, outcome: Outcome) -> Lesson:
+        problem, metrics = network.problem, outcome.metrics
+        excess = problem.beyond(metrics)
+        measured = all(math.isfinite(metrics.get(name, math.nan)) for name in problem.objectives)
+        inside = measured and outcome.status in ("complete", "stopped") and excess == 0
+        return cls(network, metrics, problem.losses(metrics) if inside else None, excess)
 
 
-class Surrogate:
-    """``Curves`` for the architectures of ``space``: for given ones, or endless rows of random ones.
+def guess(
+    problem: Problem, lessons: Sequence[Lesson], networks: Sequence[Network], rng: np.random.Generator
+) -> list[dict[str, float]]:
+    """Objectives and limited metrics of each network: one draw of what the lessons leave possible."""
+    guessed = {
+        name: [network.costs[name] for network in networks]
+        if name in LIMITED
+        else _guess(name, lessons, networks, rng)
+        for name in {**problem.objectives, **problem.limits}
+    }
+    return [dict(zip(guessed, row, strict=True)) for row in zip(*guessed.values(), strict=True)]
 
-    Rows draw from a pool of ``pool`` real architectures; each row has its own share of the quality and its own
-    noise, so that rows do not repeat. ``seconds``: of an epoch of the pool's median network.
+
+def _guess(
+    name: str, lessons: Sequence[Lesson], networks: Sequence[Network], rng: np.random.Generator
+) -> list[float]:
+    known = [lesson for lesson in lessons if math.isfinite(lesson.metrics.get(name, math.nan))]
+    y = np.array([lesson.metrics[name] for lesson in known], dtype=float)
+    if len(known) < AT_LEAST:
+        return [float(y.mean()) if len(y) else 1.0] * len(networks)
+    logarithmic = y.min() > 0 and y.max() > SPREAD * y.min()
+    epochs = [float(lesson.metrics.get("epoch", 1)) for lesson in known]
+    rows = _rows(
+        [lesson.network for lesson in known] + list(networks), epochs + [max(epochs)] * len(networks)
+    )
+    process = GaussianProcess.fit(rows[: len(known)], np.log(y) if logarithmic else y, trend=TRENDS)
+    drawn = process.sample(rows[len(known) :], rng)
+    values: list[float] = (np.exp(drawn) if logarithmic else drawn).tolist()
+    return values
+
+
+TRENDS = len(LIMITED) + 1
+
+
+def _rows(networks: Sequence[Network], epochs: Sequence[float]) -> Array:
+    """One row each: log costs and log epochs over their range from -1 to 1, then the knobs."""
+    costs = [[*network.costs.values(), epoch] for network, epoch in zip(networks, epochs, strict=True)]
+    logs = np.log(np.array(costs) + 1)
+    low, high = logs.min(axis=0), logs.max(axis=0)
+    logs = 2 * (logs - low) / np.where(high > low, high - low, 1.0) - 1
+    return np.hstack([logs, encode([network.knobs for network in networks])])
+
+
+def encode(knobs: Sequence[Mapping[str, Any]]) -> Array:
+    """One row each: a column from 0 to 1 for a knob of numbers, one a category for any other.
+
+    A number that does not apply is in the middle; two categories are as far apart as the ends of a scale.
     """
-
-    def __init__(
-        self,
-        space: SearchSpace,
-        epochs: int = 9,
-        *,
-        seconds: float = 60.0,
-        task: Task = IMAGENET,
-        curves: Curves | None = None,
-        seed: int = 0,
-        pool: int = 400,
-    ) -> None:
-        if epochs < 1:
-            raise ValueError(f"epochs must be at least 1, got {epochs}")
-        if not 0 < seconds < np.inf:
-            raise ValueError(f"seconds must be positive, got {seconds:g}")
-        self.space, self.epochs, self.seed, self.task = space, epochs, seed, task
-        self._curves = curves or Curves()
-        rng = np.random.default_rng(seed)
-        archs = [space.sample(rng) for _ in range(pool)]
-        self._pool = [self._costs(arch) for arch in archs]
-        self._macs = np.array([costs["macs"] for costs in self._pool])
-        self._knobs = np.array([self._of_knobs(arch) for arch in archs])
-        self._median, self._seconds = float(np.median(self._macs)), seconds
-        self._blocks: OrderedDict[int, list[Trajectory]] = OrderedDict()
-
-    def trajectory(self, arch: Arch | int) -> Trajectory:
-        """Of an architecture of the space, or of row number ``arch``."""
-        if isinstance(arch, Arch):
-            costs = self._costs(arch)
-            rng = np.random.default_rng([self.seed, int(arch.id, 16)])
-            return self._trajectories([costs], np.array([self._of_knobs(arch)]), rng)[0]
-        block, place = divmod(arch, BLOCK)
-        if block not in self._blocks:
-            rng = np.random.default_rng([self.seed, block])
-            rows = rng.integers(len(self._pool), size=BLOCK)
-            self._blocks[block] = self._trajectories(
-                [self._pool[row] for row in rows], self._knobs[rows], rng
-            )
-            if len(self._blocks) > KEPT:
-                self._blocks.popitem(last=False)
-        return self._blocks[block][place]
-
-    def _trajectories(
-        self, costs: list[dict[str, float]], knobs: Array, rng: np.random.Generator
-    ) -> list[Trajectory]:
-        macs = np.array([cost["macs"] for cost in costs])
-        quality = (knobs + rng.standard_normal(len(knobs))) / np.sqrt(2)
-        accuracy = self._curves.accuracy(macs, quality, self.epochs, rng).tolist()
-        seconds = (self._seconds * (0.2 + 0.8 * macs / self._median)).tolist()
-        return [Trajectory(*row) for row in zip(costs, accuracy, seconds, strict=True)]
-
-    def _costs(self, arch: Arch) -> dict[str, float]:
-        cost = complexity(arch, self.task)
-        return {name: getattr(cost, name) for name in COSTS}
-
-    def _of_knobs(self, arch: Arch) -> float:
-        """About standard normal: one effect per knob and value, drawn from their names."""
-        params = self.space.params(arch)
-        return float(
-            sum(_effect(self.seed, knob, value) for knob, value in params.items()) / len(params) ** 0.5
-        )
+    seen: dict[str, set[Any]] = {}
+    for values in knobs:
+        for name, value in values.items():
+            seen.setdefault(name, set()).add(value)
+    columns = [_column(name, values, knobs) for name, values in sorted(seen.items())]
+    return np.hstack(columns) if columns else np.zeros((len(knobs), 0))
 
 
-def _effect(seed: int, knob: str, value: object) -> float:
-    digest = sha256(f"{seed} {knob} {value}".encode()).digest()
-    return float(np.random.default_rng(list(digest[:8])).standard_normal())
+def _column(name: str, values: Iterable[Any], knobs: Sequence[Mapping[str, Any]]) -> Array:
+    values = sorted(values, key=repr)
+    if all(type(value) in (int, float) for value in values):
+        low, high = min(values), max(values)
+        middle = (low + high) / 2
+        column = np.array([[row.get(name, middle)] for row in knobs], dtype=float)
+        return np.asarray((column - low) / ((high - low) or 1.0))
+    return np.array([[name in row and row[name] == value for value in values] for row in knobs]) * math.sqrt(
+        0.5
+    )

@@ -37,7 +37,9 @@ def print_outcome(run: Run, console: Console) -> int:
         f"go on     python run_search.py resume {run.path}" + ("" if interrupted else " --set trials=…"),
     ]
     if len(front):
-        lines.append(f"pick      python run_search.py select {run.path} --maximize accuracy --under latency_ms=…")
+        lines.append(
+            f"pick      python run_search.py select {run.path} --maximize accuracy --under latency_ms=…"
+        )
     for line in lines:
         console.print(line, markup=False, highlight=False, soft_wrap=True)
     if interrupted:

@@ -14,10 +14,10 @@ import yaml
 from results import load_run
 from search_spaces import get_space
 
+from .curves import Surrogate
 from .simulate import simulate
 from .simulation import Simulation, common_reference, compare
 from .stopper import Stopper, make_stopper
-from .surrogate import Surrogate
 from .virtual_cluster import Cluster
 from .workload import Proposes, RandomRows, Recorded, Workload
 
@@ -50,7 +50,7 @@ def recorded(folder: str | Path, seed: int = 0) -> Source:
 
 
 def surrogate(space: str, epochs: int = 9, seconds: float = 60.0, seed: int = 0) -> Source:
-    """Endless random rows of a space under the declared formula (``nas.surrogate.Curves``)."""
+    """Endless random rows of a space under the declared formula (``nas.curves.Curves``)."""
     workload = Surrogate(get_space(space), epochs, seconds=seconds, seed=seed)
     return Source(lambda: (RandomRows(), workload), epochs, OBJECTIVES)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from results.schema import Event, event_of, lift
-from results.store import DamagedLogError, read, read_events
+from results.store import DamagedLogError, EventLog, read, read_events
 
 FARTHEST = 2**40
 """Events behind the last readable one at which the search for more is given up."""
@@ -31,6 +31,43 @@ def surviving_events(path: str | Path) -> tuple[list[Event], str | None]:
             raise
         lost = _losses([event.id for event in survivors], end_known)
         return survivors, f"the event log is damaged: {lost} could not be read"
+
+
+def mend(path: Path) -> str | None:
+    """Replace a damaged log by what is left of it that can be gone on from, and say what is lost.
+
+    A trial that was under way where events are missing keeps those before; one whose beginning is missing is
+    dropped. The damaged file stays beside as ``events.db.damaged``. None if the log is whole.
+    """
+    events, damage = surviving_events(path)
+    if damage is None:
+        return None
+    kept = list(_consistent(events))
+    times = iter([event.time for event in kept])
+    mended = path.with_name(path.name + ".mended")
+    mended.unlink(missing_ok=True)
+    with EventLog(mended, clock=lambda: next(times)) as log:
+        for event in kept:
+            log.append(event.kind, event.trial, **event.data)
+    path.replace(path.with_name(path.name + ".damaged"))
+    mended.replace(path)
+    return damage
+
+
+def _consistent(events: Sequence[Event]) -> Iterator[Event]:
+    """The events without those of trials that a loss may have touched, from the loss on."""
+    under_way: set[int] = set()
+    place = 0
+    for event in events:
+        if event.id != place + 1:
+            under_way.clear()
+        place = event.id
+        if event.kind == "proposed" and event.trial is not None:
+            under_way.add(event.trial)
+        if event.trial is None or event.trial in under_way:
+            yield event
+        if event.kind == "finished" and event.trial is not None:
+            under_way.discard(event.trial)
 
 
 def _survivors(connection: sqlite3.Connection) -> tuple[list[Event], bool]:

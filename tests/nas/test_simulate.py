@@ -8,10 +8,10 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 
+from nas.curves import Surrogate
 from nas.simulate import simulate
 from nas.simulation import Simulation, common_reference, compare
 from nas.stopper import make_stopper
-from nas.surrogate import Surrogate
 from nas.virtual_cluster import Cluster
 from nas.workload import Draw, RandomRows, Recorded
 from results import EventLog, hypervolume, load_run
