@@ -107,7 +107,10 @@ def parse_stopper(spec: str, source: Source) -> Stopper:
         key, equals, value = pair.partition("=")
         if not (key and equals):
             raise ValueError(f"stopper {spec!r}: {pair!r} needs the form option=value, e.g. moasha,eta=4")
-        options[key] = yaml.safe_load(value)
+        try:
+            options[key] = yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            raise ValueError(f"stopper {spec!r}: {value!r} is no value") from error
     return make_stopper(name, source.objectives, source.epochs, options)
 
 

@@ -8,7 +8,8 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 
-from nas.curves import Surrogate
+from nas.proposer import Proposer
+from nas.samplers import make_sampler
 from nas.simulate import simulate
 from nas.simulation import Simulation, common_reference, compare
 from nas.stopper import make_stopper
@@ -117,6 +118,15 @@ def test_the_proposer_hears_of_every_end() -> None:
     done = simulate(Listening(60), stopper, rows, Cluster(failures=0.02), trials=60)
     assert done.trials["status"][5] == "duplicate"
     assert sorted(told) == [pair for pair in enumerate(done.trials["status"]) if pair[0] != 5]
+
+
+def test_the_real_proposer_runs_under_the_clock() -> None:
+    space = get_space("regnety")
+    proposer = Proposer(space, BOTH, make_sampler("nsga2", 0, {"population_size": 10}))
+    stopper = make_stopper("moasha", BOTH, 9)
+    done = simulate(proposer, stopper, Surrogate(space, pool=5), Cluster(), trials=40)
+    assert len(done.trials) == 40
+    assert done.trials["status"].isin(["complete", "stopped", "duplicate"]).all()
 
 
 def test_the_timeline_ends_with_the_whole() -> None:
