@@ -21,7 +21,7 @@ EVERY = 2.0
 
 
 def print_status(folder: Path, console: Console) -> None:
-    console.print(status_view(read_status(folder)))
+    console.print(status_view(read_status(folder)), soft_wrap=not console.is_terminal)
 
 
 def follow(folder: Path, console: Console) -> None:
@@ -52,7 +52,7 @@ def _lines(status: Status) -> Iterator[str]:
             f"maybe it was killed; go on with: python run_search.py resume {run.path}"
         )
     if run.damage:
-        yield f"the event log is damaged: {run.damage}"
+        yield run.damage
     counts = ", ".join(f"{count} {name}" for name, count in status.counts.items())
     yield f"{status.done}{f' of {trials}' if trials else ''} trials done ({counts or 'none proposed yet'})"
     if status.hypervolume is None:

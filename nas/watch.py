@@ -119,8 +119,8 @@ def make_server(folder: Path, port: int = 0, against: str | None = None) -> Thre
 def watch(folder: Path, port: int, against: str | None, announce: Callable[[str], None]) -> None:
     """Serve until Ctrl-C; ``announce`` is told the address."""
     with make_server(folder, port, against) as server:
-        announce(f"http://{LOOPBACK}:{server.server_address[1]}/")
         try:
+            announce(f"http://{LOOPBACK}:{server.server_address[1]}/")
             server.serve_forever()
         except KeyboardInterrupt:
             return

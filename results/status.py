@@ -1,6 +1,7 @@
 """How a search is doing, read from its event log alone: from any terminal or node that sees the folder."""
 
 import time
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -51,7 +52,9 @@ def read_status(folder: str | Path, now: float | None = None) -> Status:
 
     Raises ``ValueError`` as ``load_run``.
     """
-    run = load_run(folder)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # of a damaged log, which ``run.damage`` names
+        run = load_run(folder)
     events, _ = surviving_events(run.path / "events.db")
     paused = _paused(events)
     unfinished = run.trials[run.trials["status"] == "running"]

@@ -93,7 +93,7 @@ def summary(run: Run, front: pd.DataFrame) -> list[str]:
         else "The search is still running, or was interrupted.",
     ]
     if run.damage:
-        sentences.append(f"The event log is damaged: {run.damage}.")
+        sentences.append(f"Take care: {run.damage}.")
     if run.complete.empty:
         return [*sentences, "No network has been trained to the end yet, so there is no front to show."]
     if run.no_front:

@@ -78,3 +78,15 @@ def test_nothing_tells_the_time_left_before_anything_was_done(status, start):
 def test_a_clock_behind_the_writers_gives_no_negative_age(status, start):
     start()
     assert status(-50).age == 0.0
+
+
+def test_a_damaged_log_still_has_a_status(log, start, add):
+    start()
+    for trial in range(300):
+        add(trial, accuracies=(0.5,), status="complete", **FOLDED)
+    log.close()
+    whole = log.path.read_bytes()
+    log.path.write_bytes(whole[: 3 * len(whole) // 4])
+    found = read_status(log.path.parent)
+    assert 0 < found.counts["complete"] < 300
+    assert "damaged" in found.run.damage
