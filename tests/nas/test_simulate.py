@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 
+from nas.curves import Surrogate
 from nas.proposer import Proposer
 from nas.samplers import make_sampler
 from nas.simulate import simulate
