@@ -1,14 +1,19 @@
 """From an architecture to numbers: complexity at once, latency in a second, accuracy in epochs."""
 
+from .augment import Augmentation
 from .complexity import Complexity, count_flops, count_operators
-from .data import Dataset, Source, Split, load, load_test
+from .data import Dataset, load, load_test
 from .evaluator import Evaluator, Metrics
 from .latency import Latency, LatencyResult, measure_latency
 from .proxy import ProxyTraining, proxy_train
 from .recipe import Recipe
+from .settings import DataSettings
+from .split import Source, Split
 
 __all__ = [
+    "Augmentation",
     "Complexity",
+    "DataSettings",
     "Dataset",
     "Evaluator",
     "Latency",

@@ -1,134 +1,213 @@
 """Labelled images, decoded once and held as tensors.
 
-A source gives the images a search may see (``development``) and those it may not (``test``). ``load`` splits
-the former into train and validation; only ``load_test`` gives out the latter. A new built-in source is one
-function and one line in ``SOURCES``; a user's own is named ``"module:function"``.
+A source has images that a search may see (``development``) and those it may not (``test``). ``load`` splits
+the former into train and validation; only ``load_test`` reads the latter. A user's own source is named
+``"module:function"``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from functools import cache, lru_cache
-from typing import NamedTuple
+from dataclasses import asdict, dataclass
+from pathlib import Path
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from search_spaces import Task
-from search_spaces.extension import import_named
 
+from .cache import Contents, Decoded, Progress, cache_folder, cache_key, decoded, log, statistics
+from .cifar import ARCHIVES, fetch_archive
+from .device import resolve_device
+from .listing import Listing, find_files, read_listing
+from .settings import DataSettings
+from .sources import source_in_memory
+from .split import Split
+from .stratify import stratified
 
-class Split(NamedTuple):
-    """``images`` (N, C, H, W) float32 and ``labels`` (N,) int64."""
-
-    images: Tensor
-    labels: Tensor
-
-    def to(self, device: torch.device | str) -> Split:
-        return Split(self.images.to(device), self.labels.to(device))
-
-
-class Source(NamedTuple):
-    """What a source returns; images are not normalised yet. Labels count from 0."""
-
-    development: Split
-    test: Split
-    small_images: bool
+SMALL_IMAGES = 64  # pixels; up to this side stems do not downsample, as for CIFAR and downsampled ImageNet
 
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """What the search sees, normalised with the mean and deviation per channel of ``train``."""
+    """What the search sees.
+
+    ``mean`` and ``deviation`` are (C,), of each channel of ``train``, on the device. ``corrupt`` names the
+    images that could not be read and were left out.
+    """
 
     train: Split
     validation: Split
     task: Task
+    mean: Tensor
+    deviation: Tensor
+    corrupt: tuple[str, ...] = ()
+
+    def normalise(self, images: Tensor) -> Tensor:
+        """(N, C, H, W) images of this dataset as float32 with mean 0 and deviation 1 per channel of train."""
+        mean, deviation = (each.to(images.device).view(1, -1, 1, 1) for each in (self.mean, self.deviation))
+        return (images.float() - mean) / deviation
 
 
-def digits() -> Source:
-    """scikit-learn's scanned handwritten digits: 8x8 pixels, 10 classes; 1437 to search with, 360 to test.
-
-    Alpaydin and Kaynak 1998, "Optical Recognition of Handwritten Digits", UCI Machine Learning Repository.
-    """
-    from sklearn.datasets import load_digits
-
-    bunch = load_digits()
-    images = torch.from_numpy(bunch.images).float().div_(16).unsqueeze(1)
-    development, test = _stratified(Split(images, torch.from_numpy(bunch.target).long()), 360, seed=0)
-    return Source(development, test, small_images=True)
+OF_FILES = ("cifar10", "cifar100", "imagefolder", "parquet")
+TEST_SHARE = 0.2
 
 
-SOURCES: dict[str, Callable[[], Source]] = {"digits": digits}
+def load(
+    data: DataSettings | str = "digits",
+    device: torch.device | str = "cpu",
+    progress: Progress = lambda what, done, total: None,
+) -> Dataset:
+    """Train and validation images, in the device's memory if half of what is free holds them.
 
-
-def load(name: str, *, validation: float = 0.2, seed: int = 0, device: str = "cpu") -> Dataset:
-    """Train and validation images of a source, held on the device and kept for the next call of the process.
-
-    ``validation`` is its share of all images, test included: of the digits 1078 train and 359 validate.
-    ``seed`` decides which; the test images stay the same.
+    They are kept for the next call of the process. ``progress`` is told what is being done, how much of it is,
+    and how much there is (0: unknown).
 
     Raises:
-        ValueError: for a source that does not exist, or a share that leaves nothing to train or validate on.
+        ValueError: in one line, for a source that does not exist, images or labels that cannot be used, or a
+            share that leaves nothing to train or validate on.
+        OSError: for files that cannot be read or written.
     """
-    return _load(name, validation, seed, device)
+    settings = DataSettings(data) if isinstance(data, str) else data
+    key = settings, resolve_device(str(device))
+    if key not in _kept:
+        while len(_kept) > 1:
+            del _kept[next(iter(_kept))]
+        _kept[key] = _load(*key, progress)
+    return _kept[key]
 
 
-@lru_cache(maxsize=2)
-def _load(name: str, validation: float, seed: int, device: str) -> Dataset:
-    source = _source(name)
-    train, held_out, mean, deviation = _split(source, validation, seed)
-    task = Task(
-        num_classes=int(source.development.labels.max()) + 1,
-        resolution=train.images.shape[-1],
-        channels=train.images.shape[1],
-        small_images=source.small_images,
-    )
-    train, held_out = (Split((s.images - mean) / deviation, s.labels).to(device) for s in (train, held_out))
-    return Dataset(train, held_out, task)
+_kept: dict[tuple[DataSettings, torch.device], Dataset] = {}
 
 
-def load_test(name: str, *, validation: float = 0.2, seed: int = 0, device: str = "cpu") -> Split:
-    """The test images, normalised as ``load`` normalises, for the last word on a network already chosen.
+def _load(settings: DataSettings, device: torch.device, progress: Progress) -> Dataset:
+    found = _from_files(settings, progress) if settings.name in OF_FILES else _from_memory(settings)
+    train, validation = found.splits["train"], found.splits["validation"]
+    resolution = train.images.shape[-1]
+    small = resolution <= SMALL_IMAGES if found.small_images is None else found.small_images
+    task = Task(len(found.classes), resolution, train.images.shape[1], small)
+    if _fits(train, validation, device=device):
+        train, validation = train.to(device), validation.to(device)
+    mean, deviation = (torch.tensor(each, device=device) for each in (found.mean, found.deviation))
+    return Dataset(train, validation, task, mean, deviation, tuple(found.corrupt))
 
-    Whatever picks a network must not have seen them.
+
+def load_test(
+    data: DataSettings | str = "digits", progress: Progress = lambda what, done, total: None
+) -> Split:
+    """The test images, on the CPU, for the last word on a network already chosen.
+
+    Whatever picks a network must not see them. ``take`` brings them to a device, and the dataset's
+    ``normalise`` makes them what the network was trained on. Raises as ``load`` does.
     """
-    source = _source(name)
-    *_, mean, deviation = _split(source, validation, seed)
-    return Split((source.test.images - mean) / deviation, source.test.labels).to(device)
+    settings = DataSettings(data) if isinstance(data, str) else data
+    if settings.name in OF_FILES:
+        return _test_from_files(settings, progress)
+    return source_in_memory(settings, OF_FILES).test
 
 
-@cache
-def _source(name: str) -> Source:
-    if name in SOURCES:
-        return SOURCES[name]()
-    try:
-        source = import_named(name, "data", SOURCES)()
-    except TypeError as error:
-        raise ValueError(f"data {name!r} must be callable without arguments: {error}") from error
-    if not isinstance(source, Source):
-        raise ValueError(f"data {name!r} must return an evaluators.Source, not {type(source).__name__}")
-    shape = tuple(source.development.images.shape)
-    if len(shape) != 4 or shape[2] != shape[3]:
-        raise ValueError(f"data {name!r} must have square images (N, C, H, W), not {shape}")
-    return source
+def _fits(*splits: Split, device: torch.device) -> bool:
+    """Whether the images are to lie on the device: at most half of what is free, training needs the rest."""
+    if device.type == "cpu":
+        return True
+    free, _ = torch.cuda.mem_get_info(device)
+    return sum(split.images.nbytes for split in splits) <= free / 2
 
 
-def _split(source: Source, validation: float, seed: int) -> tuple[Split, Split, Tensor, Tensor]:
-    development = len(source.development.labels)
-    count = round(validation * (development + len(source.test.labels)))
-    if not 0 < count < development:
-        raise ValueError(f"validation={validation} is {count} images; there are {development} without test")
-    train, held_out = _stratified(source.development, count, seed)
-    mean = train.images.mean((0, 2, 3), keepdim=True)
-    deviation = train.images.std((0, 2, 3), keepdim=True).clamp_min(1e-6)
-    return train, held_out, mean, deviation
+def _from_memory(settings: DataSettings) -> Decoded:
+    source = source_in_memory(settings, OF_FILES)
+    labels = source.development.labels.numpy()
+    train, validation = (source.development.at(part) for part in _split(labels, settings))
+    mean, deviation = statistics(train.images.permute(0, 2, 3, 1).numpy())
+    classes = [str(label) for label in range(labels.max() + 1)]
+    splits = {"train": train, "validation": validation}
+    return Decoded(splits, classes, mean, deviation, [], source.small_images)
 
 
-def _stratified(split: Split, held_out: int, seed: int) -> tuple[Split, Split]:
-    from sklearn.model_selection import train_test_split
+def _from_files(settings: DataSettings, progress: Progress) -> Decoded:
+    root = _root(settings, progress)
+    files = find_files(settings.name, root)
 
-    indices = torch.arange(len(split.labels)).numpy()
-    parts = train_test_split(indices, test_size=held_out, random_state=seed, stratify=split.labels.numpy())
-    kept, out = (Split(split.images[part], split.labels[part]) for part in parts)
-    return kept, out
+    def contents() -> Contents:
+        listing = read_listing(settings.name, files.development)
+        kept = np.arange(len(listing.labels))
+        if not files.test:
+            test, kept = _hold_out_test(listing)
+            log.warning(
+                "%s has no test images: %d of its %d are kept for that",
+                root,
+                len(test),
+                len(test) + len(kept),
+            )
+        train, validation = _split(listing.labels[kept], settings)
+        return listing, {"train": kept[train], "validation": kept[validation]}
+
+    facts = asdict(settings)
+    decisive = {name: facts[name] for name in ("validation", "split_seed", "subset", "resolution")}
+    key = cache_key(files.development, tested=bool(files.test), **decisive)
+    folder = cache_folder(settings.cache) / f"{settings.name}-{key}"
+    return decoded(folder, contents, (settings.resolution, None), settings.max_corrupt, progress)
+
+
+def _test_from_files(settings: DataSettings, progress: Progress) -> Split:
+    """Decoded like the images that the networks were trained on, which are decoded first if they are not yet."""
+    development = _from_files(settings, progress)
+    channels, resolution = development.splits["train"].images.shape[1:3]
+    files = find_files(settings.name, _root(settings, progress))
+
+    def contents() -> Contents:
+        if not files.test:
+            listing = read_listing(settings.name, files.development)
+            return listing, {"test": _hold_out_test(listing)[0]}
+        listing = read_listing(settings.name, files.test, development.classes)
+        return listing, {"test": np.arange(len(listing.labels))}
+
+    shape = resolution, channels
+    key = cache_key(files.test or files.development, shape=shape, tested=bool(files.test))
+    folder = cache_folder(settings.cache) / f"{settings.name}-test-{key}"
+    return decoded(folder, contents, shape, settings.max_corrupt, progress).splits["test"]
+
+
+def _hold_out_test(listing: Listing) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Indices of images for the test and of the rest, whatever the settings: the test stays the same."""
+    return stratified(listing.labels, max(1, round(TEST_SHARE * len(listing.labels))), seed=0)
+
+
+def _root(settings: DataSettings, progress: Progress) -> Path:
+    if settings.download:
+        if settings.name not in ARCHIVES:
+            raise ValueError(
+                f"data.download: only {' and '.join(ARCHIVES)} can be fetched, not {settings.name}"
+            )
+        root = (
+            Path(settings.root).expanduser()
+            if settings.root
+            else cache_folder(settings.cache) / settings.name
+        )
+        fetch_archive(settings.name, root, progress)
+        return root
+    if settings.root is None:
+        hint = ", or download: true" if settings.name in ARCHIVES else ""
+        raise ValueError(f"data.root: {settings.name} needs the folder where its images are{hint}")
+    return Path(settings.root).expanduser()
+
+
+def _split(labels: NDArray[np.int64], settings: DataSettings) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Indices of the images to train and to validate with."""
+    classes, used = int(labels.max()) + 1, np.arange(len(labels))
+    if settings.subset is not None:
+        if not 2 * classes <= settings.subset <= len(labels):
+            raise ValueError(
+                f"data.subset: {settings.subset} must be from {2 * classes}, two images a class, to "
+                f"{len(labels)}, which there are without test"
+            )
+        used, _ = stratified(labels, settings.subset, settings.split_seed, at_least=2)
+    count = round(settings.validation * len(used))
+    if not 0 < count <= len(used) - classes:
+        raise ValueError(
+            f"data.validation: {settings.validation} is {count} of {len(used)} images; at least 1 is needed, and "
+            f"at most {len(used) - classes}, which leaves one a class to train with"
+        )
+    validation, train = stratified(labels[used], count, settings.split_seed)
+    return used[train], used[validation]

@@ -19,14 +19,16 @@ from torch.nn import functional as F
 
 from search_spaces import Arch
 
-from .augment import random_flip, random_shift
+from .augment import Augmentation
 from .checkpoint import load_checkpoint, save_checkpoint
-from .data import Dataset, Split, load
+from .data import Dataset, load
 from .device import resolve_device
 from .device_lock import Shared
 from .evaluator import Metrics
 from .recipe import DEFAULT_RECIPE, Recipe
 from .seeding import build_seeded, derive, seeded
+from .settings import DataSettings
+from .split import Split
 
 VALIDATION_BATCH = 256
 CALIBRATION_IMAGES = 512
@@ -36,11 +38,9 @@ CALIBRATION_IMAGES = 512
 class ProxyTraining:
     """Validation accuracy after each epoch of a short training. The fields are ``proxy_train``'s."""
 
-    data: str = "digits"
+    data: DataSettings | str = "digits"
     recipe: Recipe = DEFAULT_RECIPE
     device: str = "cpu"
-    validation: float = 0.2
-    split_seed: int = 0
 
     metrics: ClassVar[tuple[str, ...]] = (
         "accuracy",
@@ -52,28 +52,16 @@ class ProxyTraining:
     )
 
     def evaluate(self, arch: Arch, *, seed: int = 0, checkpoint: Path | None = None) -> Iterator[Metrics]:
-        return proxy_train(
-            arch,
-            self.data,
-            self.recipe,
-            self.device,
-            seed,
-            checkpoint,
-            validation=self.validation,
-            split_seed=self.split_seed,
-        )
+        return proxy_train(arch, self.data, self.recipe, self.device, seed, checkpoint)
 
 
 def proxy_train(
     arch: Arch,
-    data: str = "digits",
+    data: DataSettings | str = "digits",
     recipe: Recipe = DEFAULT_RECIPE,
     device: str = "cpu",
     seed: int = 0,
     checkpoint: Path | None = None,
-    *,
-    validation: float = 0.2,
-    split_seed: int = 0,
 ) -> Iterator[Metrics]:
     """Train on ``data``, yielding after every epoch from 1 to ``recipe.epochs``.
 
@@ -82,7 +70,7 @@ def proxy_train(
     device excluded) and ``images_per_second`` (training alone).
 
     ``seed`` decides initial weights, order and augmentation; on the CPU, the same seed and number of threads
-    give the same numbers. ``validation`` and ``split_seed`` go to ``load``. ``checkpoint`` keeps the state
+    give the same numbers. ``checkpoint`` keeps the state
     after each epoch: if the file is there, its epochs are yielded again without training and the rest follows
     as if there had been no interruption.
 
@@ -92,12 +80,13 @@ def proxy_train(
         FloatingPointError: when the loss is infinite or NaN, saying in which epoch and step.
     """
     where = resolve_device(device)
-    dataset = load(data, validation=validation, seed=split_seed, device=str(where))
+    settings = DataSettings(data) if isinstance(data, str) else data
+    dataset = load(settings, where)
     training = _Training(arch, dataset, recipe, where, seed)
     owner = {
         "arch": arch.id,
         "recipe": asdict(recipe),
-        "data": [data, validation, split_seed],
+        "data": asdict(settings),
         "seed": seed,
     }
     if checkpoint is not None and checkpoint.exists():
@@ -176,12 +165,10 @@ class _Training:
             group["lr"] = learning_rate
 
     def _augmented(self, batch: Tensor) -> Split:
-        generator = torch.default_generator
-        chosen = batch.to(self.device)
-        images = random_shift(self.dataset.train.images[chosen], self.recipe.shift, generator)
-        if self.recipe.flip:
-            images = random_flip(images, generator)
-        return Split(images, self.dataset.train.labels[chosen])
+        augmentation = Augmentation(shift=self.recipe.shift, flip=self.recipe.flip)
+        images, labels = self.dataset.train.take(batch, self.device)
+        images = augmentation.apply(images, torch.default_generator)
+        return Split(self.dataset.normalise(images), labels)
 
     def _step(self, batch: Split) -> Tensor:
         logits = self.model(batch.images)
@@ -202,10 +189,11 @@ class _Training:
         for norm in norms:
             norm.reset_running_stats()
             norm.momentum = None  # a plain average over the batches
-        images = self.dataset.train.images[:CALIBRATION_IMAGES]
+        count = min(CALIBRATION_IMAGES, len(self.dataset.train.labels))
         self.model.train()
-        for batch in _batches(torch.arange(len(images)), VALIDATION_BATCH):
-            self.model(images[batch.to(self.device)])
+        for batch in _batches(torch.arange(count), VALIDATION_BATCH):
+            images = self.dataset.train.take(batch, self.device).images
+            self.model(self.dataset.normalise(images))
             turn.give_way()
         for norm, momentum in zip(norms, momenta, strict=True):
             norm.momentum = momentum
@@ -213,12 +201,13 @@ class _Training:
     @torch.inference_mode()
     def _validate(self, turn: Shared) -> tuple[float, float]:
         """Accuracy and mean loss on the validation images."""
-        images, labels = self.dataset.validation
+        labels = self.dataset.validation.labels.to(self.device)
         self._calibrate_norms(turn)
         self.model.eval()
         outputs = []
-        for batch in images.split(VALIDATION_BATCH):
-            outputs.append(self.model(batch))
+        for batch in torch.arange(len(labels)).split(VALIDATION_BATCH):
+            images = self.dataset.validation.take(batch, self.device).images
+            outputs.append(self.model(self.dataset.normalise(images)))
             turn.give_way()
         logits = torch.cat(outputs)
         loss = F.cross_entropy(logits, labels).item()

@@ -6,11 +6,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Strict, model_validator, with_config
 
-from evaluators import Recipe
+from evaluators import DataSettings, Recipe
 from search_spaces import SearchSpace, get_space
 
 STRICT = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
 with_config(STRICT)(Recipe)
+with_config(STRICT)(DataSettings)
 
 
 def named(value: Any) -> Any:
@@ -40,16 +41,6 @@ class SamplerConfig(BaseModel):
     model_config = ConfigDict(strict=True, extra="allow", frozen=True)
 
     name: str = "nsga2"
-
-
-class DataConfig(BaseModel):
-    """The images: a source by name, the share held out for validation and the seed that decides which."""
-
-    model_config = STRICT
-
-    name: str = "digits"
-    validation: float = Field(0.2, gt=0, lt=1)
-    split_seed: int = Field(0, ge=0)
 
 
 class LatencyConfig(BaseModel):
@@ -92,7 +83,7 @@ class SearchConfig(BaseModel):
     trials: int = Field(24, ge=1)
     seed: int = Field(0, ge=0)
     sampler: Annotated[SamplerConfig, BeforeValidator(named)] = SamplerConfig()
-    data: Annotated[DataConfig, BeforeValidator(named)] = DataConfig()
+    data: Annotated[DataSettings, BeforeValidator(named)] = DataSettings()
     training: Recipe = Recipe()
     latency: LatencyConfig = LatencyConfig()
     evaluators: Annotated[tuple[str, ...], Strict(False)] = ("complexity", "latency", "training")

@@ -20,12 +20,11 @@ def prepare(config: SearchConfig) -> tuple[list[Evaluator], Proposer]:
     device = device_of(config)
     latency = config.latency.model_dump() | {"device": config.latency.device or device}
     resolve_device(latency["device"])
-    data = config.data
-    task = load(data.name, validation=data.validation, seed=data.split_seed).task
+    task = load(config.data).task
     built_in: dict[str, Evaluator] = {
         "complexity": Complexity(task),
         "latency": Latency(task, **latency),
-        "training": ProxyTraining(data.name, config.training, device, data.validation, data.split_seed),
+        "training": ProxyTraining(config.data, config.training, device),
     }
     evaluators = [built_in.get(name) or _own_evaluator(name, task, built_in) for name in config.evaluators]
     _check_objectives(config, evaluators)

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import torch
 
-from evaluators import Metrics, Recipe, proxy_train
+from evaluators import DataSettings, Metrics, Recipe, proxy_train
 from search_spaces import ResNeSt
 
 QUICK = Recipe(epochs=3, batch_size=128)
@@ -80,7 +80,7 @@ def flat(state: dict[Any, Any], prefix: str = "") -> dict[str, torch.Tensor]:
         ({"seed": 1}, "seed is 0 there and 1 here"),
         ({"recipe": dataclasses.replace(QUICK, lr=0.1)}, "recipe is"),
         ({"arch": ResNeSt((1, 1, 1, 1), (16, 8, 8, 8), stem_width=8)}, "arch is"),
-        ({"split_seed": 5}, "data is"),
+        ({"data": DataSettings(split_seed=5)}, "data is"),
     ],
 )
 def test_checkpoint_of_another_run_is_refused(

@@ -1,0 +1,217 @@
+"""Encoded images to rows of an array of bytes, by processes that need neither torch nor the package.
+
+This file imports nothing of ours, because it is also the program of the workers (``decode_pool``): so they
+start in a fraction of a second, and the user's own script is not imported again, as ``multiprocessing`` would.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import pickle
+import signal
+import sys
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+# Path of an image file, content of one, pixels (H, W, 3), or why there is nothing.
+Stored = Path | bytes | NDArray[np.uint8] | str
+
+
+class Entry(NamedTuple):
+    """Images of one file: their ``rows`` in it, ascending, and their ``positions`` in the output.
+
+    ``kind`` is ``file`` (one image), ``parquet`` (rows of the row group ``group``) or ``cifar``.
+    """
+
+    kind: str
+    path: str
+    group: int
+    rows: list[int]
+    positions: list[int]
+
+
+class Failure(NamedTuple):
+    """An image that could not be read: its position in the output, its name, and why."""
+
+    position: int
+    name: str
+    reason: str
+
+
+class ColourError(ValueError):
+    """An image has colour where grey ones were expected."""
+
+
+def decode(entries: list[Entry], output: str) -> list[Failure]:
+    """Decode into the .npy file ``output``, uint8 (N, resolution, resolution, channels).
+
+    An image is cut to its central square and resized; grey ones become coloured where there are three
+    channels, transparency is dropped. Images that cannot be read are returned and their rows left alone.
+
+    Raises:
+        ColourError: for an image with colour where the output has one channel.
+    """
+    array = np.load(output, mmap_mode="r+")
+    resolution, channels = array.shape[2:]
+    failures = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Pillow's, about metadata; what cannot be decoded raises
+        for entry in entries:
+            for position, (name, stored) in zip(entry.positions, images(entry), strict=True):
+                try:
+                    array[position] = pixels(stored, resolution, channels)
+                except ColourError as error:
+                    raise ColourError(f"{name}: {error}") from None
+                except Exception as error:  # decoders raise anything, SyntaxError and struct.error included
+                    failures.append(Failure(position, name, str(error) or type(error).__name__))
+    return failures
+
+
+def images(entry: Entry) -> Iterator[tuple[str, Stored]]:
+    """Name and content of each of the entry's images, in order."""
+    if entry.kind == "file":
+        yield entry.path, Path(entry.path)
+    elif entry.kind == "cifar":
+        data = read_cifar(entry.path)["data"].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
+        yield from ((f"{entry.path} row {row}", data[row]) for row in entry.rows)
+    else:
+        yield from _parquet_images(entry)
+
+
+def _parquet_images(entry: Entry) -> Iterator[tuple[str, Stored]]:
+    from pyarrow import parquet
+
+    start, rows = 0, iter(entry.rows)
+    with parquet.ParquetFile(entry.path) as file:
+        column = [image_column(file.schema_arrow)]
+        row = next(rows, None)
+        for batch in file.iter_batches(256, row_groups=[entry.group], columns=column, use_threads=False):
+            while row is not None and row < start + len(batch):
+                value = batch.column(0)[row - start].as_py()
+                content = value["bytes"] if isinstance(value, dict) else value
+                name = f"{entry.path} row group {entry.group} row {row}"
+                yield name, "holds no bytes" if content is None else content
+                row = next(rows, None)
+            start += len(batch)
+
+
+def image_column(schema: Any) -> str:
+    """Name of the column with encoded images: a struct with ``bytes`` inside, or binary."""
+    from pyarrow import types
+
+    names = [field.name for field in schema if _holds_images(field.type, types)]
+    if not names:
+        raise ValueError("no column of images, which is {bytes, path} or binary")
+    return next((name for name in ("image", "img") if name in names), names[0])
+
+
+def _holds_images(kind: Any, types: Any) -> bool:
+    if types.is_struct(kind):
+        return any(field.name == "bytes" for field in kind)
+    return bool(types.is_binary(kind) or types.is_large_binary(kind))
+
+
+def pixels(stored: Stored, resolution: int, channels: int) -> NDArray[np.uint8]:
+    """(resolution, resolution, channels) of one image."""
+    if isinstance(stored, np.ndarray) and stored.shape == (resolution, resolution, channels):
+        return stored
+    image = opened(stored)
+    if (side := min(image.size)) > 2 * resolution:
+        # lets JPEG leave out detail that resizing would throw away; keeps twice the size for quality
+        image.draft(None, tuple(2 * resolution * length // side for length in image.size))  # type: ignore[arg-type]
+    image = eight_bits(image, channels)
+    if image.size != (resolution, resolution):
+        side = min(image.size)
+        left, top = (image.width - side) / 2, (image.height - side) / 2
+        box = (left, top, left + side, top + side)
+        image = image.resize((resolution, resolution), Image.Resampling.BILINEAR, box, reducing_gap=3.0)
+    return np.asarray(image).reshape(resolution, resolution, channels)
+
+
+def opened(stored: Stored) -> Image.Image:
+    """The image, its header read."""
+    if isinstance(stored, str):
+        raise ValueError(stored)
+    if isinstance(stored, np.ndarray):
+        return Image.fromarray(stored)
+    return Image.open(io.BytesIO(stored) if isinstance(stored, bytes) else stored)
+
+
+def is_grey(image: Image.Image) -> bool:
+    return image.mode in ("1", "L", "LA", "La", "I") or image.mode.startswith("I;16")
+
+
+def eight_bits(image: Image.Image, channels: int) -> Image.Image:
+    """The image as ``L`` or ``RGB``."""
+    if channels == 1 and not is_grey(image):
+        raise ColourError(f"has colour (mode {image.mode}), where the images looked at first had none")
+    if image.mode.startswith("I"):  # 16 bits, which Pillow would clip instead of scaling
+        values = np.asarray(image)
+        if values.max() > 65535 or values.min() < 0:
+            raise ValueError("pixels of more than 16 bits")
+        image = Image.fromarray((values >> 8).astype(np.uint8))
+    if image.mode == "F":
+        raise ValueError("pixels of floating point")
+    return image.convert("L" if channels == 1 else "RGB")
+
+
+class _ArraysOnly(pickle.Unpickler):
+    """Admits what CIFAR's files are made of, which can run no code."""
+
+    _ADMITTED = (
+        ("numpy.core.multiarray", "_reconstruct"),
+        ("numpy._core.multiarray", "_reconstruct"),
+        ("numpy", "ndarray"),
+        ("numpy", "dtype"),
+        ("_codecs", "encode"),
+    )
+
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) not in self._ADMITTED:
+            raise pickle.UnpicklingError(f"it names {module}.{name}, which CIFAR's files do not")
+        return super().find_class(module.replace("numpy.core", "numpy._core"), name)
+
+
+def read_cifar(path: str) -> dict[str, Any]:
+    """Content of one of CIFAR's official Python files: ``data`` (N, 3072) uint8 and lists of labels.
+
+    Raises:
+        ValueError: naming the file, if it is damaged or anything else.
+    """
+    try:
+        with Path(path).open("rb") as file:
+            content = _ArraysOnly(file, encoding="latin1").load()
+        data = content["data"]
+        if data.dtype != np.uint8 or data.ndim != 2 or data.shape[1] != 3072:
+            raise ValueError("its data are not rows of 3072 bytes")
+    except OSError:
+        raise
+    except Exception as error:  # a damaged pickle raises anything
+        raise ValueError(f"{path}: not one of CIFAR's Python files, or damaged ({error})") from error
+    return dict(content)
+
+
+def serve(requests: IO[str], replies: IO[str]) -> None:
+    """Answer each line of JSON, ``[entries, output]``, by one: what ``decode`` returned or raised."""
+    for line in requests:
+        entries, output = json.loads(line)
+        try:
+            reply: dict[str, Any] = {"failures": decode([Entry(*entry) for entry in entries], output)}
+        except ColourError as error:
+            reply = {"colour": str(error)}
+        except (OSError, ValueError, MemoryError) as error:
+            reply = {"error": f"{entries[0][1]}: {error}"}
+        replies.write(json.dumps(reply) + "\n")
+        replies.flush()
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's; it closes our input
+    serve(sys.stdin, sys.stdout)

@@ -1,0 +1,103 @@
+"""Files from the network: whole and verified, or absent."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from http.client import HTTPException, HTTPResponse
+from pathlib import Path
+
+CHUNK = 1 << 20
+TIMEOUT_SECONDS = 30
+
+
+def download(
+    url: str,
+    path: Path,
+    *,
+    sha256: str | None = None,
+    md5: str | None = None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+    attempts: int = 5,
+) -> Path:
+    """Fetch ``url`` into ``path``, unless it is there and right; what came before an interruption is kept.
+
+    A cut connection is taken up where it ended, up to ``attempts`` times, and so is a download that an earlier
+    process began. ``progress`` is told bytes done and in all (0 where the server does not say). Two processes
+    that want the same file do not fetch it twice.
+
+    Raises:
+        ValueError: if the address answers with an error, or the content has not the given checksum.
+        OSError: if the connection fails for good, or the file cannot be written.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(path.name + ".part")
+    with path.with_name(f".{path.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if path.exists() and _is_right(path, sha256, md5):
+            return path
+        for attempt in range(attempts):
+            try:
+                _fetch(url, part, progress)
+                break
+            except (HTTPException, urllib.error.URLError, TimeoutError, ConnectionError) as error:
+                if attempt == attempts - 1:
+                    raise OSError(
+                        f"{url}: cannot be downloaded ({error}); start again to continue"
+                    ) from error
+        if not _is_right(part, sha256, md5):
+            part.unlink()
+            raise ValueError(f"{url}: what came has not the expected checksum; it was deleted, try again")
+        part.replace(path)
+    return path
+
+
+def _fetch(url: str, part: Path, progress: Callable[[int, int], None]) -> None:
+    """Append to ``part`` what is missing of it."""
+    if not url.startswith(("http://", "https://")):
+        raise ValueError(f"{url}: neither http:// nor https://")
+    done = part.stat().st_size if part.exists() else 0
+    headers = {"Range": f"bytes={done}-"} if done else {}
+    request = urllib.request.Request(url, headers=headers)  # noqa: S310 - checked above
+    try:
+        response = urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS)  # noqa: S310
+    except urllib.error.HTTPError as error:
+        error.close()
+        if (
+            error.code == 416 and done
+        ):  # nothing is missing, or what is there is another file's: the sum tells
+            return
+        if error.code >= 500:
+            raise ConnectionError(f"HTTP {error.code} {error.reason}") from error
+        raise ValueError(f"{url}: HTTP {error.code} {error.reason}") from error
+    with response:
+        resumed = response.status == 206
+        _append(response, part, done if resumed else 0, progress)
+
+
+def _append(response: HTTPResponse, part: Path, done: int, progress: Callable[[int, int], None]) -> None:
+    expected = response.headers.get("Content-Length")
+    total = done + int(expected) if expected else 0
+    with part.open("r+b" if done else "wb") as file:
+        file.seek(done)
+        while chunk := response.read(CHUNK):
+            file.write(chunk)
+            done += len(chunk)
+            progress(done, total)
+        file.flush()
+        os.fsync(file.fileno())
+    if done < total:
+        raise ConnectionError(f"cut off after {done} of {total} bytes")
+
+
+def _is_right(path: Path, sha256: str | None, md5: str | None) -> bool:
+    for name, expected in (("sha256", sha256), ("md5", md5)):
+        if expected is not None:
+            with path.open("rb") as file:
+                if hashlib.file_digest(file, name).hexdigest() != expected:
+                    return False
+    return True

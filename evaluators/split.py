@@ -1,0 +1,67 @@
+"""Labelled images as tensors."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+
+class Split(NamedTuple):
+    """``images`` (N, C, H, W), uint8 or float in units of their own, and ``labels`` (N,) int64.
+
+    The images lie in the device's memory, or on the CPU in memory or in a file mapped into it, shared by all
+    processes of the machine. Never write to them. Built-in sources keep channels last.
+    """
+
+    images: Tensor
+    labels: Tensor
+
+    def to(self, device: torch.device | str) -> Split:
+        return Split(self.images.to(device), self.labels.to(device))
+
+    def at(self, indices: NDArray[np.int64]) -> Split:
+        """The images at these indices, where they are."""
+        index = torch.from_numpy(indices)
+        return Split(_rows(self.images, index), self.labels[index])
+
+    def take(self, indices: Tensor, device: torch.device) -> Split:
+        """The images at ``indices`` (int64, on the CPU) as a batch on the device.
+
+        Where the images are on the CPU and the device is a GPU, they go through pinned memory, and the copy
+        runs beside what the caller does next.
+        """
+        if self.images.device == device:
+            indices = indices.to(device, non_blocking=True)
+            return Split(_rows(self.images, indices), self.labels[indices])
+        pinned = device.type == "cuda"
+        images = _rows(self.images, indices, pinned)
+        labels = self.labels[indices]
+        labels = labels.pin_memory() if pinned else labels
+        return Split(images.to(device, non_blocking=True), labels.to(device, non_blocking=True))
+
+
+def _rows(images: Tensor, indices: Tensor, pinned: bool = False) -> Tensor:
+    """``images[indices]``, image after image even where channels come last, and in the same layout."""
+    last = images.permute(0, 2, 3, 1)
+    if not last.is_contiguous():
+        chosen = images[indices]
+        return chosen.pin_memory() if pinned else chosen
+    out = torch.empty(
+        (len(indices), *last.shape[1:]), dtype=images.dtype, device=images.device, pin_memory=pinned
+    )
+    return torch.index_select(last, 0, indices, out=out).permute(0, 3, 1, 2)
+
+
+class Source(NamedTuple):
+    """What a source of the user's own returns: the images a search may see, and those it may not.
+
+    Labels count from 0. ``small_images`` keeps the networks' stems from downsampling.
+    """
+
+    development: Split
+    test: Split
+    small_images: bool
