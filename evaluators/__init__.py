@@ -5,6 +5,9 @@ from .complexity import Complexity, count_flops, count_operators
 from .data import Dataset, load, load_test
 from .evaluator import Evaluator, Metrics
 from .latency import Latency, LatencyResult, measure_latency
+from .model_folder import TrainedModel, load_model, read_model_folder, write_model_folder
+from .predict import Prediction, predict
+from .preprocess import Preprocess
 from .proxy import ProxyTraining, proxy_train
 from .recipe import Recipe
 from .settings import DataSettings
@@ -19,14 +22,21 @@ __all__ = [
     "Latency",
     "LatencyResult",
     "Metrics",
+    "Prediction",
+    "Preprocess",
     "ProxyTraining",
     "Recipe",
     "Source",
     "Split",
+    "TrainedModel",
     "count_flops",
     "count_operators",
     "load",
+    "load_model",
     "load_test",
     "measure_latency",
+    "predict",
     "proxy_train",
+    "read_model_folder",
+    "write_model_folder",
 ]

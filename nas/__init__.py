@@ -1,7 +1,8 @@
 """The controller: Optuna proposes, Ray Tune runs, the event log remembers."""
 
 from .config import SearchConfig
+from .export import export
 from .loading import load_config, presets
 from .search import search
 
-__all__ = ["SearchConfig", "load_config", "presets", "search"]
+__all__ = ["SearchConfig", "export", "load_config", "presets", "search"]

@@ -72,9 +72,13 @@ class Network(nn.Sequential):
     def classify(self, maps: Tensor) -> Tensor:
         """The head alone: the last of the ``features`` to (B, num_classes) logits."""
         for name, module in self.named_children():
-            if name not in self._body:
+            if self.in_head(name):
                 maps = module(maps)
         return maps
+
+    def in_head(self, name: str) -> bool:
+        """Whether a module, parameter or buffer of this name belongs to the head."""
+        return name.partition(".")[0] not in self._body
 
     @property
     def feature_info(self) -> tuple[StageInfo, ...]:

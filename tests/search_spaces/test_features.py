@@ -48,7 +48,9 @@ def test_stages_keep_what_they_put_out() -> None:
     x = torch.randn(1, 3, 64, 64)
     with torch.inference_mode():
         first = network.features(x)[0]
-        alone = nn.Sequential(*list(network.children())[: list(dict(network.named_children())).index("layer2")])
+        alone = nn.Sequential(
+            *list(network.children())[: list(dict(network.named_children())).index("layer2")]
+        )
         assert torch.equal(first, alone(x))
 
 
