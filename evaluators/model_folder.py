@@ -150,7 +150,7 @@ def _blank(model: TrainedModel) -> Network:
 def load_strictly(network: Network, weights: Mapping[str, Tensor], name: str) -> None:
     """``load_state_dict`` whose error is one line."""
     expected = network.state_dict()
-    for key in expected.keys() - weights.keys():
+    for key in (key for key in expected if key not in weights):
         raise ValueError(f"{name}: {key} is missing; these are not the weights of {_title(network)}")
     for key, tensor in weights.items():
         if key not in expected:

@@ -20,8 +20,8 @@ def inherit(network: Network, smaller: Network) -> tuple[float, tuple[str, ...]]
     - Blocks that the smaller network lacks stay new; residual ones start as the identity (``zero_gamma``).
     - A classifier for another number of classes stays new.
 
-    Where all convolutions are ungrouped and without attention, a wider or deeper network so starts with the
-    smaller one's logits.
+    A wider or deeper network so starts with the smaller one's logits, if its convolutions are depthwise or
+    ungrouped (radix 0 or 1) and its shortcuts project where the smaller one's do.
 
     Returns:
         The share of the parameters that was copied, and the names of parameters with nothing copied.
