@@ -155,7 +155,7 @@ def export(source: str, out: Path, fold: bool, labels: Path | None, **options: A
     from nas.terminal import checks_table
 
     names = labels.read_text(encoding="utf-8").splitlines() if labels else None
-    with shown_if_slow(console) as progress:
+    with shown_if_slow(Console(stderr=True)) as progress:
         checks = nas.export(source, out, folded=fold, labels=names, progress=progress, **options)
     console.print(checks_table(checks))
     console.print(f"{out}", markup=False, highlight=False, soft_wrap=True)
@@ -176,7 +176,7 @@ def predict(model: Path, images: tuple[Path, ...], out: Path | None, **options: 
     from results import write_atomic
 
     to_text([], out)
-    with shown_if_slow(console) as progress:
+    with shown_if_slow(Console(stderr=True)) as progress:
         found = predict_all(model, images, progress, **options)
     console.print(predictions_table(found))
     if out:

@@ -16,7 +16,7 @@ from search_spaces import Network, complexity, fold
 
 from .model_card import model_card
 from .pretrained import official_model
-from .programs import Check, save_onnx, save_program, to_program
+from .programs import Check, onnx_runtime, save_onnx, save_program, to_program
 
 Progress = Callable[[str, int, int], None]
 
@@ -50,6 +50,8 @@ def export(
     if out.exists() or out.is_symlink():
         raise ValueError(f"{out} exists already; name a new folder")
     resolve_device(device)
+    if onnx:
+        onnx_runtime()
     model, network = _source(source, init, progress)
     if labels is not None:
         model = replace(model, labels=tuple(labels))

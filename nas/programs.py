@@ -34,11 +34,14 @@ class Check:
 
 
 def to_program(network: Network) -> ExportedProgram:
-    """The network in eval mode as a program of plain operators, for batches of any size."""
+    """The network in eval mode as a program of plain operators, for batches of any size.
+
+    Raises:
+        ValueError: if torch cannot follow the network, one with blocks of the user's own, say.
+    """
     task = network.task
     images = torch.zeros(2, task.channels, task.resolution, task.resolution)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)  # torch's own use of what it deprecates
+    with _quiet(), _named("torch.export"):
         return torch.export.export(network.eval(), (images,), dynamic_shapes=({0: Dim("batch")},))
 
 
@@ -50,8 +53,7 @@ def save_program(program: ExportedProgram, path: Path, network: Network) -> Chec
     """
     started = perf_counter()
     program.example_inputs = None  # would be stored as a pickle
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)
+    with _quiet():
         torch.export.save(program, path)
         module = torch.export.load(path).module()
     return _check(path, network, module, started)
@@ -66,9 +68,9 @@ def save_onnx(program: ExportedProgram, path: Path, network: Network) -> Check:
         ImportError: if the export libraries are not installed.
         ValueError: if its logits differ from the network's by more than the tolerance.
     """
-    runtime = _onnxruntime()
+    runtime = onnx_runtime()
     started = perf_counter()
-    with _quiet():
+    with _quiet(), _named("torch.onnx"):
         onnx = torch.onnx.export(
             program, dynamo=True, input_names=["images"], output_names=["logits"], verbose=False
         )
@@ -82,7 +84,8 @@ def save_onnx(program: ExportedProgram, path: Path, network: Network) -> Check:
     return _check(path, network, run, started)
 
 
-def _onnxruntime() -> Any:
+def onnx_runtime() -> Any:
+    """The module ``onnxruntime``; ``ImportError`` says what to install if one of ONNX's libraries is missing."""
     try:
         import onnx  # noqa: F401 - torch.onnx imports them late, and names only the first
         import onnxruntime
@@ -117,7 +120,7 @@ def _check(path: Path, network: Network, run: Callable[[Tensor], Tensor], starte
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without the exporter's remarks about libraries that these networks do not use."""
+    """Without torch's remarks about its own deprecations and about libraries not used here."""
     log = logging.getLogger("torch.onnx")
     level = log.level
     log.setLevel(logging.ERROR)
@@ -127,3 +130,14 @@ def _quiet() -> Iterator[None]:
             yield
     finally:
         log.setLevel(level)
+
+
+@contextmanager
+def _named(exporter: str) -> Iterator[None]:
+    try:
+        yield
+    except RuntimeError as error:  # the base of all that torch's exporters raise
+        reason = str(error).strip().partition("\n")[0]
+        raise ValueError(
+            f"{exporter} cannot follow this network ({reason:.200}); --no-onnx --no-program write the rest"
+        ) from error

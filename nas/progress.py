@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from time import monotonic
+from threading import Timer
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
@@ -22,14 +22,14 @@ def shown_if_slow(console: Console) -> Iterator[Callable[[str, int, int], None]]
         console=console,
         transient=True,
     )
-    started, task = monotonic(), bar.add_task("")
-
-    def update(what: str, done: int, total: int) -> None:
-        if monotonic() - started > PATIENCE_SECONDS and not bar.live.is_started:
-            bar.start()
-        bar.update(task, description=what, completed=done, total=total or None)
-
+    task = bar.add_task("", total=None)
+    patience = Timer(PATIENCE_SECONDS, bar.start)  # a single step may take minutes
+    patience.start()
     try:
-        yield update
+        yield lambda what, done, total: bar.update(
+            task, description=what, completed=done, total=total or None
+        )
     finally:
+        patience.cancel()
+        patience.join()
         bar.stop()

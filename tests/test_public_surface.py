@@ -9,9 +9,9 @@ import search_spaces
 
 CONTRACT = {
     search_spaces: "get_space reference REFERENCES arch_from_dict Task build complexity SplitAttention",
-    evaluators: "count_flops measure_latency proxy_train",
+    evaluators: "count_flops measure_latency proxy_train load_model write_model_folder predict",
     results: "load_run pareto_front hypervolume",
-    nas: "SearchConfig search",
+    nas: "SearchConfig search export",
 }
 
 

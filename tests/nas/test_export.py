@@ -11,7 +11,7 @@ import pytest
 import torch
 from click.testing import CliRunner, Result
 from PIL import Image
-from torch import nn
+from torch import Tensor, nn
 
 import nas
 import run_search
@@ -205,8 +205,22 @@ def test_bad_input_gets_one_line_and_leaves_nothing(tmp_path: Path) -> None:
 
 
 def test_damaged_weights_leave_nothing(tmp_path: Path) -> None:
-    network = trained(tmp_path / "retrained")
+    trained(tmp_path / "retrained")
     (tmp_path / "retrained/model.safetensors").write_bytes(b"half of it")
     with pytest.raises(ValueError, match="damaged or no safetensors file"):
         nas.export(tmp_path / "retrained", tmp_path / "model")
     assert [path.name for path in tmp_path.iterdir()] == ["retrained"]
+
+
+class Moody(nn.Module):
+    """Takes a way that depends on the data, which no exporter can follow."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x if x.sum() > 0 else -x
+
+
+def test_a_network_that_cannot_be_followed_is_named() -> None:
+    network = build(SMALL, TASK)
+    network.relu = Moody()
+    with pytest.raises(ValueError, match=r"torch.export cannot follow this network \(.*--no-onnx"):
+        to_program(network)

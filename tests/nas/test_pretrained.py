@@ -16,7 +16,7 @@ from torch import Tensor
 
 from evaluators import Preprocess, TrainedModel, write_model_folder
 from nas.inherit import inherit
-from nas.pretrained import OFFICIAL, Published, init_weights
+from nas.pretrained import OFFICIAL, Published, Start, init_weights
 from search_spaces import FBNetV2, Network, RegNetY, ResNeSt, Task, build, reference
 from search_spaces.testing import images, unsettled
 
@@ -58,7 +58,7 @@ def test_official_weights_are_fetched_once_and_taken_whole(server: Path, weights
     network = build(reference(NAME))
     start = init_weights(network, reference(NAME), "official", lambda *step: told.append(step))
     assert all(torch.equal(value, weights[name]) for name, value in network.state_dict().items())
-    assert start == (start.__class__)("official resnest14d", 1.0, ())
+    assert start == Start("official resnest14d", 1.0, ())
     assert told[-1][0] == "downloading resnest14d"
     assert told[-1][1] == told[-1][2] == (server / "weights.pth").stat().st_size
     (server / "weights.pth").unlink()
@@ -106,7 +106,7 @@ def test_the_table_names_published_resnests() -> None:
 
 
 def test_only_published_networks_have_official_weights() -> None:
-    with pytest.raises(ValueError, match="there are official weights for resnest50, .*, not for regnety"):
+    with pytest.raises(ValueError, match=r"there are official weights for resnest50, .*, not for regnety"):
         init_weights(build(RegNetY(), Task(3, 32)), RegNetY(), "official")
 
 
@@ -126,7 +126,7 @@ def test_a_wrong_file_is_named_in_one_line(tmp_path: Path, content: object) -> N
 def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
     arch = ResNeSt(**SMALL)
     torch.save(build(ResNeSt(**SMALL | {"stem_width": 16}), Task(3, 32)).state_dict(), tmp_path / "a.pth")
-    with pytest.raises(ValueError, match="layer1.0.downsample.2.weight is missing; these are not"):
+    with pytest.raises(ValueError, match=r"layer1.0.downsample.2.weight is missing; these are not"):
         init_weights(build(arch, Task(3, 32)), arch, str(tmp_path / "a.pth"))
 
 
