@@ -11,12 +11,22 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 import torch
+from torch import nn
 
 from nas.programs import save_onnx, save_program, to_program
-from search_spaces import Task, build, complexity, fold, get_space
+from search_spaces import Network, Task, build, complexity, fold, get_space
 from search_spaces.testing import images, unsettled
 
 TASK = Task(num_classes=10, resolution=64)
+
+
+def with_statistics(network: Network) -> Network:
+    """Norms as after training: far from their start, their statistics those of what they see."""
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.momentum = 1.0
+    unsettled(network, images(TASK, 8))
+    return network.eval()
 
 
 def main() -> None:
@@ -33,8 +43,7 @@ def main() -> None:
     worst = 0.0
     for number in range(options.count):
         arch = spaces[number % 3].sample(rng, limits={"params": (0, options.largest)})
-        network = unsettled(build(arch, TASK), images(TASK, 4))
-        network.eval()
+        network = with_statistics(build(arch, TASK))
         blocks = sum(map(len, arch.describe().stages))
         with TemporaryDirectory() as folder:
             program = to_program(fold(network))

@@ -126,7 +126,7 @@ def test_a_wrong_file_is_named_in_one_line(tmp_path: Path, content: object) -> N
 def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
     arch = ResNeSt(**SMALL)
     torch.save(build(ResNeSt(**SMALL | {"stem_width": 16}), Task(3, 32)).state_dict(), tmp_path / "a.pth")
-    with pytest.raises(ValueError, match=r"layer1.0.downsample.2.weight is missing; these are not"):
+    with pytest.raises(ValueError, match=r"layer1.0.downsample.1.weight is missing; these are not"):
         init_weights(build(arch, Task(3, 32)), arch, str(tmp_path / "a.pth"))
 
 
