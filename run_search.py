@@ -54,6 +54,7 @@ settings = click.option(
     "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a setting; repeatable."
 )
 serially = click.option("--serial", is_flag=True, help="In this process, one trial at a time, without Ray.")
+existing_file = click.Path(path_type=Path, dir_okay=False, exists=True)
 run_folder = click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
 run_place = click.argument("folder", metavar="DIR|URL")
 
@@ -265,6 +266,54 @@ def simulate(
     from nas.what_if_view import print_what_if
 
     print_what_if(folder, surrogate, stoppers, console, out, options)
+
+
+@command("export runs/retrained --out model")
+@click.argument("source", metavar="MODEL|REFERENCE")
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="New folder to write.")
+@click.option("--init", help="Weights of a REFERENCE: official takes its authors'.")
+@click.option("--fold/--no-fold", default=True, show_default=True, help="Batch norms in ONNX and pt2.")
+@click.option("--onnx/--no-onnx", default=True, show_default=True, help="Write model.onnx.")
+@click.option("--program/--no-program", default=True, show_default=True, help="Write model.pt2.")
+@click.option("--labels", type=existing_file, help="Class names, one a line, in the order of the logits.")
+@click.option("--device", default="cpu", show_default=True, help="Where the card's latency is measured.")
+def export(source: str, out: Path, fold: bool, labels: Path | None, **options: Any) -> None:
+    """Write a trained network as a folder for others: weights, model card, ONNX and torch.export programs."""
+    import nas
+    from nas.progress import shown_if_slow
+    from nas.terminal import checks_table
+
+    names = labels.read_text(encoding="utf-8").splitlines() if labels else None
+    with shown_if_slow(Console(stderr=True)) as progress:
+        checks = nas.export(source, out, folded=fold, labels=names, progress=progress, **options)
+    console.print(checks_table(checks))
+    console.print(f"{out}", markup=False, highlight=False, soft_wrap=True)
+
+
+@command("predict model cat.jpg dog.png --top 3")
+@click.argument("model", metavar="MODEL", type=click.Path(path_type=Path))
+@click.argument("images", metavar="IMAGE...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--top", default=5, show_default=True, help="Labels to show for each image.")
+@click.option("--batch-size", default=32, show_default=True)
+@click.option("--device", default="cpu", show_default=True)
+@click.option("--out", type=new_file, help="Also write the predictions to this .csv or .json file.")
+def predict(model: Path, images: tuple[Path, ...], out: Path | None, **options: Any) -> int:
+    """Classify image files with a trained network; exit code 2 if any could not be read."""
+    from nas.predictions import predict_all, to_text
+    from nas.progress import shown_if_slow
+    from nas.terminal import predictions_table
+    from results import write_atomic
+
+    to_text([], out)
+    with shown_if_slow(Console(stderr=True)) as progress:
+        found = predict_all(model, images, progress, **options)
+    console.print(predictions_table(found))
+    if out:
+        write_atomic(out, to_text(found, out))
+    unreadable = [each.error for each in found if each.error]
+    for error in unreadable:
+        _complain(error)
+    return 2 if unreadable else 0
 
 
 if __name__ == "__main__":

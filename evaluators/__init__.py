@@ -7,6 +7,9 @@ from .evaluator import Evaluator, Metrics
 from .latency import Latency, LatencyResult, UnstableLatencyError, measure_latency
 from .latency_predictor import PredictedLatency, PredictorError
 from .latency_table import LatencyTable
+from .model_folder import TrainedModel, load_model, read_model_folder, write_model_folder
+from .predict import Prediction, predict
+from .preprocess import Preprocess
 from .proxy import ProxyTraining, proxy_train
 from .recipe import Recipe
 from .settings import DataSettings
@@ -24,17 +27,24 @@ __all__ = [
     "LatencyTable",
     "Metrics",
     "PredictedLatency",
+    "Prediction",
     "PredictorError",
+    "Preprocess",
     "ProxyTraining",
     "Recipe",
     "Source",
     "Split",
+    "TrainedModel",
     "UnstableLatencyError",
     "ZeroCost",
     "count_flops",
     "count_operators",
     "load",
+    "load_model",
     "load_test",
     "measure_latency",
+    "predict",
     "proxy_train",
+    "read_model_folder",
+    "write_model_folder",
 ]

@@ -7,9 +7,8 @@ from contextlib import contextmanager
 
 import numpy as np
 import torch
-from torch import nn
 
-from search_spaces import Arch, Task, build
+from search_spaces import Arch, Network, Task, build
 
 
 def derive(seed: int, *path: int) -> int:
@@ -28,7 +27,7 @@ def seeded(seed: int, device: torch.device) -> Iterator[None]:
         yield
 
 
-def build_seeded(arch: Arch, task: Task, seed: int) -> nn.Module:
+def build_seeded(arch: Arch, task: Task, seed: int) -> Network:
     """``build`` with the weights that this seed draws."""
     with seeded(seed, torch.device("cpu")):
         return build(arch, task)

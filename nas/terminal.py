@@ -11,12 +11,16 @@ import pandas as pd
 from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
+from evaluators import Prediction
 from results import Comparison, Run
 from results.wording import label, number, summary
 from search_spaces import REFERENCES, get_space
 from search_spaces.catalog import SPACES
 from search_spaces.space import spell
+
+from .programs import Check
 
 COMMON = ("accuracy", "latency_ms", "flops", "params")
 WIDE = 100
@@ -157,3 +161,28 @@ def simulations_table(table: pd.DataFrame) -> Table:
         volume = f"{row['hypervolume'] / first:.2%}" if first else "0"
         shown.add_row(str(stopper), f"{row['hours']:.1f}", *counts, f"{row['utilisation']:.0%}", volume)
     return shown
+
+
+def checks_table(checks: Mapping[str, Check]) -> Table:
+    """Exported programs: size, time, distance from the network."""
+    table = Table(box=SIMPLE)
+    table.add_column("program")
+    for name in ("megabytes", "seconds", "largest difference of logits", "largest logit"):
+        table.add_column(name, justify="right")
+    for name, check in checks.items():
+        numbers = (f"{check.megabytes:.1f}", f"{check.seconds:.1f}", f"{check.max_difference:.1e}")
+        table.add_row(name, *numbers, f"{check.largest_logit:.3g}")
+    return table
+
+
+def predictions_table(predictions: Iterable[Prediction]) -> Table:
+    """The labels of every image that could be read, most probable first."""
+    table = Table(box=SIMPLE)
+    table.add_column("image", overflow="fold")
+    table.add_column("label", overflow="fold")
+    table.add_column("probability (%)", justify="right")
+    for each in predictions:
+        for rank, (name, probability) in enumerate(each.classes):
+            image = "" if rank else str(each.path)
+            table.add_row(Text(image), Text(name), f"{100 * probability:.2f}")
+    return table

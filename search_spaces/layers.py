@@ -234,9 +234,9 @@ class ExpandedHead:
             "expand_bn": nn.BatchNorm2d(self.width),
             "expand_act": activation("hswish"),
             "avgpool": nn.AdaptiveAvgPool2d(1),
-            "features": nn.Conv2d(self.width, self.features, 1, bias=False),
-            "features_act": activation("hswish"),
-            "features_pool": nn.AdaptiveAvgPool2d(1),
+            "embed": nn.Conv2d(self.width, self.features, 1, bias=False),
+            "embed_act": activation("hswish"),
+            "embed_pool": nn.AdaptiveAvgPool2d(1),
             "classifier": nn.Conv2d(self.features, task.num_classes, 1),
             "flatten": nn.Flatten(1),
         }

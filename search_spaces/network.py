@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from itertools import chain
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from .blocks import Block, ResidualBlock
 from .cost import Complexity, Tally
-from .layers import IMAGENET, End, Task
+from .layers import IMAGENET, End, Resize, Task
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,13 @@ class Describable(Protocol):
     def describe(self) -> Description: ...
 
 
+class StageInfo(NamedTuple):
+    """What a stage puts out: its maps, and how many pixels of the image lie between two of theirs."""
+
+    channels: int
+    stride: int
+
+
 class Network(nn.Sequential):
     """Stem, stages, head: (B, channels, H, W) images to (B, num_classes) logits.
 
@@ -35,11 +43,57 @@ class Network(nn.Sequential):
     """
 
     def __init__(self, description: Description, task: Task) -> None:
+        stem, head = description.stem.layers(task), description.head.layers(task)
         stages = {
             f"layer{number}": nn.Sequential(*(block.build() for block in stage))
             for number, stage in enumerate(description.stages, start=1)
         }
-        super().__init__(OrderedDict(description.stem.layers(task) | stages | description.head.layers(task)))
+        super().__init__(OrderedDict(stem | stages | head))
+        self.description, self.task = description, task
+        self._body, self._stages = [*stem, *stages], frozenset(stages)
+
+    def features(self, x: Tensor) -> list[Tensor]:
+        """The output of every stage, the last one being what ``classify`` takes.
+
+        (B, channels, H, W) images of any size, also oblong, to maps of (B, C, ceil(H / stride), ceil(W /
+        stride)) with C and stride as in ``feature_info``. Networks that resize their input to classify it do
+        not do so here.
+        """
+        outputs = []
+        for name in self._body:
+            module = self.get_submodule(name)
+            if isinstance(module, Resize):
+                continue
+            x = module(x)
+            if name in self._stages:
+                outputs.append(x)
+        return outputs
+
+    def classify(self, maps: Tensor) -> Tensor:
+        """The head alone: the last of the ``features`` to (B, num_classes) logits."""
+        for name, module in self.named_children():
+            if self.in_head(name):
+                maps = module(maps)
+        return maps
+
+    def in_head(self, name: str) -> bool:
+        """Whether a module, parameter or buffer of this name belongs to the head."""
+        return name.partition(".")[0] not in self._body
+
+    @property
+    def feature_info(self) -> tuple[StageInfo, ...]:
+        """Channels and stride of each of the ``features``."""
+        return _feature_info(self.description, self.task)
+
+
+@cache
+def _feature_info(description: Description, task: Task) -> tuple[StageInfo, ...]:
+    """By running the network on shapes alone: no memory, no arithmetic."""
+    side = 2**20  # a multiple of every stride
+    with torch.device("meta"), torch.inference_mode():
+        network = Network(description, task).eval()
+        outputs = network.features(torch.empty(1, task.channels, side, side))
+    return tuple(StageInfo(maps.shape[1], side // maps.shape[2]) for maps in outputs)
 
 
 def build(arch: Describable, task: Task = IMAGENET, *, zero_gamma: bool = True) -> Network:

@@ -100,7 +100,7 @@ def test_the_width_multiplier_scales_all_but_the_features() -> None:
     full = build(F4).state_dict()
     assert half["conv1.weight"].shape[0] * 2 == full["conv1.weight"].shape[0]
     assert half["expand.weight"].shape[1] * 2 == full["expand.weight"].shape[1]
-    assert half["features.weight"].shape[0] == full["features.weight"].shape[0]
+    assert half["embed.weight"].shape[0] == full["embed.weight"].shape[0]
 
 
 def test_only_residual_branches_start_at_zero() -> None:

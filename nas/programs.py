@@ -1,0 +1,143 @@
+"""Networks as programs that run without this package, each compared with its network before it is kept."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.export import Dim, ExportedProgram
+
+from search_spaces import Network
+
+TOLERANCE = 1e-4
+CHECKED_BATCHES = (1, 3)
+"""Sizes that the export did not see; one image alone is where a fixed batch shows."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """How far a program's logits are from the network's, and what the program took to make."""
+
+    max_difference: float
+    largest_logit: float
+    seconds: float
+    megabytes: float
+
+
+def to_program(network: Network) -> ExportedProgram:
+    """The network in eval mode as a program of plain operators, for batches of any size.
+
+    Raises:
+        ValueError: if torch cannot follow the network, one with blocks of the user's own, say.
+    """
+    task = network.task
+    images = torch.zeros(2, task.channels, task.resolution, task.resolution)
+    with _quiet(), _named("torch.export"):
+        return torch.export.export(network.eval(), (images,), dynamic_shapes=({0: Dim("batch")},))
+
+
+def save_program(program: ExportedProgram, path: Path, network: Network) -> Check:
+    """Write a ``torch.export`` program without pickled parts, read it back and compare.
+
+    Raises:
+        ValueError: if its logits differ from the network's by more than the tolerance.
+    """
+    started = perf_counter()
+    program.example_inputs = None  # would be stored as a pickle
+    with _quiet():
+        torch.export.save(program, path)
+        module = torch.export.load(path).module()
+    return _check(path, network, module, started)
+
+
+def save_onnx(program: ExportedProgram, path: Path, network: Network) -> Check:
+    """Write the program as one ONNX file, run it with onnxruntime and compare.
+
+    Input ``images`` (batch, channels, resolution, resolution) float32, output ``logits`` (batch, classes).
+
+    Raises:
+        ImportError: if the export libraries are not installed.
+        ValueError: if its logits differ from the network's by more than the tolerance.
+    """
+    runtime = onnx_runtime()
+    started = perf_counter()
+    with _quiet(), _named("torch.onnx"):
+        onnx = torch.onnx.export(
+            program, dynamo=True, input_names=["images"], output_names=["logits"], verbose=False
+        )
+    assert onnx is not None  # noqa: S101 - None only where a file name was given
+    onnx.save(str(path), external_data=False)
+    session = runtime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+
+    def run(images: Tensor) -> Tensor:
+        return torch.from_numpy(np.asarray(session.run(None, {"images": images.numpy()})[0]))
+
+    return _check(path, network, run, started)
+
+
+def onnx_runtime() -> Any:
+    """The module ``onnxruntime``; ``ImportError`` says what to install if one of ONNX's libraries is missing."""
+    try:
+        import onnx  # noqa: F401 - torch.onnx imports them late, and names only the first
+        import onnxruntime
+        import onnxscript  # noqa: F401
+    except ImportError as error:
+        raise ImportError(
+            f"ONNX needs {error.name}, which is not installed: pip install 'splitsearch[export]', or leave it "
+            "out with --no-onnx"
+        ) from error
+    return onnxruntime
+
+
+def _check(path: Path, network: Network, run: Callable[[Tensor], Tensor], started: float) -> Check:
+    seconds = perf_counter() - started
+    task = network.task
+    generator = torch.Generator().manual_seed(0)
+    difference = largest = 0.0
+    for batch in CHECKED_BATCHES:
+        shape = (batch, task.channels, task.resolution, task.resolution)
+        images = torch.randn(shape, generator=generator)
+        with torch.inference_mode():
+            expected, found = network.eval()(images), run(images)
+        difference = max(difference, (expected - found).abs().max().item())
+        largest = max(largest, expected.abs().max().item())
+    if not difference <= TOLERANCE * max(1.0, largest):  # NaN is not
+        raise ValueError(
+            f"{path.name}: its logits differ from the network's by {difference:.2g}, more than {TOLERANCE:g} "
+            f"of the largest, {largest:.3g}; it was not kept"
+        )
+    return Check(difference, largest, seconds, path.stat().st_size / 1e6)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without torch's remarks about its own deprecations and about libraries not used here."""
+    log = logging.getLogger("torch.onnx")
+    level = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        log.setLevel(level)
+
+
+@contextmanager
+def _named(exporter: str) -> Iterator[None]:
+    try:
+        yield
+    except RuntimeError as error:  # the base of all that torch's exporters raise
+        reason = str(error).strip().partition("\n")[0]
+        raise ValueError(
+            f"{exporter} cannot follow this network ({reason:.200}); --no-onnx --no-program write the rest"
+        ) from error
