@@ -19,6 +19,7 @@ from .lock import sole_driver
 from .prepare import Prepared, gpus_per_trial, prepare
 from .run_folder import new_folder, reopened, write_settings
 from .serial import run_serially
+from .study_db import mirrored, write_study
 
 
 def search(
@@ -113,10 +114,11 @@ def _run(
     controller.emit("search_started", config=config.model_dump(mode="json"), objectives=config.objectives)
     checkpoints = Checkpoints(config.storage or str(folder.resolve() / "checkpoints"))
     try:
-        if serial:
-            run_serially(controller, prepared.evaluators, checkpoints)
-        else:
-            _run_on_ray(config, controller, prepared, folder, checkpoints)
+        with mirrored(folder):
+            if serial:
+                run_serially(controller, prepared.evaluators, checkpoints)
+            else:
+                _run_on_ray(config, controller, prepared, folder, checkpoints)
     except KeyboardInterrupt:  # the first Ctrl-C ends the trials; this is the second, or one while Ray starts
         if not controller.ended:
             raise
@@ -157,5 +159,6 @@ def _reason(controller: Controller) -> str:
 def _outcome(folder: Path) -> Run:
     run = load_run(folder)
     run.export()
+    write_study(folder)
     write_report(run, folder / "report.html", stages=stage_reader(run))
     return run
