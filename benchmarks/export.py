@@ -25,7 +25,9 @@ def with_statistics(network: Network) -> Network:
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d):
             module.momentum = 1.0
-    unsettled(network, images(TASK, 8))
+    # images of different brightness and contrast: noise alone is pooled to a constant, which a gate's norm divides by
+    contrast, brightness = torch.rand(2, 16, 3, 1, 1) * 2
+    unsettled(network, images(TASK, 16) * contrast + brightness)
     return network.eval()
 
 

@@ -121,15 +121,17 @@ def _check(path: Path, network: Network, run: Callable[[Tensor], Tensor], starte
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Without torch's remarks about its own deprecations and about libraries not used here."""
-    log = logging.getLogger("torch.onnx")
-    level = log.level
-    log.setLevel(logging.ERROR)
+    logs = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript")]
+    levels = [log.level for log in logs]
+    for log in logs:
+        log.setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:
-        log.setLevel(level)
+        for log, level in zip(logs, levels, strict=True):
+            log.setLevel(level)
 
 
 @contextmanager
