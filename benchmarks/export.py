@@ -25,7 +25,7 @@ def with_statistics(network: Network) -> Network:
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d):
             module.momentum = 1.0
-    # images of different brightness and contrast: noise alone is pooled to a constant, which a gate's norm divides by
+    # noise alone is pooled to nearly a constant, whose deviation a gate's norm would divide by
     contrast, brightness = torch.rand(2, 16, 3, 1, 1) * 2
     unsettled(network, images(TASK, 16) * contrast + brightness)
     return network.eval()
