@@ -145,7 +145,8 @@ def check_exports(arch: Arch, folder: Path) -> None:
         save_onnx(program, folder / "model.onnx", network),
         save_program(program, folder / "model.pt2", network),
     ):
-        assert check.max_difference <= 1e-4
+        assert check.max_difference <= max(1e-4 * max(1.0, check.largest_logit), 5 * check.rounding)
+        assert check.rounding < 1e-2, "else the comparison says little"
         assert check.largest_logit > 0.01
 
 
