@@ -54,7 +54,8 @@ def main() -> None:
         params = complexity(arch, TASK).params / 1e6
         print(f"{arch.space:8} {blocks:6} {params:6.1f} M | {onnx.megabytes:8.1f} {onnx.seconds:6.1f} "
               f"{onnx.max_difference:10.1e} | {pt2.megabytes:8.1f} {pt2.seconds:6.1f} "
-              f"{pt2.max_difference:10.1e} | {pt2.rounding:8.1e} {pt2.largest_logit:5.1f}", flush=True)  # fmt: skip
+              f"{pt2.max_difference:10.1e} | {pt2.rounding:8.1e} "
+              f"{pt2.largest_logit:5.1f}", flush=True)  # fmt: skip
         worst = max(worst, onnx.max_difference, pt2.max_difference)
     print(f"{options.count} networks, largest difference {worst:.1e}")
 
