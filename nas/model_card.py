@@ -77,7 +77,8 @@ def model_card(
 def _program(name: str, check: Check, folded: bool) -> str:
     return (
         f"- `{name}`: any batch size{', batch norms folded' * folded}, {check.megabytes:.1f} MB; logits differ "
-        f"from the network's by at most {check.max_difference:.1e} (largest logit {check.largest_logit:.3g})"
+        f"from the network's by at most {check.max_difference:.1e} "
+        f"(largest logit {check.largest_logit:.3g}, float32's own rounding {check.rounding:.1e})"
     )
 
 

@@ -14,14 +14,12 @@ PATIENCE_SECONDS = 2.0
 
 @contextmanager
 def shown_if_slow(console: Console) -> Iterator[Callable[[str, int, int], None]]:
-    """A function to call with what is being done, how much is done and in all; draws after two seconds."""
-    bar = Progress(
-        TextColumn("{task.description}"),
-        BarColumn(30),
-        TimeRemainingColumn(),
-        console=console,
-        transient=True,
-    )
+    """A function to call with what is being done, how much is done and in all.
+
+    Draws after two seconds, on a terminal alone.
+    """
+    columns = (TextColumn("{task.description}"), BarColumn(30), TimeRemainingColumn())
+    bar = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
     task = bar.add_task("", total=None)
     patience = Timer(PATIENCE_SECONDS, bar.start)  # a single step may take minutes
     patience.start()

@@ -167,10 +167,15 @@ def checks_table(checks: Mapping[str, Check]) -> Table:
     """Exported programs: size, time, distance from the network."""
     table = Table(box=SIMPLE)
     table.add_column("program")
-    for name in ("megabytes", "seconds", "largest difference of logits", "largest logit"):
+    for name in ("megabytes", "seconds", "largest difference of logits", "float32 rounding", "largest logit"):
         table.add_column(name, justify="right")
     for name, check in checks.items():
-        numbers = (f"{check.megabytes:.1f}", f"{check.seconds:.1f}", f"{check.max_difference:.1e}")
+        numbers = (
+            f"{check.megabytes:.1f}",
+            f"{check.seconds:.1f}",
+            f"{check.max_difference:.1e}",
+            f"{check.rounding:.1e}",
+        )
         table.add_row(name, *numbers, f"{check.largest_logit:.3g}")
     return table
 

@@ -137,13 +137,16 @@ def check_exports(arch: Arch, folder: Path) -> None:
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d):
             module.momentum = 1.0  # statistics of what it sees, so that the logits stay near 1
-    unsettled(network, images(task, 8)).eval()
+    # noise alone is pooled to nearly a constant, whose deviation a gate's norm would divide by
+    contrast, brightness = torch.rand(2, 16, 3, 1, 1, generator=torch.Generator().manual_seed(0)) * 2
+    unsettled(network, images(task, 16) * contrast + brightness).eval()
     program = to_program(fold(network))
     for check in (
         save_onnx(program, folder / "model.onnx", network),
         save_program(program, folder / "model.pt2", network),
     ):
-        assert check.max_difference <= 1e-4
+        assert check.max_difference <= max(1e-4 * max(1.0, check.largest_logit), 5 * check.rounding)
+        assert check.rounding < 1e-3 * max(1.0, check.largest_logit), "else the comparison says little"
         assert check.largest_logit > 0.01
 
 
