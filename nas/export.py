@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from tempfile import mkdtemp
 
-from evaluators import LatencyResult, load_model, measure_latency, read_model_folder
+from evaluators import LatencyResult, UnstableLatencyError, load_model, measure_latency, read_model_folder
 from evaluators.device import resolve_device
 from evaluators.device_lock import exclusive
 from evaluators.model_folder import TrainedModel, write_model_folder
@@ -37,7 +37,8 @@ def export(
 
     ``source`` is a model folder, such as retraining leaves, or a published network whose weights ``init``
     names (``official``). The programs have their batch norms folded unless ``folded`` is off; the weights in
-    ``model.safetensors`` stay as trained. The latency in the card is measured here, on ``device``.
+    ``model.safetensors`` stay as trained. The latency in the card is measured here, on ``device``;
+    on a busy machine the card says why there is none.
 
     Returns:
         The check of every program, by file name.
@@ -102,6 +103,10 @@ def _write(
     return checks
 
 
-def _latency(network: Network, device: str) -> LatencyResult:
-    with exclusive(resolve_device(device)):
-        return measure_latency(network, network.task, device, threads=1)
+def _latency(network: Network, device: str) -> LatencyResult | str:
+    """Measured, or in words why it could not be."""
+    try:
+        with exclusive(resolve_device(device)):
+            return measure_latency(network, network.task, device, threads=1)
+    except UnstableLatencyError as error:
+        return str(error)

@@ -13,7 +13,11 @@ from .programs import Check
 
 
 def model_card(
-    model: TrainedModel, cost: Complexity, latency: LatencyResult, checks: Mapping[str, Check], folded: bool
+    model: TrainedModel,
+    cost: Complexity,
+    latency: LatencyResult | str,
+    checks: Mapping[str, Check],
+    folded: bool,
 ) -> str:
     """Markdown: what the network is, what was measured of it and how, how it was found, how to use it."""
     task, preprocess = model.task, model.preprocess
@@ -34,11 +38,7 @@ def model_card(
             _row("FLOPs (fvcore's total)", f"{cost.flops:,}"),
             _row("multiply-adds (convolution + linear)", f"{cost.macs:,}"),
             _row("parameters", f"{cost.params:,}"),
-            _row(
-                "latency" + ", batch norms folded" * folded,
-                f"{latency.median_ms:.3g} ms (interquartile range {latency.iqr_ms:.2g} ms)",
-            ),
-            _row("latency measured on", latency.device),
+            *_latency_rows(latency, folded),
             "",
             *([] if measured else ["No accuracy was measured on the way here.", ""]),
             "## How it was found",
@@ -80,6 +80,16 @@ def _program(name: str, check: Check, folded: bool) -> str:
         f"from the network's by at most {check.max_difference:.1e} "
         f"(largest logit {check.largest_logit:.3g}, float32's own rounding {check.rounding:.1e})"
     )
+
+
+def _latency_rows(latency: LatencyResult | str, folded: bool) -> list[str]:
+    name = "latency" + ", batch norms folded" * folded
+    if isinstance(latency, str):
+        return [_row(name, f"not measured: {latency}")]
+    return [
+        _row(name, f"{latency.median_ms:.3g} ms (interquartile range {latency.iqr_ms:.2g} ms)"),
+        _row("latency measured on", latency.device),
+    ]
 
 
 def _row(name: str, value: Any) -> str:
