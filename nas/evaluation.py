@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import traceback
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
@@ -30,6 +31,11 @@ class Step:
     metrics: Metrics | None = None
     error: str | None = None
     traceback: str | None = None
+
+
+def threads(cpus: float) -> int:
+    """How many threads a trial with so many CPUs may use."""
+    return max(1, math.floor(cpus))
 
 
 def steps(

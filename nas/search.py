@@ -116,7 +116,7 @@ def _run(
     try:
         with mirrored(folder):
             if serial:
-                run_serially(controller, prepared.evaluators, checkpoints)
+                run_serially(controller, prepared.evaluators, checkpoints, cpus=config.resources.cpus)
             else:
                 _run_on_ray(config, controller, prepared, folder, checkpoints)
     except KeyboardInterrupt:  # the first Ctrl-C ends the trials; this is the second, or one while Ray starts

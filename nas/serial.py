@@ -5,15 +5,28 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import closing
 
+import torch
+
 from evaluators import Evaluator
 
 from .checkpoints import Checkpoints
 from .controller import Controller
-from .evaluation import steps
+from .evaluation import steps, threads
 
 
-def run_serially(controller: Controller, evaluators: Sequence[Evaluator], checkpoints: Checkpoints) -> None:
-    """Run the controller's trials one after another."""
+def run_serially(
+    controller: Controller, evaluators: Sequence[Evaluator], checkpoints: Checkpoints, *, cpus: float
+) -> None:
+    """Run the controller's trials one after another, each on so many CPU threads as it would get from Ray."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads(cpus))
+    try:
+        _run(controller, evaluators, checkpoints)
+    finally:
+        torch.set_num_threads(before)
+
+
+def _run(controller: Controller, evaluators: Sequence[Evaluator], checkpoints: Checkpoints) -> None:
     while work := controller.next():
         with closing(steps(work, evaluators, checkpoints)) as results:
             for step in results:

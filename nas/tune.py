@@ -27,7 +27,7 @@ from search_spaces import arch_from_dict
 from .checkpoints import Checkpoints
 from .config import RayConfig
 from .controller import Controller
-from .evaluation import Assignment, steps
+from .evaluation import Assignment, steps, threads
 from .reserved_latency import reserve
 
 ENVIRONMENT = {
@@ -200,7 +200,7 @@ def run_trials(
         Evaluation,
         evaluators=_reserved(evaluators, latency_resource),
         checkpoints=checkpoints,
-        threads=max(1, math.floor(cpus)),
+        threads=threads(cpus),
     )
     with _storage(folder) as storage:
         tune.run(
