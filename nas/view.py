@@ -16,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from results import Event, hypervolume, pareto_front
+from results.loading import seconds_worked
 from results.pareto import worst_values
 from results.wording import duration, number, with_unit
 
@@ -37,7 +38,8 @@ class SearchView:
         self._ended: Counter[str] = Counter()
         self._front: tuple[int, float] | None = (0, 0.0)
         self._started: float | None = None
-        self._before = 0.0
+        self._before = self._worked = 0.0
+        self._epochs = 0
         self._quiet = False
         self._last_line = 0.0
         self._live = Live(get_renderable=self._render, console=console, transient=True, refresh_per_second=4)
@@ -52,6 +54,8 @@ class SearchView:
             self._live.stop()
 
     def recall(self, events: Iterable[Event]) -> None:
+        events = list(events)
+        self._worked = seconds_worked(events)
         self._quiet = True
         for event in events:
             if event.trial is not None:
@@ -71,6 +75,7 @@ class SearchView:
         elif kind in ("measured", "epoch"):
             self._running[trial] |= data
             if kind == "epoch":
+                self._epochs += 1
                 self._line(f"trial {trial} {self._doing(self._running[trial])}", every=LINE_SECONDS)
         elif kind == "decision":
             self._running[trial]["paused"] = data["decision"] == "pause"
@@ -148,8 +153,15 @@ class SearchView:
         return "about " + duration(elapsed * (1 - fraction) / done) if done > 0 and elapsed > 1 else "?"
 
     def _fraction(self) -> float:
-        epochs = sum(int(row.get("epoch", 0)) for row in self._running.values())
-        return min(1.0, (self._done + epochs / self._config.training.epochs) / self._config.trials)
+        """How much of the budget is spent: of the limit that is nearest."""
+        config, stop = self._config, self._config.stop
+        under_way = sum(int(row.get("epoch", 0)) for row in self._running.values())
+        shares = [(self._done + under_way / config.training.epochs) / config.trials]
+        if stop.hours:
+            shares.append((self._worked + self._elapsed()) / 3600 / stop.hours)
+        if stop.epochs:
+            shares.append(self._epochs / stop.epochs)
+        return min(1.0, max(shares))
 
     def _doing(self, row: Mapping[str, Any]) -> str:
         if "epoch" not in row:

@@ -81,7 +81,7 @@ def _facts(events: Sequence[Event]) -> dict[str, Any]:
         "objectives": dict(start.get("objectives") or {}),
         "config": start.get("config") or {},
         "ended": _reason(events),
-        "seconds": _seconds_worked(events),
+        "seconds": seconds_worked(events),
     }
 
 
@@ -97,7 +97,7 @@ def _reason(events: Sequence[Event]) -> str | None:
     return str(marks[-1].data.get("reason") or "finished")
 
 
-def _seconds_worked(events: Sequence[Event]) -> float:
+def seconds_worked(events: Sequence[Event]) -> float:
     return sum(
         after.time - before.time
         for before, after in pairwise(events)
