@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
@@ -41,6 +42,7 @@ def _complain(message: str) -> int:
 @click.group(cls=CommandLine, context_settings={"help_option_names": ["-h", "--help"]})
 def main() -> None:
     """Neural architecture search over the split-attention design space."""
+    warnings.formatwarning = lambda message, *_, **__: f"warning: {' '.join(str(message).split())}\n"
     sys.path.append(str(Path.cwd()))  # where the user's own module:Name may lie
 
 
@@ -86,10 +88,10 @@ def resume(folder: Path, overrides: tuple[str, ...], serial: bool) -> int:
     import nas
     from nas.terminal import print_outcome
     from nas.view import SearchView
-    from results.store import read_events
+    from results.salvage import usable_events
 
     with SearchView(nas.load_config(str(folder / "config.yaml"), overrides), console) as view:
-        view.recall(read_events(folder / "events.db"))
+        view.recall(usable_events(folder / "events.db"))
         run = nas.resume(folder, overrides, [view], view.data, serial=serial)
     return print_outcome(run, console)
 

@@ -40,19 +40,26 @@ class Spending:
         self.seconds = 0.0
         self._objectives, self._reference = dict(objectives), reference
         self._complete: list[list[float]] = []
-        self._flat = False
+        self._flat: bool | None = None
 
     def complete(self, values: Sequence[float]) -> None:
         """One more complete trial, with its values in the order of the objectives."""
         self._complete.append(list(values))
+        self._flat = None
+
+    def _on_plateau(self) -> bool:
+        """Whether the hypervolume has stopped growing; worked out when somebody asks, which a replay does not."""
         plateau = self.budget.plateau
-        if plateau and len(self._complete) > plateau.trials:
+        if plateau is None or len(self._complete) <= plateau.trials:
+            return False
+        if self._flat is None:
             now = pd.DataFrame(self._complete, columns=list(self._objectives))
             reference = self._reference or worst_values(now, self._objectives)
             before, after = (
                 hypervolume(table, self._objectives, reference) for table in (now[: -plateau.trials], now)
             )
-            self._flat = after <= before * (1 + plateau.gain)
+            self._flat = bool(after <= before * (1 + plateau.gain))
+        return self._flat
 
     @property
     def out_of_time(self) -> bool:
@@ -68,7 +75,7 @@ class Spending:
             return f"{budget.trials} trials done"
         if budget.epochs is not None and self.epochs >= budget.epochs:
             return f"{budget.epochs} epochs trained"
-        if self._flat and budget.plateau:
+        if budget.plateau and self._on_plateau():
             return (
                 f"the hypervolume grew by less than {budget.plateau.gain:.2%} "
                 f"in the last {budget.plateau.trials} complete trials"

@@ -42,6 +42,22 @@ class Checkpoints:
             fs.copy_files(str(path), f"{place}/{path.name}.unfinished", destination_filesystem=system)
             system.move(f"{place}/{path.name}.unfinished", f"{place}/{path.name}")
 
+    def prove(self) -> None:
+        """Write a file there and delete it.
+
+        Raises:
+            ValueError: if that cannot be done, with the reason.
+        """
+        try:
+            system, place = open_place(self.place)
+            system.create_dir(place, recursive=True)
+            with system.open_output_stream(f"{place}/.writable") as file:
+                file.write(b"")
+            system.delete_file(f"{place}/.writable")
+        except OSError as error:
+            reason = " ".join(str(error).split())
+            raise ValueError(f"storage {self.place}: cannot be written ({reason:.200})") from error
+
     def discard(self, trials: Container[int]) -> None:
         """Delete the checkpoints of these trials, and the local copies of all."""
         if self._remote:

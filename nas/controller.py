@@ -120,6 +120,9 @@ class Controller:
         known, epoch = self.trials[trial], metrics.get("epoch")
         if epoch is not None and epoch < known.epochs:
             return True  # told again after an interruption
+        if wrong := self._no_number(metrics):
+            self._end(trial, "failed", wrong)
+            return False
         if epoch is None or epoch > known.epochs:
             self.emit("measured" if epoch is None else "epoch", trial, **metrics)
             self._learn(known, metrics)
@@ -203,7 +206,7 @@ class Controller:
         trial = self.trials[number]
         if event.kind in ("measured", "epoch"):
             self._learn(trial, data)
-            if event.kind == "epoch":
+            if event.kind == "epoch" and not self._broken_limit(trial.metrics):
                 self.stopper.report(number, data["epoch"], trial.metrics)
         elif event.kind == "decision" and data["decision"] == "pause":
             self._running.discard(number)
@@ -286,6 +289,13 @@ class Controller:
             self.trials[trial].status = "paused"
         return decision
 
+    def _no_number(self, metrics: Mapping[str, Any]) -> str | None:
+        """What is wrong with a text where a table needs a number: an objective, or a metric with a limit."""
+        for name in (*self.proposer.objectives, *self.limits):
+            if isinstance(metrics.get(name), str):
+                return f"{name} must be a number, got {metrics[name]!r:.80}"
+        return None
+
     def _broken_limit(self, metrics: Mapping[str, Any]) -> str | None:
         for name, limit in self.limits.items():
             value = metrics.get(name)
@@ -321,4 +331,8 @@ class Controller:
             value = self.trials[trial].metrics.get(name)
             if value is None or not math.isfinite(value):
                 return f"objective {name} was not measured (got {value})"
+        for name in self.limits:
+            value = self.trials[trial].metrics.get(name, 0.0)
+            if value is None or not math.isfinite(value):
+                return f"{name}, which has a limit, was not measured (got {value})"
         return None

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import math
+import sys
 import traceback
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from evaluators import Evaluator, Metrics
 from search_spaces import Arch
 
 from .checkpoints import Checkpoints
+
+LARGEST = int(sys.float_info.max)
+"""Greater whole numbers are no floats."""
 
 
 @dataclass(frozen=True)
@@ -57,10 +63,28 @@ def steps(
 
 
 def checked(metrics: Any, evaluator: str) -> Metrics:
-    """``metrics`` if they are what an evaluator may yield, else ``TypeError`` naming the first that is not."""
+    """``metrics``, NumPy's scalars made Python's.
+
+    Raises:
+        TypeError: naming the first that is not what an evaluator may yield.
+    """
     if not isinstance(metrics, dict):
         raise TypeError(f"{evaluator} yielded {metrics!r:.80}; a dict of metrics is needed")
-    for name, value in metrics.items():
-        if not isinstance(value, int | float | str):
-            raise TypeError(f"{evaluator} yielded {name} = {value!r:.80}; a number or a text is needed")
-    return metrics
+    plain = {
+        name: value.item() if isinstance(value, np.generic) else value for name, value in metrics.items()
+    }
+    for name, value in plain.items():
+        needed = _needed(name, value)
+        if needed:
+            raise TypeError(f"{evaluator} yielded {name} = {value!r:.80}; {needed} is needed")
+    return plain
+
+
+def _needed(name: Any, value: Any) -> str | None:
+    """What should stand in the place of ``value``; None if it is right."""
+    if not isinstance(name, str):
+        return "a text as its name"
+    if name == "epoch" and not (type(value) is int and value >= 1):
+        return "a whole number of at least 1"
+    fits = isinstance(value, float | str) or (isinstance(value, int) and abs(value) <= LARGEST)
+    return None if fits else "a number or a text"

@@ -52,8 +52,15 @@ class OptunaStrategy:
             # after a restart the same random numbers would give the same networks again
             self._study.sampler = self._make(seed=self._seed + len(self._problem.taken))
         self._drawn = True
-        trial = self._study.ask()
-        return Draw(self._problem.space.suggest(trial), trial)
+        try:
+            trial = self._study.ask()
+            return Draw(self._problem.space.suggest(trial), trial)
+        except Exception as error:  # an option that it first looks at now, a sampler or space of one's own
+            name = type(self._study.sampler).__name__
+            reason = " ".join(f"{type(error).__name__}: {error}".split())
+            raise ValueError(
+                f"sampler {name} could not draw a network after {len(self._problem.taken)}: {reason}"
+            ) from error
 
     def adopt(self, arch: Arch) -> Draw:
         self._taken_on = True

@@ -111,8 +111,11 @@ def _controller(
 def _run(
     config: SearchConfig, controller: Controller, prepared: Prepared, folder: Path, serial: bool
 ) -> None:
-    controller.emit("search_started", config=config.model_dump(mode="json"), objectives=config.objectives)
+    if serial and config.loggers:
+        raise ValueError(f"loggers: {', '.join(config.loggers)} need Ray: leave out --serial, or the loggers")
     checkpoints = Checkpoints(config.storage or str(folder.resolve() / "checkpoints"))
+    checkpoints.prove()
+    controller.emit("search_started", config=config.model_dump(mode="json"), objectives=config.objectives)
     try:
         with mirrored(folder):
             if serial:

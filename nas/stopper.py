@@ -193,7 +193,7 @@ def _check(objectives: Mapping[str, str], min_epochs: int, max_epochs: int, eta:
 
 
 def _whole(value: Any, least: Any) -> bool:
-    return isinstance(value, int) and value >= least
+    return type(value) is int and value >= least
 
 
 def _none(objectives: Mapping[str, str], max_epochs: int) -> NoStopping:

@@ -41,9 +41,7 @@ def print_outcome(run: Run, console: Console) -> int:
         f"go on     python run_search.py resume {run.path}" + ("" if interrupted else " --set trials=…"),
     ]
     if len(front):
-        lines.append(
-            f"pick      python run_search.py select {run.path} --maximize accuracy --under latency_ms=…"
-        )
+        lines.append(f"pick      python run_search.py select {run.path} {_example_pick(run.objectives)}")
     for line in lines:
         console.print(line, markup=False, highlight=False, soft_wrap=True)
     if interrupted:
@@ -54,6 +52,13 @@ def print_outcome(run: Run, console: Console) -> int:
         console.print(f"no trial was trained to its end: {reason}", markup=False, soft_wrap=True)
         return 1
     return 0
+
+
+def _example_pick(objectives: Mapping[str, str]) -> str:
+    """How ``select`` could be called for a search of these objectives."""
+    (first, way), *others = objectives.items()
+    bounds = [f"--{'over' if way == 'max' else 'under'} {name}=…" for name, way in others[:1]]
+    return " ".join([f"--{way}imize {first}", *bounds])
 
 
 def print_comparison(comparison: Comparison, out: Path, console: Console) -> None:

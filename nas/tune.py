@@ -6,6 +6,7 @@ import logging
 import math
 import os
 import signal
+import socket
 import tempfile
 import threading
 import time
@@ -13,6 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
+from urllib.parse import urlsplit
 
 import ray
 import torch
@@ -44,6 +46,9 @@ TOO_LOUD = (
     "ray.tune.analysis",  # misses the result files that the event log stands in for
     "ray._private.authentication",  # announces its default, token authentication
 )
+
+CONNECT_SECONDS = 10.0
+"""For the head of a cluster to accept a connection."""
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -291,10 +296,10 @@ def connected(ray_config: RayConfig, log_file: Path) -> Iterator[None]:
     for name in TOO_LOUD:
         logging.getLogger(name).setLevel(logging.ERROR)
     ours = not ray.is_initialized()
-    if ours:
-        _init(ray_config)
-    logger.handlers, logger.propagate = [handler], False  # ray.init has put its own there
     try:
+        if ours:
+            _init(ray_config)
+        logger.handlers, logger.propagate = [handler], False  # ray.init has put its own there
         with _term_as_ctrl_c():
             yield
     finally:
@@ -304,9 +309,19 @@ def connected(ray_config: RayConfig, log_file: Path) -> Iterator[None]:
         handler.close()
 
 
+def _check_address(address: str) -> None:
+    """Raise ``OSError`` if nobody listens there, which Ray finds out after minutes."""
+    if address == "auto":
+        address = os.environ.get("RAY_ADDRESS", address)
+    where = urlsplit(address if "://" in address else f"//{address}")
+    if where.hostname and where.port:
+        socket.create_connection((where.hostname, where.port), timeout=CONNECT_SECONDS).close()
+
+
 def _init(config: RayConfig) -> None:
     own: dict[str, Any] = {"include_dashboard": False} if config.address == "local" else {}
     try:
+        _check_address(config.address)
         ray.init(
             config.address,
             runtime_env=config.runtime_env or None,
@@ -314,7 +329,7 @@ def _init(config: RayConfig) -> None:
             configure_logging=False,
             **own,
         )
-    except (ConnectionError, RuntimeError, OSError) as error:
+    except (ValueError, RuntimeError, OSError) as error:
         reason = " ".join(str(error).split())
         raise ValueError(
             f"ray.address {config.address}: no cluster could be reached ({reason:.300})"

@@ -33,6 +33,12 @@ def surviving_events(path: str | Path) -> tuple[list[Event], str | None]:
         return survivors, f"the event log is damaged: {lost} could not be read"
 
 
+def usable_events(path: str | Path) -> list[Event]:
+    """The events that a search can go on from: all, or those that ``mend`` keeps; raises as it does."""
+    events, damage = surviving_events(path)
+    return events if damage is None else list(_consistent(events))
+
+
 def mend(path: Path) -> str | None:
     """Replace a damaged log by what is left of it that can be gone on from, and say what is lost.
 

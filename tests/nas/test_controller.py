@@ -271,3 +271,42 @@ def test_hours_count_work_and_leave_trials_to_resume(tmp_path: Path) -> None:
         work = more.next()
         assert work is not None
         assert work.trial == max(made.trials)
+
+
+@pytest.mark.parametrize("epoch", [{}, {"epoch": 1}])
+def test_a_text_for_an_objective_fails_the_trial_and_stays_out_of_the_tables(
+    log: EventLog, epoch: dict[str, int]
+) -> None:
+    made = controller(log, limits={"latency_ms": Limit(max=1.5)})
+    for metrics in ({"accuracy": "good"}, {"latency_ms": "short"}):
+        work = made.next()
+        assert work is not None
+        assert not made.report(work.trial, metrics | epoch)
+    trials = fold(log).trials
+    assert list(trials["status"]) == ["failed"] * 2
+    assert list(trials["error"]) == [
+        "accuracy must be a number, got 'good'", "latency_ms must be a number, got 'short'"
+    ]  # fmt: skip
+
+
+def test_a_limited_metric_that_is_nan_fails_the_trial(log: EventLog) -> None:
+    made = controller(log, limits={"latency_ms": Limit(max=1.5)})
+    assert made.next() is not None
+    assert made.report(0, {"flops": 1.0, "latency_ms": float("nan"), "accuracy": 0.5})
+    made.finish(0)
+    assert fold(log).trials["error"][0] == "latency_ms, which has a limit, was not measured (got nan)"
+
+
+def test_epochs_outside_a_limit_are_no_rivals_after_a_replay_either(log: EventLog) -> None:
+    def made() -> Controller:
+        stopper = MultiObjectiveASHA({"accuracy": "max"}, max_epochs=4, eta=2)
+        return controller(log, 3, limits={"memory": Limit(max=5)}, stopper=stopper)
+
+    first = made()
+    for _ in range(2):
+        assert first.next() is not None
+    assert not first.report(0, {"epoch": 1, "accuracy": 0.9, "flops": 1.0, "memory": 9})
+    again = made()
+    again.replay(log)
+    assert again.next() is not None
+    assert again.report(1, {"epoch": 1, "accuracy": 0.1, "flops": 1.0, "memory": 1})

@@ -122,6 +122,20 @@ def test_a_damaged_log_is_recovered_and_the_loss_named(run_folder: Path) -> None
     assert (run_folder / "events.db.damaged").exists()
 
 
+def test_the_command_goes_on_with_a_damaged_log(run_folder: Path) -> None:
+    log = run_folder / "events.db"
+    log.write_bytes(log.read_bytes()[:-100])
+    done = subprocess.run(
+        command("resume", run_folder, "--serial", "--set", "trials=2"),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.startswith(f"warning: {log}: the event log is damaged: event ")
+    assert len(load_run(run_folder).complete) == 2
+
+
 def test_a_run_of_another_version_is_refused(run_folder: Path) -> None:
     import sqlite3
 

@@ -14,7 +14,7 @@ from optuna.trial import FrozenTrial
 from nas.proposer import Proposer
 from nas.samplers import make_sampler
 from nas.strategy import Sampler
-from nas.testing import OBJECTIVES, SamplerContract
+from nas.testing import OBJECTIVES, SamplerContract, run
 from search_spaces import get_space
 
 
@@ -100,3 +100,24 @@ def test_a_sampler_that_cannot_do_several_objectives_is_refused_at_once(
     with pytest.raises(ValueError, match=r"sampler SingleObjective cannot do this search: .*multi-objective"):
         Proposer(get_space("resnest"), OBJECTIVES, sampler)
     assert Proposer(get_space("resnest"), {"quality": "max"}, sampler).ask() is not None
+
+
+class Unsteady(RandomSampler):
+    """Draws a hundred knobs, then fails."""
+
+    drawn = 0
+
+    def sample_independent(self, *arguments: Any) -> Any:
+        Unsteady.drawn += 1
+        if Unsteady.drawn > 100:
+            raise TypeError("'int' object is not callable")
+        return super().sample_independent(*arguments)
+
+
+def test_a_sampler_that_fails_later_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "own_sampler", sys.modules[__name__])
+    made = Proposer(get_space("resnest"), OBJECTIVES, make_sampler("own_sampler:Unsteady", 0))
+    with pytest.raises(
+        ValueError, match=r"sampler Unsteady could not draw a network after \d+: TypeError: 'int'"
+    ):
+        run(made, 100)

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
@@ -19,6 +20,7 @@ import nas
 from evaluators import Metrics
 from nas import SearchConfig, load_config
 from nas.checkpoints import Checkpoints
+from nas.config import RayConfig
 from nas.evaluation import Assignment, Step, checked, steps
 from results import load_run
 from results.store import read_events
@@ -139,10 +141,18 @@ def _set(overrides: Iterable[str]) -> list[str]:
     return [word for override in overrides for word in ("--set", override)]
 
 
-@pytest.mark.parametrize("bad", [5.0, {"score": [1]}, {"score": None}, {"score": torch.tensor(1.0)}])
+@pytest.mark.parametrize(
+    "bad",
+    [5.0, {"score": [1]}, {"score": None}, {"score": torch.tensor(1.0)}, {"score": 10**400}, {3: 1.0},
+     {"epoch": "one"}, {"epoch": 1.5}, {"epoch": 0}, {"epoch": True}],
+)  # fmt: skip
 def test_what_no_evaluator_may_yield_is_named(bad: object) -> None:
     with pytest.raises(TypeError, match=r"Odd yielded .* is needed"):
         checked(bad, "Odd")
+
+
+def test_scalars_of_numpy_are_numbers() -> None:
+    assert checked({"score": np.float32(0.5), "epoch": np.int64(2)}, "Odd") == {"score": 0.5, "epoch": 2}
 
 
 def test_evaluators_of_a_trial_have_a_checkpoint_each(tmp_path: Path) -> None:
@@ -188,6 +198,38 @@ def test_checkpoints_are_kept_where_they_should_be(tmp_path: Path, scheme: str) 
 def test_storage_nobody_knows_is_named() -> None:
     with pytest.raises(ValueError, match="storage nowhere://bucket"):
         Checkpoints("nowhere://bucket").fetch("3-0.pt")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"storage": "FOLDER/file"}, "storage .*/file: cannot be written"),
+        ({"loggers": ("tensorboard",)}, "loggers: tensorboard need Ray: leave out --serial"),
+    ],
+)
+def test_what_cannot_be_kept_is_found_before_the_first_trial(
+    tmp_path: Path, changes: dict[str, Any], message: str
+) -> None:
+    (tmp_path / "file").touch()
+    if "storage" in changes:
+        changes = {"storage": changes["storage"].replace("FOLDER", str(tmp_path))}
+    config = SearchConfig.model_validate(
+        {"objectives": {"params": "min"}, "evaluators": ("complexity",), **changes}
+    )
+    with pytest.raises(ValueError, match=message):
+        nas.search(config, tmp_path / "run", serial=True)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "ray://127.0.0.1:1", "127.0.0.1:99999"])
+def test_a_cluster_that_is_not_there_is_named_at_once(tmp_path: Path, address: str) -> None:
+    from nas.tune import connected
+
+    with (
+        pytest.raises(ValueError, match=f"ray.address {address}: no cluster could be reached"),
+        connected(RayConfig(address=address), tmp_path / "log.txt"),
+    ):
+        pass
 
 
 def test_a_space_that_runs_out_ends_the_search(ray_session: None, tmp_path: Path) -> None:
