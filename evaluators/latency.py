@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import copy
 import gc
-import sys
 import math
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass

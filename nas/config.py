@@ -65,7 +65,8 @@ class LatencyConfig(BaseModel):
     """How latency is measured; numbers of different settings never compare.
 
     ``device`` None: the training's. ``interval`` is the certainty asked for, ``max_load`` what others may take of
-    the CPU; ``keep_disturbed`` takes the best of three attempts that had more (docs/latency.md). ``resource`` names a Ray resource of the nodes that are kept for it: it is measured
+    the CPU; ``keep_disturbed`` takes the best of three attempts that had more (docs/latency.md).
+    ``resource`` names a Ray resource of the nodes that are kept for it: it is measured
     there, one network at a time, and not where the trial runs.
     """
 

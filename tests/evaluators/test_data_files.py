@@ -267,7 +267,8 @@ class TestBadFiles:
         os.mkfifo(tmp_path / "train" / "class0" / "pipe.png")
         assert load(settings("imagefolder", tmp_path)).corrupt == ()
         (tmp_path / "train" / "class0" / "gone.png").symlink_to(tmp_path / "gone")
-        assert_refused("1 of 25 images cannot be read", settings("imagefolder", tmp_path))
+        # another value, because a process keeps what it has loaded
+        assert_refused("1 of 25 images cannot be read", settings("imagefolder", tmp_path, max_corrupt=0.02))
         assert len(load(settings("imagefolder", tmp_path, max_corrupt=0.1)).corrupt) == 1
 
     def test_one_class_is_none(self, tmp_path: Path) -> None:
