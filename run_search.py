@@ -221,6 +221,7 @@ def spaces(name: str | None) -> None:
 @click.option("--interval", default=0.01, show_default=True, help="Certainty of the median to reach.")
 @click.option("--max-seconds", default=1.0, show_default=True, help="For warming up, and for repeating.")
 @click.option("--max-load", default=0.1, show_default=True, help="Refuse if others use more of the CPU.")
+@click.option("--keep-disturbed", is_flag=True, help="If refused three times, take the lowest median.")
 @click.option("--out", type=new_file, help="Also write the numbers to this .json file.")
 def measure(network: str, out: Path | None, **options: Any) -> None:
     """Measure a network's exact cost, fvcore's count of it, and its latency on this machine."""

@@ -61,7 +61,10 @@ def _stamped(path: Path) -> Iterator[tuple[str, os.stat_result]]:
     for folder in sorted((entry for entry in os.scandir(path) if entry.is_dir()), key=lambda e: e.name):
         yield folder.name, folder.stat()
         for entry in sorted(os.scandir(folder.path), key=lambda e: e.name):
-            yield entry.name, entry.stat()
+            try:
+                yield entry.name, entry.stat()
+            except FileNotFoundError:  # a link to nothing
+                yield entry.name, entry.stat(follow_symlinks=False)
 
 
 @dataclass(frozen=True)
@@ -144,16 +147,17 @@ def _build(
         failures = _decode(folder, listing, wanted, resolution, 3, progress)
     good = np.ones(len(wanted), dtype=bool)
     good[[failure.position for failure in failures]] = False
+    parts = np.split(good, np.cumsum([len(part) for part in splits.values()])[:-1])
     corrupt = sorted(f"{failure.name}: {failure.reason}" for failure in failures)
     for named in corrupt:
         log.warning("left out: %s", named)
     _check_corrupt(corrupt, len(wanted), max_corrupt)
     if failures:
+        for (name, indices), kept in zip(splits.items(), parts, strict=True):
+            _check_classes(listing, name, indices[kept])
         _drop(folder / "images.npy", good)
     np.save(folder / "labels.npy", listing.labels[wanted[good]])
-    sizes = [
-        int(part.sum()) for part in np.split(good, np.cumsum([len(part) for part in splits.values()])[:-1])
-    ]
+    sizes = [int(kept.sum()) for kept in parts]
     images = np.load(folder / "images.npy", mmap_mode="r")
     mean, deviation = statistics(images[: sizes[0]])
     facts = {
@@ -252,11 +256,19 @@ def _check_corrupt(corrupt: list[str], count: int, limit: float) -> None:
         )
 
 
+def _check_classes(listing: Listing, split: str, kept: NDArray[np.int64]) -> None:
+    """``ValueError`` if the corrupt images were all of a split, or all of a class to train with."""
+    counts = np.bincount(listing.labels[kept], minlength=len(listing.classes))
+    if not len(kept):
+        raise ValueError(f"{listing.files[0]}: none of the images for {split} can be read")
+    if split == "train" and not counts.all():
+        name = listing.classes[int(counts.argmin())]
+        raise ValueError(f"{listing.files[0]}: no image of class {name!r} to train with can be read")
+
+
 def _drop(path: Path, good: NDArray[np.bool_]) -> None:
     """Keep the good rows of an array file alone."""
     kept, everything = np.flatnonzero(good), np.load(path, mmap_mode="r")
-    if not len(kept):
-        raise ValueError(f"{path}: no image is left")
     shorter = path.with_name("shorter.npy")
     _reserve(shorter, (len(kept), *everything.shape[1:]))
     array = np.load(shorter, mmap_mode="r+")

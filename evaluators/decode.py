@@ -95,7 +95,7 @@ def _parquet_images(entry: Entry) -> Iterator[tuple[str, Stored]]:
     with parquet.ParquetFile(entry.path) as file:
         column = [image_column(file.schema_arrow)]
         row = next(rows, None)
-        for batch in file.iter_batches(256, row_groups=[entry.group], columns=column, use_threads=False):
+        for batch in _batches(file, entry, column):
             while row is not None and row < start + len(batch):
                 value = batch.column(0)[row - start].as_py()
                 content = value["bytes"] if isinstance(value, dict) else value
@@ -103,6 +103,13 @@ def _parquet_images(entry: Entry) -> Iterator[tuple[str, Stored]]:
                 yield name, "holds no bytes" if content is None else content
                 row = next(rows, None)
             start += len(batch)
+
+
+def _batches(file: Any, entry: Entry, columns: list[str]) -> Iterator[Any]:
+    try:
+        yield from file.iter_batches(256, row_groups=[entry.group], columns=columns, use_threads=False)
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{entry.path}: row group {entry.group} is damaged ({error})") from error
 
 
 def image_column(schema: Any) -> str:

@@ -105,7 +105,8 @@ class PredictedLatency:
         def measure() -> float:
             with seeded(self.seed, torch.device("cpu")):
                 model = build()
-            return latency.measure_alone(model).median_ms
+            # what the table keeps outlives the disturbance
+            return replace(latency, keep_disturbed=False).measure_alone(model).median_ms
 
         table = LatencyTable(Path(self.table) if self.table else default_table())
         return table.get(latency.signature, name, measure)

@@ -72,6 +72,10 @@ def read_listing(name: str, files: Sequence[Path], classes: list[str] | None = N
         raise ValueError(f"{files[0]}: holds no images")
     if len(listing.classes) != CIFAR_CLASSES.get(name, len(listing.classes)):
         raise ValueError(f"{files[0]}: has {len(listing.classes)} classes, {name} has {CIFAR_CLASSES[name]}")
+    if len(listing.classes) < 2:
+        raise ValueError(
+            f"{files[0]}: has one class, {listing.classes[0]!r}; there must be two at least to tell apart"
+        )
     counts = np.bincount(listing.labels, minlength=len(listing.classes))
     if classes is None and (few := np.flatnonzero(counts < 2)).size:
         label = int(few[0])
@@ -157,7 +161,9 @@ def _read_shards(name: str, files: Sequence[Path], classes: list[str] | None) ->
                 names = names or known
                 values = file.read([column], use_threads=False).column(0)
                 groups = [file.metadata.row_group(group).num_rows for group in range(file.num_row_groups)]
-        except (pa.ArrowException, ValueError, KeyError) as error:
+        except (pa.ArrowException, ValueError, KeyError, OSError) as error:
+            if isinstance(error, OSError) and error.errno is not None:  # Arrow's for damage has no number
+                raise
             raise ValueError(f"{path}: not a readable parquet file of images ({error})") from error
         labels.append(_checked(values.to_pylist(), path, len(names) if names else None))
         containers += [(path, group) for group in range(len(groups))]
@@ -223,7 +229,9 @@ def _read_folders(root: Path, classes: list[str] | None) -> Listing:
         inside = sorted(
             Path(entry.path)
             for entry in os.scandir(root / name)
-            if Path(entry.name).suffix.lower() in IMAGE_SUFFIXES and not entry.name.startswith(".")
+            if Path(entry.name).suffix.lower() in IMAGE_SUFFIXES
+            and not entry.name.startswith(".")
+            and (entry.is_file() or entry.is_symlink())  # a link to nothing is an image that cannot be read
         )
         files += inside
         labels += [classes.index(name)] * len(inside)

@@ -103,7 +103,7 @@ def median_interval(samples: Sequence[float]) -> float:
 
     Between order statistics, by the normal approximation of the binomial (Le Boudec 2010, "Performance
     Evaluation of Computer and Communication Systems", appendix A): holds for skewed and bimodal samples.
-    Infinite where there are too few for an interval, fewer than six.
+    Infinite where there are too few for an interval, fewer than eight.
     """
     ordered, count = sorted(samples), len(samples)
     lower = math.floor((count - 1.96 * math.sqrt(count)) / 2)

@@ -65,7 +65,8 @@ class LatencyConfig(BaseModel):
     """How latency is measured; numbers of different settings never compare.
 
     ``device`` None: the training's. ``interval`` is the certainty asked for, ``max_load`` what others may take of
-    the CPU (docs/latency.md). ``resource`` names a Ray resource of the nodes that are kept for it: it is measured
+    the CPU; ``keep_disturbed`` takes the best of three attempts that had more (docs/latency.md).
+    ``resource`` names a Ray resource of the nodes that are kept for it: it is measured
     there, one network at a time, and not where the trial runs.
     """
 
@@ -82,6 +83,7 @@ class LatencyConfig(BaseModel):
     interval: float = Field(0.01, gt=0, le=1)
     max_seconds: float = Field(1.0, gt=0)
     max_load: float = Field(0.1, gt=0, le=1)
+    keep_disturbed: bool = False
     resource: str | None = None
 
 

@@ -75,6 +75,7 @@ def _built_in(
         resolve_device(settings["device"])
     latency = Latency(task, **settings)
     predicted = PredictedLatency(latency, space, **config.predicted_latency.model_dump())
+    config.training.dtype(torch.device(device))  # a precision that the device cannot train in
     training = ProxyTraining(data, config.training, device, share if 0 < share < 1 else None)
     return {
         "complexity": Complexity(task),

@@ -104,10 +104,10 @@ def test_processes_measure_a_part_once(tmp_path: Path) -> None:
             [sys.executable, "-c", script, str(tmp_path / "new" / "latency.db"), str(number)],
             stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2],
         )
-        for number in (1, 2, 3)
+        for number in (1, 2)
     ]  # fmt: skip
     said = [process.communicate()[0] for process in processes]
-    assert [process.returncode for process in processes] == [0, 0, 0]
+    assert [process.returncode for process in processes] == [0, 0]
     assert "".join(said).split() == ["measured"]
 
 

@@ -1,0 +1,10 @@
+import pytest
+
+from nas.config import SearchConfig
+from nas.prepare import prepare
+
+
+def test_a_precision_the_device_cannot_train_in_is_refused_before_anything_starts() -> None:
+    config = SearchConfig.model_validate({"device": "cpu", "training": {"precision": "float16"}})
+    with pytest.raises(ValueError, match="precision float16 needs a GPU"):
+        prepare(config)
