@@ -268,6 +268,42 @@ def simulate(
     print_what_if(folder, surrogate, stoppers, console, out, options)
 
 
+@command("retrain selected.json --set epochs=3 --out runs/retrained")
+@click.argument("source", metavar="[RUN|ARCH.json|REFERENCE]", required=False)
+@click.option("--resume", type=click.Path(path_type=Path), help="Go on with the retraining in this folder.")
+@click.option("--out", type=click.Path(path_type=Path), help="Folder to write, or to go on with.")
+@click.option("--trial", type=int, help="Of a run [default: the best of its front].")
+@click.option("--recipe", default="fast", show_default=True, help="fast, resnest, finetune, or a .yaml file.")
+@settings
+@click.option("--data", metavar="NAME", help="Images [default: the search's]; --set data.root=... and so on.")
+@click.option("--other-data", is_flag=True, help="Even if they are not those of the search.")
+@click.option("--init", metavar="official|PATH", help="Weights to start from.")
+@click.option("--seeds", default=1, show_default=True, help="Trainings, for mean and spread.")
+@click.option("--workers", default=1, show_default=True, help="Processes that share every batch.")
+@click.option("--device", default="cpu", show_default=True, help="cpu or cuda.")
+@serially
+def retrain(source: str | None, resume: Path | None, out: Path | None, serial: bool, **options: Any) -> None:
+    """Train a chosen network in full and test it; the same command again goes on where it was interrupted."""
+    import nas
+    from nas.retrain_view import View, retrained_table
+
+    folder = resume or out
+    if folder is None or (source is None) == (resume is None):
+        raise ValueError("retrain: name a SOURCE and --out DIR, or --resume DIR")
+    with View(Console(stderr=True)) as view:
+        found = nas.retrain(
+            source,
+            folder,
+            on_epoch=view.epoch,
+            note=view.note,
+            progress=view.progress,
+            serial=serial,
+            **options,
+        )
+    console.print(retrained_table(found))
+    console.print(f"export    python run_search.py export {folder} --out MODEL", markup=False, soft_wrap=True)
+
+
 @command("export runs/retrained --out model")
 @click.argument("source", metavar="MODEL|REFERENCE")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="New folder to write.")
