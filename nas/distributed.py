@@ -6,7 +6,7 @@ import logging
 import os
 import tempfile
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,7 @@ from ray.exceptions import RayError
 from ray.train import RunConfig, ScalingConfig, WorkerGroupError
 from ray.train.torch import TorchTrainer, get_device
 
+from evaluators.memory import is_out_of_memory
 from evaluators.shard import Shard
 
 from .retrain_worker import Job, run_job
@@ -24,7 +25,7 @@ QUIET = {"RAY_TRAIN_ENABLE_STATE_TRACKING": "0", "TORCH_NCCL_SHOW_EAGER_INIT_P2P
 POLL_SECONDS = 0.2
 
 
-class LostWorkerError(RuntimeError):
+class LostWorkerError(ChildProcessError):
     """A process of a retraining died; what it had finished is on disk."""
 
 
@@ -72,23 +73,17 @@ def run_distributed(job: Job, workers: Workers, watch: Callable[[], None]) -> No
             run_config=RunConfig(name=f"seed-{job.seed}", storage_path=storage),
         )
         pool = ThreadPoolExecutor(1)
-        running = pool.submit(trainer.fit)
+        running: Future[Any] = pool.submit(trainer.fit)
         try:
             while not running.done():
                 watch()
-                _wait(running)
+                wait([running], POLL_SECONDS)
             watch()
             running.result()
         except WorkerGroupError as error:
             raise _reason(error) from error
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
-
-
-def _wait(running: Any) -> None:
-    from concurrent.futures import wait
-
-    wait([running], POLL_SECONDS)
 
 
 def _work(config: dict[str, Any]) -> None:
@@ -104,9 +99,16 @@ def _reason(error: WorkerGroupError) -> Exception:
     failures = [getattr(each, "_base_exc", each) for each in error.worker_failures.values()]
     own = [each for each in failures if not (isinstance(each, RayError) or _is_of_connection(each))]
     if own:
-        return own[0]
+        return _without_memory(own[0]) or own[0]
     first = " ".join(str(failures[0]).split()) if failures else str(error)
     return LostWorkerError(f"{first:.200}")
+
+
+def _without_memory(error: BaseException) -> ValueError | None:
+    if not is_out_of_memory(error):
+        return None
+    reason = str(error).partition("\n")[0]
+    return ValueError(f"too little memory: {reason:.200}; try --set accumulate=2 or a smaller batch_size")
 
 
 def _is_of_connection(error: BaseException) -> bool:

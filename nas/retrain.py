@@ -30,7 +30,7 @@ from .tensorboard import Board
 LOST_WORKERS = 3
 """So often in a row, without an epoch between, a process may be lost before that ends the retraining."""
 
-OnEpoch = Callable[[int, Metrics], None]
+OnEpoch = Callable[[int, int, Metrics], None]
 Note = Callable[[str], None]
 
 
@@ -38,7 +38,7 @@ def retrain(
     source: str | Path | None,
     out: str | Path,
     *,
-    on_epoch: OnEpoch = lambda seed, metrics: None,
+    on_epoch: OnEpoch = lambda seed, epochs, metrics: None,
     note: Note = lambda text: None,
     progress: Callable[[str, int, int], None] = lambda what, done, total: None,
     other_data: bool = False,
@@ -54,7 +54,8 @@ def retrain(
     for ``make_plan``. The same call again goes on where it was interrupted. ``serial`` does without Ray, in
     this process.
 
-    ``on_epoch`` is told of every epoch of every seed, ``note`` of what the user should know.
+    ``on_epoch`` is told of every epoch: its seed, how many epochs that will have, its metrics; ``note`` of what
+    the user should know.
 
     Raises:
         ValueError: for a source, setting, image source or checkpoint that will not do, in one line.
@@ -94,7 +95,8 @@ def _plan(
         return plan, Origin(plan.network)
     plan, origin = make_plan(str(source), other_data=other_data, **options)
     if (folder / "plan.json").exists():
-        check_same(load_plan(folder), plan, folder)
+        if any(folder.glob("seed-*/*.pt")):
+            check_same(load_plan(folder), plan, folder)
     elif (folder.is_dir() and any(folder.iterdir())) or folder.is_file():
         raise ValueError(f"{folder}: exists already and holds no retraining; name a new folder with --out")
     return plan, origin
@@ -148,18 +150,17 @@ def _one_seed(
     if not (job.folder / LAST).exists() and not (job.folder / BEFORE).exists():
         _start(job, dataset, note, progress)
     _drop_damaged(job, note)
-    with Board(job.folder.parent / "tensorboard" / f"seed-{job.seed}", len(job.history)) as board:
-        seen = 0
+    with Board(job.folder.parent / "tensorboard" / f"seed-{job.seed}", job.history) as board:
+        seen = len(job.history)
 
         def watch() -> None:
             nonlocal seen
             history = job.history
             for metrics in history[seen:]:
-                on_epoch(job.seed, metrics)
+                on_epoch(job.seed, job.plan.recipe.epochs, metrics)
                 board.add(metrics)
             seen = max(seen, len(history))
 
-        watch()
         run(job, watch)
         watch()
 
@@ -190,6 +191,6 @@ def _drop_damaged(job: Job, note: Note) -> None:
             note(f"checkpoint {path} is damaged and was put aside; going on from the one before")
     state = job.state()
     epochs = state["history"] if state else []
-    if len(epochs) < len(job.history):
+    if epochs:
         note(f"seed {job.seed} goes on after epoch {len(epochs)}")
     write_atomic(job.folder / "epochs.json", json.dumps(epochs) + "\n")

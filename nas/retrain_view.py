@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from math import nan
 from types import TracebackType
 from typing import Self
 
+import pandas as pd
 from rich.box import SIMPLE
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from evaluators import Metrics
-from results.wording import label
+from results.wording import label, number
 
 from .retrain_result import Retrained
 
@@ -32,7 +34,7 @@ class View:
         )
         self._task = self._bar.add_task("", total=None)
 
-    def epoch(self, seed: int, metrics: Metrics, epochs: int | None = None) -> None:
+    def epoch(self, seed: int, epochs: int, metrics: Metrics) -> None:
         text = " ".join(
             f"{name} {metrics[key]:{form}}"
             for key, name, form in (
@@ -43,7 +45,7 @@ class View:
             )
             if key in metrics
         )
-        line = f"seed {seed} epoch {metrics['epoch']} {text}"
+        line = f"seed {seed} epoch {metrics['epoch']}/{epochs} {text}"
         if self._console.is_terminal:
             self._bar.update(self._task, description=line, completed=int(metrics["epoch"]), total=epochs)
         else:
@@ -63,7 +65,22 @@ class View:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._bar.stop()
+        if self._console.is_terminal:
+            self._bar.stop()
+
+
+def agreement_table(agreement: pd.DataFrame) -> Table:
+    """Rank correlations by epoch of the proxy, with their intervals."""
+    table = Table(title="Proxy against full training", title_justify="left", box=SIMPLE)
+    for name in ("epoch", "Kendall's tau", "Spearman's rho"):
+        table.add_column(name, justify="right")
+    for row in agreement.to_dict("records"):
+        cells = (
+            f"{row[name]:.2f} ({row.get(f'{name}_lower', nan):.2f} to {row.get(f'{name}_upper', nan):.2f})"
+            for name in ("kendall", "spearman")
+        )
+        table.add_row(str(row["epoch"]), *cells)
+    return table
 
 
 def retrained_table(found: Retrained) -> Table:
@@ -74,8 +91,8 @@ def retrained_table(found: Retrained) -> Table:
     for name in names:
         table.add_column(label(name), justify="right")
     for row in found.seeds.to_dict("records"):
-        table.add_row(str(row["seed"]), *(f"{row[name]:.4f}" for name in names))
+        table.add_row(str(row["seed"]), *(number(name, row[name]) for name in names))
     if found.spread:
-        table.add_row("mean", *(f"{found.mean[name]:.4f}" for name in names))
-        table.add_row("deviation", *(f"{found.spread[name]:.4f}" for name in names))
+        table.add_row("mean", *(number(name, found.mean[name]) for name in names))
+        table.add_row("deviation", *(number(name, found.spread[name]) for name in names))
     return table

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -12,18 +14,18 @@ from evaluators import Metrics
 
 
 class Board:
-    """Writes the numbers of epochs to event files in ``folder``; those after ``epochs`` are written anew."""
+    """Writes the numbers of epochs to an event file in ``folder``, instead of what is there."""
 
-    def __init__(self, folder: Path, epochs: int) -> None:
-        self._writer = SummaryWriter(str(folder), purge_step=epochs + 1 if epochs else None)
-        self._done = epochs
+    def __init__(self, folder: Path, history: Iterable[Metrics]) -> None:
+        shutil.rmtree(folder, ignore_errors=True)
+        self._writer = SummaryWriter(str(folder))
+        for metrics in history:
+            self.add(metrics)
 
     def add(self, metrics: Metrics) -> None:
-        epoch = int(metrics["epoch"])
-        if epoch > self._done:
-            for name, value in metrics.items():
-                if isinstance(value, int | float) and name != "epoch":
-                    self._writer.add_scalar(name, value, epoch)
+        for name, value in metrics.items():
+            if isinstance(value, int | float) and name != "epoch":
+                self._writer.add_scalar(name, value, metrics["epoch"])
 
     def __enter__(self) -> Self:
         return self
