@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import tempfile
 from collections.abc import Callable
@@ -59,7 +58,6 @@ def run_distributed(job: Job, workers: Workers, watch: Callable[[], None]) -> No
     """
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
-    logging.getLogger("ray.train").propagate = True
     # not in the main thread, where Ray would take Ctrl-C for itself
     with tempfile.TemporaryDirectory(prefix="splitsearch-", ignore_cleanup_errors=True) as storage:
         trainer = TorchTrainer(
