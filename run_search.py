@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 from rich.console import Console
 
 # a pipe has no width of its own
@@ -26,7 +27,7 @@ class CommandLine(click.Group):
             code = _complain(error.format_message())
         except OSError as error:
             code = _complain(f"{error.filename}: {error.strerror}" if error.filename else str(error))
-        except (ValueError, ImportError) as error:
+        except (ValueError, ImportError, FloatingPointError) as error:
             code = _complain(str(error))
         except (click.Abort, KeyboardInterrupt):
             click.echo("interrupted before anything was finished", err=True)
@@ -269,6 +270,74 @@ def simulate(
     from nas.what_if_view import print_what_if
 
     print_what_if(folder, surrogate, stoppers, console, out, options)
+
+
+@command("retrain selected.json --set epochs=3 --out runs/retrained")
+@click.argument("source", metavar="[RUN|ARCH.json|REFERENCE]", required=False)
+@click.option("--resume", type=click.Path(path_type=Path), help="Go on with the retraining in this folder.")
+@click.option("--out", type=click.Path(path_type=Path), help="Folder to write, or to go on with.")
+@click.option("--trial", type=int, help="Of a run [default: the best of its front].")
+@click.option("--recipe", default="fast", show_default=True, help="fast, resnest, finetune, or a .yaml file.")
+@settings
+@click.option("--data", metavar="NAME", help="Images [default: the search's]; --set data.root=... and so on.")
+@click.option("--other-data", is_flag=True, help="Even if they are not those of the search.")
+@click.option("--init", metavar="official|PATH", help="Weights to start from.")
+@click.option("--seeds", default=1, show_default=True, help="Trainings, for mean and spread.")
+@click.option("--workers", default=1, show_default=True, help="Processes that share every batch.")
+@click.option("--device", default="cpu", show_default=True, help="cpu or cuda.")
+@serially
+def retrain(source: str | None, resume: Path | None, out: Path | None, serial: bool, **options: Any) -> int:
+    """Train a chosen network in full and test it; the same command again goes on where it was interrupted."""
+    import nas
+    from nas.retrain_view import View, retrained_table
+
+    folder = resume or out
+    if folder is None or (source is None) == (resume is None):
+        raise ValueError("retrain: name a SOURCE and --out DIR, or --resume DIR")
+    given = click.get_current_context().get_parameter_source
+    if resume and (also := [name for name in options if given(name) is ParameterSource.COMMANDLINE]):
+        raise ValueError(f"--resume takes its settings from {resume}; leave out {', '.join(also)}")
+    view = View(Console(stderr=True))
+    settings = options if source else {}
+    try:
+        with view:
+            found = nas.retrain(
+                source,
+                folder,
+                on_epoch=view.epoch,
+                note=view.note,
+                progress=view.progress,
+                serial=serial,
+                **settings,
+            )
+    except KeyboardInterrupt:
+        view.note(f"interrupted; go on with: python run_search.py retrain --resume {folder}")
+        return 130
+    console.print(retrained_table(found))
+    console.print(f"export    python run_search.py export {folder} --out MODEL", markup=False, soft_wrap=True)
+    return 0
+
+
+@command("proxy-study runs/first --networks 8 --set epochs=30")
+@run_folder
+@click.option("--networks", default=8, show_default=True, help="To retrain.")
+@click.option("--recipe", default="fast", show_default=True, help="fast, resnest, finetune, or a .yaml file.")
+@settings
+@click.option("--seeds", default=1, show_default=True, help="Trainings of each network.")
+@click.option("--workers", default=1, show_default=True, help="Processes that share every batch.")
+@click.option("--device", default="cpu", show_default=True, help="cpu or cuda.")
+@click.option("--out", type=click.Path(path_type=Path), help="Folder to write [default: DIR/proxy_study].")
+@serially
+def proxy_study(folder: Path, **options: Any) -> None:
+    """Tell how well the search's short trainings rank networks, by retraining a sample of them in full."""
+    from nas.proxy_study import proxy_study
+    from nas.retrain_view import View, agreement_table
+
+    view = View(Console(stderr=True))
+    with view:
+        study = proxy_study(folder, on_epoch=view.epoch, note=view.note, **options)
+    console.print(agreement_table(study.agreement))
+    console.print(study.verdict, markup=False, highlight=False, soft_wrap=True)
 
 
 @command("export runs/retrained --out model")

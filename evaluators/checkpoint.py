@@ -9,6 +9,10 @@ from typing import Any
 import torch
 
 
+class DamagedCheckpointError(ValueError):
+    """A file that is no whole checkpoint."""
+
+
 def save_checkpoint(path: Path, owner: dict[str, Any], state: dict[str, Any]) -> None:
     """Replace the file at once, so that a process killed meanwhile leaves the old one.
 
@@ -16,7 +20,11 @@ def save_checkpoint(path: Path, owner: dict[str, Any], state: dict[str, Any]) ->
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(path.name + ".unfinished")
-    torch.save({"owner": owner, "state": state}, unfinished)
+    try:
+        torch.save({"owner": owner, "state": state}, unfinished)
+    except (OSError, RuntimeError) as error:  # the latter is torch's word for a full disk
+        unfinished.unlink(missing_ok=True)
+        raise OSError(f"checkpoint {path} cannot be written ({error})") from error
     unfinished.replace(path)
 
 
@@ -24,13 +32,16 @@ def load_checkpoint(path: Path, owner: dict[str, Any], device: torch.device) -> 
     """The state saved by the same owner.
 
     Raises:
-        ValueError: if the file is damaged, or another owner's: then naming the first thing that differs.
+        DamagedCheckpointError: if the file is damaged.
+        ValueError: if it is another owner's, naming the first thing that differs.
     """
     try:
         saved = torch.load(path, map_location=device, weights_only=True)
         saved_owner, state = saved["owner"], saved["state"]
     except (RuntimeError, EOFError, pickle.UnpicklingError, LookupError, TypeError, ValueError) as error:
-        raise ValueError(f"checkpoint {path} is damaged or not ours; delete it to start over") from error
+        raise DamagedCheckpointError(
+            f"checkpoint {path} is damaged or not ours; delete it to start over"
+        ) from error
     for name in owner | saved_owner:
         if (theirs := saved_owner.get(name)) != (ours := owner.get(name)):
             raise ValueError(

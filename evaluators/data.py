@@ -34,7 +34,7 @@ class Dataset:
     """What the search sees.
 
     ``mean`` and ``deviation`` are (C,), of each channel of ``train``, on the device. ``corrupt`` names the
-    images that could not be read and were left out.
+    images that could not be read and were left out, ``classes`` the classes in the order of their labels.
     """
 
     train: Split
@@ -43,6 +43,7 @@ class Dataset:
     mean: Tensor
     deviation: Tensor
     corrupt: tuple[str, ...] = ()
+    classes: tuple[str, ...] = ()
 
     def normalise(self, images: Tensor) -> Tensor:
         """(N, C, H, W) images of this dataset as float32 with mean 0 and deviation 1 per channel of train."""
@@ -90,7 +91,7 @@ def _load(settings: DataSettings, device: torch.device, progress: Progress) -> D
     if _fits(train, validation, device=device):
         train, validation = train.to(device), validation.to(device)
     mean, deviation = (torch.tensor(each, device=device) for each in (found.mean, found.deviation))
-    return Dataset(train, validation, task, mean, deviation, tuple(found.corrupt))
+    return Dataset(train, validation, task, mean, deviation, tuple(found.corrupt), tuple(found.classes))
 
 
 def load_test(

@@ -19,6 +19,7 @@ from torch.nn import functional as F
 from .cuda_graph import Replayed
 from .data import Dataset
 from .device_lock import Shared
+from .drops import Drops
 from .ema import Ema
 from .evaluator import Metrics
 from .memory import free_memory, is_out_of_memory, limit_memory, peak_memory, reset_peak
@@ -27,6 +28,7 @@ from .recipe import Recipe
 from .seeding import derive, seeded
 from .shard import ALONE, Shard
 from .split import Split
+from .sync_norm import synchronise
 from .train_step import TrainStep, autocast
 
 EVALUATION_BATCH = 256
@@ -52,8 +54,8 @@ class Training:
         splits: how many parts a batch is trained in, one after the other.
 
     Raises:
-        ValueError: for a precision the device has not, a memory fraction that is none, or images or batches
-            too few for so many processes.
+        ValueError: for a precision the device has not, a memory fraction that is none, images or batches too few
+            for so many processes, or a network without the blocks that the recipe wants to drop.
     """
 
     def __init__(
@@ -75,6 +77,11 @@ class Training:
         self.model = model.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.history: list[Metrics] = []
         self.splits = recipe.accumulate
+        if recipe.sync_norm and shard.world_size > 1:
+            self.model = synchronise(self.model, device)
+        self._drops = Drops(self.model, recipe, device)
+        if recipe.compile:
+            self.model.compile()
         self._trained = shard.wrap(self.model, device)
         self._lr = torch.zeros((), device=device)  # where a recorded step finds it
         self._optimizer = recipe.optimizer(self.model, self._lr)
@@ -149,6 +156,7 @@ class Training:
             "there is no GPU": self.device.type != "cuda",
             "the recipe says so": not self.recipe.cuda_graph,
             "float16 scales its loss step by step": self._step.scaler.is_enabled(),
+            "it is compiled": self.recipe.compile,
             "there are several processes": self.shard.world_size > 1,
         }
         return next((reason for reason, true in reasons.items() if true), None)
@@ -202,6 +210,7 @@ class Training:
         self._trained.train()
         for number, batch in enumerate(batches):
             self._lr.fill_(rates[number])
+            self._drops.advance((epoch + number / len(batches)) / self.recipe.epochs)
             losses[number] = step(*self._augmented(batch))
             if self._ema:
                 self._ema.update(self.model)

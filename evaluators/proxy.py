@@ -79,7 +79,7 @@ def proxy_train(
     where = resolve_device(device)
     settings = DataSettings(data) if isinstance(data, str) else data
     dataset = load(settings, where)
-    model = build_seeded(arch, dataset.task, seed)
+    model = build_seeded(arch, dataset.task, seed, zero_gamma=recipe.zero_gamma)
     training = Training(model, dataset, recipe, where, seed, memory_fraction=memory_fraction)
     owner = {"arch": arch.id, "recipe": asdict(recipe), "data": asdict(settings), "seed": seed}
     if checkpoint is not None and checkpoint.exists():

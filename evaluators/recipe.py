@@ -39,6 +39,14 @@ class Recipe:
         precision: of convolutions and products. ``auto`` is float32 on the CPU and on a GPU bfloat16, or
             float16 where the GPU cannot do that.
         cuda_graph: record the step once and replay it, on a GPU.
+        compile: have ``torch.compile`` make the network's kernels; pays for long trainings.
+        zero_gamma: residual branches start at zero (Goyal et al. 2017, section 5.1).
+        stochastic_depth: probability that an image skips the branch of the last residual block, falling linearly
+            to 0 before the first (Huang et al. 2016, "Deep Networks with Stochastic Depth").
+        drop_block: share of the maps that is blanked in squares in the last two stages, rising linearly from 0
+            over the training (Ghiasi et al. 2018, "DropBlock").
+        drop_block_size: side of such a square, in pixels of the maps; as large as them at most.
+        sync_norm: norms see the whole batch, not their process's part of it.
 
     The defaults suit a thousand small images.
 
@@ -60,6 +68,12 @@ class Recipe:
     accumulate: int = 1
     precision: Precision = "auto"
     cuda_graph: bool = True
+    compile: bool = False
+    zero_gamma: bool = True
+    stochastic_depth: float = 0.0
+    drop_block: float = 0.0
+    drop_block_size: int = 7
+    sync_norm: bool = False
 
     def __post_init__(self) -> None:
         schedules, precisions = get_args(Schedule), get_args(Precision)
@@ -78,6 +92,9 @@ class Recipe:
             "accumulate must be at least 1 and leave 2 images to a part": not 1
             <= self.accumulate
             <= self.batch_size // 2,
+            "stochastic_depth must be at least 0 and below 1": not 0 <= self.stochastic_depth < 1,
+            "drop_block must be at least 0 and below 1": not 0 <= self.drop_block < 1,
+            "drop_block_size must be at least 1": self.drop_block_size < 1,
             f"precision must be {' or '.join(precisions)}": self.precision not in precisions,
         }
         for rule, broken in wrong.items():

@@ -16,9 +16,9 @@ from pydantic import ValidationError
 from .config import SearchConfig, named
 
 
-def presets() -> dict[str, str]:
+def presets(folder: str = "presets") -> dict[str, str]:
     """Text of every built-in preset by name."""
-    files = resources.files("nas").joinpath("presets").iterdir()
+    files = resources.files("nas").joinpath(folder).iterdir()
     return {
         file.name.removesuffix(".yaml"): file.read_text() for file in files if file.name.endswith(".yaml")
     }
@@ -30,13 +30,18 @@ def load_config(source: str, overrides: Iterable[str] = ()) -> SearchConfig:
     Raises:
         ValueError: one line that names the file, the key, the value and what would be right.
     """
-    values = _read(source)
+    return validate(read_values(source, overrides, presets()), source)
+
+
+def read_values(source: str, overrides: Iterable[str], known: Mapping[str, str]) -> dict[str, Any]:
+    """Plain values of a YAML file, or a text in ``known`` by name, with overrides; raises as ``load_config``."""
+    values = _read(source, known)
     for override in overrides:
         key, equals, value = override.partition("=")
         if not (key.strip() and equals):
             raise ValueError(f"--set {override}: needs the form key=value, e.g. trials=16")
         _set(values, key.strip(), _parse(value, f"--set {key}"))
-    return validate(values, source)
+    return values
 
 
 def validate(values: Mapping[str, Any], source: str) -> SearchConfig:
@@ -50,8 +55,7 @@ def validate(values: Mapping[str, Any], source: str) -> SearchConfig:
         raise ValueError(f"{source}: {_first_problem(error)}") from error
 
 
-def _read(source: str) -> dict[str, Any]:
-    known = presets()
+def _read(source: str, known: Mapping[str, str]) -> dict[str, Any]:
     if source in known:
         text = known[source]
     elif source.endswith((".yaml", ".yml")) or Path(source).is_file():

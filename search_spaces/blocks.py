@@ -26,9 +26,15 @@ class Block(Protocol):
 class ResidualBlock(nn.Module, ABC):
     """A block that adds a branch to its input."""
 
+    @property
     @abstractmethod
+    def last_norm(self) -> nn.BatchNorm2d | None:
+        """The norm that ends the branch; None where nothing is added to the input."""
+
     def zero_gamma(self) -> None:
         """Start as the identity: the branch's last norm scales by 0 (Goyal et al. 2017, section 5.1)."""
+        if self.last_norm is not None:
+            nn.init.zeros_(self.last_norm.weight)
 
 
 @dataclass(frozen=True)
@@ -118,8 +124,9 @@ class BottleneckBlock(ResidualBlock):
         x.add(shortcut)
         x.relu()
 
-    def zero_gamma(self) -> None:
-        nn.init.zeros_(self.bn3.weight)
+    @property
+    def last_norm(self) -> nn.BatchNorm2d:
+        return self.bn3
 
 
 def _shortcut(spec: Bottleneck) -> nn.Module:

@@ -62,9 +62,9 @@ class InvertedResidualModule(ResidualBlock):
         x.conv2d(spec.out_channels, 1)
         x.norm()
 
-    def zero_gamma(self) -> None:
-        if self.residual:
-            nn.init.zeros_(self.project_bn.weight)
+    @property
+    def last_norm(self) -> nn.BatchNorm2d | None:
+        return self.project_bn if self.residual else None
 
 
 @dataclass(frozen=True)

@@ -76,6 +76,11 @@ class Network(nn.Sequential):
                 maps = module(maps)
         return maps
 
+    @property
+    def stages(self) -> list[nn.Module]:
+        """The stages in their order, each a sequence of blocks."""
+        return [module for name, module in self.named_children() if name in self._stages]
+
     def in_head(self, name: str) -> bool:
         """Whether a module, parameter or buffer of this name belongs to the head."""
         return name.partition(".")[0] not in self._body

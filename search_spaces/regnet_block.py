@@ -69,5 +69,6 @@ class RegNetBlockModule(ResidualBlock):
         x.add(shortcut)
         x.relu()
 
-    def zero_gamma(self) -> None:
-        nn.init.zeros_(self.bn3.weight)
+    @property
+    def last_norm(self) -> nn.BatchNorm2d:
+        return self.bn3
