@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -11,7 +10,6 @@ from typing import Any
 
 import ray
 import torch
-from ray.exceptions import RayError
 from ray.train import RunConfig, ScalingConfig, WorkerGroupError
 from ray.train.torch import TorchTrainer, get_device
 
@@ -20,7 +18,6 @@ from evaluators.shard import Shard
 
 from .retrain_worker import Job, run_job
 
-QUIET = {"RAY_TRAIN_ENABLE_STATE_TRACKING": "0", "TORCH_NCCL_SHOW_EAGER_INIT_P2P_SERIALIZATION_WARNING": "0"}
 POLL_SECONDS = 0.2
 
 
@@ -56,8 +53,6 @@ def run_distributed(job: Job, workers: Workers, watch: Callable[[], None]) -> No
         LostWorkerError: if a process died.
         Exception: what ``run_job`` raised.
     """
-    for name, value in QUIET.items():
-        os.environ.setdefault(name, value)
     # not in the main thread, where Ray would take Ctrl-C for itself
     with tempfile.TemporaryDirectory(prefix="splitsearch-", ignore_cleanup_errors=True) as storage:
         trainer = TorchTrainer(
@@ -95,7 +90,7 @@ def _work(config: dict[str, Any]) -> None:
 def _reason(error: WorkerGroupError) -> Exception:
     """What ended the processes: their own error if one had any, else that one was lost."""
     failures = [getattr(each, "_base_exc", each) for each in error.worker_failures.values()]
-    own = [each for each in failures if not (isinstance(each, RayError) or _is_of_connection(each))]
+    own = [each for each in failures if not _is_of_connection(each)]
     if own:
         return _without_memory(own[0]) or own[0]
     first = " ".join(str(failures[0]).split()) if failures else str(error)
@@ -110,7 +105,8 @@ def _without_memory(error: BaseException) -> ValueError | None:
 
 
 def _is_of_connection(error: BaseException) -> bool:
-    """Whether a process noticed that another is gone."""
-    if isinstance(error, torch.distributed.DistError):
+    """Whether Ray, or a process, noticed that another is gone."""
+    rays = type(error).__module__.partition(".")[0] == "ray"  # some of its errors are private
+    if rays or isinstance(error, torch.distributed.DistError):
         return True
     return isinstance(error, RuntimeError) and "gloo" in str(error)

@@ -274,17 +274,12 @@ def test_a_lost_worker_costs_an_epoch_at_most(ray_session: None, arch: Path, tmp
 
     def kill_once(seed: int, epochs: int, metrics: Metrics) -> None:
         seen.append(int(metrics["epoch"]))
-        if not notes:
+        if len(seen) == 1:
             os.kill(train_worker(), signal.SIGKILL)
 
-    found = nas.retrain(
-        arch,
-        tmp_path / "out",
-        overrides=("epochs=6", "batch_size=64"),
-        data="digits",
-        on_epoch=kill_once,
-        note=notes.append,
-    )
+    told: dict[str, Any] = {"on_epoch": kill_once, "note": notes.append}
+    overrides = ("epochs=6", "batch_size=64")
+    found = nas.retrain(arch, tmp_path / "out", overrides=overrides, data="digits", **told)
     assert any(note.startswith("a worker was lost") for note in notes)
     assert found.epochs["epoch"].tolist() == sorted(set(seen)) == seen  # none is told of twice
 
