@@ -156,13 +156,13 @@ GREY = Image.new("RGB", (4, 4), (90, 90, 90))
 
 class TestPixels:
     def decode(self, tmp_path: Path, image: Image.Image, suffix: str = "png", **more: Any) -> torch.Tensor:
-        root = write_folder(tmp_path / "mine", classes=1, side=4)
+        root = write_folder(tmp_path / "mine", classes=2, side=4)
         image.save(root / "class0" / f"odd.{suffix}")
         (root / "class0" / f"odd2.{suffix}").write_bytes((root / "class0" / f"odd.{suffix}").read_bytes())
         wanted = settings("imagefolder", root, resolution=4, max_corrupt=0.0, **more)
         dataset = load(wanted)
         everything = torch.cat([dataset.train.images, dataset.validation.images, load_test(wanted).images])
-        assert len(everything) == 10
+        assert len(everything) == 18
         return everything[everything[:, 2, 0, 0] > 0]
 
     def test_the_shorter_side_is_resized_and_the_centre_kept(self, tmp_path: Path) -> None:
