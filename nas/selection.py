@@ -28,12 +28,14 @@ def read_choice(options: Mapping[str, Any]) -> dict[str, Any]:
 
 def write_selection(selection: Selection, run: Run, out: Path) -> list[Path]:
     """Write each network picked to ``out``; several as ``NAME-1.json``, ``NAME-2.json``, …, in their order.
+    A missing folder is made.
 
     A file holds ``arch``, ``arch_id``, ``trial``, ``metrics``, ``why``, the ``run`` and of its settings those
     that say how it was trained (``config``).
     """
     if out.suffix != ".json":
         raise ValueError(f"--out {out}: a .json file is needed")
+    out.parent.mkdir(parents=True, exist_ok=True)
     several = len(selection.rows) > 1
     paths = []
     for place in range(len(selection.rows)):

@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from results.status import Status, read_status
-from results.wording import counted, duration, number, with_unit
+from results.wording import counted, duration, label, number, with_unit
 
 EVERY = 2.0
 
@@ -79,7 +79,7 @@ def _pace(status: Status) -> str:
 def _running(status: Status) -> Table:
     table = Table(box=SIMPLE)
     objectives = list(status.run.objectives)
-    for name in ("trial", "network", "epoch", *objectives):
+    for name in ("trial", "network", "epoch", *map(label, objectives)):
         table.add_column(name, justify="left" if name == "network" else "right")
     per_trial = (status.run.config.get("training") or {}).get("epochs", "?")
     for row in status.running:

@@ -77,7 +77,10 @@ def print_comparison(comparison: Comparison, out: Path, console: Console) -> Non
 def front_table(
     front: pd.DataFrame, objectives: Iterable[str], width: int, name: str = "Pareto front"
 ) -> Table:
-    """Networks of a front: trial, objectives, the knobs in which they differ; with room, common metrics."""
+    """Networks of a front: trial, objectives, and the knobs in which they differ; with room, common metrics.
+
+    Numbered knobs, one per stage, are shown all or none, so that places tell stages.
+    """
     columns = [str(name) for name in front]
     common = (name for name in COMMON if name in columns and width >= WIDE)
     metrics = list(dict.fromkeys((*objectives, *common)))
@@ -88,18 +91,24 @@ def front_table(
         table.add_column(label(name), justify="right")
     table.add_column("knobs", overflow="fold")
     knobs_of = [name for name in columns if name.startswith("arch.")]
-    varying = [name for name in knobs_of if len(front) == 1 or front[name].astype(str).nunique() > 1]
+    differ = {_base(name) for name in knobs_of if len(front) == 1 or front[name].astype(str).nunique() > 1}
+    varying = [name for name in knobs_of if _base(name) in differ]
     for row in front.to_dict("records"):
         knobs = {name.removeprefix("arch."): row[name] for name in varying if pd.notna(row[name])}
         table.add_row(str(row["trial"]), *(number(name, row[name]) for name in metrics), _short(knobs))
     return table
 
 
+def _base(knob: str) -> str:
+    """What knobs that differ only in their number share: ``depth`` of ``depth1``."""
+    return re.sub(r"(\d+_)?\d+$", "", knob)
+
+
 def _short(knobs: Mapping[str, Any]) -> str:
     """``depth 2-1-2-1 radix 2``: numbered knobs of the same name together."""
     groups: dict[str, list[str]] = {}
     for name in knobs:
-        groups.setdefault(re.sub(r"(\d+_)?\d+$", "", name), []).append(name)
+        groups.setdefault(_base(name), []).append(name)
     return " ".join(
         f"{base if len(names) > 1 else names[0]} {'-'.join(str(knobs[name]) for name in names)}"
         for base, names in groups.items()

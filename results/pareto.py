@@ -54,7 +54,9 @@ def pareto_rank(
     inside, outside = known & (excess == 0), known & (excess > 0)
     ranks = np.zeros(len(df), dtype=np.int64)
     if inside.any():
-        ranks[inside] = moocore.pareto_rank(points[inside], maximise=maximise(objectives))
+        # moocore 0.3.2 maximises a single objective even with maximise=[False]: it gets costs.
+        costs = points[inside] * np.where(maximise(objectives), -1.0, 1.0)
+        ranks[inside] = moocore.pareto_rank(costs)
     if outside.any():
         first = ranks[inside].max() + 1 if inside.any() else 0
         ranks[outside] = first + np.unique(excess[outside], return_inverse=True)[1]

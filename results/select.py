@@ -177,6 +177,8 @@ def _near(table: pd.DataFrame, near: Mapping[str, float], aims: Mapping[str, str
     table = _ordered(table, aims)
     distance = np.zeros(len(table))
     for name, target in near.items():
+        if not np.isfinite(target):
+            raise ValueError(f"near {name}: a finite target is needed, not {target:g}")
         values = numbers(table, name)
         distance += ((values - target) / (np.ptp(values) or 1.0)) ** 2
     picked = table.iloc[[_least(distance)]]
@@ -191,7 +193,7 @@ def _buckets(
     if len(buckets) != 1:
         raise ValueError(f"buckets are of one column, not of {', '.join(buckets)}")
     [(column, edges)] = buckets.items()
-    if list(edges) != sorted(set(edges)) or not edges:
+    if not edges or np.isnan(edges).any() or list(edges) != sorted(set(edges)):
         raise ValueError(f"buckets of {column} need rising edges, got {list(edges)}")
     ordered = _ordered(table, aims)
     place = np.searchsorted(np.asarray(edges, dtype=float), numbers(ordered, column))

@@ -212,11 +212,11 @@ def test_select_writes_what_retraining_takes(run_folder: Path, tmp_path: Path) -
     assert (selected["trial"], selected["metrics"]["flops"]) == (1, budget)
     assert selected["why"].startswith("highest accuracy")
     assert invoke("measure", out, "--resolution", "32", "--classes", "10").exit_code == 0
-    several = invoke("select", run_folder, "--diverse", "2", "--out", out)
+    several = invoke("select", run_folder, "--diverse", "2", "--out", tmp_path / "picks" / "selected.json")
     assert several.exit_code == 0, several.output
-    assert arch_from_dict(json.loads((tmp_path / "selected-1.json").read_text())["arch"]) == reference(
-        "resnest50"
-    )
+    assert arch_from_dict(
+        json.loads((tmp_path / "picks" / "selected-1.json").read_text())["arch"]
+    ) == reference("resnest50")
 
 
 @pytest.mark.parametrize(

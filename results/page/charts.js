@@ -43,8 +43,9 @@ function drawCurves() {
     x: c.epoch, y: c.value, name: narrow() ? "on the front" : `trial ${c.trial}`, showlegend: !narrow() || k === 0, mode: "lines+markers", marker: { size: 5 }, hovertemplate: `trial ${c.trial}: %{y} after epoch %{x}<extra></extra>`,
     line: { color: PALETTE[k % PALETTE.length], dash: DASHES[Math.floor(k / PALETTE.length) % DASHES.length], width: 2 },
   }));
+  const last = Math.max(...curves.flatMap((c) => c.epoch));
   const legend = narrow() ? { orientation: "h", y: -0.25, yanchor: "top" } : { orientation: "v", x: 1.02, y: 1, yanchor: "top" };
-  plot("curves", traces, { xaxis: axis("epoch"), yaxis: axis(label), legend, uirevision: "curves" });
+  plot("curves", traces, { xaxis: { ...axis("epoch"), ...(last <= 12 ? { dtick: 1 } : {}) }, yaxis: axis(label), legend, uirevision: "curves" });
 }
 
 function drawTrends() {
@@ -68,6 +69,7 @@ function drawTrend(table = data.trends.table) {
     hovertemplate: "%{x}: %{y:.4~s} of %{customdata} networks<extra></extra>",
   };
   const xaxis = axis(state.knob);
+  if (trend.numeric && trend.at.length <= 12) Object.assign(xaxis, { tickmode: "array", tickvals: trend.at });
   if (!trend.numeric) xaxis.type = "category";
   plot("trend", [bars], { xaxis, yaxis: axis(m.label, m.log), showlegend: false });
 }

@@ -27,6 +27,10 @@ def test_stages_stand_together_and_equal_knobs_are_left_out() -> None:
     assert "avd" not in text
 
 
+def test_a_stage_in_which_all_agree_keeps_its_place() -> None:
+    assert "depth 1-2-1 " in printed(FRONT.assign(**{"arch.depth3": [1, 1]}), 160)
+
+
 def test_a_network_alone_shows_all_its_knobs() -> None:
     assert "avd True" in printed(FRONT.head(1), 120)
 

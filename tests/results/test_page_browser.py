@@ -108,6 +108,8 @@ def test_every_measured_network_is_a_point_and_every_chart_is_drawn(report, tab)
     assert (points["stopped"], points["running"]) == (COUNTS["stopped"], COUNTS["running"])
     assert rows(tab) == front["trial"].tolist()
     assert tab.locator("#scatter .scatterlayer .points path.point").count() == 52
+    assert tab.evaluate("$('curves')._fullLayout.xaxis.dtick") == 1, "there are no half epochs"
+    assert tab.evaluate("$('trend').layout.xaxis.tickvals") == [0, 1, 2]
     for chart in ("hypervolume", "curves", "trend", "edf"):
         assert tab.locator(f"#{chart} svg.main-svg").count(), chart
     assert "<script>alert(1)</script>" in tab.inner_text("#failures")
@@ -210,8 +212,8 @@ def test_a_phone_shows_it_without_scrolling_sideways(report, tab):
     assert tab.evaluate("document.documentElement.scrollWidth") <= 360
 
 
-def test_a_live_page_takes_in_what_is_new_and_keeps_the_readers_choices(tmp_path, tab):
-    folder = make_run(tmp_path / "run")
+def test_a_live_page_takes_in_what_is_new_and_keeps_the_readers_choices(report, tmp_path, tab):
+    folder = shutil.copytree(report.parent, tmp_path / "run")
     with make_server(folder) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
         thread.start()

@@ -122,6 +122,12 @@ def test_ranks_are_those_of_taking_fronts_away(case):
     pd.testing.assert_frame_equal(table, before)
 
 
+@pytest.mark.parametrize(("direction", "ranks"), [("min", [0, 1, 1, 2]), ("max", [2, 1, 1, 0])])
+def test_a_single_objective_is_ranked_in_its_direction(direction, ranks):
+    table = pd.DataFrame({"flops": [1.0, 2.0, 2.0, 3.0]})
+    assert pareto_rank(table, {"flops": direction}).tolist() == ranks
+
+
 def test_rows_inside_the_limits_come_first_then_by_how_far_they_are_outside():
     table = pd.DataFrame(
         {
