@@ -98,13 +98,13 @@ def resume(folder: Path, overrides: tuple[str, ...], serial: bool) -> int:
 
 
 @command("front runs/first --objective accuracy=max --objective params=min")
-@run_folder
+@run_place
 @click.option(
     "--objective", "objectives", multiple=True, metavar="METRIC=max|min",
     help="Repeatable [default: the search's own].",
 )  # fmt: skip
 @click.option("--out", type=new_file, help="Also write the front to this .csv file.")
-def front(folder: Path, objectives: tuple[str, ...], out: Path | None) -> None:
+def front(folder: str, objectives: tuple[str, ...], out: Path | None) -> None:
     """Print the Pareto front of a run, finished or not."""
     from nas.terminal import front_table, parse_objectives
     from results import load_run, write_atomic
@@ -113,6 +113,8 @@ def front(folder: Path, objectives: tuple[str, ...], out: Path | None) -> None:
     chosen = parse_objectives(objectives) or run.objectives
     found = run.front(chosen)
     console.print(front_table(found, chosen, console.width))
+    if run.complete.empty:
+        console.print(f"none of the {len(run.trials)} trials has been trained to its end")
     if out:
         write_atomic(out, found.to_csv(index=False))
 

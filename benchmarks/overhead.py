@@ -112,14 +112,16 @@ def main() -> None:
         folder = Path(name)
         with connected(RayConfig(), folder / "log.txt"):
             sides = {
-                "this project on Ray": ours(options.trials, folder / "ray", serial=False),
-                "this project, serial": ours(options.trials, folder / "serial", serial=True),
-                "Tuner + OptunaSearch, reuse_actors": plain(options.trials, reuse=True),
-                "Tuner + OptunaSearch, defaults": plain(options.slow_trials, reuse=False),
+                "this project on Ray": lambda: ours(options.trials, folder / "ray", serial=False),
+                "this project, serial": lambda: ours(options.trials, folder / "serial", serial=True),
+                "Tuner + OptunaSearch, reuse_actors": lambda: plain(options.trials, reuse=True),
+                "Tuner + OptunaSearch, defaults": lambda: plain(options.slow_trials, reuse=False),
             }
-    reference = sides["this project on Ray"]
-    for side, seconds in sides.items():
-        print(f"{side:<38}{seconds:8.3f} s a trial   {seconds / reference:6.1f}x")
+            reference = None
+            for name, measure in sides.items():
+                seconds = measure()
+                reference = reference or seconds
+                print(f"{name:<38}{seconds:8.3f} s a trial   {seconds / reference:6.1f}x", flush=True)
 
 
 if __name__ == "__main__":

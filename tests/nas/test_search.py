@@ -24,6 +24,7 @@ from nas import SearchConfig, load_config
 from nas.checkpoints import Checkpoints
 from nas.config import RayConfig
 from nas.evaluation import Assignment, Step, checked, steps
+from nas.tune import connected
 from results import load_run
 from results.store import read_events
 from search_spaces import Arch, reference
