@@ -211,7 +211,8 @@ def test_select_writes_what_retraining_takes(run_folder: Path, tmp_path: Path) -
     assert arch_from_dict(selected["arch"]) == reference("resnest26d")
     assert (selected["trial"], selected["metrics"]["flops"]) == (1, budget)
     assert selected["why"].startswith("highest accuracy")
-    assert invoke("measure", out, "--resolution", "32", "--classes", "10").exit_code == 0
+    measured = invoke("measure", out, "--resolution", "32", "--classes", "10", *ANY_LOAD)
+    assert measured.exit_code == 0, measured.stderr
     several = invoke("select", run_folder, "--diverse", "2", "--out", tmp_path / "picks" / "selected.json")
     assert several.exit_code == 0, several.output
     assert arch_from_dict(
