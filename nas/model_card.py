@@ -6,10 +6,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from evaluators import LatencyResult, TrainedModel
-from results.wording import label
+from results.wording import label, number
 from search_spaces import Complexity
 
 from .programs import Check
+
+EXACT = ("flops", "macs", "params")
+"""Counted anew for the card, for the network as it is exported."""
 
 
 def model_card(
@@ -34,7 +37,11 @@ def model_card(
             "",
             "| | |",
             "|---|---|",
-            *(_row(label(name), value) for name, value in measured.items()),
+            *(
+                _row(label(name), _shown(name, value))
+                for name, value in measured.items()
+                if name not in EXACT
+            ),
             _row("FLOPs (fvcore's total)", f"{cost.flops:,}"),
             _row("multiply-adds (convolution + linear)", f"{cost.macs:,}"),
             _row("parameters", f"{cost.params:,}"),
@@ -80,6 +87,11 @@ def _program(name: str, check: Check, folded: bool) -> str:
         f"from the network's by at most {check.max_difference:.1e} "
         f"(largest logit {check.largest_logit:.3g}, float32's own rounding {check.rounding:.1e})"
     )
+
+
+def _shown(name: str, value: Any) -> str:
+    """In the unit of the label, fractions as percentages."""
+    return number(name, value) if isinstance(value, float) else str(value)
 
 
 def _latency_rows(latency: LatencyResult | str, folded: bool) -> list[str]:
