@@ -322,18 +322,38 @@ def _init(config: RayConfig) -> None:
     own: dict[str, Any] = {"include_dashboard": False} if config.address == "local" else {}
     try:
         _check_address(config.address)
-        ray.init(
-            config.address,
-            runtime_env=config.runtime_env or None,
-            log_to_driver=False,
-            configure_logging=False,
-            **own,
-        )
+        with _ctrl_c_afterwards():
+            ray.init(
+                config.address,
+                runtime_env=config.runtime_env or None,
+                log_to_driver=False,
+                configure_logging=False,
+                **own,
+            )
     except (ValueError, RuntimeError, OSError) as error:
         reason = " ".join(str(error).split())
         raise ValueError(
             f"ray.address {config.address}: no cluster could be reached ({reason:.300})"
         ) from error
+
+
+@contextmanager
+def _ctrl_c_afterwards() -> Iterator[None]:
+    """Ctrl-C waits for the end of the block.
+
+    Starting Ray forks; an exception in Python's hooks of ``fork`` is dropped and leaves logging locked for ever.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    pressed = threading.Event()
+    before = signal.signal(signal.SIGINT, lambda number, frame: pressed.set())
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if pressed.is_set():
+        raise KeyboardInterrupt
 
 
 @contextmanager
