@@ -51,9 +51,9 @@ def pillow(encoded: list[bytes], dataset: Dataset) -> Iterator[Tensor]:
         images = []
         for content in encoded[start : start + BATCH]:
             image = ImageOps.expand(Image.open(io.BytesIO(content)).convert("RGB"), 4)
-            left, top = random.randrange(9), random.randrange(9)  # noqa: S311
+            left, top = random.randrange(9), random.randrange(9)
             image = image.crop((left, top, left + 32, top + 32))
-            image = ImageOps.mirror(image) if random.random() < 0.5 else image  # noqa: S311
+            image = ImageOps.mirror(image) if random.random() < 0.5 else image
             images.append(torch.from_numpy(np.array(image)).permute(2, 0, 1).float())
         yield (torch.stack(images) - mean) / deviation
 
@@ -72,7 +72,7 @@ def main(root: str, count: int = 10_000) -> None:
         dataset = load(DataSettings("cifar10", root, cache=cache))
         cores = len(os.sched_getaffinity(0))
         print(f"first load, decoding 50,000 images on {cores} cores: {perf_counter() - started:.1f} s")
-        again = subprocess.run(  # noqa: S603
+        again = subprocess.run(
             [sys.executable, "-c", LOAD, root, cache], capture_output=True, text=True, check=True
         )
         print(f"load by another process, cache found: {float(again.stdout) * 1e3:.1f} ms")

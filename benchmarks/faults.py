@@ -52,7 +52,7 @@ def main() -> None:
 
 def torment(cluster: Cluster, folder: Path, options: argparse.Namespace) -> Counter[str]:
     """Run the search to its end, killing on the way; what was killed how often."""
-    chance, kills = random.Random(options.seed), Counter[str]()  # noqa: S311 - no secret
+    chance, kills = random.Random(options.seed), Counter[str]()
     nodes = [cluster.add_node(**NODE) for _ in range(2)]
     driver = start("search", "quick", folder, cluster, options.trials)
     while True:
@@ -91,7 +91,7 @@ def start(command: str, *arguments: object) -> subprocess.Popen[bytes]:
     where = [*names, "--out", folder] if command == "search" else [folder]
     options = [word for setting in settings for word in ("--set", setting)]
     words = [sys.executable, ROOT / "run_search.py", command, *where, *options]
-    return subprocess.Popen(list(map(str, words)), stdout=subprocess.DEVNULL)  # noqa: S603 - our own words
+    return subprocess.Popen(list(map(str, words)), stdout=subprocess.DEVNULL)
 
 
 def evaluations(cluster: Cluster) -> list[int]:

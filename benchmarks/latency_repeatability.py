@@ -43,7 +43,7 @@ def main() -> None:
     medians = []
     for _ in range(options.processes):
         command = [sys.executable, *sys.argv, "--once"]
-        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)  # noqa: S603
+        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
         result = json.loads(done.stdout)
         if "refused" in result:
             print(result["refused"], flush=True)

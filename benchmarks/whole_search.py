@@ -100,9 +100,7 @@ def run_side(side: str, seed: int, told: argparse.Namespace) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, *sys.argv, "--side", side, "--seed", str(seed), "--out", folder]
         started = perf_counter()
-        subprocess.run(  # noqa: S603 - ourselves
-            command, check=True, env=os.environ | {"PYTHONPATH": os.pathsep.join(paths)}
-        )
+        subprocess.run(command, check=True, env=os.environ | {"PYTHONPATH": os.pathsep.join(paths)})
         seconds = perf_counter() - started
         return json.loads((Path(folder) / "result.json").read_text()) | {"seconds": seconds}
 
