@@ -144,7 +144,7 @@ class TestSources:
         assert dataset.validation.labels.bincount().tolist() == [75] * 10
         assert dataset.mean.tolist() == pytest.approx([125.3, 123.0, 113.9], abs=2)  # of all images
         table = parquet.read_table(CIFAR10 / "train.parquet")
-        stored = np.asarray(Image.open(io.BytesIO(table["image"][0]["bytes"].as_py())))
+        stored = np.array(Image.open(io.BytesIO(table["image"][0]["bytes"].as_py())))
         every = load(settings("cifar10", CIFAR10, subset=50_000))
         matches = (every.train.images == torch.from_numpy(stored).permute(2, 0, 1)).flatten(1).all(1)
         matches_too = (every.validation.images == torch.from_numpy(stored).permute(2, 0, 1)).flatten(1).all(1)
