@@ -103,13 +103,15 @@ def resume(folder: Path, overrides: tuple[str, ...], serial: bool) -> int:
     "--objective", "objectives", multiple=True, metavar="METRIC=max|min",
     help="Repeatable [default: the search's own].",
 )  # fmt: skip
+@click.option("--retrained", is_flag=True, help="Of retrained networks, by their validation accuracy then.")
 @click.option("--out", type=new_file, help="Also write the front to this .csv file.")
-def front(folder: str, objectives: tuple[str, ...], out: Path | None) -> None:
+def front(folder: str, objectives: tuple[str, ...], retrained: bool, out: Path | None) -> None:
     """Print the Pareto front of a run, finished or not."""
     from nas.terminal import front_table, parse_objectives
     from results import load_run, write_atomic
 
     run = load_run(folder)
+    run = run.full_fidelity() if retrained else run
     chosen = parse_objectives(objectives) or run.objectives
     found = run.front(chosen)
     console.print(front_table(found, chosen, console.width))
@@ -245,9 +247,12 @@ def measure(network: str, out: Path | None, **options: Any) -> None:
 @click.option(
     "--surrogate", metavar="SPACE", help="Made-up curves on real costs of a space, instead of a run."
 )
+@click.option(
+    "--sampler", help="Search the run's space, curves guessed from its networks [default: replay them]."
+)
 @click.option("--stopper", "stoppers", multiple=True, metavar="NAME[,OPTION=VALUE]",
               help="Repeatable; others are compared with the first [default: none and moasha].")  # fmt: skip
-@click.option("--hours", type=float, help="Of virtual time [default: 24, unless trials or epochs are given].")
+@click.option("--hours", type=float, help="Of virtual time [default: 24; with --sampler the run's trials].")
 @click.option("--trials", type=int, help="End after so many trials.")
 @click.option("--total-epochs", type=int, help="End after so many epochs.")
 @click.option("--workers", default=64, show_default=True, help="Trials at once.")

@@ -25,8 +25,8 @@ from ray.tune.search.optuna import OptunaSearch
 import nas
 from evaluators import Metrics
 from nas.config import RayConfig
+from nas.connection import connected
 from nas.loading import validate
-from nas.tune import connected
 from results import load_run
 from search_spaces import Arch, Task, get_space
 

@@ -8,7 +8,7 @@ import math
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from time import sleep
@@ -31,7 +31,7 @@ DTYPES = ("float32", "float16", "bfloat16")
 UNSTABLE = 5
 """A median so many times less certain than asked for is not reported; ``interval`` 1 asks for nothing."""
 PAUSES = (1.0, 3.0)
-"""Seconds before the second and the third attempt of an evaluation."""
+"""Seconds before the second and third attempt of an evaluation, which may go on twice and four times as long."""
 
 
 class UnstableLatencyError(ValueError):
@@ -124,8 +124,9 @@ class Latency:
         """Measure while everybody who uses ``device_lock`` is kept off the device; try again if disturbed."""
         where = resolve_device(self.device)
         attempts = []
-        for pause in (*PAUSES, 0.0):
-            result = _measure(model, self, Shared(where), exclusive(where))
+        for attempt, pause in enumerate((*PAUSES, 0.0)):
+            settings = replace(self, max_seconds=2**attempt * self.max_seconds)
+            result = _measure(model, settings, Shared(where), exclusive(where))
             if (refusal := _refusal(result, self)) is None:
                 return result
             attempts.append(result)

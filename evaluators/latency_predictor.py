@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
 from itertools import chain
 from pathlib import Path
 from typing import ClassVar, NamedTuple
@@ -15,17 +15,20 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from search_spaces import Arch, SearchSpace, Tally, Task, build
+from search_spaces import Arch, SearchSpace, Tally, Task, build, complexity
 from search_spaces.arch import canonical
 from search_spaces.layers import End
+from search_spaces.limits import Limits
 
 from .evaluator import Metrics
-from .latency import Latency
+from .latency import Latency, LatencyResult
 from .latency_table import LatencyTable, default_table
 from .seeding import seeded
 
 BLOCK_SECONDS = 0.3
 BLOCK_INTERVAL = 0.02
+LEAST = 4
+"""Networks to calibrate with."""
 
 
 @dataclass(frozen=True)
@@ -41,28 +44,31 @@ class PredictorError:
 class PredictedLatency:
     """Latency in milliseconds predicted from a table of blocks, for the device and settings of ``latency``.
 
-    A network is its stem, blocks and head, each measured alone on maps of the shape it meets. A line through
-    the sums of ``calibration`` networks drawn from the space, measured whole, takes away what measuring in
-    parts adds or leaves out. All that is measured stays in ``table`` (None: ``default_table()``).
+    A network is its stem, blocks and head, each measured alone on maps of the shape it meets; of a part the
+    shortest time counts, which others' work disturbs least. ``calibration`` networks drawn from the space
+    (inside ``limits``, see ``SearchSpace.samples``) and measured whole tell what measuring in parts adds or
+    leaves out. All that is measured stays in ``table``
+    (None: ``default_table()``).
 
     ``predicted_latency_mape`` is the predictor's own error: that of each network of the calibration,
-    predicted with the line through the others.
+    predicted by a fit to the others.
     """
 
     latency: Latency
     space: SearchSpace
-    calibration: int = 12
+    calibration: int = 16
     seed: int = 0
     table: str | None = None
+    limits: Limits = field(default_factory=dict)
 
     metrics: ClassVar[tuple[str, ...]] = ("predicted_latency_ms", "predicted_latency_mape")
 
     def __post_init__(self) -> None:
-        if self.calibration < 4:
-            raise ValueError(f"calibration must be at least 4 networks, not {self.calibration}")
+        if self.calibration < LEAST:
+            raise ValueError(f"calibration must be at least {LEAST} networks, not {self.calibration}")
 
     def evaluate(self, arch: Arch, *, seed: int = 0, checkpoint: Path | None = None) -> Iterator[Metrics]:
-        calibration = self._calibration()
+        calibration = self._calibration
         yield {
             "predicted_latency_ms": calibration.predict(self._parts(arch)),
             "predicted_latency_mape": calibration.mape,
@@ -71,22 +77,35 @@ class PredictedLatency:
 
     def error(self, archs: Sequence[Arch]) -> PredictorError:
         """Compare predictions with measurements, which are taken where the table has none."""
-        calibration = self._calibration()
+        calibration = self._calibration
         predicted = np.array([calibration.predict(self._parts(arch)) for arch in archs])
         measured = np.array([self._whole(arch) for arch in archs])
         return PredictorError(mape(predicted, measured), kendall_tau(predicted, measured), len(archs))
 
+    @cached_property
     def _calibration(self) -> Calibration:
-        rng = np.random.default_rng(self.seed)
-        archs = [self.space.sample(rng) for _ in range(self.calibration)]
+        archs = self._calibrating()
         return Calibration.fit(
             np.array([self._parts(arch) for arch in archs]), np.array([self._whole(arch) for arch in archs])
         )
 
+    def _calibrating(self) -> list[Arch]:
+        """Random networks of the space, different ones; all that there are where they are few."""
+        archs: list[Arch] = []
+        draws = self.space.samples(np.random.default_rng(self.seed), self.limits, self.latency.task)
+        while len(archs) < self.calibration:
+            try:
+                archs.append(next(draws))
+            except ValueError:
+                if len(archs) < LEAST:
+                    raise
+                break
+        return archs
+
     def _parts(self, arch: Arch) -> tuple[float, float]:
-        """Sum of the parts in milliseconds, and their number."""
-        times = [self._part(part) for part in parts_of(arch, self.latency.task)]
-        return sum(times), len(times)
+        """Sum of the parts in milliseconds, and the network's activations in millions."""
+        task = self.latency.task
+        return sum(map(self._part, parts_of(arch, task))), complexity(arch, task).activations / 1e6
 
     def _part(self, part: Part) -> float:
         latency = replace(
@@ -95,18 +114,25 @@ class PredictedLatency:
             interval=max(BLOCK_INTERVAL, self.latency.interval),
             max_seconds=min(BLOCK_SECONDS, self.latency.max_seconds),
         )
-        return self._measured(latency, part.name, part.build)
+        return self._measured(latency, part.name, part.build, lambda result: result.min_ms)
 
     def _whole(self, arch: Arch) -> float:
         task = self.latency.task
-        return self._measured(self.latency, f"network {arch.id} {task}", lambda: build(arch, task))
+        name = f"network {arch.id} {task}"
+        return self._measured(self.latency, name, lambda: build(arch, task), lambda result: result.median_ms)
 
-    def _measured(self, latency: Latency, name: str, build: Callable[[], nn.Module]) -> float:
+    def _measured(
+        self,
+        latency: Latency,
+        name: str,
+        build: Callable[[], nn.Module],
+        time: Callable[[LatencyResult], float],
+    ) -> float:
         def measure() -> float:
             with seeded(self.seed, torch.device("cpu")):
                 model = build()
             # what the table keeps outlives the disturbance
-            return replace(latency, keep_disturbed=False).measure_alone(model).median_ms
+            return time(replace(latency, keep_disturbed=False).measure_alone(model))
 
         table = LatencyTable(Path(self.table) if self.table else default_table())
         return table.get(latency.signature, name, measure)
@@ -147,30 +173,31 @@ def _sequential(end: End, task: Task) -> nn.Module:
 
 @dataclass(frozen=True)
 class Calibration:
-    """Latency = ``overhead`` + ``per_part`` x parts + ``scale`` x sum of the parts, in milliseconds."""
+    """Latency = ``scale`` x sum of the parts + ``per_activation`` x activations, in milliseconds.
 
-    overhead: float
-    per_part: float
+    Alone, a part finds its maps in the caches; in a network they have to come from memory the more there are.
+    """
+
     scale: float
+    per_activation: float
     mape: float
 
     @classmethod
     def fit(cls, parts: NDArray[np.float64], measured: NDArray[np.float64]) -> Calibration:
-        """Least squares of the relative error; ``parts`` (networks, 2): sums and numbers.
+        """Least squares of the relative error; ``parts`` (networks, 2): sums and millions of activations.
 
         ``mape`` is that of every network under the fit to the others.
         """
-        features = np.column_stack((np.ones(len(parts)), parts[:, 1], parts[:, 0]))
         left_out = [
-            features[i] @ _relative_fit(np.delete(features, i, 0), np.delete(measured, i))
+            parts[i] @ _relative_fit(np.delete(parts, i, 0), np.delete(measured, i))
             for i in range(len(measured))
         ]
-        overhead, per_part, scale = map(float, _relative_fit(features, measured))
-        return cls(overhead, per_part, scale, mape(np.array(left_out), measured))
+        scale, per_activation = map(float, _relative_fit(parts, measured))
+        return cls(scale, per_activation, mape(np.array(left_out), measured))
 
     def predict(self, parts: tuple[float, float]) -> float:
-        total, count = parts
-        return self.overhead + self.per_part * count + self.scale * total
+        total, activations = parts
+        return self.scale * total + self.per_activation * activations
 
 
 def _relative_fit(features: NDArray[np.float64], measured: NDArray[np.float64]) -> NDArray[np.float64]:

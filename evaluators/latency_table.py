@@ -11,7 +11,7 @@ from pathlib import Path
 
 from .device_lock import flock_exclusive
 
-VERSION = 1
+VERSION = 2
 WAIT_SECONDS = 60.0
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS latency (
@@ -73,10 +73,11 @@ class LatencyTable:
 
     def _check_version(self, connection: sqlite3.Connection) -> None:
         version = connection.execute("PRAGMA user_version").fetchone()[0]
-        if version == 0:
-            connection.execute(SCHEMA)
-            connection.execute(f"PRAGMA user_version = {VERSION}")
-        elif version != VERSION:
+        if version > VERSION:
             raise ValueError(
                 f"{self.path}: a latency table of version {version}, this is {VERSION}; delete it"
             )
+        if version < VERSION:  # a cache: what it kept means something else by now
+            connection.execute("DROP TABLE IF EXISTS latency")
+            connection.execute(SCHEMA)
+            connection.execute(f"PRAGMA user_version = {VERSION}")

@@ -92,7 +92,7 @@ class PredictedLatencyConfig(BaseModel):
 
     model_config = STRICT
 
-    calibration: int = Field(12, ge=4)
+    calibration: int = Field(16, ge=4)
     table: str | None = None
 
 

@@ -9,21 +9,19 @@ from typing import Any
 
 from results import Run, load_run, write_report
 from results.against import overlay
-from results.environment import environment
 from search_spaces import Arch, Task, arch_from_dict
 from search_spaces.blocks import Block
 from search_spaces.cost import Tally
+
+from .run_folder import task_of
 
 Stage = dict[str, Any]
 
 
 def stage_reader(run: Run) -> Callable[[Mapping[str, Any]], list[Stage] | None] | None:
     """What reads the stages of this run's architectures; None where the log does not say what the images are."""
-    try:
-        task = Task(**environment(run.path)["task"])
-    except (ValueError, KeyError, TypeError):
-        return None
-    return lambda arch: _known_stages(arch, task)
+    task = task_of(run.path)
+    return None if task is None else lambda arch: _known_stages(arch, task)
 
 
 def write_run_report(folder: Path, out: Path | None = None, against: str | None = None) -> Path:

@@ -74,7 +74,8 @@ def _built_in(
     if config.latency.resource is None:
         resolve_device(settings["device"])
     latency = Latency(task, **settings)
-    predicted = PredictedLatency(latency, space, **config.predicted_latency.model_dump())
+    cheap = {name: (limit.min, limit.max) for name, limit in config.limits.items() if name in LIMITED}
+    predicted = PredictedLatency(latency, space, **config.predicted_latency.model_dump(), limits=cheap)
     config.training.dtype(torch.device(device))  # a precision that the device cannot train in
     training = ProxyTraining(data, config.training, device, share if 0 < share < 1 else None)
     return {

@@ -98,7 +98,7 @@ def _one_ray(serial: bool, folder: Path) -> Any:
     """One Ray for all networks, since starting it takes longer than an epoch."""
     if serial:
         return nullcontext()
-    from .tune import connected
+    from .connection import connected
 
     return connected(RayConfig(), folder / "log.txt")
 

@@ -118,8 +118,8 @@ def _alone(device: torch.device) -> Run:
 
 
 def _on_ray(plan: Plan, folder: Path, config: RayConfig | None, stack: ExitStack, note: Note) -> Run:
+    from .connection import connected
     from .distributed import LostWorkerError, run_distributed, workers_that_fit
-    from .tune import connected
 
     stack.enter_context(connected(config or RayConfig(), folder / "log.txt"))
     workers = workers_that_fit(plan.workers, plan.device)

@@ -67,6 +67,8 @@ def _write_tables(found: Retrained, plan: Plan, rows: list[dict[str, Any]]) -> N
         "trial": plan.trial,
         "recipe": plan.name,
         "data": plan.data.name,
+        "images": json.dumps(plan.owner(0)["data"]),
+        "init": plan.init,
         "mean": found.mean,
         "spread": found.spread,
         "chosen_seed": found.chosen,

@@ -15,6 +15,7 @@ from search_spaces import REFERENCES, Arch, Task, arch_from_dict, reference
 
 from .loading import validate
 from .measure import load_arch
+from .run_folder import task_of
 
 
 @dataclass(frozen=True)
@@ -97,13 +98,5 @@ def _found(
         settings.training if "training" in config else None,
         run.absolute() if run else None,
         trial,
-        _task(run) if run else None,
+        task_of(run) if run else None,
     )
-
-
-def _task(run: Path) -> Task | None:
-    """What the search's images asked of its networks; None if the run is not there, or does not say."""
-    try:
-        return Task(**json.loads((run / "environment.json").read_text())["task"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return None

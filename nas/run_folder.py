@@ -86,6 +86,14 @@ def environment(task: Task) -> dict[str, Any]:
     }
 
 
+def task_of(run: Path) -> Task | None:
+    """What the search's images asked of its networks; None if the run is not there, or does not say."""
+    try:
+        return Task(**json.loads((run / "environment.json").read_text())["task"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
 def _version(package: str) -> str | None:
     try:
         return version(package)

@@ -138,8 +138,9 @@ def _run_on_ray(
     folder: Path,
     checkpoints: Checkpoints,
 ) -> None:
+    from .connection import connected
     from .loggers import make_loggers
-    from .tune import connected, run_trials
+    from .tune import run_trials
 
     loggers = make_loggers(config.loggers, folder)
     with connected(config.ray, folder / "log.txt"):

@@ -5,12 +5,14 @@ from __future__ import annotations
 import heapq
 import math
 from array import array
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from time import perf_counter
 from typing import Any
 
 import pandas as pd
 
+from .limits import Limit
 from .simulation import Simulation
 from .stopper import Stopper
 from .virtual_cluster import Cluster, VirtualCluster
@@ -66,7 +68,8 @@ class _Table:
         return pd.DataFrame(self.columns)
 
 
-STATUSES = ("complete", "stopped", "failed", "duplicate", "running", "paused")
+STATUSES = ("complete", "stopped", "infeasible", "failed", "duplicate", "running", "paused")
+TELL_SECONDS = 0.2
 
 
 class _Run:
@@ -80,9 +83,10 @@ class _Run:
         cluster: Cluster,
         budget: Budget,
         seed: int,
+        limits: Mapping[str, Limit],
     ) -> None:
         self.proposer, self.stopper, self.workload = proposer, stopper, workload
-        self.world, self.budget = VirtualCluster(cluster, seed), budget
+        self.world, self.budget, self.limits = VirtualCluster(cluster, seed), budget, limits
         self.now, self.deadline = 0.0, budget.hours * 3600
         self.idle, self.exhausted = cluster.workers, False
         self.proposed = self.epochs = self.events = 0
@@ -93,12 +97,14 @@ class _Run:
 
     def run(self, progress: Progress | None) -> None:
         self._occupy()
+        told = 0.0
         while self.queue and self.queue[0][0] <= self.deadline and self.epochs < self.budget.epochs:
             self.now, _, trial = heapq.heappop(self.queue)
             self._end_epoch(trial)
             if self.idle:
                 self._occupy()
-            if progress and self.events % 4096 == 0:
+            if progress and perf_counter() > told + TELL_SECONDS:
+                told = perf_counter()
                 progress(self._done())
         if self.queue and self.epochs < self.budget.epochs:
             self.now = self.deadline
@@ -137,9 +143,13 @@ class _Run:
                 self.duplicates.append(proposal.trial)
                 continue
             trajectory = self.workload.trajectory(proposal.arch)
-            return _Trial(
+            trial = _Trial(
                 proposal.trial, trajectory, self.world.pace(), dict(trajectory.costs), started=self.now
             )
+            if all(limit.excess(trial.metrics[name]) <= 0 for name, limit in self.limits.items()):
+                return trial
+            self.proposer.tell(trial.number, "infeasible", trial.metrics)
+            self._record(trial, "infeasible")
         return None
 
     def _train(self, trial: _Trial, since: float) -> None:
@@ -156,7 +166,7 @@ class _Run:
         trial.epochs_here += 1
         trial.trained += trial.trajectory.seconds * trial.pace
         trial.last = self.now
-        trial.metrics["accuracy"] = accuracy
+        trial.metrics |= {"accuracy": accuracy, "epoch": trial.epoch}
         self.epochs += 1
         decision = self.stopper.report(trial.number, trial.epoch, trial.metrics)
         if trial.epoch == self.workload.epochs:
@@ -231,18 +241,20 @@ def simulate(
     hours: float = math.inf,
     trials: float = math.inf,
     epochs: float = math.inf,
+    limits: Mapping[str, Limit] | None = None,
     seed: int = 0,
     progress: Progress | None = None,
 ) -> Simulation:
     """What a search would come to: the same arguments (objects in the same state) give the same result.
 
     It ends after so many ``hours`` of virtual time, ``trials`` proposed or ``epochs`` trained, or with the
-    proposer; one of them must be given. ``seed`` decides over stragglers, failures and preemptions.
+    proposer; one of them must be given. A trial whose costs are outside ``limits`` is ``infeasible`` and does not
+    train. ``seed`` decides over stragglers, failures and preemptions.
 
     Raises:
         ValueError: for a budget without end, or if not one epoch of one trial fits into it.
     """
-    run = _Run(proposer, stopper, workload, cluster, Budget(hours, trials, epochs), seed)
+    run = _Run(proposer, stopper, workload, cluster, Budget(hours, trials, epochs), seed, limits or {})
     run.run(progress)
     if not run.trials.columns:
         raise ValueError("nothing to simulate: the proposer has no trial to hand out")

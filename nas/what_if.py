@@ -13,8 +13,15 @@ import yaml
 
 from results import load_run
 from search_spaces import get_space
+from search_spaces.limits import LIMITED
 
+from .config import SearchConfig
 from .curves import Surrogate
+from .emulator import Emulator
+from .limits import Limit
+from .loading import load_config
+from .proposer import Proposer
+from .samplers import make_sampler
 from .simulate import simulate
 from .simulation import Simulation, common_reference, compare
 from .stopper import Stopper, make_stopper
@@ -34,6 +41,9 @@ class Source:
     objectives: Mapping[str, str]
     reference: Mapping[str, float] | None = None
     trials: int | None = None
+    limits: Mapping[str, Limit] | None = None
+    usual_trials: int | None = None
+    agreement: float | None = None
 
 
 def recorded(folder: str | Path, seed: int = 0) -> Source:
@@ -46,6 +56,35 @@ def recorded(folder: str | Path, seed: int = 0) -> Source:
         run.objectives,
         run.config.get("reference_point"),
         len(rows),
+    )
+
+
+def emulated(folder: str | Path, sampler: str, seed: int = 0) -> Source:
+    """A search in the space of a run, its networks' curves guessed from those that the run trained to the end."""
+    config = load_config(str(Path(folder) / "config.yaml"))
+    asked = dict.fromkeys([*config.objectives, *config.limits])
+    emulator = Emulator.of_folder(folder, [name for name in asked if name not in ("accuracy", *LIMITED)])
+    return searching(emulator, config, sampler, seed)
+
+
+def searching(emulator: Emulator, config: SearchConfig, sampler: str, seed: int = 0) -> Source:
+    """A new search of ``config`` by that sampler, in the world of the emulator."""
+
+    def make() -> tuple[Proposes, Workload]:
+        strategy = make_sampler(sampler, seed, {})
+        proposer = Proposer(
+            emulator.space, config.objectives, strategy, seed, task=emulator.task, limits=config.limits
+        )
+        return proposer, emulator
+
+    return Source(
+        make,
+        emulator.epochs,
+        config.objectives,
+        config.reference_point,
+        limits={name: limit for name, limit in config.limits.items() if name != "accuracy"},
+        usual_trials=config.trials,
+        agreement=emulator.rank_agreement,
     )
 
 
@@ -90,7 +129,9 @@ def what_if(
                 progress(spec, share)
 
         proposer, workload = source.make()
-        done[spec] = simulate(proposer, stopper, workload, cluster, seed=seed, progress=tell, **budget)
+        done[spec] = simulate(
+            proposer, stopper, workload, cluster, limits=source.limits, seed=seed, progress=tell, **budget
+        )
     reference = source.reference or common_reference(done, source.objectives)
     return Answer(
         compare(done, source.objectives, reference),
@@ -126,6 +167,11 @@ def summary(source: Source, answer: Answer) -> list[str]:
         epochs, hours = (row[f"{unit}_to_first"] / base[unit] for unit in ("epochs", "hours"))
         lines.append(
             f"{name} reaches the hypervolume of {first} after {epochs:.0%} of its epochs, {hours:.0%} of its time."
+        )
+    if source.agreement is not None:
+        lines.append(
+            "Curves are guessed from the run's own networks, whose final accuracies the guess ranks at tau "
+            f"{source.agreement:.2f}: trust the comparison, not the accuracies."
         )
     if source.trials and any(simulation.exhausted for simulation in answer.simulations.values()):
         lines.append(

@@ -14,7 +14,7 @@ from results import write_atomic
 from .simulation import figure
 from .terminal import simulations_table
 from .virtual_cluster import Cluster
-from .what_if import Source, recorded, summary, surrogate, what_if
+from .what_if import Source, emulated, recorded, summary, surrogate, what_if
 
 CLUSTER = tuple(Cluster.__dataclass_fields__)
 
@@ -30,7 +30,8 @@ def print_what_if(
     """Simulate, with a bar that shows after a second or two, and print the table and what it says."""
     source = _source(folder, space, options)
     budget = {"hours": options["hours"], "trials": options["trials"], "epochs": options["total_epochs"]}
-    given = {name: value for name, value in budget.items() if value is not None} or {"hours": 24.0}
+    usual = {"trials": source.usual_trials} if source.usual_trials else {"hours": 24.0}
+    given = {name: value for name, value in budget.items() if value is not None} or usual
     cluster = Cluster(**{name: options[name] for name in CLUSTER})
     bar = Progress(
         TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn(), console=console, transient=True
@@ -64,5 +65,10 @@ def _source(folder: Path | None, space: str | None, options: Mapping[str, Any]) 
             "simulate needs a run folder or --surrogate SPACE (resnest, regnety, …), one of the two"
         )
     if folder is not None:
-        return recorded(folder, options["seed"])
+        sampler, seed = options["sampler"], options["seed"]
+        return recorded(folder, seed) if sampler is None else emulated(folder, sampler, seed)
+    if options["sampler"] is not None:
+        raise ValueError(
+            "--sampler needs a run folder, from which it can learn; a surrogate's rows are random"
+        )
     return surrogate(str(space), options["epochs"], options["epoch_seconds"], options["seed"])

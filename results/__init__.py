@@ -4,7 +4,7 @@ from results.analysis import EDF, BestOf, Quantile
 from results.atomic import write_atomic
 from results.comparison import Comparison, compare
 from results.indicators import attainment, epsilon_indicator, hypervolume_over_time, igd_plus
-from results.loading import load_run
+from results.loading import load_front, load_run
 from results.pareto import hypervolume, pareto_front, pareto_rank
 from results.public import comparable, public_models
 from results.report import write_report
@@ -37,6 +37,7 @@ __all__ = [
     "hypervolume_over_time",
     "igd_plus",
     "importance",
+    "load_front",
     "load_run",
     "load_runs",
     "pareto_front",

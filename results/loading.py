@@ -18,12 +18,15 @@ from results.snapshot import Stamp, read_snapshot
 from results.store import DamagedLogError, last_event
 from results.tables import Tables, fold
 
+FRONTS = Path(__file__).parent / "fronts"
+
 
 def load_run(path: str | Path) -> Run:
     """The run in the folder ``path``, or at a URL that fsspec knows (such as ``s3://…``), as far as it went.
 
-    Of a damaged log, what can be read is loaded; ``damage`` and a ``UserWarning`` name what is lost. Raises
-    ``ValueError`` naming the folder or file that is missing, empty or damaged beyond reading.
+    A folder may hold the tables alone, as published ones do (``load_front``). Of a damaged log, what can be
+    read is loaded; ``damage`` and a ``UserWarning`` name what is lost. Raises ``ValueError`` naming the folder
+    or file that is missing, empty or damaged beyond reading.
     """
     if not is_url(path):
         return _load(Path(path))
@@ -33,12 +36,23 @@ def load_run(path: str | Path) -> Run:
     return run if folder.exists() else replace(run, path=Path(path), url=str(path))
 
 
+def load_front(name: str) -> Run:
+    """A real search that is published with the package, by its folder in ``results/fronts``: tables and settings.
+
+    Raises ``ValueError`` that names those there are.
+    """
+    names = sorted(path.parent.name for path in FRONTS.glob("*/trials.parquet"))
+    if name not in names:
+        raise ValueError(f"no published front is called {name!r}; there are {', '.join(names) or 'none yet'}")
+    return _load(FRONTS / name)
+
+
 def _load(path: Path) -> Run:
     if not path.is_dir():
         raise ValueError(f"{path}: no such run folder")
     log = path / "events.db"
     if not log.is_file():
-        raise ValueError(f"{path}: not a run folder, it holds no events.db")
+        return _published(path)
     with suppress(DamagedLogError):
         stamp = last_event(log)
         if stamp and (snapshot := read_snapshot(path, stamp)):
@@ -54,6 +68,14 @@ def _load(path: Path) -> Run:
     except ValueError as error:
         raise ValueError(f"{log}: {error}") from error
     return _run(path, tables, facts, None if damage else (events[-1].id, events[-1].time), damage)
+
+
+def _published(path: Path) -> Run:
+    """A run of which only the tables were passed on; they are not lost with a missing log."""
+    found = read_snapshot(path, None)
+    if found is None:
+        raise ValueError(f"{path}: not a run folder, it holds no events.db and no tables of this version")
+    return _run(path, *found, None)
 
 
 def _run(

@@ -37,7 +37,7 @@ def local_copy(url: str) -> Iterator[Path]:
         return
     with TemporaryDirectory() as folder:
         found = [name for name in FILES if _fetch(system, f"{root}/{name}", Path(folder) / name)]
-        if "events.db" not in found:
+        if not {"events.db", "trials.parquet"} & {*found}:
             raise ValueError(f"{url}: no run folder, there is no events.db in it")
         yield Path(folder)
 

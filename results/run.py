@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from results.select import Selection, select
 from results.snapshot import Stamp, write_snapshot
 from results.tables import Tables
 
+_RETRAINED_ALIKE = ("recipe", "settings", "data", "images", "init", "epochs")
 _NOT_METRICS = ("space", "status", "error", "started", "finished")
 
 
@@ -45,6 +46,30 @@ class Run:
     def complete(self) -> pd.DataFrame:
         """The trials that were trained and measured to the end."""
         return self.trials[self.trials["status"] == "complete"]
+
+    def full_fidelity(self) -> "Run":
+        """This run reduced to the networks that were retrained, with what their full trainings came to.
+
+        ``accuracy`` is the mean ``validation_accuracy`` of the seeds, so that a choice by it leaves the test
+        images out; a column ``top1`` tells how they did there. Retrainings that differ from the newest in recipe,
+        settings, images or start would not compare and are left out.
+
+        Raises ``ValueError`` if there is none that kept validation images apart.
+        """
+        rows = self.retrained
+        if "validation_accuracy" not in rows or (rows := rows.dropna(subset=["validation_accuracy"])).empty:
+            raise ValueError(f"{self.path}: no network of this run has been retrained and validated")
+        settings = rows[[name for name in _RETRAINED_ALIKE if name in rows]].astype("string").fillna("")
+        rows = rows[(settings == settings.iloc[-1]).all(axis=1)].drop_duplicates(
+            ["trial", "seed"], keep="last"
+        )
+        means = rows.groupby("trial")[["validation_accuracy", "top1"]].mean()
+        trials = self.trials[self.trials["trial"].isin(means.index)]
+        accuracy, top1 = (trials["trial"].map(means[name]).astype("Float64") for name in means)
+        found = trials.assign(
+            accuracy=accuracy.astype(trials["accuracy"].dtype), status="complete", top1=top1
+        )
+        return replace(self, trials=found, stamp=None)
 
     def front(self, objectives: Mapping[str, str] | None = None) -> pd.DataFrame:
         """The Pareto front of the complete trials, best in the first objective first.
@@ -104,6 +129,8 @@ class Run:
 
         Until the log grows, ``load_run`` then reads the tables, which is much faster than replaying it.
         """
+        if self.stamp is None and self.damage is None:
+            raise ValueError(f"{self.path}: only a whole run, with its event log, is exported")
         if self.url:
             raise ValueError(
                 f"{self.url}: is elsewhere and only read; copy the folder here to export into it"

@@ -51,10 +51,15 @@ def write_snapshot(folder: Path, tables: Tables, stamp: Stamp | None, facts: Map
             write_atomic(folder / f"{name}.parquet", _parquet(table, strict_json.dumps(note)))
 
 
-def read_snapshot(folder: Path, stamp: Stamp) -> tuple[Tables, dict[str, Any]] | None:
-    """The tables and facts written for the log that ends with ``stamp``; None if there are none, or not whole."""
+def read_snapshot(folder: Path, stamp: Stamp | None) -> tuple[Tables, dict[str, Any]] | None:
+    """The tables and facts written for the log that ends with ``stamp``; None if there are none, or not whole.
+
+    Without a ``stamp`` those of any log.
+    """
     note = _note(folder / "trials.parquet")
-    if note is None or note.get("fold") != FOLD_VERSION or note.get("stamp") != list(stamp):
+    if note is None or note.get("fold") != FOLD_VERSION:
+        return None
+    if stamp is not None and note.get("stamp") != list(stamp):
         return None
     found = {"trials": note, "epochs": _note(folder / "epochs.parquet")}
     if note["retrained"]:

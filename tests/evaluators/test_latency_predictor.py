@@ -73,14 +73,14 @@ def _modules(model: nn.Module) -> list[nn.Module]:
     return [model, *(block for stage in stages for block in stage)]
 
 
-def test_the_calibration_finds_the_line() -> None:
+def test_the_calibration_finds_what_was_put_in() -> None:
     rng = np.random.default_rng(0)
-    parts = np.column_stack((rng.uniform(5, 50, 12), rng.integers(6, 20, 12)))
-    measured = 0.3 - 0.05 * parts[:, 1] + 0.9 * parts[:, 0]
-    line = Calibration.fit(parts, measured)
-    assert (line.overhead, line.per_part, line.scale) == pytest.approx((0.3, -0.05, 0.9))
-    assert line.mape < 1e-9
-    assert line.predict((10.0, 8.0)) == pytest.approx(0.3 - 0.4 + 9)
+    parts = np.column_stack((rng.uniform(5, 50, 12), rng.uniform(0.1, 2, 12)))
+    measured = 0.9 * parts[:, 0] + 3 * parts[:, 1]
+    calibration = Calibration.fit(parts, measured)
+    assert (calibration.scale, calibration.per_activation) == pytest.approx((0.9, 3))
+    assert calibration.mape < 1e-9
+    assert calibration.predict((10.0, 0.5)) == pytest.approx(9 + 1.5)
     noisy = Calibration.fit(parts, measured * rng.uniform(0.8, 1.2, 12))
     assert 0.02 < noisy.mape < 0.4
 
@@ -127,12 +127,29 @@ def test_a_file_that_is_no_table(tmp_path: Path) -> None:
         len(LatencyTable(wrong))
     later = tmp_path / "later.db"
     with sqlite3.connect(later) as connection:
-        connection.execute("PRAGMA user_version = 2")
+        connection.execute("PRAGMA user_version = 3")
     connection.close()
-    with pytest.raises(ValueError, match="version 2, this is 1"):
+    with pytest.raises(ValueError, match="version 3, this is 2"):
         len(LatencyTable(later))
 
 
 def test_too_few_to_calibrate() -> None:
     with pytest.raises(ValueError, match="calibration must be at least 4"):
         PredictedLatency(LATENCY, SPACE, calibration=3)
+
+
+def test_an_earlier_table_is_measured_anew(tmp_path: Path) -> None:
+    table = LatencyTable(tmp_path / "latency.db")
+    assert table.get("device", "block", lambda: 1.0) == 1
+    connection = sqlite3.connect(table.path)
+    connection.execute("PRAGMA user_version = 1")
+    connection.close()
+    assert table.get("device", "block", lambda: 2.0) == 2
+
+
+def test_a_small_space_calibrates_with_what_it_has(predictor: PredictedLatency) -> None:
+    limits = {"params": complexity(SPACE.sample(np.random.default_rng(0)), TASK).params}
+    few = PredictedLatency(LATENCY, SPACE, calibration=100, table=predictor.table)
+    assert 4 <= len(few._calibrating()) < 100
+    inside = PredictedLatency(LATENCY, SPACE, calibration=4, limits=limits)._calibrating()
+    assert max(complexity(arch, TASK).params for arch in inside) <= limits["params"]

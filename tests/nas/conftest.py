@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from nas.config import RayConfig
-from nas.tune import connected
+from nas.connection import connected
 
 
 @pytest.fixture(scope="session")

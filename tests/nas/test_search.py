@@ -23,8 +23,8 @@ from evaluators import DataSettings, Metrics
 from nas import SearchConfig, load_config
 from nas.checkpoints import Checkpoints
 from nas.config import RayConfig
+from nas.connection import connected
 from nas.evaluation import Assignment, Step, checked, steps
-from nas.tune import connected
 from results import load_run
 from results.store import read_events
 from search_spaces import Arch, reference

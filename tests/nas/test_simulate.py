@@ -111,7 +111,7 @@ def test_the_proposer_hears_of_every_end() -> None:
             return draw._replace(duplicate_of=0) if draw and draw.trial == 5 else draw
 
         def tell(self, trial: int, status: str, metrics: Any) -> None:
-            assert status == "failed" or metrics.keys() == {"flops", "accuracy"}
+            assert status == "failed" or metrics.keys() == {"flops", "accuracy", "epoch"}
             told.append((trial, status))
 
     rows = table()

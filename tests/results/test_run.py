@@ -142,6 +142,46 @@ def test_export_and_a_copy_elsewhere(run_folder, tmp_path):
     assert front["networks"][0]["arch"] == {"radix": 2, "stem": "deep"}
 
 
+def test_full_fidelity_is_the_newest_way_of_retraining(run_folder, log):
+    run = load_run(run_folder)
+    with pytest.raises(ValueError, match="no network of this run has been retrained and validated"):
+        run.full_fidelity()
+    rows = [
+        (0, 0, 0.99, "old"),
+        (1, 0, 0.5, "new"),  # once more below, into another folder
+        (1, 0, 0.91, "new"),
+        (1, 1, 0.93, "new"),
+        (2, 0, None, "new"),
+        (3, 0, 0.95, "new"),
+    ]
+    for trial, seed, accuracy, recipe in rows:
+        measured = {"validation_accuracy": accuracy} if accuracy else {}
+        log.append("retrained", trial, seed=seed, top1=0.4, top5=1.0, epochs=30, recipe=recipe, **measured)
+    full = load_run(run_folder).full_fidelity()
+    assert full.trials.set_index("trial")["accuracy"].to_dict() == pytest.approx({1: 0.92, 3: 0.95})
+    assert full.trials["top1"].tolist() == [0.4, 0.4]
+    assert full.front()["trial"].tolist() == [3]
+    assert run.front()["trial"].tolist() == [0, 2]
+    with pytest.raises(ValueError, match="only a whole run"):
+        full.export()
+
+
+def test_tables_are_a_run_without_their_log(run_folder, monkeypatch):
+    before = load_run(run_folder)
+    before.export()
+    (run_folder / "events.db").unlink()
+    run = load_run(run_folder)
+    pd.testing.assert_frame_equal(run.front(), before.front())
+    pd.testing.assert_frame_equal(run.epochs, before.epochs)
+    assert (run.objectives, run.ended, run.seconds) == (before.objectives, before.ended, before.seconds)
+    monkeypatch.setattr("results.loading.FRONTS", run_folder.parent)
+    assert results.load_front(run_folder.name).hypervolume() == before.hypervolume()
+    with pytest.raises(
+        ValueError, match=f"no published front is called 'none'; there are .*{run_folder.name}"
+    ):
+        results.load_front("none")
+
+
 def test_time_between_a_crash_and_the_resume_does_not_count(tmp_path):
     times = iter([0.0, 10.0, 1000.0, 1005.0])
     with results.EventLog(tmp_path / "events.db", clock=lambda: next(times)) as log:

@@ -1,0 +1,203 @@
+"""Does split attention help? The same networks of every family with each kind of attention, trained alike.
+
+    python benchmarks/populations.py FOLDER [--networks 30] [--out runs/populations] [--table FILE] [--serial]
+
+FOLDER holds CIFAR-10. Per family, ``--networks`` random architectures within 5 % of 6 million MACs at 32x32
+are drawn with split attention of radix 2, and trained as they are and with every other kind in its place: none,
+squeeze-and-excitation (``se``; RegNetY), radix 1, radix 4. Nothing else changes, so populations compare network
+by network. FBNetV2's depthwise convolutions pay for every split: there each kind has networks of its own.
+Each family is an ordinary run in ``--out``: called again, it goes on.
+
+Prints, per family and kind: the median accuracy with a bootstrap interval; the mean difference from ``none``,
+with a bootstrap interval and the p-value of Wilcoxon's signed-rank test (of Mann and Whitney's where networks
+are not the same), corrected after Holm for all comparisons. ``--table`` keeps every network with its learning
+curve in one parquet file.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from nas import load_config, resume, search
+from nas.loading import validate
+from results import Quantile, Run, load_run, write_table
+from search_spaces import Arch, SearchSpace, Task, get_space
+
+MACS = (5.7e6, 6.3e6)
+TASK = Task(num_classes=10, resolution=32, channels=3, small_images=True)
+NONE = "none"
+KEPT = ["macs", "flops", "params", "activations", "seconds", "accuracy", "arch"]
+
+SMALL: dict[str, dict[str, Any]] = {
+    "resnest": {
+        "depth1": [1, 2, 3], "depth2": [1, 2, 3], "depth3": [1, 2, 3], "depth4": [1, 2], "width1": [8, 16],
+        "width2": list(range(8, 49, 8)), "width3": list(range(16, 81, 8)), "width4": list(range(32, 145, 16)),
+        "bottleneck_width": [64], "cardinality": [1], "stem_width": [8, 16], "deep_stem": [False],
+        "avg_down": [True], "avd": [False, True], "avd_first": [False],
+    },
+    "regnety": {"depth": list(range(4, 17)), "w0": [8, 16, 24, 32], "group_width": [8, 16], "stem_width": [16],
+                "gate_reduction": [4]},
+    "fbnetv2": {
+        "rows1": [1], "rows2": [1, 2], "rows3": [1, 2], "rows4": [1, 2, 3], "rows5": [1, 2],
+        "operator": ["k3", "k5"], "repeat": [1, 2], "attended": [True], "features": [256, 384, 512],
+        "resolution": [224], "width_multiplier": [0.5, 0.75, 1.0],
+    },
+}  # fmt: skip
+"""Knobs narrowed to networks that small; the rest is drawn as the space has it."""
+
+SPLIT = {f"split, radix {radix}": radix for radix in (1, 2, 4)}
+KINDS: dict[str, dict[str, dict[str, Any]]] = {
+    "resnest": {NONE: {"radix": 0}} | {kind: {"radix": radix} for kind, radix in SPLIT.items()},
+    **dict.fromkeys(
+        ("regnety", "fbnetv2"),
+        {NONE: {"attention": "none"}, "se": {"attention": "se"}}
+        | {kind: {"attention": "split", "radix": radix} for kind, radix in SPLIT.items()},
+    ),
+}
+"""What to replace in an architecture for each kind of attention."""
+PAIRED = {"resnest": "split, radix 2", "regnety": "split, radix 2"}
+"""Families whose kinds cost nearly the same MACs, and the kind that is drawn; FBNetV2 pays for its splits."""
+
+
+def draw(family: str, count: int, kind: str) -> list[Arch]:
+    only = {knob: [value] for knob, value in KINDS[family][kind].items()}
+    space: SearchSpace = get_space(family, **SMALL[family], **only)
+    return list(islice(space.samples(np.random.default_rng(0), task=TASK, limits={"macs": MACS}), count))
+
+
+def networks(family: str, count: int) -> Iterator[tuple[int, str, Arch]]:
+    """Number, kind and architecture; paired, those of one number differ by their attention alone."""
+    if family in PAIRED:
+        for number, base in enumerate(draw(family, count, PAIRED[family])):
+            for kind, changes in KINDS[family].items():
+                yield number, kind, replace(base, **changes)
+    else:
+        populations = [draw(family, count, kind) for kind in KINDS[family]]
+        for number, archs in enumerate(zip(*populations, strict=True)):
+            for kind, arch in zip(KINDS[family], archs, strict=True):
+                yield number, kind, arch
+
+
+def train(family: str, asked: argparse.Namespace) -> Run:
+    """The run of a family: begun, gone on with, or as it is."""
+    folder, starts = asked.out / family, asked.out / f"{family}.json"
+    archs = [arch for _, _, arch in networks(family, asked.networks)]
+    knobs = SMALL[family] | ({"radix": [0, 1, 2, 4]} if family == "resnest" else {})
+    config = validate(
+        {
+            "space": {"name": family, **knobs},
+            "objectives": {"accuracy": "max", "macs": "min"},
+            "evaluators": ["complexity", "training"],
+            "start_from": [str(starts)],
+            "trials": len(archs),
+            "sampler": "random",
+            "data": {"name": "cifar10", "root": str(asked.folder.resolve()), "subset": asked.images},
+            "training": {
+                "epochs": asked.epochs,
+                "batch_size": 64,
+                "augment": {"shift": 4, "flip": True},
+                "precision": asked.precision,
+            },
+        },
+        "populations.py",
+    )
+    if not (folder / "events.db").exists():
+        asked.out.mkdir(parents=True, exist_ok=True)
+        starts.write_text(json.dumps({"networks": [arch.to_dict() for arch in archs]}))
+        return search(config, folder, serial=asked.serial)
+    if load_config(str(folder / "config.yaml")) != config:
+        raise SystemExit(f"{folder}: holds populations of other settings; name a new folder with --out")
+    run = load_run(folder)
+    return run if run.ended not in (None, "interrupted") else resume(folder, serial=asked.serial)
+
+
+def table_of(run: Run, family: str, count: int) -> pd.DataFrame:
+    """A row per network: ``family``, ``number``, ``kind``, its costs, its accuracy after every epoch."""
+    known = run.complete.drop_duplicates("arch_id").set_index("arch_id")
+    curves = run.epochs.pivot_table(index="trial", columns="epoch", values="accuracy").add_prefix("accuracy_")
+    rows = []
+    for number, kind, arch in networks(family, count):
+        if arch.id in known.index:
+            trial = known.loc[arch.id]
+            facts = {"family": family, "number": number, "kind": kind, "arch_id": arch.id}
+            rows.append(facts | trial[KEPT].to_dict() | curves.loc[trial["trial"]].to_dict())
+    return pd.DataFrame(rows)
+
+
+def verdicts(table: pd.DataFrame) -> pd.DataFrame:
+    """Per family and kind, against ``none`` of the same networks."""
+    rows = []
+    for family, group in table.groupby("family", sort=False):
+        accuracy = group.pivot_table(index="number", columns="kind", values="accuracy")
+        cost = group.groupby("kind")[["macs", "params"]].median()
+        for kind in KINDS[str(family)]:
+            middle = Quantile("accuracy", (0.5,))(group[group["kind"] == kind]).iloc[0]
+            row = {"family": family, "kind": kind, "networks": accuracy[kind].count()}
+            row |= {"median": middle["value"], "lower": middle["lower"], "upper": middle["upper"]}
+            row |= {name: cost.loc[kind, name] / cost.loc[NONE, name] - 1 for name in cost}
+            if kind != NONE:
+                row |= _gain(accuracy[kind], accuracy[NONE], paired=family in PAIRED)
+            rows.append(row)
+    found = pd.DataFrame(rows)
+    tested = found["p"].notna()
+    found.loc[tested, "p"] = _holm(found.loc[tested, "p"].to_numpy())
+    return found
+
+
+def _gain(kind: pd.Series[float], none: pd.Series[float], paired: bool) -> dict[str, float]:
+    """Mean of ``kind`` less mean of ``none``, with a 95 % interval, and how likely chance gives as much."""
+
+    def gain(first: Any, second: Any, axis: int = -1) -> Any:
+        return np.mean(first, axis) - np.mean(second, axis)
+
+    both = kind.notna() & none.notna()
+    samples = [(values[both] if paired else values.dropna()).to_numpy() for values in (kind, none)]
+    interval = stats.bootstrap(samples, gain, paired=paired, rng=np.random.default_rng(0)).confidence_interval
+    test = stats.wilcoxon if paired else stats.mannwhitneyu
+    return {
+        "gain": gain(*samples),
+        "gain_lower": interval.low,
+        "gain_upper": interval.high,
+        "p": test(*samples).pvalue,
+    }
+
+
+def _holm(p: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    order = np.argsort(p)
+    steps = np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1))
+    adjusted = np.empty_like(p)
+    adjusted[order] = np.minimum(steps, 1)
+    return adjusted
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--networks", type=int, default=30)
+    parser.add_argument("--images", type=int, default=6000, help="train and validation together (6000)")
+    parser.add_argument("--epochs", type=int, default=4)
+    parser.add_argument("--families", nargs="+", default=list(SMALL), choices=list(SMALL))
+    parser.add_argument("--precision", default="auto")
+    parser.add_argument("--out", type=Path, default=Path("runs/populations"))
+    parser.add_argument("--table", type=Path)
+    parser.add_argument("--serial", action="store_true")
+    asked = parser.parse_args()
+    tables = [table_of(train(family, asked), family, asked.networks) for family in asked.families]
+    table = pd.concat(tables, ignore_index=True)
+    if asked.table:
+        write_table(table, asked.table)
+    print(verdicts(table).to_string(index=False, float_format="{:.4f}".format))
+
+
+if __name__ == "__main__":
+    main()
