@@ -30,6 +30,9 @@ from .workload import Proposes, RandomRows, Recorded, Workload
 
 OBJECTIVES = {"accuracy": "max", "flops": "min"}
 """Of the surrogate; a recorded run has its own."""
+FAIR = 0.4
+"""Rank agreement from which on a guess tells networks apart."""
+FEW = "hardly better than chance, so record more networks, or train them longer, before trusting this"
 
 
 @dataclass(frozen=True)
@@ -169,9 +172,10 @@ def summary(source: Source, answer: Answer) -> list[str]:
             f"{name} reaches the hypervolume of {first} after {epochs:.0%} of its epochs, {hours:.0%} of its time."
         )
     if source.agreement is not None:
+        trust = "trust the comparison, not the accuracies" if source.agreement >= FAIR else FEW
         lines.append(
             "Curves are guessed from the run's own networks, whose final accuracies the guess ranks at tau "
-            f"{source.agreement:.2f}: trust the comparison, not the accuracies."
+            f"{source.agreement:.2f}: {trust}."
         )
     if source.trials and any(simulation.exhausted for simulation in answer.simulations.values()):
         lines.append(
