@@ -128,14 +128,19 @@ def _holds_images(kind: Any, types: Any) -> bool:
     return bool(types.is_binary(kind) or types.is_large_binary(kind))
 
 
+def spare_detail(image: Image.Image, resolution: int) -> None:
+    """Let JPEG leave out detail that resizing would throw away; it keeps twice the size for quality."""
+    width, height = image.size
+    if (side := min(width, height)) > 2 * resolution:
+        image.draft(None, (2 * resolution * width // side, 2 * resolution * height // side))
+
+
 def pixels(stored: Stored, resolution: int, channels: int) -> NDArray[np.uint8]:
     """(resolution, resolution, channels) of one image."""
     if isinstance(stored, np.ndarray) and stored.shape == (resolution, resolution, channels):
         return stored
     image = opened(stored)
-    if (side := min(image.size)) > 2 * resolution:
-        # lets JPEG leave out detail that resizing would throw away; keeps twice the size for quality
-        image.draft(None, tuple(2 * resolution * length // side for length in image.size))  # type: ignore[arg-type]
+    spare_detail(image, resolution)
     image = eight_bits(image, channels)
     if image.size != (resolution, resolution):
         side = min(image.size)

@@ -69,7 +69,7 @@ class _Worker:
         # -P: the folder of the program must not hide packages of the same names as its files
         command = [sys.executable, "-P", str(program.__file__)]
         pipe = subprocess.PIPE
-        self._process = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True)  # noqa: S603 - our own
+        self._process = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True)  # noqa: S603 - no shell
         self._stdin, self._stdout = cast(IO[str], self._process.stdin), cast(IO[str], self._process.stdout)
         return self
 

@@ -78,7 +78,7 @@ class Shared:
 
 
 def _lock_files(device: torch.device) -> tuple[Path, Path]:
-    folder = Path(os.environ.get("SPLITSEARCH_LOCK_DIR", "/tmp"))  # noqa: S108 - see _opened
+    folder = Path(os.environ.get("SPLITSEARCH_LOCK_DIR", "/tmp"))  # noqa: S108 - _opened is careful
     key = f"splitsearch-{device_key(device)}"
     return folder / f"{key}.turnstile", folder / f"{key}.inside"
 

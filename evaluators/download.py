@@ -65,7 +65,7 @@ def _fetch(url: str, part: Path, progress: Callable[[int, int], None]) -> None:
     headers = {"Range": f"bytes={done}-"} if done else {}
     request = urllib.request.Request(url, headers=headers)  # noqa: S310 - checked above
     try:
-        response = urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS)  # noqa: S310
+        response = urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS)  # noqa: S310 - so is this
     except urllib.error.HTTPError as error:
         error.close()
         if (

@@ -13,7 +13,7 @@ import torch
 from PIL import Image, ImageOps
 from torch import Tensor
 
-from .decode import eight_bits, is_grey
+from .decode import eight_bits, is_grey, spare_detail
 
 RESAMPLING = ("bilinear", "bicubic")
 
@@ -89,9 +89,7 @@ class Preprocess:
         """
         try:
             with Image.open(path) as opened:
-                if (side := min(opened.size)) > 2 * self.resolution:  # as the training images were decoded
-                    size = tuple(2 * self.resolution * length // side for length in opened.size)
-                    opened.draft(None, size)  # type: ignore[arg-type]
+                spare_detail(opened, self.resolution)  # as the training images were decoded
                 pixels = self._square(ImageOps.exif_transpose(opened))
         except Exception as error:  # decoders raise anything, SyntaxError and struct.error included
             reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
@@ -114,4 +112,4 @@ class Preprocess:
 
 
 def _is_number(value: object) -> bool:
-    return type(value) in (int, float) and math.isfinite(value)  # type: ignore[arg-type]
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

@@ -38,9 +38,8 @@ class SyncedNorm(nn.BatchNorm2d):
         return (centred * scale.view(1, -1, 1, 1) + self.bias.view(1, -1, 1, 1)).to(x.dtype)
 
     def _follow(self, mean: Tensor, variance: Tensor) -> None:
-        assert self.running_mean is not None  # noqa: S101 - for the type checker
-        assert self.running_var is not None  # noqa: S101
-        assert self.num_batches_tracked is not None  # noqa: S101
+        if self.running_mean is None or self.running_var is None or self.num_batches_tracked is None:
+            return  # a norm that keeps no statistics
         self.num_batches_tracked += 1
         momentum = 0.1 if self.momentum is None else self.momentum
         self.running_mean.lerp_(mean, momentum)
@@ -48,7 +47,7 @@ class SyncedNorm(nn.BatchNorm2d):
 
 
 def _total(values: Tensor) -> Tensor:
-    total: Tensor = _Sum.apply(values)  # type: ignore[no-untyped-call]
+    total: Tensor = _Sum.apply(values)  # type: ignore[no-untyped-call]  # torch gives it no types
     return total
 
 

@@ -145,7 +145,7 @@ class _Codes(TorchDispatchMode):
     """Adds to ``kernel``, for every activation that runs, the number of units on which two images agree."""
 
     def __init__(self, kernel: Tensor) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()  # type: ignore[no-untyped-call]  # torch gives it no types
         self.kernel = kernel
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
