@@ -1,4 +1,5 @@
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import torch
@@ -17,3 +18,10 @@ def one_thread() -> Iterator[None]:
 @pytest.fixture
 def arch() -> ResNeSt:
     return ResNeSt(depths=(1, 1, 1, 1), widths=(8, 8, 8, 8), stem_width=8)
+
+
+@pytest.fixture
+def cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path_factory.mktemp("cache")
+    monkeypatch.setenv("SPLITSEARCH_CACHE", str(folder))
+    return folder
