@@ -17,7 +17,6 @@ curve in one parquet file.
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import islice
@@ -26,11 +25,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from listed import train_all
 from scipy import stats
 
-from nas import load_config, resume, search
-from nas.loading import validate
-from results import Quantile, Run, load_run, write_table
+from results import Quantile, Run, write_table
 from search_spaces import Arch, SearchSpace, Task, get_space
 
 MACS = (5.7e6, 6.3e6)
@@ -89,36 +87,20 @@ def networks(family: str, count: int) -> Iterator[tuple[int, str, Arch]]:
 
 
 def train(family: str, asked: argparse.Namespace) -> Run:
-    """The run of a family: begun, gone on with, or as it is."""
-    folder, starts = asked.out / family, asked.out / f"{family}.json"
-    archs = [arch for _, _, arch in networks(family, asked.networks)]
-    knobs = SMALL[family] | ({"radix": [0, 1, 2, 4]} if family == "resnest" else {})
-    config = validate(
-        {
-            "space": {"name": family, **knobs},
-            "objectives": {"accuracy": "max", "macs": "min"},
-            "evaluators": ["complexity", "training"],
-            "start_from": [str(starts)],
-            "trials": len(archs),
-            "sampler": "random",
-            "data": {"name": "cifar10", "root": str(asked.folder.resolve()), "subset": asked.images},
-            "training": {
-                "epochs": asked.epochs,
-                "batch_size": 64,
-                "augment": {"shift": 4, "flip": True},
-                "precision": asked.precision,
-            },
+    settings = {
+        "space": {"name": family, **SMALL[family]} | ({"radix": [0, 1, 2, 4]} if family == "resnest" else {}),
+        "objectives": {"accuracy": "max", "macs": "min"},
+        "evaluators": ["complexity", "training"],
+        "data": {"name": "cifar10", "root": str(asked.folder.resolve()), "subset": asked.images, "validation": 0.4},
+        "training": {
+            "epochs": asked.epochs,
+            "batch_size": 64,
+            "augment": {"shift": 4, "flip": True},
+            "precision": asked.precision,
         },
-        "populations.py",
-    )
-    if not (folder / "events.db").exists():
-        asked.out.mkdir(parents=True, exist_ok=True)
-        starts.write_text(json.dumps({"networks": [arch.to_dict() for arch in archs]}))
-        return search(config, folder, serial=asked.serial)
-    if load_config(str(folder / "config.yaml")) != config:
-        raise SystemExit(f"{folder}: holds populations of other settings; name a new folder with --out")
-    run = load_run(folder)
-    return run if run.ended not in (None, "interrupted") else resume(folder, serial=asked.serial)
+    }
+    archs = [arch for _, _, arch in networks(family, asked.networks)]
+    return train_all(archs, asked.out / family, settings, serial=asked.serial)
 
 
 def table_of(run: Run, family: str, count: int) -> pd.DataFrame:
@@ -184,8 +166,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--networks", type=int, default=30)
-    parser.add_argument("--images", type=int, default=6000, help="train and validation together (6000)")
-    parser.add_argument("--epochs", type=int, default=4)
+    parser.add_argument("--images", type=int, default=5000, help="3 of 5 train, 2 validate (5000)")
+    parser.add_argument("--epochs", type=int, default=6)
     parser.add_argument("--families", nargs="+", default=list(SMALL), choices=list(SMALL))
     parser.add_argument("--precision", default="auto")
     parser.add_argument("--out", type=Path, default=Path("runs/populations"))

@@ -1,16 +1,17 @@
 """Which sampler, and does stopping early pay? Searches in the world of a recorded run, by hypervolume.
 
-    python benchmarks/searchers.py RUN [--samplers random,nsga2,evolution] [--stoppers none moasha,eta=2]
-        [--seeds 20] [--trainings 200] [--table FILE]
+    python benchmarks/searchers.py benchmarks/splatbench [--samplers random,nsga2,evolution]
+        [--stoppers none moasha,eta=2] [--peers] [--seeds 20] [--trainings 200] [--table FILE] [--figure FILE.html]
 
-RUN is a run folder with random networks trained to the end (``results/fronts/…`` or your own): an emulator learns
-from it (``nas.emulator``), and proposer and stopper search there under the virtual clock, four trials at once.
-Cost is the time of training; all may spend what ``--trainings`` networks of the run cost on average. The goal
-is what random search without stopping ends with, the median of its seeds.
+The run folder holds networks trained to the end: an emulator learns from it (``nas.emulator``), and proposer and
+stopper search there under the virtual clock, four trials at once. Cost is the time of training; all may spend
+what ``--trainings`` networks of the run cost on average. The goal is what random search without stopping ends
+with, the median of its seeds. ``--peers`` adds what others would use instead (``peers.py``).
 
-Prints, per sampler and stopper: at which share of the cost the median search has reached the goal, the hypervolume
-at a quarter, half and all of the cost (mean, 95 % interval), the mean rank among all searches of one seed, and
-the p-value of Wilcoxon's signed-rank test against random without stopping, corrected after Benjamini and Hochberg.
+Prints, per sampler and stopper: at which share of the cost the median search has reached the goal, and in how
+many seeds that happened at all; the hypervolume at a fifth, half and all of the cost (mean, half of its 95 %
+interval); the mean rank among all searches of one seed; and p-values of Wilcoxon's signed-rank test against
+random without stopping (``p``) and against the best (``p_best``), each corrected after Benjamini and Hochberg.
 """
 
 from __future__ import annotations
@@ -21,11 +22,13 @@ from concurrent.futures import ProcessPoolExecutor
 from functools import cache, partial
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+from peers import OTHERS, PEERS
 from scipy import stats
+from searchers_figure import figure
 
 from nas.config import SearchConfig
 from nas.emulator import Emulator
@@ -33,13 +36,27 @@ from nas.loading import load_config
 from nas.simulate import simulate
 from nas.virtual_cluster import Cluster
 from nas.what_if import parse_stopper, searching
-from results import load_run, write_table
+from results import load_run, pareto_front, write_table
 from search_spaces.limits import LIMITED
 
-SAMPLERS = "random,nsga2,tpe,evolution"
+SAMPLERS = "random,nsga2,tpe,gp,evolution"
 BASELINE = ("random", "none")
 POINTS = 200
+SHARES = (0.2, 0.5, 1.0)
 WORKERS = 4
+
+
+class Search(NamedTuple):
+    sampler: str
+    stopper: str
+    seed: int
+
+
+class Found(NamedTuple):
+    """``curve``: hypervolume at ``POINTS`` equal steps of the cost. ``front``: the networks on it at the end."""
+
+    curve: np.ndarray[Any, Any]
+    front: pd.DataFrame
 
 
 @cache
@@ -50,16 +67,29 @@ def world(run: Path) -> tuple[Emulator, SearchConfig]:
     return Emulator.of_folder(run, measured), config
 
 
-def hypervolumes(run: Path, hours: float, search: tuple[str, str, int]) -> np.ndarray[Any, Any]:
-    """At ``POINTS`` equal steps of the cost, in hours of the virtual cluster."""
-    sampler, stopper, seed = search
-    source = searching(*world(run), sampler, seed)
-    proposer, workload = source.make()
-    found = simulate(
-        proposer, parse_stopper(stopper, source), workload, Cluster(workers=WORKERS), seed=seed, hours=hours
+def made(run: Path, search: Search) -> tuple[Any, Any, Any]:
+    """Proposer, stopper and workload of a search."""
+    emulator, config = world(run)
+    ours = searching(emulator, config, "random" if search.sampler in OTHERS else search.sampler, search.seed)
+    proposer, workload = ours.make()
+    if other := OTHERS.get(search.sampler):
+        proposer = other(config, emulator, search.seed)
+    name, _, eta = search.stopper.partition(",eta=")
+    if other := OTHERS.get(name):
+        return proposer, other(config, int(eta), search.seed), workload
+    return proposer, parse_stopper(search.stopper, ours), workload
+
+
+def run_search(run: Path, hours: float, search: Search) -> Found:
+    config = world(run)[1]
+    assert config.reference_point is not None
+    proposer, stopper, workload = made(run, search)
+    found = simulate(proposer, stopper, workload, Cluster(WORKERS), seed=search.seed, hours=hours)
+    timeline = found.timeline(config.objectives, config.reference_point, POINTS)
+    front = pareto_front(found.complete, config.objectives)
+    return Found(
+        timeline["hypervolume"].to_numpy(), front[list(config.objectives)].assign(**search._asdict())
     )
-    assert source.reference is not None
-    return found.timeline(source.objectives, source.reference, POINTS)["hypervolume"].to_numpy()
 
 
 def hours_of(run: Path, trainings: int) -> float:
@@ -71,23 +101,25 @@ def hours_of(run: Path, trainings: int) -> float:
 
 def summary(curves: dict[tuple[str, str], np.ndarray[Any, Any]]) -> pd.DataFrame:
     """``curves``: (seeds, points) by sampler and stopper."""
-    goal = np.median(curves[BASELINE][:, -1])
     ends = np.array([found[:, -1] for found in curves.values()])
     ranks = stats.rankdata(-ends, axis=0).mean(1)
+    base, best = curves[BASELINE][:, -1], ends[ranks.argmin()]
+    goal = np.median(base)
     rows = []
-    for (search, found), rank in zip(curves.items(), ranks, strict=True):
+    for (sampler, stopper), rank, found in zip(curves, ranks, curves.values(), strict=True):
         median = np.median(found, axis=0)
         there = (median >= goal).argmax() + 1 if median[-1] >= goal else np.nan
-        row: dict[str, Any] = {"sampler": search[0], "stopper": search[1], "cost_to_goal": there / POINTS}
-        for share in (0.25, 0.5, 1.0):
+        row = {"sampler": sampler, "stopper": stopper, "cost_to_goal": there / POINTS}
+        row["reached"] = (found[:, -1] >= goal).mean()
+        for share in SHARES:
             values = found[:, int(share * POINTS) - 1]
-            row |= {f"hypervolume_{share:g}": values.mean(), f"interval_{share:g}": _half_width(values)}
-        base = curves[BASELINE][:, -1]
-        p = np.nan if search == BASELINE else stats.wilcoxon(found[:, -1], base).pvalue
-        rows.append(row | {"rank": rank, "p": p})
+            row |= {f"at_{share:g}": values.mean(), f"+-_{share:g}": _half_width(values)}
+        tests = {"p": _p(found[:, -1], base), "p_best": _p(found[:, -1], best)}
+        rows.append(row | {"rank": rank} | tests)
     table = pd.DataFrame(rows)
-    tested = table["p"].notna()
-    table.loc[tested, "p"] = stats.false_discovery_control(table.loc[tested, "p"])
+    for column in ("p", "p_best"):
+        tested = table[column].notna()
+        table.loc[tested, column] = stats.false_discovery_control(table.loc[tested, column])
     return table.sort_values("rank", ignore_index=True)
 
 
@@ -95,46 +127,54 @@ def _half_width(values: np.ndarray[Any, Any]) -> float:
     return float(stats.sem(values) * stats.t.ppf(0.975, len(values) - 1))
 
 
-def main() -> None:
+def _p(values: np.ndarray[Any, Any], others: np.ndarray[Any, Any]) -> float:
+    return float("nan") if (values == others).all() else float(stats.wilcoxon(values, others).pvalue)
+
+
+def asked_for() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("run", type=Path)
     parser.add_argument("--samplers", default=SAMPLERS)
     parser.add_argument("--stoppers", nargs="+", default=["none", "moasha,eta=2"])
+    parser.add_argument("--peers", action="store_true", help="also what peers.py has, at eta 2")
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--trainings", type=int, default=200)
     parser.add_argument("--table", type=Path, help="keep all curves, one row per search and step")
+    parser.add_argument("--figure", type=Path, help="hypervolume against cost, and attainment, as HTML")
     asked = parser.parse_args()
-    emulator, config = world(asked.run)
-    if config.reference_point is None:
+    if world(asked.run)[1].reference_point is None:
         parser.error(f"{asked.run}/config.yaml: needs a reference_point, which bounds the hypervolume")
-    print(f"the emulator ranks the run's networks, left out, at tau {emulator.rank_agreement:.2f}")
-    pairs = [BASELINE, *product(asked.samplers.split(","), asked.stoppers)]
-    pairs = list(dict.fromkeys(pairs))
-    searches = [(*pair, seed) for pair in pairs for seed in range(asked.seeds)]
-    measure = partial(hypervolumes, asked.run, hours_of(asked.run, asked.trainings))
-    curves: dict[tuple[str, str], list[np.ndarray[Any, Any]]] = {pair: [] for pair in pairs}
+    return asked
+
+
+def main() -> None:
+    asked = asked_for()
+    agreement = world(asked.run)[0].rank_agreement
+    print(f"the emulator ranks the run's networks, left out, at tau {agreement:.2f}", flush=True)
+    pairs = [BASELINE, *product(asked.samplers.split(","), asked.stoppers), *(PEERS if asked.peers else [])]
+    searches = [Search(*pair, seed) for pair in dict.fromkeys(pairs) for seed in range(asked.seeds)]
+    measure = partial(run_search, asked.run, hours_of(asked.run, asked.trainings))
+    found: dict[Search, Found] = {}
     with ProcessPoolExecutor(os.cpu_count()) as pool:
-        for (sampler, stopper, seed), curve in zip(searches, pool.map(measure, searches), strict=True):
-            curves[sampler, stopper].append(curve)
-            if seed == asked.seeds - 1:
-                reached = np.mean([found[-1] for found in curves[sampler, stopper]])
-                print(f"{sampler}, {stopper}: {reached:.4g}", flush=True)
-    arrays = {pair: np.array(found) for pair, found in curves.items()}
-    print(summary(arrays).to_string(index=False, float_format="{:.4g}".format))
+        for search, result in zip(searches, pool.map(measure, searches), strict=True):
+            found[search] = result
+            if search.seed == asked.seeds - 1:
+                ends = [found[search._replace(seed=seed)].curve[-1] for seed in range(asked.seeds)]
+                print(f"{search.sampler}, {search.stopper}: {np.mean(ends):.4g}", flush=True)
+    curves = pd.concat(
+        pd.DataFrame(
+            {**search._asdict(), "cost": (np.arange(POINTS) + 1) / POINTS, "hypervolume": result.curve}
+        )
+        for search, result in found.items()
+    )
+    groups = curves.groupby(["sampler", "stopper"], sort=False)["hypervolume"]
+    table = summary({pair: group.to_numpy().reshape(-1, POINTS) for pair, group in groups})
+    print(table.to_string(index=False, float_format="{:.4g}".format))
     if asked.table:
-        rows = [
-            {
-                "sampler": sampler,
-                "stopper": stopper,
-                "seed": seed,
-                "cost": (step + 1) / POINTS,
-                "hypervolume": value,
-            }
-            for (sampler, stopper), found in arrays.items()
-            for seed, curve in enumerate(found)
-            for step, value in enumerate(curve)
-        ]
-        write_table(pd.DataFrame(rows), asked.table)
+        write_table(curves, asked.table)
+    if asked.figure:
+        fronts = pd.concat(result.front for result in found.values())
+        asked.figure.write_text(figure(curves, fronts, table, world(asked.run)[1].objectives))
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from search_spaces.limits import LIMITED
 
 from .loading import load_config
 from .run_folder import task_of
-from .workload import Trajectory
+from .workload import Trajectory, trained
 
 LEAST = 20
 """Networks trained to the end, for a guess at the others."""
@@ -43,15 +43,7 @@ class Emulator:
 
     def __init__(self, run: Run, space: SearchSpace, task: Task, measured: Sequence[str] = ()) -> None:
         self.space, self.task, self.measured = space, task, list(measured)
-        for name in measured:
-            if name not in run.complete or run.complete[name].isna().all():
-                raise ValueError(
-                    f"{run.path}: no complete trial has {name}, so there is nothing to guess it from"
-                )
-        curves = run.epochs.pivot_table(index="trial", columns="epoch", values="accuracy").sort_index(axis=1)
-        pace = run.epochs.groupby("trial")["seconds"].median().rename("pace")
-        known = run.complete.set_index("trial").join([curves.add_prefix("epoch "), pace])
-        known = known.dropna(subset=["pace", *measured, *(f"epoch {epoch}" for epoch in curves)])
+        known, curves, pace = trained(run, measured)
         if len(known) < LEAST:
             raise ValueError(
                 f"{run.path}: {len(known)} trials were trained to the end and measured; to guess what others "
@@ -61,10 +53,10 @@ class Emulator:
         archs = [arch_from_dict(json.loads(arch)) for arch in known["arch"]]
         self._vectors = DictVectorizer(sparse=False)
         inputs = self._vectors.fit_transform([self._facts(arch) for arch in archs])
-        others = known[["pace", *measured]].to_numpy(dtype=float, copy=True)
+        others = np.column_stack([pace, known[self.measured]]).astype(float)
         self._positive = (others > 0).all(0)
         others[:, self._positive] = np.log(others[:, self._positive])
-        targets = np.hstack([curves.loc[known.index].to_numpy(dtype=float), others])
+        targets = np.hstack([curves.to_numpy(dtype=float), others])
         self._centre, self._scale = targets.mean(0), targets.std(0) + 1e-12
         self._forest = ExtraTreesRegressor(
             TREES, min_samples_leaf=2, bootstrap=True, oob_score=True, random_state=0

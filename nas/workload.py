@@ -66,6 +66,25 @@ class RandomRows:
         """Nothing: a random order learns nothing."""
 
 
+def trained(run: Run, metrics: Sequence[str]) -> tuple[pd.DataFrame, pd.DataFrame, pd.Series[float]]:
+    """Complete trials that have all ``metrics`` and epochs: rows, accuracy by epoch, median seconds of an epoch.
+
+    Raises:
+        ValueError: for a metric that no complete trial has.
+    """
+    complete = run.complete.set_index("trial")
+    for name in metrics:
+        if name not in complete or complete[name].isna().all():
+            raise ValueError(
+                f"{run.path}: no complete trial has {name}, so there is nothing to simulate from"
+            )
+    measured = complete.dropna(subset=list(metrics))
+    curves = run.epochs.pivot_table(index="trial", columns="epoch", values="accuracy").sort_index(axis=1)
+    curves = curves[curves.index.isin(measured.index)].dropna()
+    pace = run.epochs.groupby("trial")["seconds"].median()[curves.index]
+    return measured.loc[curves.index], curves, pace
+
+
 class Recorded:
     """Trials that were trained to the end, one row each.
 
@@ -103,20 +122,10 @@ class Recorded:
     @classmethod
     def of_run(cls, run: Run, metrics: Sequence[str]) -> Recorded:
         """The complete trials of a run that have every one of ``metrics`` and all their epochs."""
-        complete = run.complete.set_index("trial")
-        for name in metrics:
-            if name not in complete or complete[name].isna().all():
-                raise ValueError(
-                    f"{run.path}: no complete trial has {name}, so there is nothing to simulate from"
-                )
-        curves = run.epochs.pivot_table(index="trial", columns="epoch", values="accuracy").sort_index(axis=1)
-        curves = curves[curves.index.isin(complete.index[complete[list(metrics)].notna().all(axis=1)])]
-        curves = curves.dropna()
+        known, curves, pace = trained(run, metrics)
         if curves.empty:
             raise ValueError(f"{run.path}: no trial has all its epochs, so there is nothing to simulate from")
-        seconds = run.epochs.groupby("trial")["seconds"].median()[curves.index]
-        costs = complete.loc[curves.index, [name for name in metrics if name != "accuracy"]]
-        return cls(costs, curves, seconds)
+        return cls(known[[name for name in metrics if name != "accuracy"]], curves, pace)
 
     def trajectory(self, arch: Any) -> Trajectory:
         return Trajectory(self._costs[arch], self._accuracy[arch], self._seconds[arch])

@@ -1,0 +1,51 @@
+"""Figures of ``searchers.py``: hypervolume against cost, and what half of the searches attain."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pandas as pd
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from results import attainment
+
+DRAWN = 6
+"""Searches with an attainment curve of their own: the best, and random without stopping."""
+
+
+def figure(
+    curves: pd.DataFrame, fronts: pd.DataFrame, table: pd.DataFrame, objectives: Mapping[str, str]
+) -> str:
+    """A page of HTML; ``table`` has the searches, best first.
+
+    Left, the median hypervolume of every search. Right, by accuracy and the last objective alone, what half of
+    the seeds reached in the end.
+    """
+    names = [f"{row.sampler}, {row.stopper}" for row in table.itertuples()]
+    colours = {name: f"hsl({place * 137 % 360}, 60%, 45%)" for place, name in enumerate(names)}
+    other = list(objectives)[-1]
+    chart = make_subplots(
+        1, 2, subplot_titles=["hypervolume, median", f"accuracy by {other}, median attainment"]
+    )
+    for row, name in zip(table.itertuples(), names, strict=True):
+        mine = (curves["sampler"] == row.sampler) & (curves["stopper"] == row.stopper)
+        median = curves[mine].groupby("cost")["hypervolume"].median()
+        line = {"color": colours[name], "dash": "dot" if row.stopper == "none" else "solid"}
+        chart.add_trace(go.Scatter(x=median.index, y=median, name=name, line=line), 1, 1)
+        if row.Index < DRAWN or name == "random, none":
+            mine = (fronts["sampler"] == row.sampler) & (fronts["stopper"] == row.stopper)
+            plane = {"accuracy": objectives["accuracy"], other: objectives[other]}
+            surface = attainment(fronts[mine], plane, by="seed", percentiles=(50,)).sort_values(other)
+            steps = go.Scatter(
+                x=surface[other],
+                y=surface["accuracy"],
+                line={**line, "shape": "hv"},
+                showlegend=False,
+                name=name,
+            )
+            chart.add_trace(steps, 1, 2)
+    chart.update_xaxes(title_text="share of the cost", col=1)
+    chart.update_xaxes(title_text=other, col=2)
+    chart.update_layout(width=1200, height=520, template="plotly_white")
+    return str(chart.to_html(include_plotlyjs=True))
