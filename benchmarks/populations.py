@@ -91,7 +91,12 @@ def train(family: str, asked: argparse.Namespace) -> Run:
         "space": {"name": family, **SMALL[family]} | ({"radix": [0, 1, 2, 4]} if family == "resnest" else {}),
         "objectives": {"accuracy": "max", "macs": "min"},
         "evaluators": ["complexity", "training"],
-        "data": {"name": "cifar10", "root": str(asked.folder.resolve()), "subset": asked.images, "validation": 0.4},
+        "data": {
+            "name": "cifar10",
+            "root": str(asked.folder.resolve()),
+            "subset": asked.images,
+            "validation": 0.4,
+        },
         "training": {
             "epochs": asked.epochs,
             "batch_size": 64,

@@ -54,8 +54,11 @@ def main() -> None:
         "ended": runs[0].ended,
         "seconds": sum(run.seconds for run in runs),
     }
+    tables = pooled(runs, asked.complete)
+    if asked.complete:
+        config["trials"] = len(tables.trials)  # what a simulation of it takes for its size
     asked.out.mkdir(parents=True, exist_ok=True)
-    write_snapshot(asked.out, pooled(runs, asked.complete), None, facts)
+    write_snapshot(asked.out, tables, None, facts)
     write_atomic(asked.out / "config.yaml", yaml.safe_dump(config, sort_keys=False))
     shutil.copyfile(asked.runs[0] / "environment.json", asked.out / "environment.json")
     found = load_run(asked.out)

@@ -29,6 +29,7 @@ import pandas as pd
 from peers import OTHERS, PEERS
 from scipy import stats
 from searchers_figure import figure
+from threadpoolctl import threadpool_limits
 
 from nas.config import SearchConfig
 from nas.emulator import Emulator
@@ -155,7 +156,7 @@ def main() -> None:
     searches = [Search(*pair, seed) for pair in dict.fromkeys(pairs) for seed in range(asked.seeds)]
     measure = partial(run_search, asked.run, hours_of(asked.run, asked.trainings))
     found: dict[Search, Found] = {}
-    with ProcessPoolExecutor(os.cpu_count()) as pool:
+    with ProcessPoolExecutor(os.cpu_count(), initializer=threadpool_limits, initargs=(1,)) as pool:
         for search, result in zip(searches, pool.map(measure, searches), strict=True):
             found[search] = result
             if search.seed == asked.seeds - 1:

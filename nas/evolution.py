@@ -18,7 +18,7 @@ from .strategy import Draw, Outcome, Problem, RandomDraws
 from .surrogate import Lesson, Network, guess
 
 POOL = 120
-"""The latest mutations not taken yet, to choose among."""
+"""The latest candidates not taken yet, to choose among."""
 GROWTH = 20
 """New ones each time."""
 TEACHERS = 200
@@ -27,6 +27,8 @@ STARTS = 20
 """Random networks for each one of the first design to be chosen from."""
 AGAIN = 0.3
 """Chance that a mutation is followed by another."""
+STRANGERS = 0.3
+"""Share of new candidates that are random networks instead, so that the search does not stay where it began."""
 NEAREST = 5
 """Parents while nothing is inside the limits."""
 LONELIEST = 2.0
@@ -34,9 +36,11 @@ LONELIEST = 2.0
 
 
 @dataclass(frozen=True)
-class Mutant:
+class Candidate:
+    """``parent`` None: a random network."""
+
     network: Network
-    parent: str
+    parent: str | None
 
 
 class Evolution:
@@ -44,9 +48,10 @@ class Evolution:
 
     ``first`` networks are spread over the range of FLOPs. Then each is a mutation of a parent, which wins a
     tournament of two on the front: by how lonely it is there, and it ages with every child. With ``surrogate``,
-    many mutations are made and the one is tried that adds the most hypervolume in a draw of what a Gaussian
-    process believes; costs are exact, only what needs measuring is guessed, and what is in flight counts as
-    measured. Trials stopped early count with what they reached, and teach the surrogate at that epoch.
+    many mutations are made, some random networks join them, and the one is tried that adds the most hypervolume
+    in a draw of what a Gaussian process believes; costs are exact, only what needs measuring is guessed, and what
+    is in flight counts as measured. Trials stopped early count with what they reached, and teach the surrogate
+    at that epoch.
 
     Raises:
         ValueError: for an option that is wrong.
@@ -62,7 +67,7 @@ class Evolution:
         self._losses: Array = np.empty((0, len(problem.objectives)))
         self._pending: dict[str, Network] = {}
         self._children: Counter[str] = Counter()
-        self._pool: dict[str, Mutant] = {}
+        self._pool: dict[str, Candidate] = {}
         self._spare = RandomDraws(problem, seed)
 
     @cached_property
@@ -112,14 +117,18 @@ class Evolution:
         if not parents:
             return None
         for _ in range(GROWTH if self._surrogate else 1):
-            self._grow(self._parent(parents))
-        left = [(key, mutant) for key, mutant in self._pool.items() if key not in self._problem.taken]
+            if self._surrogate and self._rng.random() < STRANGERS:
+                self._invite()
+            else:
+                self._grow(self._parent(parents))
+        left = [(key, other) for key, other in self._pool.items() if key not in self._problem.taken]
         self._pool = dict(left[-POOL:])
         pool = list(self._pool.values())
         if not pool:
             return None
-        chosen = pool[self._most_promising([mutant.network for mutant in pool]) if self._surrogate else -1]
-        self._children[chosen.parent] += 1
+        chosen = pool[self._most_promising([other.network for other in pool]) if self._surrogate else -1]
+        if chosen.parent:
+            self._children[chosen.parent] += 1
         return chosen.network
 
     def _nearest(self) -> list[Lesson]:
@@ -134,6 +143,11 @@ class Evolution:
         won: int = max(a, b, key=lambda i: lonely[i] / (1 + self._children[parents[i].network.arch.id]))
         return parents[won].network
 
+    def _invite(self) -> None:
+        """Add a random network to the pool, if there is one left."""
+        if (draw := self._spare.draw()) and draw.arch.id not in self._pool:
+            self._pool[draw.arch.id] = Candidate(Network(draw.arch, self._problem), None)
+
     def _grow(self, parent: Network) -> None:
         """Add a mutation to the pool, if it is new and inside the limits."""
         arch = parent.arch
@@ -143,7 +157,7 @@ class Evolution:
         except ValueError:  # no knob leads anywhere
             return
         if arch.id not in self._problem.taken and arch.id not in self._pool and self._problem.fits(arch):
-            self._pool[arch.id] = Mutant(Network(arch, self._problem), parent.arch.id)
+            self._pool[arch.id] = Candidate(Network(arch, self._problem), parent.arch.id)
 
     def _most_promising(self, pool: list[Network]) -> int:
         teachers = list(islice(chain(self._front, reversed(self._lessons)), TEACHERS + len(self._front)))
