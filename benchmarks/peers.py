@@ -24,7 +24,11 @@ from nas.stopper import NoStopping
 from search_spaces import complexity
 from search_spaces.limits import LIMITED
 
-PEERS = [("random", "syne_tune,eta=2"), ("optuna_search", "none"), ("optuna_search", "ray_asha,eta=2")]
+PEERS = [
+    ("random", "syne_tune,eta=2,min_epochs=3"),
+    ("optuna_search", "none"),
+    ("optuna_search", "ray_asha,eta=2,min_epochs=3"),
+]
 
 
 class RayOptunaSearch:
@@ -63,9 +67,9 @@ class RayOptunaSearch:
 class RayASHA(NoStopping):
     """``ASHAScheduler`` on accuracy: it knows one metric."""
 
-    def __init__(self, config: SearchConfig, eta: int, seed: int) -> None:
+    def __init__(self, config: SearchConfig, seed: int, eta: int, min_epochs: int) -> None:
         last = config.training.epochs
-        self.scheduler = ASHAScheduler("epoch", "accuracy", "max", max_t=last, reduction_factor=eta)
+        self.scheduler = ASHAScheduler("epoch", "accuracy", "max", last, min_epochs, eta)
         self.trials: set[int] = set()
 
     def report(self, trial: int, epoch: int, metrics: Mapping[str, Any]) -> Any:
@@ -79,14 +83,20 @@ class RayASHA(NoStopping):
 class SyneTuneMOASHA(NoStopping):
     """``MOASHA`` over all objectives, with its default priority."""
 
-    def __init__(self, config: SearchConfig, eta: int, seed: int) -> None:
+    def __init__(self, config: SearchConfig, seed: int, eta: int, min_epochs: int) -> None:
         from syne_tune.optimizer.schedulers.multiobjective.moasha import MOASHA
 
         self.signs = {name: -1.0 if way == "max" else 1.0 for name, way in config.objectives.items()}
         np.random.seed(seed)  # what it draws brackets from
         names, last = list(config.objectives), config.training.epochs
         self.scheduler = MOASHA(
-            {}, names, time_attr="epoch", max_t=last, reduction_factor=eta, random_seed=seed
+            {},
+            names,
+            time_attr="epoch",
+            max_t=last,
+            grace_period=min_epochs,
+            reduction_factor=eta,
+            random_seed=seed,
         )
         self.trials: set[int] = set()
 

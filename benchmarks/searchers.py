@@ -1,7 +1,8 @@
 """Which sampler, and does stopping early pay? Searches in the world of a recorded run, by hypervolume.
 
     python benchmarks/searchers.py benchmarks/splatbench [--samplers random,nsga2,evolution]
-        [--stoppers none moasha,eta=2] [--peers] [--seeds 20] [--trainings 200] [--table FILE] [--figure FILE.html]
+        [--stoppers none moasha,eta=2,min_epochs=3] [--peers] [--seeds 20] [--trainings 200]
+        [--table FILE] [--figure FILE.html] [--cache FOLDER]
 
 The run folder holds networks trained to the end: an emulator learns from it (``nas.emulator``), and proposer and
 stopper search there under the virtual clock, four trials at once. Cost is the time of training; all may spend
@@ -26,6 +27,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+from joblib import Memory
 from peers import OTHERS, PEERS
 from scipy import stats
 from searchers_figure import figure
@@ -40,7 +42,7 @@ from nas.what_if import parse_stopper, searching
 from results import load_run, pareto_front, write_table
 from search_spaces.limits import LIMITED
 
-SAMPLERS = "random,nsga2,tpe,gp,evolution"
+SAMPLERS = "random,nsga2,tpe,evolution"
 BASELINE = ("random", "none")
 POINTS = 200
 SHARES = (0.2, 0.5, 1.0)
@@ -75,9 +77,10 @@ def made(run: Path, search: Search) -> tuple[Any, Any, Any]:
     proposer, workload = ours.make()
     if other := OTHERS.get(search.sampler):
         proposer = other(config, emulator, search.seed)
-    name, _, eta = search.stopper.partition(",eta=")
+    name, *options = search.stopper.split(",")
     if other := OTHERS.get(name):
-        return proposer, other(config, int(eta), search.seed), workload
+        values = {key: int(value) for key, value in (option.split("=") for option in options)}
+        return proposer, other(config, search.seed, **values), workload
     return proposer, parse_stopper(search.stopper, ours), workload
 
 
@@ -136,12 +139,13 @@ def asked_for() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("run", type=Path)
     parser.add_argument("--samplers", default=SAMPLERS)
-    parser.add_argument("--stoppers", nargs="+", default=["none", "moasha,eta=2"])
-    parser.add_argument("--peers", action="store_true", help="also what peers.py has, at eta 2")
+    parser.add_argument("--stoppers", nargs="+", default=["none", "moasha,eta=2,min_epochs=3"])
+    parser.add_argument("--peers", action="store_true", help="also what peers.py has")
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--trainings", type=int, default=200)
     parser.add_argument("--table", type=Path, help="keep all curves, one row per search and step")
     parser.add_argument("--figure", type=Path, help="hypervolume against cost, and attainment, as HTML")
+    parser.add_argument("--cache", type=Path, help="keep searches here, so that an interrupted call goes on")
     asked = parser.parse_args()
     if world(asked.run)[1].reference_point is None:
         parser.error(f"{asked.run}/config.yaml: needs a reference_point, which bounds the hypervolume")
@@ -154,7 +158,8 @@ def main() -> None:
     print(f"the emulator ranks the run's networks, left out, at tau {agreement:.2f}", flush=True)
     pairs = [BASELINE, *product(asked.samplers.split(","), asked.stoppers), *(PEERS if asked.peers else [])]
     searches = [Search(*pair, seed) for pair in dict.fromkeys(pairs) for seed in range(asked.seeds)]
-    measure = partial(run_search, asked.run, hours_of(asked.run, asked.trainings))
+    kept = Memory(asked.cache, verbose=0).cache(run_search)
+    measure = partial(kept, asked.run, hours_of(asked.run, asked.trainings))
     found: dict[Search, Found] = {}
     with ProcessPoolExecutor(os.cpu_count(), initializer=threadpool_limits, initargs=(1,)) as pool:
         for search, result in zip(searches, pool.map(measure, searches), strict=True):

@@ -47,7 +47,7 @@ class SamplerConfig(BaseModel):
 
     model_config = ConfigDict(strict=True, extra="allow", frozen=True)
 
-    name: str = "nsga2"
+    name: str = "evolution"
 
 
 class StopperConfig(BaseModel):

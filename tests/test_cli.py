@@ -123,7 +123,7 @@ BAD: list[tuple[Sequence[str], str]] = [
     (["search", "quick", "--set", "objectives={accuracy: max}"], "null lets the worst values seen bound it"),
     (
         ["search", "quick", "--set", "sampler.seed=3"],
-        "sampler nsga2: its seed is the search's own setting 'seed'",
+        "sampler evolution: its seed is the search's own setting 'seed'",
     ),
     (["search", "quick", "--set", "sampler=builtins:dict"], "dict is no optuna.samplers.BaseSampler"),
     (["search", "quick", "--set", "space=abc:ABC"], "space 'abc:ABC' is not a subclass"),

@@ -28,6 +28,16 @@ def test_it_finds_better_networks_than_chance() -> None:
     assert best_quality("evolution") > 1.05 * best_quality("random")
 
 
+def test_random_networks_are_weighed_where_mutations_lead_nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    def nowhere(*_: object) -> None:
+        raise ValueError("no neighbour")
+
+    monkeypatch.setattr(type(SPACE), "mutate", nowhere)
+    qualities = [measure(proposal.arch)["quality"] for proposal in run(proposer(first=16), 60)]
+    drawn = [measure(SPACE.sample(np.random.default_rng(seed)))["quality"] for seed in range(200)]
+    assert np.mean(qualities[16:]) > 1.05 * np.mean(drawn)
+
+
 def test_the_first_design_spans_the_range_of_flops() -> None:
     first = np.log([measure(proposal.arch)["flops"] for proposal in run(proposer(first=10), 10)])
     drawn = np.log([measure(SPACE.sample(np.random.default_rng(seed)))["flops"] for seed in range(100)])
