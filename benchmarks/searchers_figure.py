@@ -10,6 +10,8 @@ from plotly.subplots import make_subplots
 
 from results import attainment
 
+LOWEST = 0.7
+"""Of the best hypervolume: where its axis begins."""
 DRAWN = 6
 """Searches with an attainment curve of their own: the best, and random without stopping."""
 
@@ -23,7 +25,8 @@ def figure(
     the seeds reached in the end.
     """
     names = [f"{row.sampler}, {row.stopper}" for row in table.itertuples()]
-    colours = {name: f"hsl({place * 137 % 360}, 60%, 45%)" for place, name in enumerate(names)}
+    samplers = dict.fromkeys(table["sampler"])
+    colours = {name: f"hsl({place * 137 % 360}, 60%, 45%)" for place, name in enumerate(samplers)}
     other = list(objectives)[-1]
     chart = make_subplots(
         1, 2, subplot_titles=["hypervolume, median", f"accuracy by {other}, median attainment"]
@@ -31,7 +34,7 @@ def figure(
     for row, name in zip(table.itertuples(), names, strict=True):
         mine = (curves["sampler"] == row.sampler) & (curves["stopper"] == row.stopper)
         median = curves[mine].groupby("cost")["hypervolume"].median()
-        line = {"color": colours[name], "dash": "dot" if row.stopper == "none" else "solid"}
+        line = {"color": colours[str(row.sampler)], "dash": "dot" if row.stopper == "none" else "solid"}
         chart.add_trace(go.Scatter(x=median.index, y=median, name=name, line=line), 1, 1)
         if row.Index < DRAWN or name == "random, none":
             mine = (fronts["sampler"] == row.sampler) & (fronts["stopper"] == row.stopper)
@@ -47,5 +50,9 @@ def figure(
             chart.add_trace(steps, 1, 2)
     chart.update_xaxes(title_text="share of the cost", col=1)
     chart.update_xaxes(title_text=other, col=2)
-    chart.update_layout(width=1200, height=520, template="plotly_white")
+    best = curves["hypervolume"].max()
+    chart.update_yaxes(range=[LOWEST * best, 1.01 * best], col=1)
+    chart.update_layout(
+        width=1200, height=480, template="plotly_white", margin={"t": 40, "l": 50, "r": 20, "b": 50}
+    )
     return str(chart.to_html(include_plotlyjs=True))

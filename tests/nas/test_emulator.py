@@ -9,7 +9,7 @@ from nas.emulator import Emulator
 from nas.loading import load_config
 from nas.run_folder import new_folder
 from nas.virtual_cluster import Cluster
-from nas.what_if import emulated, summary, what_if
+from nas.what_if import FAIR, emulated, summary, what_if
 from results import EventLog
 from search_spaces import Arch, Task, complexity
 
@@ -71,6 +71,19 @@ def test_noise_is_what_the_forest_missed(folder: Path) -> None:
     missed = emulator._missed[:, -1]
     assert abs(np.mean(errors) - missed.mean()) < 3 * missed.std() / np.sqrt(len(errors)) + 0.01
     assert np.std(errors) > 0.5 * missed.std()
+
+
+def test_the_shipped_benchmark_tells_networks_apart() -> None:
+    source = emulated(Path(__file__).parents[2] / "benchmarks" / "splatbench", "evolution")
+    assert source.agreement is not None
+    assert source.agreement > FAIR
+    assert source.usual_trials == 100
+    trials = (
+        what_if(source, ["moasha,eta=2,min_epochs=3"], Cluster(workers=4), trials=24)
+        .simulations.popitem()[1]
+        .trials
+    )
+    assert trials["macs"].between(5e6, 60e6).all()
 
 
 def test_a_sampler_searches_inside_the_limits(folder: Path) -> None:

@@ -182,6 +182,14 @@ def test_tables_are_a_run_without_their_log(run_folder, monkeypatch):
         results.load_front("none")
 
 
+def test_a_real_front_is_published():
+    run = results.load_front("cifar10-small")
+    assert run.config["data"]["root"] is None
+    assert set(run.front()["status"]) == {"complete"}
+    best = run.complete["accuracy"].max()
+    assert run.select(maximize="accuracy").row["accuracy"] == best == run.front()["accuracy"].max()
+
+
 def test_time_between_a_crash_and_the_resume_does_not_count(tmp_path):
     times = iter([0.0, 10.0, 1000.0, 1005.0])
     with results.EventLog(tmp_path / "events.db", clock=lambda: next(times)) as log:
