@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from search_spaces import IMAGENET, Arch, SplitAttention, Task, build
+from search_spaces.inverted_residual import InvertedResidualModule
 from search_spaces.layers import SqueezeExcite
 
 from .device_lock import Shared
@@ -181,8 +182,8 @@ def _cut_shortcuts(model: nn.Module) -> None:
     for module in model.modules():
         if isinstance(getattr(module, "downsample", None), nn.Module):
             module.downsample = _Nothing()
-        if isinstance(getattr(module, "residual", None), bool):
-            module.residual = False  # type: ignore[assignment]
+        if isinstance(module, InvertedResidualModule):
+            module.residual = False
 
 
 class _Nothing(nn.Module):

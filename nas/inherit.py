@@ -35,12 +35,11 @@ def inherit(network: Network, smaller: Network) -> tuple[float, tuple[str, ...]]
             full = f"{path}.{name}"
             value = getattr(source, name, None) if source is not None else None
             classifier = network.in_head(full) and target.shape[:1] == (network.task.num_classes,)
-            fits = isinstance(value, Tensor) and value.ndim == target.ndim
-            if not fits or (classifier and classes_differ):
+            if not isinstance(value, Tensor) or value.ndim != target.ndim or (classifier and classes_differ):
                 new += [full] if isinstance(target, nn.Parameter) else []
                 continue
             split = _splits(network, smaller, path)
-            count = _copy(_by_split(target, split), _by_split(value, split))  # type: ignore[arg-type]
+            count = _copy(_by_split(target, split), _by_split(value, split))
             copied += count if isinstance(target, nn.Parameter) else 0
     total = sum(parameter.numel() for parameter in network.parameters())
     return copied / total, tuple(new)

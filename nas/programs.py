@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -93,15 +94,14 @@ def save_onnx(program: ExportedProgram, path: Path, network: Network) -> Check:
 def onnx_runtime() -> Any:
     """The module ``onnxruntime``; ``ImportError`` says what to install if one of ONNX's libraries is missing."""
     try:
-        import onnx  # noqa: F401 - torch.onnx imports them late, and names only the first
-        import onnxruntime
-        import onnxscript  # noqa: F401
+        for name in ("onnx", "onnxscript"):  # torch.onnx imports them late, and names only the first
+            import_module(name)
+        return import_module("onnxruntime")
     except ImportError as error:
         raise ImportError(
             f"ONNX needs {error.name}, which is not installed: pip install 'splitsearch[export]', or leave it "
             "out with --no-onnx"
         ) from error
-    return onnxruntime
 
 
 def _check(path: Path, network: Network, run: Callable[[Tensor], Tensor], started: float) -> Check:

@@ -13,13 +13,10 @@ import pytest
 
 from results import load_run
 from results.store import read_events
+from tests.nas.tiny import TINY
 
 ROOT = Path(__file__).parents[2]
-SMALL = [
-    "trials=500", "training.epochs=1", "sampler=random", "latency.max_seconds=0.05", "space.depth1=1",
-    "latency.max_load=1", "latency.interval=1",
-    "space.depth2=1", "space.depth3=1", "space.width1=8", "space.width2=8", "space.width3=16", "space.width4=16",
-]  # fmt: skip
+SMALL = [*TINY, "trials=500"]
 
 
 def start(out: Path) -> subprocess.Popen[str]:

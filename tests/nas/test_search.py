@@ -25,13 +25,10 @@ from nas.evaluation import Assignment, Step, checked, steps
 from results import load_run
 from results.store import read_events
 from search_spaces import Arch, reference
+from tests.nas.tiny import TINY
 
 ROOT = Path(__file__).parents[2]
-SMALL = [
-    "trials=3", "training.epochs=1", "sampler=random", "latency.max_seconds=0.05", "space.depth1=1",
-    "latency.max_load=1", "latency.interval=1",
-    "space.depth2=1", "space.depth3=1", "space.width1=8", "space.width2=8", "space.width3=16", "space.width4=16",
-]  # fmt: skip
+SMALL = [*TINY, "trials=3"]
 
 OWN = '''
 import os
