@@ -248,7 +248,9 @@ def measure(network: str, out: Path | None, **options: Any) -> None:
     "--surrogate", metavar="SPACE", help="Made-up curves on real costs of a space, instead of a run."
 )
 @click.option(
-    "--sampler", help="Search the run's space, curves guessed from its networks [default: replay them]."
+    "--sampler",
+    metavar="NAME[,OPTION=VALUE]",
+    help="Search the run's space, curves guessed from its networks [default: replay them].",
 )
 @click.option("--stopper", "stoppers", multiple=True, metavar="NAME[,OPTION=VALUE]",
               help="Repeatable; others are compared with the first [default: none and moasha].")  # fmt: skip

@@ -19,7 +19,7 @@ def train_all(
     """The run of those networks in ``folder``: begun, gone on with, or as it is.
 
     Raises:
-        SystemExit: if the folder holds a run of other settings.
+        SystemExit: if the folder holds a run of other settings, or another call is at work on it.
     """
     starts = folder.with_suffix(".json")
     everything = {"start_from": [str(starts)], "trials": len(archs), "sampler": "random"}
@@ -31,4 +31,9 @@ def train_all(
     if load_config(str(folder / "config.yaml")) != config:
         raise SystemExit(f"{folder}: holds a run of other settings; name a new folder with --out")
     run = load_run(folder)
-    return run if run.ended not in (None, "interrupted") else resume(folder, serial=serial)
+    if run.ended not in (None, "interrupted"):
+        return run
+    try:
+        return resume(folder, serial=serial)
+    except ValueError as error:  # another call is at work on it
+        raise SystemExit(str(error)) from None

@@ -1,17 +1,20 @@
 """Does split attention help? The same networks of every family with each kind of attention, trained alike.
 
     python benchmarks/populations.py FOLDER [--networks 30] [--out runs/populations] [--table FILE] [--serial]
+    python benchmarks/populations.py docs/evidence/populations.parquet [--figure FILE.html]
 
-FOLDER holds CIFAR-10. Per family, ``--networks`` random architectures within 5 % of 6 million MACs at 32x32
-are drawn with split attention of radix 2, and trained as they are and with every other kind in its place: none,
-squeeze-and-excitation (``se``; RegNetY), radix 1, radix 4. Nothing else changes, so populations compare network
-by network. FBNetV2's depthwise convolutions pay for every split: there each kind has networks of its own.
+FOLDER holds CIFAR-10; a table that an earlier call kept is read, and nothing trained.
+
+Per family, ``--networks`` random architectures within 5 % of 6 million MACs at 32x32 are drawn with split
+attention of radix 2, and trained as they are and with every other kind in its place: none, squeeze-and-excitation
+(``se``; RegNetY), radix 1, radix 4. Nothing else changes, so populations compare network by network. FBNetV2's
+depthwise convolutions pay for every split: there each kind has networks of its own.
 Each family is an ordinary run in ``--out``: called again, it goes on.
 
-Prints, per family and kind: the median accuracy with a bootstrap interval; the mean difference from ``none``,
-with a bootstrap interval and the p-value of Wilcoxon's signed-rank test (of Mann and Whitney's where networks
-are not the same), corrected after Holm for all comparisons. ``--table`` keeps every network with its learning
-curve in one parquet file.
+Prints, per family and kind: the median accuracy with a bootstrap interval; the mean difference from ``--against``
+(none), with a bootstrap interval and the p-value of Wilcoxon's signed-rank test (of Mann and Whitney's where
+networks are not the same), corrected after Holm for all comparisons. ``--table`` keeps every network with its
+learning curve in one parquet file, ``--figure`` draws the error distributions.
 """
 
 from __future__ import annotations
@@ -25,10 +28,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import plotly.graph_objects as go
 from listed import train_all
+from plotly.subplots import make_subplots
 from scipy import stats
 
-from results import Quantile, Run, write_table
+from results import EDF, Quantile, Run, write_table
 from search_spaces import Arch, SearchSpace, Task, get_space
 
 MACS = (5.7e6, 6.3e6)
@@ -63,6 +68,7 @@ KINDS: dict[str, dict[str, dict[str, Any]]] = {
     ),
 }
 """What to replace in an architecture for each kind of attention."""
+COLOURS = {NONE: "grey", "se": "orange"} | dict(zip(SPLIT, ("skyblue", "royalblue", "navy"), strict=True))
 PAIRED = {"resnest": "split, radix 2", "regnety": "split, radix 2"}
 """Families whose kinds cost nearly the same MACs, and the kind that is drawn; FBNetV2 pays for its splits."""
 
@@ -121,8 +127,8 @@ def table_of(run: Run, family: str, count: int) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def verdicts(table: pd.DataFrame) -> pd.DataFrame:
-    """Per family and kind, against ``none`` of the same networks."""
+def verdicts(table: pd.DataFrame, against: str = NONE) -> pd.DataFrame:
+    """Per family and kind, against another kind of the same networks."""
     rows = []
     for family, group in table.groupby("family", sort=False):
         accuracy = group.pivot_table(index="number", columns="kind", values="accuracy")
@@ -131,9 +137,9 @@ def verdicts(table: pd.DataFrame) -> pd.DataFrame:
             middle = Quantile("accuracy", (0.5,))(group[group["kind"] == kind]).iloc[0]
             row = {"family": family, "kind": kind, "networks": accuracy[kind].count()}
             row |= {"median": middle["value"], "lower": middle["lower"], "upper": middle["upper"]}
-            row |= {name: cost.loc[kind, name] / cost.loc[NONE, name] - 1 for name in cost}
-            if kind != NONE:
-                row |= _gain(accuracy[kind], accuracy[NONE], paired=family in PAIRED)
+            row |= {name: cost.loc[kind, name] / cost.loc[against, name] - 1 for name in cost}
+            if kind != against:
+                row |= _gain(accuracy[kind], accuracy[against], paired=family in PAIRED)
             rows.append(row)
     found = pd.DataFrame(rows)
     tested = found["p"].notna()
@@ -141,14 +147,14 @@ def verdicts(table: pd.DataFrame) -> pd.DataFrame:
     return found
 
 
-def _gain(kind: pd.Series[float], none: pd.Series[float], paired: bool) -> dict[str, float]:
-    """Mean of ``kind`` less mean of ``none``, with a 95 % interval, and how likely chance gives as much."""
+def _gain(kind: pd.Series[float], other: pd.Series[float], paired: bool) -> dict[str, float]:
+    """Mean of ``kind`` less mean of ``other``, with a 95 % interval, and how likely chance gives as much."""
 
     def gain(first: Any, second: Any, axis: int = -1) -> Any:
         return np.mean(first, axis) - np.mean(second, axis)
 
-    both = kind.notna() & none.notna()
-    samples = [(values[both] if paired else values.dropna()).to_numpy() for values in (kind, none)]
+    both = kind.notna() & other.notna()
+    samples = [(values[both] if paired else values.dropna()).to_numpy() for values in (kind, other)]
     interval = stats.bootstrap(samples, gain, paired=paired, rng=np.random.default_rng(0)).confidence_interval
     test = stats.wilcoxon if paired else stats.mannwhitneyu
     return {
@@ -167,23 +173,52 @@ def _holm(p: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     return adjusted
 
 
+def figure(table: pd.DataFrame) -> str:
+    """A page of HTML: the error distributions, a plot per family."""
+    families = list(table["family"].unique())
+    chart = make_subplots(1, len(families), subplot_titles=families)
+    for column, family in enumerate(families, 1):
+        for kind, group in table[table["family"] == family].groupby("kind", sort=False):
+            edf = EDF()(group)
+            line = {"shape": "hv", "color": COLOURS[str(kind)]}
+            chart.add_trace(go.Scatter(x=edf["error"], y=edf["share"], name=kind, line=line), 1, column)
+    chart.update_xaxes(title_text="error on validation images", tickformat=".0%")
+    chart.update_yaxes(range=[0, 1.02])
+    chart.update_yaxes(title_text="share of networks with less", col=1)
+    once: set[str] = set()
+    for trace in chart.data:
+        trace.showlegend = trace.name not in once
+        once.add(trace.name)
+    chart.update_layout(width=1200, height=420, template="plotly_white")
+    return str(chart.to_html(include_plotlyjs=True))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("folder", type=Path)
+    parser.add_argument("folder", type=Path, help="of CIFAR-10, or a table")
     parser.add_argument("--networks", type=int, default=30)
     parser.add_argument("--images", type=int, default=5000, help="3 of 5 train, 2 validate (5000)")
     parser.add_argument("--epochs", type=int, default=6)
     parser.add_argument("--families", nargs="+", default=list(SMALL), choices=list(SMALL))
+    parser.add_argument(
+        "--against", default=NONE, help="the kind that others are compared with", choices=COLOURS
+    )
     parser.add_argument("--precision", default="auto")
     parser.add_argument("--out", type=Path, default=Path("runs/populations"))
     parser.add_argument("--table", type=Path)
+    parser.add_argument("--figure", type=Path)
     parser.add_argument("--serial", action="store_true")
     asked = parser.parse_args()
-    tables = [table_of(train(family, asked), family, asked.networks) for family in asked.families]
-    table = pd.concat(tables, ignore_index=True)
+    if asked.folder.suffix == ".parquet":
+        table = pd.read_parquet(asked.folder)
+    else:
+        tables = [table_of(train(family, asked), family, asked.networks) for family in asked.families]
+        table = pd.concat(tables, ignore_index=True)
     if asked.table:
         write_table(table, asked.table)
-    print(verdicts(table).to_string(index=False, float_format="{:.4f}".format))
+    if asked.figure:
+        asked.figure.write_text(figure(table))
+    print(verdicts(table, asked.against).to_string(index=False, float_format="{:.4f}".format))
 
 
 if __name__ == "__main__":

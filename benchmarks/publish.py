@@ -34,8 +34,10 @@ def pooled(runs: list[Run], complete: bool) -> Tables:
 
 
 def settings_of(run: Run) -> dict[str, Any]:
-    config = dict(run.config)
-    config["data"] = config["data"] | {"root": None}
+    """Without what only holds on the machine that searched."""
+    config = run.config | {"storage": None, "start_from": []}
+    config["data"] = config["data"] | {"root": None, "cache": None}
+    config["ray"] = config["ray"] | {"address": "local", "runtime_env": {}}
     return config
 
 
@@ -45,7 +47,10 @@ def main() -> None:
     parser.add_argument("runs", type=Path, nargs="+")
     parser.add_argument("--complete", action="store_true")
     asked = parser.parse_args()
-    load_runs(asked.runs)
+    try:
+        load_runs(asked.runs)
+    except ValueError as error:
+        parser.error(str(error))
     runs = [load_run(path) for path in asked.runs]
     config = settings_of(runs[0])
     facts = {

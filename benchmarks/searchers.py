@@ -1,18 +1,19 @@
 """Which sampler, and does stopping early pay? Searches in the world of a recorded run, by hypervolume.
 
-    python benchmarks/searchers.py benchmarks/splatbench [--samplers random,nsga2,evolution]
+    python benchmarks/searchers.py benchmarks/splatbench [--samplers random evolution nsga2,population_size=20]
         [--stoppers none moasha,eta=2,min_epochs=3] [--peers] [--seeds 20] [--trainings 200]
         [--table FILE] [--figure FILE.html] [--cache FOLDER]
 
 The run folder holds networks trained to the end: an emulator learns from it (``nas.emulator``), and proposer and
 stopper search there under the virtual clock, four trials at once. Cost is the time of training; all may spend
-what ``--trainings`` networks of the run cost on average. The goal is what random search without stopping ends
+what ``--trainings`` of the run's networks cost on average. The goal is what random search without stopping ends
 with, the median of its seeds. ``--peers`` adds what others would use instead (``peers.py``).
 
 Prints, per sampler and stopper: at which share of the cost the median search has reached the goal, and in how
 many seeds that happened at all; the hypervolume at a fifth, half and all of the cost (mean, half of its 95 %
 interval); the mean rank among all searches of one seed; and p-values of Wilcoxon's signed-rank test against
-random without stopping (``p``) and against the best (``p_best``), each corrected after Benjamini and Hochberg.
+random without stopping (``p``), against the best (``p_best``) and against the same sampler without stopping
+(``p_alone``), each corrected after Benjamini and Hochberg. All of it holds for this one world.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import argparse
 import os
 from concurrent.futures import ProcessPoolExecutor
 from functools import cache, partial
+from hashlib import sha256
 from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -33,6 +35,7 @@ from scipy import stats
 from searchers_figure import figure
 from threadpoolctl import threadpool_limits
 
+import nas
 from nas.config import SearchConfig
 from nas.emulator import Emulator
 from nas.loading import load_config
@@ -42,7 +45,8 @@ from nas.what_if import parse_stopper, searching
 from results import load_run, pareto_front, write_table
 from search_spaces.limits import LIMITED
 
-SAMPLERS = "random,nsga2,tpe,evolution"
+SAMPLERS = ["random", "nsga2", "nsga2,population_size=20", "tpe", "evolution,first=500", "evolution"]
+"""With ``first=500`` all networks are of the first design of ``evolution``: spread evenly, learning nothing."""
 BASELINE = ("random", "none")
 POINTS = 200
 SHARES = (0.2, 0.5, 1.0)
@@ -118,10 +122,14 @@ def summary(curves: dict[tuple[str, str], np.ndarray[Any, Any]]) -> pd.DataFrame
         for share in SHARES:
             values = found[:, int(share * POINTS) - 1]
             row |= {f"at_{share:g}": values.mean(), f"+-_{share:g}": _half_width(values)}
-        tests = {"p": _p(found[:, -1], base), "p_best": _p(found[:, -1], best)}
+        alone = curves[sampler, "none"][:, -1] if (sampler, "none") in curves else found[:, -1]
+        tests = {
+            f"p{name}": _p(found[:, -1], others)
+            for name, others in (("", base), ("_best", best), ("_alone", alone))
+        }
         rows.append(row | {"rank": rank} | tests)
     table = pd.DataFrame(rows)
-    for column in ("p", "p_best"):
+    for column in ("p", "p_best", "p_alone"):
         tested = table[column].notna()
         table.loc[tested, column] = stats.false_discovery_control(table.loc[tested, column])
     return table.sort_values("rank", ignore_index=True)
@@ -138,7 +146,7 @@ def _p(values: np.ndarray[Any, Any], others: np.ndarray[Any, Any]) -> float:
 def asked_for() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("run", type=Path)
-    parser.add_argument("--samplers", default=SAMPLERS)
+    parser.add_argument("--samplers", nargs="+", default=SAMPLERS)
     parser.add_argument("--stoppers", nargs="+", default=["none", "moasha,eta=2,min_epochs=3"])
     parser.add_argument("--peers", action="store_true", help="also what peers.py has")
     parser.add_argument("--seeds", type=int, default=20)
@@ -147,18 +155,29 @@ def asked_for() -> argparse.Namespace:
     parser.add_argument("--figure", type=Path, help="hypervolume against cost, and attainment, as HTML")
     parser.add_argument("--cache", type=Path, help="keep searches here, so that an interrupted call goes on")
     asked = parser.parse_args()
-    if world(asked.run)[1].reference_point is None:
-        parser.error(f"{asked.run}/config.yaml: needs a reference_point, which bounds the hypervolume")
+    try:
+        if world(asked.run)[1].reference_point is None:
+            parser.error(f"{asked.run}/config.yaml: needs a reference_point, which bounds the hypervolume")
+        for sampler, stopper in product(asked.samplers, asked.stoppers):
+            made(asked.run, Search(sampler, stopper, 0))
+    except ValueError as error:
+        parser.error(str(error))
     return asked
+
+
+def state_of(run: Path) -> str:
+    """Names the run's tables and the code: a kept search is worth nothing where either has changed."""
+    files = [*run.glob("*.parquet"), run / "config.yaml", *Path(nas.__file__).parent.glob("*.py")]
+    return sha256(b"".join(file.read_bytes() for file in sorted(files))).hexdigest()[:12]
 
 
 def main() -> None:
     asked = asked_for()
     agreement = world(asked.run)[0].rank_agreement
     print(f"the emulator ranks the run's networks, left out, at tau {agreement:.2f}", flush=True)
-    pairs = [BASELINE, *product(asked.samplers.split(","), asked.stoppers), *(PEERS if asked.peers else [])]
+    pairs = [BASELINE, *product(asked.samplers, asked.stoppers), *(PEERS if asked.peers else [])]
     searches = [Search(*pair, seed) for pair in dict.fromkeys(pairs) for seed in range(asked.seeds)]
-    kept = Memory(asked.cache, verbose=0).cache(run_search)
+    kept = Memory(asked.cache and asked.cache / state_of(asked.run), verbose=0).cache(run_search)
     measure = partial(kept, asked.run, hours_of(asked.run, asked.trainings))
     found: dict[Search, Found] = {}
     with ProcessPoolExecutor(os.cpu_count(), initializer=threadpool_limits, initargs=(1,)) as pool:

@@ -47,8 +47,7 @@ class PredictedLatency:
     A network is its stem, blocks and head, each measured alone on maps of the shape it meets; of a part the
     shortest time counts, which others' work disturbs least. ``calibration`` networks drawn from the space
     (inside ``limits``, see ``SearchSpace.samples``) and measured whole tell what measuring in parts adds or
-    leaves out. All that is measured stays in ``table``
-    (None: ``default_table()``).
+    leaves out. All that is measured stays in ``table`` (None: ``default_table()``).
 
     ``predicted_latency_mape`` is the predictor's own error: that of each network of the calibration,
     predicted by a fit to the others.

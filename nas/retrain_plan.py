@@ -118,12 +118,13 @@ def _data(origin: Origin, name: str | None, overrides: list[str]) -> dict[str, A
 
 
 def check_settings(data: DataSettings, origin: Origin) -> None:
-    """``ValueError`` if the images are not the search's."""
+    """``ValueError`` if the images are not the search's; a published search does not say where they lay."""
     if origin.data is None:
         return
     ours, theirs = data.absolute(), origin.data.absolute()
     for name in IDENTIFYING:
-        if (here := getattr(ours, name)) != (there := getattr(theirs, name)):
+        here, there = getattr(ours, name), getattr(theirs, name)
+        if here != there and not (name == "root" and there is None):
             raise ValueError(
                 f"data.{name} is {here} and was {there} in the search, whose choice may not hold there; "
                 "--other-data retrains nevertheless"

@@ -110,7 +110,7 @@ def append_rows(plan: Plan, found: Retrained, folder: Path) -> list[str]:
         return []
     run, place = Path(plan.run), str(folder.absolute())
     if not (run / LOG).is_file():
-        return [f"{run} is not there any more, so its tables do not tell of this retraining"]
+        return [f"{run} holds no {LOG}, so its tables do not tell of this retraining"]
     known = load_run(run).retrained
     done = set(known["seed"][known["folder"] == place]) if "folder" in known else set()
     rows = [row for row in found.seeds.to_dict("records") if row["seed"] not in done]

@@ -30,6 +30,7 @@ from .workload import Proposes, RandomRows, Recorded, Workload
 
 OBJECTIVES = {"accuracy": "max", "flops": "min"}
 """Of the surrogate; a recorded run has its own."""
+EXAMPLES = {"stopper": "moasha,eta=4", "sampler": "nsga2,population_size=20"}
 FAIR = 0.4
 """Rank agreement from which on a guess tells networks apart."""
 FEW = "hardly better than chance, so record more networks, or train them longer, before trusting this"
@@ -71,10 +72,11 @@ def emulated(folder: str | Path, sampler: str, seed: int = 0) -> Source:
 
 
 def searching(emulator: Emulator, config: SearchConfig, sampler: str, seed: int = 0) -> Source:
-    """A new search of ``config`` by that sampler, in the world of the emulator."""
+    """A new search of ``config`` by that sampler (``name,option=value,…``), in the world of the emulator."""
+    name, options = _parse("sampler", sampler)
 
     def make() -> tuple[Proposes, Workload]:
-        strategy = make_sampler(sampler, seed, {})
+        strategy = make_sampler(name, seed, options)
         proposer = Proposer(
             emulator.space, config.objectives, strategy, seed, task=emulator.task, limits=config.limits
         )
@@ -145,17 +147,22 @@ def what_if(
 
 def parse_stopper(spec: str, source: Source) -> Stopper:
     """``name,option=value,…`` as a stopper for the source's trials."""
+    name, options = _parse("stopper", spec)
+    return make_stopper(name, source.objectives, source.epochs, options)
+
+
+def _parse(what: str, spec: str) -> tuple[str, dict[str, Any]]:
     name, *pairs = spec.split(",")
     options: dict[str, Any] = {}
     for pair in pairs:
         key, equals, value = pair.partition("=")
         if not (key and equals):
-            raise ValueError(f"stopper {spec!r}: {pair!r} needs the form option=value, e.g. moasha,eta=4")
+            raise ValueError(f"{what} {spec!r}: {pair!r} needs the form option=value, e.g. {EXAMPLES[what]}")
         try:
             options[key] = yaml.safe_load(value)
         except yaml.YAMLError as error:
-            raise ValueError(f"stopper {spec!r}: {value!r} is no value") from error
-    return make_stopper(name, source.objectives, source.epochs, options)
+            raise ValueError(f"{what} {spec!r}: {value!r} is no value") from error
+    return name, options
 
 
 def summary(source: Source, answer: Answer) -> list[str]:

@@ -96,6 +96,16 @@ def test_a_sampler_searches_inside_the_limits(folder: Path) -> None:
     assert any("ranks at tau" in line for line in summary(source, answer))
 
 
+def test_options_of_a_sampler(folder: Path) -> None:
+    spread = what_if(emulated(folder, "evolution,first=500"), ["none"], Cluster(workers=4), trials=24)
+    learned = what_if(emulated(folder, "evolution,first=4"), ["none"], Cluster(workers=4), trials=24)
+    assert set(spread.simulations["none"].trials["macs"]) != set(learned.simulations["none"].trials["macs"])
+    with pytest.raises(
+        ValueError, match=r"sampler 'nsga2,20': '20' needs the form option=value, e\.g\. nsga2"
+    ):
+        emulated(folder, "nsga2,20")
+
+
 def test_too_few_to_learn_from(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="10 trials were trained to the end and measured"):
         Emulator.of_folder(record(tmp_path / "few", 10))

@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +19,21 @@ from click.testing import CliRunner, Result
 
 import nas
 import run_search
-from evaluators import Metrics, load_model, load_test, read_model_folder, write_model_folder
+from evaluators import (
+    DataSettings,
+    Metrics,
+    Recipe,
+    load_model,
+    load_test,
+    read_model_folder,
+    write_model_folder,
+)
 from evaluators.checkpoint import load_checkpoint
 from nas.retrain import Retrained
-from nas.retrain_source import find_origin
+from nas.retrain_plan import check_settings
+from nas.retrain_source import Origin, find_origin
 from results import load_run
-from search_spaces import ResNeSt, build, complexity
+from search_spaces import ResNeSt, build, complexity, reference
 
 SMALL = ResNeSt(depths=(1, 1, 1, 1), widths=(8, 8, 8, 16), stem_width=8, radix=2)
 QUICK = ("epochs=3", "data.subset=400", "batch_size=64")
@@ -240,6 +250,17 @@ def test_images_that_are_not_the_searchs(run: Path, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"the images ask for Task\(num_classes=10.*--other-data"):
         train(moved, tmp_path / "out", "epochs=1")
     assert train(moved, tmp_path / "out", "epochs=1", other_data=True).mean["top1"] > 0
+
+
+def test_images_of_a_published_search_lie_anywhere() -> None:
+    published = Origin(reference("resnest14d"), DataSettings("cifar10", None), Recipe())
+    check_settings(DataSettings("cifar10", "/here"), published)
+    with pytest.raises(ValueError, match=r"data\.name is cifar100 and was cifar10"):
+        check_settings(DataSettings("cifar100", "/here"), published)
+    with pytest.raises(ValueError, match=r"data\.root is /here and was /there"):
+        check_settings(
+            DataSettings("cifar10", "/here"), replace(published, data=DataSettings("cifar10", "/there"))
+        )
 
 
 def test_divergence_is_told(arch: Path, tmp_path: Path) -> None:
