@@ -8,6 +8,7 @@ Ray and Optuna come with SplitSearch; Syne Tune is not among its dependencies.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from types import SimpleNamespace
 from typing import Any
@@ -46,6 +47,7 @@ class RayOptunaSearch:
             self.space.suggest(trial)
 
         optuna.logging.set_verbosity(optuna.logging.ERROR)
+        warnings.filterwarnings("ignore", "Define-by-run function")  # its own sampling takes that long
         names, ways = list(config.objectives), list(config.objectives.values())
         self.search = OptunaSearch(define, metric=names, mode=ways, seed=seed)
         self.asked = 0

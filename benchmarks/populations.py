@@ -148,13 +148,18 @@ def verdicts(table: pd.DataFrame, against: str = NONE) -> pd.DataFrame:
 
 
 def _gain(kind: pd.Series[float], other: pd.Series[float], paired: bool) -> dict[str, float]:
-    """Mean of ``kind`` less mean of ``other``, with a 95 % interval, and how likely chance gives as much."""
+    """Mean of ``kind`` less mean of ``other``, with a 95 % interval, and how likely chance gives as much.
+
+    NaN for a single network, as of a run that is soon interrupted.
+    """
 
     def gain(first: Any, second: Any, axis: int = -1) -> Any:
         return np.mean(first, axis) - np.mean(second, axis)
 
     both = kind.notna() & other.notna()
     samples = [(values[both] if paired else values.dropna()).to_numpy() for values in (kind, other)]
+    if min(map(len, samples)) < 2:
+        return dict.fromkeys(("gain", "gain_lower", "gain_upper", "p"), float("nan"))
     interval = stats.bootstrap(samples, gain, paired=paired, rng=np.random.default_rng(0)).confidence_interval
     test = stats.wilcoxon if paired else stats.mannwhitneyu
     return {
@@ -181,7 +186,9 @@ def figure(table: pd.DataFrame) -> str:
         for kind, group in table[table["family"] == family].groupby("kind", sort=False):
             edf = EDF()(group)
             line = {"shape": "hv", "color": COLOURS[str(kind)]}
-            chart.add_trace(go.Scatter(x=edf["error"], y=edf["share"], name=kind, line=line), 1, column)
+            chart.add_trace(
+                go.Scatter(x=edf["error"], y=edf["share"], name=kind, line=line, mode="lines"), 1, column
+            )
     chart.update_xaxes(title_text="error on validation images", tickformat=".0%")
     chart.update_yaxes(range=[0, 1.02])
     chart.update_yaxes(title_text="share of networks with less", col=1)
@@ -189,7 +196,7 @@ def figure(table: pd.DataFrame) -> str:
     for trace in chart.data:
         trace.showlegend = trace.name not in once
         once.add(trace.name)
-    chart.update_layout(width=1200, height=420, template="plotly_white")
+    chart.update_layout(width=1200, height=420, template="plotly_white", margin={"t": 40})
     return str(chart.to_html(include_plotlyjs=True))
 
 
