@@ -128,12 +128,14 @@ def table_of(run: Run, family: str, count: int) -> pd.DataFrame:
 
 
 def verdicts(table: pd.DataFrame, against: str = NONE) -> pd.DataFrame:
-    """Per family and kind, against another kind of the same networks."""
+    """Per family that has the kind to compare with, and per kind."""
     rows = []
     for family, group in table.groupby("family", sort=False):
         accuracy = group.pivot_table(index="number", columns="kind", values="accuracy")
+        if against not in accuracy:
+            continue
         cost = group.groupby("kind")[["macs", "params"]].median()
-        for kind in KINDS[str(family)]:
+        for kind in accuracy:
             middle = Quantile("accuracy", (0.5,))(group[group["kind"] == kind]).iloc[0]
             row = {"family": family, "kind": kind, "networks": accuracy[kind].count()}
             row |= {"median": middle["value"], "lower": middle["lower"], "upper": middle["upper"]}
