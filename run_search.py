@@ -247,11 +247,8 @@ def measure(network: str, out: Path | None, **options: Any) -> None:
 @click.option(
     "--surrogate", metavar="SPACE", help="Made-up curves on real costs of a space, instead of a run."
 )
-@click.option(
-    "--sampler",
-    metavar="NAME[,OPTION=VALUE]",
-    help="Search the run's space, curves guessed from its networks [default: replay them].",
-)
+@click.option("--sampler", metavar="NAME[,OPTION=VALUE]",
+              help="Search the run's space, curves guessed from its networks [default: replay them].")  # fmt: skip
 @click.option("--stopper", "stoppers", multiple=True, metavar="NAME[,OPTION=VALUE]",
               help="Repeatable; others are compared with the first [default: none and moasha].")  # fmt: skip
 @click.option("--hours", type=float, help="Of virtual time [default: 24; with --sampler the run's trials].")

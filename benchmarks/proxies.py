@@ -5,8 +5,9 @@
     python benchmarks/proxies.py results/fronts/cifar10-small-random docs/evidence/proxies.parquet
 
 RUN is a run of random networks trained to the end, FOLDER holds CIFAR-10; a table that an earlier call kept is
-read instead, and nothing trained. The run's first ``--networks`` complete
-trials are trained once more on ``--images`` of the images for ``--epochs`` epochs, which is the truth here, and
+read instead, and nothing trained.
+
+The run's first ``--networks`` complete trials are trained once more on ``--images`` of the images for ``--epochs`` epochs, which is the truth here, and
 twice more on less than the run had: half of its images, images of half the side. Each is an ordinary run in
 ``--out``: called again, it goes on.
 

@@ -116,7 +116,7 @@ class RelayScheduler(FIFOScheduler):
     """Lets the controller decide after every result whether a leg goes on."""
 
     def __init__(self, relay: Relay) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()  # type: ignore[no-untyped-call]  # Ray gives it no types
         self._relay = relay
 
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
