@@ -7,9 +7,9 @@
 RUN is a run of random networks trained to the end, FOLDER holds CIFAR-10; a table that an earlier call kept is
 read instead, and nothing trained.
 
-The run's first ``--networks`` complete trials are trained once more on ``--images`` of the images for ``--epochs`` epochs, which is the truth here, and
-twice more on less than the run had: half of its images, images of half the side. Each is an ordinary run in
-``--out``: called again, it goes on.
+The run's first ``--networks`` complete trials are trained once more on ``--images`` of the images for
+``--epochs`` epochs, which is the truth here, and twice more on less than the run had: half of its images, images
+of half the side. Each is an ordinary run in ``--out``: called again, it goes on.
 
 Prints Kendall's tau and Spearman's rho with the truth, with 95 % intervals of a bootstrap over the networks: of
 the run's accuracy after every epoch, of the smaller trainings, of zero-cost scores, parameters and MACs. A search
