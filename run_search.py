@@ -70,8 +70,8 @@ run_place = click.argument("folder", metavar="DIR|URL")
 def search(preset: str, overrides: tuple[str, ...], out: Path | None, serial: bool) -> int:
     """Search for a Pareto front of networks and leave it in a run folder."""
     import nas
-    from nas.terminal import print_outcome
-    from nas.view import SearchView
+    from nas.cli.search_view import SearchView
+    from nas.cli.tables import print_outcome
 
     config = nas.load_config(preset, overrides)
     out = out or Path("runs") / f"{Path(preset).stem}-{datetime.now():%Y%m%d-%H%M%S}"
@@ -87,9 +87,9 @@ def search(preset: str, overrides: tuple[str, ...], out: Path | None, serial: bo
 def resume(folder: Path, overrides: tuple[str, ...], serial: bool) -> int:
     """Go on with a search that was interrupted, killed, or is to get more trials or time."""
     import nas
-    from nas.terminal import print_outcome
-    from nas.view import SearchView
-    from results.salvage import usable_events
+    from nas.cli.search_view import SearchView
+    from nas.cli.tables import print_outcome
+    from results.log.salvage import usable_events
 
     with SearchView(nas.load_config(str(folder / "config.yaml"), overrides), console) as view:
         view.recall(usable_events(folder / "events.db"))
@@ -107,7 +107,7 @@ def resume(folder: Path, overrides: tuple[str, ...], serial: bool) -> int:
 @click.option("--out", type=new_file, help="Also write the front to this .csv file.")
 def front(folder: str, objectives: tuple[str, ...], retrained: bool, out: Path | None) -> None:
     """Print the Pareto front of a run, finished or not."""
-    from nas.terminal import front_table, parse_objectives
+    from nas.cli.tables import front_table, parse_objectives
     from results import load_run, write_atomic
 
     run = load_run(folder)
@@ -138,8 +138,8 @@ def front(folder: str, objectives: tuple[str, ...], retrained: bool, out: Path |
 )
 def select(folder: str, out: Path | None, **choice: Any) -> None:
     """Pick the final network of a run, and say why that one."""
-    from nas.selection import read_choice, write_selection
-    from nas.terminal import front_table
+    from nas.cli.tables import front_table
+    from nas.runs.selection import read_choice, write_selection
     from results import load_run
 
     run = load_run(folder)
@@ -160,8 +160,8 @@ def select(folder: str, out: Path | None, **choice: Any) -> None:
 @serially
 def compare_spaces(first: str, second: str, out: Path, **options: Any) -> None:
     """Sample, train and compare two populations of networks at the same budget. Interrupted, it goes on."""
-    from nas.compare import compare_spaces as compare
-    from nas.terminal import print_comparison
+    from nas.cli.tables import print_comparison
+    from nas.studies.space_comparison import compare_spaces as compare
 
     print_comparison(compare((first, second), out, **options), out, console)
 
@@ -171,7 +171,7 @@ def compare_spaces(first: str, second: str, out: Path, **options: Any) -> None:
 @click.option("--watch", is_flag=True, help="Renew it until the search ends.")
 def status(folder: Path, watch: bool) -> None:
     """Say how a search is doing, from any terminal that sees its folder."""
-    from nas.status import follow, print_status
+    from nas.cli.status_view import follow, print_status
 
     (follow if watch else print_status)(folder, console)
 
@@ -184,8 +184,8 @@ def status(folder: Path, watch: bool) -> None:
 @click.option("--port", type=click.IntRange(0, 65535), help="Of --watch [default: a free one].")
 def report(folder: Path, out: Path | None, against: str | None, watch: bool, port: int | None) -> None:
     """Write a run's report: one HTML file that opens anywhere."""
-    from nas.diagram import write_run_report
-    from nas.watch import watch as serve
+    from nas.cli.report_server import watch as serve
+    from nas.runs.stages import write_run_report
 
     def announce(address: str) -> None:
         click.echo(f"{address} (Ctrl-C ends it)")
@@ -204,7 +204,7 @@ def report(folder: Path, out: Path | None, against: str | None, watch: bool, por
 @click.argument("name", required=False)
 def spaces(name: str | None) -> None:
     """List the search spaces and published networks, or one space's knobs."""
-    from nas.terminal import knobs_table, spaces_table
+    from nas.cli.tables import knobs_table, spaces_table
 
     console.print(knobs_table(name) if name else spaces_table())
 
@@ -230,8 +230,8 @@ def spaces(name: str | None) -> None:
 @click.option("--out", type=new_file, help="Also write the numbers to this .json file.")
 def measure(network: str, out: Path | None, **options: Any) -> None:
     """Measure a network's exact cost, fvcore's count of it, and its latency on this machine."""
-    from nas.measure import measure_network
-    from nas.terminal import measurement_table
+    from nas.cli.measure import measure_network
+    from nas.cli.tables import measurement_table
     from results import write_atomic
     from results.strict_json import dumps
 
@@ -273,7 +273,7 @@ def simulate(
     folder: Path | None, surrogate: str | None, stoppers: tuple[str, ...], out: Path | None, **options: Any
 ) -> None:
     """Tell what a cluster would come to in so many hours, with and without early stopping."""
-    from nas.what_if_view import print_what_if
+    from nas.cli.simulate_view import print_what_if
 
     print_what_if(folder, surrogate, stoppers, console, out, options)
 
@@ -295,7 +295,7 @@ def simulate(
 def retrain(source: str | None, resume: Path | None, out: Path | None, serial: bool, **options: Any) -> int:
     """Train a chosen network in full and test it; the same command again goes on where it was interrupted."""
     import nas
-    from nas.retrain_view import View, retrained_table
+    from nas.cli.retrain_view import View, retrained_table
 
     folder = resume or out
     if folder is None or (source is None) == (resume is None):
@@ -336,8 +336,8 @@ def retrain(source: str | None, resume: Path | None, out: Path | None, serial: b
 @serially
 def proxy_study(folder: Path, **options: Any) -> None:
     """Tell how well the search's short trainings rank networks, by retraining a sample of them in full."""
-    from nas.proxy_study import proxy_study
-    from nas.retrain_view import View, agreement_table
+    from nas.cli.retrain_view import View, agreement_table
+    from nas.studies.proxy_study import proxy_study
 
     view = View(Console(stderr=True))
     with view:
@@ -358,8 +358,8 @@ def proxy_study(folder: Path, **options: Any) -> None:
 def export(source: str, out: Path, fold: bool, labels: Path | None, **options: Any) -> None:
     """Write a trained network as a folder for others: weights, model card, ONNX and torch.export programs."""
     import nas
-    from nas.progress import shown_if_slow
-    from nas.terminal import checks_table
+    from nas.cli.progress import shown_if_slow
+    from nas.cli.tables import checks_table
 
     names = labels.read_text(encoding="utf-8").splitlines() if labels else None
     with shown_if_slow(Console(stderr=True)) as progress:
@@ -377,9 +377,9 @@ def export(source: str, out: Path, fold: bool, labels: Path | None, **options: A
 @click.option("--out", type=new_file, help="Also write the predictions to this .csv or .json file.")
 def predict(model: Path, images: tuple[Path, ...], out: Path | None, **options: Any) -> int:
     """Classify image files with a trained network; exit code 2 if any could not be read."""
-    from nas.predictions import predict_all, to_text
-    from nas.progress import shown_if_slow
-    from nas.terminal import predictions_table
+    from nas.cli.predictions import predict_all, to_text
+    from nas.cli.progress import shown_if_slow
+    from nas.cli.tables import predictions_table
     from results import write_atomic
 
     to_text([], out)

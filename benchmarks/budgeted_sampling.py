@@ -19,7 +19,7 @@ import numpy as np
 import torch
 
 from search_spaces import IMAGENET, SearchSpace, Task, build, complexity, get_space
-from search_spaces.limits import Limits, Window
+from search_spaces.sampling.limits import Limits, Window
 
 CIFAR = Task(num_classes=10, resolution=32, small_images=True)
 WINDOWS: list[tuple[str, Task, Limits]] = [

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from nas.programs import save_onnx, save_program, to_program
+from nas.exporting.programs import save_onnx, save_program, to_program
 from search_spaces import Network, Task, build, complexity, fold, get_space
 from search_spaces.testing import images, unsettled
 

@@ -21,7 +21,7 @@ from pathlib import Path
 
 from ray.cluster_utils import Cluster
 
-from results.store import read_events
+from results.log.event_log import read_events
 
 ROOT = Path(__file__).parents[1]
 NODE = {"num_cpus": 1}

@@ -21,9 +21,9 @@ import numpy as np
 import pandas as pd
 
 from results import EventLog, hypervolume, load_run, pareto_front
-from results.snapshot import write_snapshot
-from results.store import last_event
-from results.tables import Tables
+from results.log.event_log import last_event
+from results.runs.snapshot import write_snapshot
+from results.runs.tables import Tables
 
 OBJECTIVES = {"accuracy": "max", "latency_ms": "min", "flops": "min"}
 

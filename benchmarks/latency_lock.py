@@ -14,7 +14,7 @@ from time import perf_counter
 import torch
 
 from evaluators import Latency, load, measure_latency, proxy_train
-from evaluators.device_lock import Shared
+from evaluators.devices.lock import Shared
 from search_spaces import ResNeSt, build
 
 SMALL = ResNeSt(depths=(1, 1, 1, 1), widths=(8, 16, 32, 64), stem_width=8)

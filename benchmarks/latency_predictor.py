@@ -18,9 +18,9 @@ from time import perf_counter
 import numpy as np
 
 from evaluators import Latency, LatencyTable, PredictedLatency
-from evaluators.latency_predictor import kendall_tau, mape
+from evaluators.latency.predictor import kendall_tau, mape
 from nas import load_config
-from nas.loading import presets
+from nas.config.loading import presets
 from search_spaces import Task, build, get_space
 
 SPACES = ("quick", "resnest", "regnety", "fbnetv2")

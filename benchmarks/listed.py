@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from nas import load_config, resume, search
-from nas.loading import validate
+from nas.config.loading import validate
 from results import Run, load_run
 from search_spaces import Arch
 

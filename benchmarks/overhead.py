@@ -24,9 +24,9 @@ from ray.tune.search.optuna import OptunaSearch
 
 import nas
 from evaluators import Metrics
-from nas.config import RayConfig
-from nas.connection import connected
-from nas.loading import validate
+from nas.config.loading import validate
+from nas.config.schema import RayConfig
+from nas.engines.ray_cluster import connected
 from results import load_run
 from search_spaces import Arch, Task, get_space
 

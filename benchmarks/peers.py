@@ -18,12 +18,12 @@ import optuna
 from ray.tune.schedulers import ASHAScheduler
 from ray.tune.search.optuna import OptunaSearch
 
-from nas.config import SearchConfig
-from nas.emulator import Emulator
-from nas.proposer import Proposal
-from nas.stopper import NoStopping
+from nas.config.schema import SearchConfig
+from nas.samplers.proposer import Proposal
+from nas.simulation.emulator import Emulator
+from nas.stopper.asha import NoStopping
 from search_spaces import complexity
-from search_spaces.limits import LIMITED
+from search_spaces.sampling.limits import LIMITED
 
 PEERS = [
     ("random", "syne_tune,eta=2,min_epochs=3"),

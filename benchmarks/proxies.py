@@ -31,7 +31,7 @@ from scipy import stats
 
 from nas import load_config
 from results import Run, load_run, write_table
-from results.rank_agreement import rank_agreement
+from results.statistics.rank_agreement import rank_agreement
 from search_spaces import Arch, arch_from_dict
 
 SCORES = ["synflow", "naswot", "zen"]
@@ -76,7 +76,7 @@ def train_again(run: Run, asked: argparse.Namespace) -> pd.DataFrame:
 
 
 def agreement(proxies: pd.DataFrame, truth: pd.Series[float]) -> pd.DataFrame:
-    """``results.rank_agreement`` and, beyond the MACs, the partial tau (Kendall 1942)."""
+    """``results.statistics.rank_agreement`` and, beyond the MACs, the partial tau (Kendall 1942)."""
     beyond = []
     for name in proxies:
         ours, macs, size = (

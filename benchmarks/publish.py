@@ -18,8 +18,8 @@ import pandas as pd
 import yaml
 
 from results import Run, load_run, load_runs, write_atomic
-from results.snapshot import write_snapshot
-from results.tables import Tables
+from results.runs.snapshot import write_snapshot
+from results.runs.tables import Tables
 
 
 def pooled(runs: list[Run], complete: bool) -> Tables:

@@ -20,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
-from nas.diagram import write_run_report
+from nas.runs.stages import write_run_report
 from results import EventLog, load_run
 from search_spaces import Arch, Task, complexity, get_space
 

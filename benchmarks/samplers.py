@@ -24,11 +24,11 @@ import numpy as np
 import yaml
 from optuna.trial import TrialState
 
-from nas.loading import load_config
-from nas.proposer import Proposer
-from nas.samplers import OptunaStrategy, make_sampler
-from nas.stopper import MultiObjectiveASHA
-from nas.strategy import Draw, Outcome, Sampler, Strategy
+from nas.config.loading import load_config
+from nas.problem import Draw, Outcome, Sampler, Strategy
+from nas.samplers.proposer import Proposer
+from nas.samplers.registry import OptunaStrategy, make_sampler
+from nas.stopper.asha import MultiObjectiveASHA
 from search_spaces import Arch, ResNeSt, Task, complexity
 
 TASK = Task(num_classes=10, resolution=8, channels=1, small_images=True)

@@ -36,14 +36,14 @@ from searchers_figure import figure
 from threadpoolctl import threadpool_limits
 
 import nas
-from nas.config import SearchConfig
-from nas.emulator import Emulator
-from nas.loading import load_config
-from nas.simulate import simulate
-from nas.virtual_cluster import Cluster
-from nas.what_if import parse_stopper, searching
+from nas.config.loading import load_config
+from nas.config.schema import SearchConfig
+from nas.simulation.emulator import Emulator
+from nas.simulation.simulator import simulate
+from nas.simulation.virtual_cluster import Cluster
+from nas.simulation.what_if import parse_stopper, searching
 from results import load_run, pareto_front, write_table
-from search_spaces.limits import LIMITED
+from search_spaces.sampling.limits import LIMITED
 
 SAMPLERS = ["random", "nsga2", "nsga2,population_size=20", "tpe", "evolution,first=500", "evolution"]
 """With ``first=500`` all networks are of the first design of ``evolution``: spread evenly, learning nothing."""
@@ -167,7 +167,7 @@ def asked_for() -> argparse.Namespace:
 
 def state_of(run: Path) -> str:
     """Names the run's tables and the code: a kept search is worth nothing where either has changed."""
-    files = [*run.glob("*.parquet"), run / "config.yaml", *Path(nas.__file__).parent.glob("*.py")]
+    files = [*run.glob("*.parquet"), run / "config.yaml", *Path(nas.__file__).parent.rglob("*.py")]
     return sha256(b"".join(file.read_bytes() for file in sorted(files))).hexdigest()[:12]
 
 

@@ -18,12 +18,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from nas.curves import Surrogate
-from nas.simulate import simulate
-from nas.simulation import Simulation, common_reference, compare
-from nas.stopper import make_stopper
-from nas.virtual_cluster import Cluster
-from nas.workload import RandomRows
+from nas.simulation.outcome import Simulation, common_reference, compare
+from nas.simulation.simulator import simulate
+from nas.simulation.synthetic import Surrogate
+from nas.simulation.virtual_cluster import Cluster
+from nas.simulation.workload import RandomRows
+from nas.stopper.asha import make_stopper
 from search_spaces import get_space
 
 OBJECTIVES = {"accuracy": "max", "flops": "min"}

@@ -16,8 +16,8 @@ from collections.abc import Iterator
 import moocore
 import numpy as np
 
-from nas.rung import Array
-from nas.stopper import MultiObjectiveASHA
+from nas.stopper.asha import MultiObjectiveASHA
+from nas.stopper.rung import Array
 
 
 def rungs(count: int, d: int, rng: np.random.Generator) -> Iterator[tuple[str, Array]]:

@@ -21,8 +21,8 @@ from plain import TASK, Jpegs, authors_network, jpegs, plain_train, small_networ
 from torch.utils.data import DataLoader
 
 from evaluators import Augmentation, Dataset, DataSettings, Metrics, Recipe, load
-from evaluators.engine import Training
-from evaluators.seeding import build_seeded
+from evaluators.devices.seeding import build_seeded
+from evaluators.training.engine import Training
 
 STUDENT = {1: 12.71, 2: 4.30, 3: 3.18, 4: 2.78}
 """Half width of a mean's 95 % interval in standard errors, by degrees of freedom."""

@@ -27,7 +27,7 @@ SIDES = ("ours", "theirs")
 
 def ours(told: argparse.Namespace, folder: Path) -> dict[str, Any]:
     from nas import search
-    from nas.loading import validate
+    from nas.config.loading import validate
 
     training = {
         "epochs": told.epochs,

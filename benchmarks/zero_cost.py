@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from evaluators import Recipe, ZeroCost, load, proxy_train
-from evaluators.latency_predictor import kendall_tau
+from evaluators.latency.predictor import kendall_tau
 from evaluators.zero_cost import PROXIES
 from nas import load_config
 from search_spaces import complexity

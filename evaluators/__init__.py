@@ -1,20 +1,20 @@
 """From an architecture to numbers: complexity at once, latency in a second, accuracy in epochs."""
 
-from .augment import Augmentation
-from .complexity import Complexity, count_flops, count_operators
-from .data import Dataset, load, load_test
-from .evaluator import Evaluator, Metrics
-from .latency import Latency, LatencyResult, UnstableLatencyError, measure_latency
-from .latency_predictor import PredictedLatency, PredictorError
-from .latency_table import LatencyTable
-from .model_folder import TrainedModel, load_model, read_model_folder, write_model_folder
-from .predict import Prediction, predict
-from .preprocess import Preprocess
-from .proxy import ProxyTraining, proxy_train
-from .recipe import Recipe
-from .settings import DataSettings
-from .split import Source, Split
-from .zero_cost import ZeroCost
+from evaluators.complexity import Complexity, count_flops, count_operators
+from evaluators.data.dataset import Dataset, load, load_test
+from evaluators.data.settings import DataSettings
+from evaluators.data.split import Source, Split
+from evaluators.evaluator import Evaluator, Metrics
+from evaluators.latency.latency import Latency, LatencyResult, UnstableLatencyError, measure_latency
+from evaluators.latency.predictor import PredictedLatency, PredictorError
+from evaluators.latency.table import LatencyTable
+from evaluators.models.folder import TrainedModel, load_model, read_model_folder, write_model_folder
+from evaluators.models.predict import Prediction, predict
+from evaluators.models.preprocess import Preprocess
+from evaluators.training.augment import Augmentation
+from evaluators.training.proxy import ProxyTraining, proxy_train
+from evaluators.training.recipe import Recipe
+from evaluators.zero_cost import ZeroCost
 
 __all__ = [
     "Augmentation",

@@ -12,9 +12,8 @@ from typing import ClassVar
 import torch
 from torch import nn
 
+from evaluators.evaluator import Metrics
 from search_spaces import IMAGENET, OPERATORS, Arch, Task, complexity
-
-from .evaluator import Metrics
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,8 @@ import cloudpickle
 import pytest
 import torch
 
+from evaluators.evaluator import Evaluator, Metrics
 from search_spaces import Arch, ResNeSt
-
-from .evaluator import Evaluator, Metrics
 
 
 class EvaluatorContract:

@@ -22,13 +22,12 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from evaluators.devices.lock import Shared
+from evaluators.devices.seeding import seeded
+from evaluators.evaluator import Metrics
 from search_spaces import IMAGENET, Arch, SplitAttention, Task, build
-from search_spaces.inverted_residual import InvertedResidualModule
-from search_spaces.layers import SqueezeExcite
-
-from .device_lock import Shared
-from .evaluator import Metrics
-from .seeding import seeded
+from search_spaces.blocks.inverted_residual import InvertedResidualModule
+from search_spaces.blocks.layers import SqueezeExcite
 
 MAX_RESOLUTION = 64
 """Larger images are not needed to tell networks apart, and cost what should be free."""

@@ -1,10 +1,10 @@
 """The controller: Optuna proposes, Ray Tune runs, the event log remembers."""
 
-from .config import SearchConfig
-from .export import export
-from .loading import load_config, presets
-from .retrain import retrain
-from .search import resume, search
-from .simulate import simulate
+from nas.config.loading import load_config, presets
+from nas.config.schema import SearchConfig
+from nas.driver import resume, search
+from nas.exporting.export import export
+from nas.retraining.retrain import retrain
+from nas.simulation.simulator import simulate
 
 __all__ = ["SearchConfig", "export", "load_config", "presets", "resume", "retrain", "search", "simulate"]

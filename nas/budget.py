@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from results import hypervolume
-from results.pareto import worst_values
+from results.pareto.pareto import worst_values
 
 
 @dataclass(frozen=True)

@@ -13,19 +13,27 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from nas.budget import Budget, Spending
+from nas.limits import Limit
+from nas.samplers.proposer import Proposal, Proposer
+from nas.stopper.asha import Stopper
 from results import Event, EventLog
 from search_spaces import Arch, arch_from_dict
-
-from .budget import Budget, Spending
-from .evaluation import Assignment
-from .limits import Limit
-from .proposer import Proposal, Proposer
-from .stopper import Stopper
 
 Listener = Callable[[str, int | None, Mapping[str, Any]], None]
 """Called with kind, trial and data of every event, once it is in the log."""
 RETRIES = 2
 """How often a trial that lost its worker is given to another."""
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """Evaluate ``arch`` as ``trial``; the first ``skip`` evaluators are done, their numbers known."""
+
+    trial: int
+    arch: Arch
+    seed: int
+    skip: int = 0
 
 
 @dataclass

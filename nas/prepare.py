@@ -17,18 +17,17 @@ from evaluators import (
     ZeroCost,
     load,
 )
-from evaluators.cache import Progress
-from evaluators.device import resolve_device
+from evaluators.data.cache import Progress
+from evaluators.devices.device import resolve_device
 from evaluators.zero_cost import PROXIES
+from nas.config.schema import SearchConfig
+from nas.runs.networks import load_starts
+from nas.samplers.proposer import Proposer
+from nas.samplers.registry import make_sampler
+from nas.stopper.asha import Stopper
 from search_spaces import SearchSpace, Task
 from search_spaces.extension import import_named
-from search_spaces.limits import LIMITED
-
-from .config import SearchConfig
-from .proposer import Proposer
-from .samplers import make_sampler
-from .starts import load_starts
-from .stopper import Stopper
+from search_spaces.sampling.limits import LIMITED
 
 
 @dataclass(frozen=True)

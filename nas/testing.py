@@ -19,10 +19,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from nas.problem import Sampler
+from nas.samplers.proposer import Proposal, Proposer
 from search_spaces import Arch, SearchSpace, complexity, get_space
-
-from .proposer import Proposal, Proposer
-from .strategy import Sampler
 
 OBJECTIVES = {"quality": "max", "flops": "min"}
 TINY: dict[str, Any] = {

@@ -1,21 +1,21 @@
 """What searches found: event logs, tables, Pareto fronts, selection, statistics of populations, and reports."""
 
-from results.analysis import EDF, BestOf, Quantile
 from results.atomic import write_atomic
-from results.comparison import Comparison, compare
-from results.indicators import attainment, epsilon_indicator, hypervolume_over_time, igd_plus
-from results.loading import load_front, load_run
-from results.pareto import hypervolume, pareto_front, pareto_rank
-from results.public import comparable, public_models
-from results.report import write_report
-from results.run import Run
-from results.runs import Runs, load_runs
-from results.schema import Event
-from results.select import Selection, select
-from results.snapshot import write_table
-from results.store import EventLog
-from results.trends import Trend, importance
-from results.uncertainty import front_probability, repeat_spread
+from results.log.event_log import EventLog
+from results.log.events import Event
+from results.pareto.indicators import attainment, epsilon_indicator, hypervolume_over_time, igd_plus
+from results.pareto.pareto import hypervolume, pareto_front, pareto_rank
+from results.pareto.select import Selection, select
+from results.pareto.uncertainty import front_probability, repeat_spread
+from results.report.report import write_report
+from results.runs.loading import load_front, load_run
+from results.runs.run import Run
+from results.runs.runs import Runs, load_runs
+from results.runs.snapshot import write_table
+from results.statistics.comparison import Comparison, compare
+from results.statistics.populations import EDF, BestOf, Quantile
+from results.statistics.public_models import comparable, public_models
+from results.statistics.trends import Trend, importance
 
 __all__ = [
     "EDF",

@@ -7,8 +7,8 @@ from typing import Any
 
 import pandas as pd
 
-from results.run import Run
-from results.tables import UNITS
+from results.runs.run import Run
+from results.runs.tables import UNITS
 
 LOGARITHMIC = ("flops", "macs", "params", "activations")
 _LABELS = {

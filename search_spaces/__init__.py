@@ -1,18 +1,18 @@
 """Design spaces of split-attention networks: knobs, networks, exact costs. Needs torch and numpy alone."""
 
-from .arch import Arch
-from .blocks import Block, Bottleneck
-from .catalog import REFERENCES, arch_from_dict, get_space, reference
-from .cost import OPERATORS, Complexity, Tally
-from .fbnetv2 import FBNetV2, FBNetV2Space
-from .fold import fold
-from .grid import Grid
-from .layers import IMAGENET, Head, Stem, Task
-from .network import Description, Network, build, complexity
-from .regnety import RegNetY, RegNetYSpace
-from .resnest import ResNeSt, ResNeStSpace
-from .space import SearchSpace, Trial, choose
-from .split_attention import SplitAttention
+from search_spaces.arch import Arch
+from search_spaces.blocks.bottleneck import Block, Bottleneck
+from search_spaces.blocks.layers import IMAGENET, Head, Stem, Task
+from search_spaces.blocks.split_attention import SplitAttention
+from search_spaces.catalog import REFERENCES, arch_from_dict, get_space, reference
+from search_spaces.cost import OPERATORS, Complexity, Tally
+from search_spaces.families.fbnetv2 import FBNetV2, FBNetV2Space
+from search_spaces.families.regnety import RegNetY, RegNetYSpace
+from search_spaces.families.resnest import ResNeSt, ResNeStSpace
+from search_spaces.folding import fold
+from search_spaces.grid import Grid
+from search_spaces.network import Description, Network, build, complexity
+from search_spaces.space import SearchSpace, Trial, choose
 
 __all__ = [
     "IMAGENET",

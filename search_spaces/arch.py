@@ -11,7 +11,7 @@ from dataclasses import MISSING, dataclass, fields, is_dataclass
 from functools import cache, cached_property, lru_cache
 from typing import Any, ClassVar, Self, get_args, get_type_hints
 
-from .network import Description
+from search_spaces.network import Description
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,11 @@ from difflib import get_close_matches
 from inspect import isabstract
 from typing import Any
 
-from . import fbnetv2, fbnetv2_published, regnety, resnest
-from .arch import Arch, brief
-from .extension import import_named
-from .grid import Grid
-from .space import SearchSpace
+from search_spaces.arch import Arch, brief
+from search_spaces.extension import import_named
+from search_spaces.families import fbnetv2, fbnetv2_published, regnety, resnest
+from search_spaces.grid import Grid
+from search_spaces.space import SearchSpace
 
 SPACES: dict[str, type[SearchSpace]] = {
     "resnest": resnest.ResNeStSpace,

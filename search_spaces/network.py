@@ -11,9 +11,9 @@ from typing import NamedTuple, Protocol
 import torch
 from torch import Tensor, nn
 
-from .blocks import Block, ResidualBlock
-from .cost import Complexity, Tally
-from .layers import IMAGENET, End, Resize, Task
+from search_spaces.blocks.bottleneck import Block, ResidualBlock
+from search_spaces.blocks.layers import IMAGENET, End, Resize, Task
+from search_spaces.cost import Complexity, Tally
 
 
 @dataclass(frozen=True)

@@ -9,13 +9,13 @@ from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
-from .arch import Arch, brief
-from .grid import Grid
-from .layers import IMAGENET, Task
-from .limits import Limits, Window
-from .neighbours import neighbour
-from .sampling import Sampler
-from .tape import RandomTrial
+from search_spaces.arch import Arch, brief
+from search_spaces.blocks.layers import IMAGENET, Task
+from search_spaces.grid import Grid
+from search_spaces.sampling.constrained import Sampler
+from search_spaces.sampling.limits import Limits, Window
+from search_spaces.sampling.mutation import neighbour
+from search_spaces.sampling.unit_cube import RandomTrial
 
 
 class Trial(Protocol):

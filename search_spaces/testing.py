@@ -25,14 +25,14 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from .arch import Arch, canonical
-from .catalog import arch_from_dict
-from .cost import OPERATORS
-from .fold import fold
-from .grid import Grid
-from .layers import Task
-from .network import build, complexity
-from .space import SearchSpace
+from search_spaces.arch import Arch, canonical
+from search_spaces.blocks.layers import Task
+from search_spaces.catalog import arch_from_dict
+from search_spaces.cost import OPERATORS
+from search_spaces.folding import fold
+from search_spaces.grid import Grid
+from search_spaces.network import build, complexity
+from search_spaces.space import SearchSpace
 
 TASKS = (
     Task(num_classes=10, resolution=33),

@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from nas import load_config, presets
-from nas.measure import load_arch
+from nas.runs.networks import load_arch
 from search_spaces import REFERENCES, reference
 
 ODD: list[Any] = [

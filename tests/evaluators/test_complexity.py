@@ -10,7 +10,16 @@ import torch
 from torch import nn
 
 from evaluators import Complexity, count_flops, count_operators
-from search_spaces import OPERATORS, REFERENCES, ResNeSt, Task, build, complexity, get_space, reference
+from search_spaces import (
+    OPERATORS,
+    REFERENCES,
+    ResNeSt,
+    Task,
+    build,
+    complexity,
+    get_space,
+    reference,
+)
 
 SMALL = Task(num_classes=10, resolution=16, channels=1, small_images=True)
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from nas.config import RayConfig
-from nas.connection import connected
+from nas.config.schema import RayConfig
+from nas.engines.ray_cluster import connected
 
 
 @pytest.fixture(scope="session")

@@ -9,11 +9,11 @@ import pytest
 from nas.budget import Budget, Plateau
 from nas.controller import RETRIES, Controller
 from nas.limits import Limit
-from nas.proposer import Proposer
-from nas.samplers import make_sampler
-from nas.stopper import MultiObjectiveASHA, NoStopping
+from nas.samplers.proposer import Proposer
+from nas.samplers.registry import make_sampler
+from nas.stopper.asha import MultiObjectiveASHA, NoStopping
 from results import EventLog
-from results.tables import fold
+from results.runs.tables import fold
 from search_spaces import get_space
 
 OBJECTIVES = {"accuracy": "max", "flops": "min"}

@@ -1,7 +1,7 @@
 import pytest
 
 from evaluators import Recipe
-from nas.config import SearchConfig
+from nas.config.schema import SearchConfig
 from nas.prepare import prepare
 
 

@@ -1,0 +1,1 @@
+"""Where work runs: devices, the lock between trainers and measurements, seeds."""

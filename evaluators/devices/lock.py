@@ -1,0 +1,116 @@
+"""Keep training off a device while latency is measured on it, across all processes and users of a node.
+
+Trainers share the device and give way every 50 ms; a measurement has it alone. Two files under ``flock``
+make the readers-writer lock: whoever enters passes the turnstile, and a measurement keeps it shut while the
+trainers inside leave, so it waits for one turn at most. The kernel drops the locks of a process that dies.
+
+The files lie in /tmp, whatever TMPDIR says, because all users and jobs of a node must find the same ones; the
+environment variable SPLITSEARCH_LOCK_DIR names another folder, such as one that containers share. Whoever may
+read a file may lock it, so nobody needs to write to another user's.
+
+``filelock.ReadWriteLock`` would do, but it waits inside SQLite, where Ctrl-C cannot reach it, wakes up by
+polling and costs seven times as much.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from time import perf_counter
+from types import TracebackType
+from typing import Self
+
+import torch
+
+from evaluators.devices.device import device_key, synchronize
+
+TURN_SECONDS = 0.05
+
+
+@contextmanager
+def exclusive(device: torch.device) -> Iterator[None]:
+    """Have the device alone; waits until the trainers on it have finished their turns."""
+    turnstile, inside = _lock_files(device)
+    with _flock(turnstile, fcntl.LOCK_EX), _flock(inside, fcntl.LOCK_EX):
+        yield
+
+
+class Shared:
+    """Share the device with other trainers; call ``give_way`` between steps.
+
+    ``waited`` is how many seconds this trainer has stood in front of the turnstile.
+    """
+
+    def __init__(self, device: torch.device, turn_seconds: float = TURN_SECONDS) -> None:
+        self.waited = 0.0
+        self._device = device
+        self._turn_seconds = turn_seconds
+        self._turn_ends = 0.0
+        self._held = ExitStack()
+
+    def __enter__(self) -> Self:
+        asked = perf_counter()
+        turnstile, inside = _lock_files(self._device)
+        with _flock(turnstile, fcntl.LOCK_SH):
+            self._held.enter_context(_flock(inside, fcntl.LOCK_SH))
+        entered = perf_counter()
+        self.waited += entered - asked
+        self._turn_ends = entered + self._turn_seconds
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        try:
+            synchronize(self._device)
+        finally:
+            self._held.close()
+
+    def give_way(self) -> None:
+        """Let a waiting measurement in if this trainer's turn is over."""
+        if perf_counter() >= self._turn_ends:
+            self.__exit__(None, None, None)
+            self.__enter__()
+
+
+def _lock_files(device: torch.device) -> tuple[Path, Path]:
+    folder = Path(os.environ.get("SPLITSEARCH_LOCK_DIR", "/tmp"))  # noqa: S108 - _opened is careful
+    key = f"splitsearch-{device_key(device)}"
+    return folder / f"{key}.turnstile", folder / f"{key}.inside"
+
+
+@contextmanager
+def flock_exclusive(path: Path) -> Iterator[None]:
+    """Have a lock file alone, among all processes that ask for it here; it is made if need be."""
+    with _flock(path, fcntl.LOCK_EX):
+        yield
+
+
+@contextmanager
+def _flock(path: Path, mode: int) -> Iterator[None]:
+    # Opened anew each time: a forked child that shares a descriptor would keep the lock of a dead parent.
+    descriptor = _opened(path)
+    try:
+        fcntl.flock(descriptor, mode)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _opened(path: Path) -> int:
+    """The file for reading, made if need be; what others may have put in its place is neither followed,
+    written nor waited for."""
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
+    try:
+        return os.open(path, flags)
+    except FileNotFoundError:
+        # appears at once and readable by all; O_CREAT would fail on another user's file in a sticky folder
+        with tempfile.NamedTemporaryFile(dir=path.parent, prefix="splitsearch-") as file:
+            os.fchmod(file.fileno(), 0o644)
+            with suppress(FileExistsError):
+                os.link(file.name, path)
+        return os.open(path, flags)

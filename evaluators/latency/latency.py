@@ -1,0 +1,310 @@
+"""How long one batch takes on the device at hand; a number that others' work has spoilt is not given out."""
+
+from __future__ import annotations
+
+import copy
+import gc
+import math
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from time import sleep
+
+import numpy as np
+import torch
+from torch import nn
+
+from evaluators.devices.device import device_name, resolve_device
+from evaluators.devices.lock import Shared, exclusive
+from evaluators.devices.seeding import build_seeded
+from evaluators.evaluator import Metrics
+from evaluators.latency.cores import OtherLoad, allowed_cores, confined
+from evaluators.latency.nvml import gpu_state
+from evaluators.latency.timing import Run, captured, compiled, median_interval, repeat, stopwatch, warm_up
+from search_spaces import IMAGENET, Arch, Task, fold
+
+DTYPES = ("float32", "float16", "bfloat16")
+UNSTABLE = 5
+"""A median so many times less certain than asked for is not reported; ``interval`` 1 asks for nothing."""
+PAUSES = (1.0, 3.0)
+"""Seconds before the second and third attempt of an evaluation, which may go on twice and four times as long."""
+
+
+class UnstableLatencyError(ValueError):
+    """A latency that cannot be trusted: too wide a spread, or too much work of others meanwhile."""
+
+
+@dataclass(frozen=True)
+class LatencyResult:
+    """Times in milliseconds per batch.
+
+    ``interval`` is half the width of the median's 95 % confidence interval as a share of it. ``throughput`` is
+    in images per second. ``memory_mb`` is the most memory (10^6 bytes) that weights, input and activations
+    took on a CUDA device, and None on the CPU, where it is not measured. ``load`` is the share of the CPU that
+    others took meanwhile, None where the system does not tell. ``gpu`` is ``nvml.gpu_state`` right after.
+    ``device`` says what the times are only comparable within: hardware, threads, dtype, memory format,
+    batch, image, torch, and how the network was made ready.
+    """
+
+    median_ms: float
+    iqr_ms: float
+    min_ms: float
+    interval: float
+    samples: tuple[float, ...]
+    throughput: float
+    memory_mb: float | None
+    load: float | None
+    gpu: dict[str, float]
+    device: str
+
+
+@dataclass(frozen=True)
+class Latency:
+    """Measured latency, no training of ours on the device meanwhile; fields as in ``measure_latency``.
+
+    Tries three times in all if others disturb, then raises ``UnstableLatencyError``; with ``keep_disturbed``
+    it takes the attempt of the lowest median instead, since others' work only ever adds time.
+    """
+
+    task: Task = IMAGENET
+    device: str = "cpu"
+    batch_size: int = 1
+    dtype: str = "float32"
+    threads: int | None = 1
+    channels_last: bool = False
+    compile: bool = False
+    cuda_graph: bool = False
+    fold: bool = False
+    interval: float = 0.01
+    min_repetitions: int = 10
+    max_seconds: float = 1.0
+    max_load: float = 0.1
+    keep_disturbed: bool = False
+
+    def __post_init__(self) -> None:
+        if self.dtype not in DTYPES:
+            raise ValueError(f"unknown dtype {self.dtype!r}; use {', '.join(DTYPES)}")
+        for name in ("batch_size", "min_repetitions", "threads"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ValueError(f"{name} must be at least 1, not {value}")
+        if not 0 < self.interval <= 1:
+            raise ValueError(
+                f"interval must be a share of the median above 0 and at most 1, not {self.interval}"
+            )
+        if not 0 <= self.max_seconds < math.inf:
+            raise ValueError(f"max_seconds must be finite and not negative, got {self.max_seconds}")
+        if not 0 < self.max_load <= 1:
+            raise ValueError(f"max_load must be a share above 0 and at most 1, not {self.max_load}")
+        if self.cuda_graph and not self.device.startswith("cuda"):
+            raise ValueError(f"cuda_graph needs a CUDA device, not {self.device!r}")
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        times = ("latency_ms", "latency_iqr_ms")
+        if self.device.startswith("cuda"):
+            return (*times, "memory_mb")
+        return (*times, "latency_load") if sys.platform == "linux" else times
+
+    def evaluate(self, arch: Arch, *, seed: int = 0, checkpoint: Path | None = None) -> Iterator[Metrics]:
+        result = self.measure_alone(build_seeded(arch, self.task, seed))
+        metrics: Metrics = {
+            "latency_ms": result.median_ms,
+            "latency_iqr_ms": result.iqr_ms,
+            "device": result.device,
+        }
+        known = {"latency_load": result.load, "memory_mb": result.memory_mb}
+        yield metrics | {name: value for name, value in known.items() if value is not None}
+
+    def measure_alone(self, model: nn.Module) -> LatencyResult:
+        """Measure while everybody who uses ``device_lock`` is kept off the device; try again if disturbed."""
+        where = resolve_device(self.device)
+        attempts = []
+        for attempt, pause in enumerate((*PAUSES, 0.0)):
+            settings = replace(self, max_seconds=2**attempt * self.max_seconds)
+            result = _measure(model, settings, Shared(where), exclusive(where))
+            if (refusal := _refusal(result, self)) is None:
+                return result
+            attempts.append(result)
+            sleep(pause)
+        if not self.keep_disturbed:
+            raise UnstableLatencyError(f"{refusal}, or set keep_disturbed")
+        return min(attempts, key=lambda attempt: attempt.median_ms)
+
+    @property
+    def signature(self) -> str:
+        """What a latency is only comparable within; needs the device to be there."""
+        where = resolve_device(self.device)
+        cuda = where.type == "cuda"
+        threads = self.threads or min(torch.get_num_threads(), allowed_cores())
+        side = self.task.resolution
+        facts = {
+            device_name(where): True,
+            f"CUDA {torch.version.cuda}": cuda,
+            f"{threads} thread{'s' * (threads > 1)}": not cuda,
+            f"{self.dtype}{' channels_last' * self.channels_last}": True,
+            f"batch {self.batch_size}": True,
+            f"{self.task.channels}x{side}x{side}": True,
+            "folded": self.fold,
+            "compiled": self.compile,
+            "CUDA graph": self.cuda_graph,
+            f"torch {torch.__version__}": True,
+        }
+        return ", ".join(fact for fact, holds in facts.items() if holds)
+
+
+def measure_latency(
+    model: nn.Module,
+    task: Task,
+    device: str = "cpu",
+    batch_size: int = 1,
+    dtype: str = "float32",
+    *,
+    threads: int | None = None,
+    channels_last: bool = False,
+    compile: bool = False,
+    cuda_graph: bool = False,
+    fold: bool = False,
+    interval: float = 0.01,
+    min_repetitions: int = 10,
+    max_seconds: float = 1.0,
+    max_load: float = 0.1,
+) -> LatencyResult:
+    """Time the forward pass of a copy of the model in eval mode on random images.
+
+    Warms up until the medians of successive windows agree within 5 %, then repeats at least
+    ``min_repetitions`` times and on until the median is known to ``interval``, a share of it (95 %
+    confidence); warming up and going on each end after ``max_seconds``. On the CPU it runs on ``threads``
+    cores of those allowed and is confined to them; None is torch's number. ``fold`` folds the batch norms
+    away first, ``compile`` is ``torch.compile``, ``cuda_graph`` launches all kernels at once. Does not keep
+    others off the device: ``Latency`` does.
+
+    Raises:
+        ValueError: for a device this machine does not have, an unknown dtype, a wrong setting, a compiler
+            that is missing.
+        UnstableLatencyError: if the median stayed five times less certain than ``interval``, or if others
+            took more than ``max_load`` of the CPU (of the machine, or of the core measured on) meanwhile.
+    """
+    settings = Latency(
+        task, device, batch_size, dtype, threads, channels_last, compile, cuda_graph, fold,
+        interval, min_repetitions, max_seconds, max_load,
+    )  # fmt: skip
+    result = _measure(model, settings, nullcontext(), nullcontext())
+    if refusal := _refusal(result, settings):
+        raise UnstableLatencyError(refusal)
+    return result
+
+
+def _measure(
+    model: nn.Module,
+    settings: Latency,
+    preparing: AbstractContextManager[object],
+    timing: AbstractContextManager[object],
+) -> LatencyResult:
+    """``preparing`` is entered while the network is made ready, ``timing`` while it is timed."""
+    where = resolve_device(settings.device)
+    session = _Session(model, settings, where)
+    with confined(_threads(settings, where)) as call, _no_garbage_collection():
+        with preparing:
+            run = call(session.prepare)
+        with timing:
+            samples, load = call(partial(session.time, run))
+            gpu = gpu_state(where)
+    lower, median, upper = map(float, np.percentile(samples, (25, 50, 75)))
+    return LatencyResult(
+        median_ms=median,
+        iqr_ms=upper - lower,
+        min_ms=min(samples),
+        interval=median_interval(samples),
+        samples=tuple(samples),
+        throughput=settings.batch_size / median * 1e3,
+        memory_mb=session.memory_mb(),
+        load=load,
+        gpu=gpu,
+        device=settings.signature,
+    )
+
+
+def _threads(settings: Latency, device: torch.device) -> int | None:
+    if device.type != "cpu":
+        return None
+    cores = allowed_cores()
+    if (settings.threads or 1) > cores:
+        raise ValueError(
+            f"threads must be at most {cores}, the cores this process may use, not {settings.threads}"
+        )
+    return settings.threads or min(torch.get_num_threads(), cores)
+
+
+class _Session:
+    """What happens on the measuring thread; inference mode and the current GPU are a thread's own."""
+
+    def __init__(self, model: nn.Module, settings: Latency, device: torch.device) -> None:
+        self.model, self.settings, self.device = model, settings, device
+        self.cuda = device.type == "cuda"
+        self.allocated = torch.cuda.memory_allocated(device) if self.cuda else 0
+
+    @contextmanager
+    def _circumstances(self) -> Iterator[None]:
+        with torch.inference_mode(), torch.cuda.device(self.device) if self.cuda else nullcontext():
+            yield
+
+    def prepare(self) -> Run:
+        settings, task = self.settings, self.settings.task
+        model = fold(self.model) if settings.fold else copy.deepcopy(self.model).eval()
+        layout = torch.channels_last if settings.channels_last else torch.contiguous_format
+        to = {"device": self.device, "dtype": getattr(torch, settings.dtype), "memory_format": layout}
+        with self._circumstances():
+            model = model.to(**to)
+            shape = (settings.batch_size, task.channels, task.resolution, task.resolution)
+            images = torch.randn(shape, generator=torch.Generator().manual_seed(0)).to(**to)
+            forward = compiled(model, images) if settings.compile else model
+            if self.cuda:
+                torch.cuda.reset_peak_memory_stats(self.device)
+            run = partial(forward, images)
+            return captured(run) if settings.cuda_graph else run
+
+    def time(self, run: Run) -> tuple[list[float], float | None]:
+        """Samples, and the CPU load of others meanwhile, of which a GPU's work is independent."""
+        settings = self.settings
+        with self._circumstances():
+            milliseconds: Callable[[], float] = stopwatch(run, self.device)
+            warm_up(milliseconds, settings.max_seconds)
+            others = OtherLoad()
+            samples = repeat(milliseconds, settings.interval, settings.min_repetitions, settings.max_seconds)
+            return samples, None if self.cuda else others.share()
+
+    def memory_mb(self) -> float | None:
+        if not self.cuda:
+            return None
+        return (torch.cuda.max_memory_allocated(self.device) - self.allocated) / 1e6
+
+
+@contextmanager
+def _no_garbage_collection() -> Iterator[None]:
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collecting:
+            gc.enable()
+
+
+def _refusal(result: LatencyResult, settings: Latency) -> str | None:
+    """Why the result cannot be trusted, if so."""
+    if result.load is not None and result.load > settings.max_load:
+        return (
+            f"latency was disturbed: others took {result.load:.0%} of the CPU meanwhile, at most "
+            f"{settings.max_load:.0%} is allowed; measure on an idle machine, or raise max_load"
+        )
+    if settings.interval < 1 and UNSTABLE * settings.interval < result.interval < math.inf:
+        return (
+            f"latency was unstable: its median {result.median_ms:.3g} ms is only known to "
+            f"{result.interval:.0%} after {len(result.samples)} runs, {settings.interval:.0%} was asked for; "
+            "measure on an idle device, or raise interval or max_seconds"
+        )
+    return None

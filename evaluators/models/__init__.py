@@ -1,0 +1,1 @@
+"""A trained network as a folder, and its predictions for image files."""

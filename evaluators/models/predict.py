@@ -1,0 +1,68 @@
+"""Classify image files with a trained network."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from evaluators.devices.device import resolve_device
+from evaluators.models.folder import load_model, read_model_folder
+from search_spaces import Network
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """Labels of an image with their probabilities, most probable first; or why there are none."""
+
+    path: Path
+    classes: tuple[tuple[str, float], ...] = ()
+    error: str | None = None
+
+
+def predict(
+    folder: str | Path, files: Iterable[Path], *, top: int = 5, batch_size: int = 32, device: str = "cpu"
+) -> Iterator[Prediction]:
+    """Predictions of a model folder for image files, in their order, a batch at a time.
+
+    A file that cannot be read gets a prediction that says why; the others get theirs.
+
+    Raises:
+        ValueError: if the folder holds no network, or for a ``top`` or ``batch_size`` below 1.
+    """
+    for name, value in (("top", top), ("batch_size", batch_size)):
+        if value < 1:
+            raise ValueError(f"{name} must be at least 1, not {value}")
+    facts, network, where = read_model_folder(folder), load_model(folder, device), resolve_device(device)
+    top = min(top, len(facts.labels))
+    remaining = iter(files)
+    while batch := list(islice(remaining, batch_size)):
+        images: list[Tensor] = []
+        errors: dict[Path, str] = {}
+        for path in batch:
+            try:
+                images.append(facts.preprocess.read(path))
+            except ValueError as error:
+                errors[path] = str(error)
+        found = iter(_most_probable(network, images, top, where))
+        for path in batch:
+            if path in errors:
+                yield Prediction(path, error=errors[path])
+            else:
+                yield Prediction(path, tuple((facts.labels[number], value) for number, value in next(found)))
+
+
+def _most_probable(
+    network: Network, images: list[Tensor], top: int, device: torch.device
+) -> list[list[tuple[int, float]]]:
+    """The ``top`` classes of each image with their probabilities."""
+    if not images:
+        return []
+    with torch.inference_mode():
+        logits = network(torch.stack(images).to(device)).float()
+    values, classes = (x.tolist() for x in logits.softmax(1).topk(top))
+    return [list(zip(*each, strict=True)) for each in zip(classes, values, strict=True)]

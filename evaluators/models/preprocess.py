@@ -1,0 +1,115 @@
+"""From an image file to what a network was trained on."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps
+from torch import Tensor
+
+from evaluators.data.decode import eight_bits, is_grey, spare_detail
+
+RESAMPLING = ("bilinear", "bicubic")
+
+
+@dataclass(frozen=True)
+class Preprocess:
+    """The central square of an image, resized and normalised.
+
+    Attributes:
+        resolution: side in pixels of what the network sees.
+        mean, std: per channel, of values from 0 to 1; three channels are red, green, blue, one is grey.
+        crop: side of the square as a share of the image's shorter side.
+        interpolation: ``bilinear`` or ``bicubic``, with antialiasing.
+
+    Raises:
+        ValueError: naming the field that is wrong.
+    """
+
+    resolution: int
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    crop: float = 1.0
+    interpolation: str = "bilinear"
+
+    def __post_init__(self) -> None:
+        numbers = (*self.mean, *self.std, self.crop)
+        wrong = {
+            "resolution must be a positive int": type(self.resolution) is not int or self.resolution < 1,
+            "mean must have 1 or 3 entries": len(self.mean) not in (1, 3),
+            "std must have as many entries as mean": len(self.std) != len(self.mean),
+            "mean, std and crop must be finite numbers": not all(map(_is_number, numbers)),
+        }
+        for rule, broken in wrong.items():
+            if broken:
+                raise ValueError(f"preprocess: {rule}, got {self}")
+        if min(self.std) <= 0:
+            raise ValueError(f"preprocess: std must be positive, got {self.std}")
+        if not 0 < self.crop <= 1:
+            raise ValueError(f"preprocess: crop must be above 0 and at most 1, got {self.crop}")
+        if self.interpolation not in RESAMPLING:
+            raise ValueError(f"preprocess: unknown interpolation {self.interpolation!r}; use {RESAMPLING}")
+
+    @classmethod
+    def of_bytes(cls, resolution: int, mean: Tensor, deviation: Tensor) -> Self:
+        """For images held as bytes, with the (C,) mean and deviation that normalise their values 0 to 255."""
+        return cls(resolution, tuple((mean / 255).tolist()), tuple((deviation / 255).tolist()))
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """Inverse of ``to_dict``; ``ValueError`` names what is missing, unknown or wrong."""
+        if not isinstance(values, Mapping):
+            raise ValueError(f"preprocess must be an object, got {values!r:.80}")
+        known = [field.name for field in fields(cls)]
+        if unknown := sorted(map(str, values.keys() - set(known))):
+            raise ValueError(f"preprocess has no field {unknown[0]!r}; its fields are {', '.join(known)}")
+        if missing := [name for name in known[:3] if name not in values]:
+            raise ValueError(f"preprocess needs a field {missing[0]!r}")
+        lists = {name: values[name] for name in ("mean", "std")}
+        for name, value in lists.items():
+            if not isinstance(value, list):
+                raise ValueError(f"preprocess: {name} must be a list, got {value!r:.80}")
+        return cls(**{**values, **{name: tuple(value) for name, value in lists.items()}})
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-safe."""
+        return asdict(self) | {"mean": list(self.mean), "std": list(self.std)}
+
+    def read(self, path: Path) -> Tensor:
+        """The image in a file as a normalised (C, resolution, resolution) tensor, upright as its camera was.
+
+        Raises:
+            ValueError: naming the file, if it is missing or no image that Pillow can read.
+        """
+        try:
+            with Image.open(path) as opened:
+                spare_detail(opened, self.resolution)  # as the training images were decoded
+                pixels = self._square(ImageOps.exif_transpose(opened))
+        except Exception as error:  # decoders raise anything, SyntaxError and struct.error included
+            reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+            raise ValueError(f"{path}: cannot be read as an image ({reason})") from error
+        values = torch.from_numpy(np.asarray(pixels, np.float32) / 255).reshape(*pixels.size, -1)
+        return ((values - torch.tensor(self.mean)) / torch.tensor(self.std)).permute(2, 0, 1).contiguous()
+
+    def _square(self, image: Image.Image) -> Image.Image:
+        channels = len(self.mean)
+        if channels == 1 and not is_grey(image):
+            image = image.convert("L")
+        image = eight_bits(image, channels)
+        side = min(image.size) * self.crop
+        left, top = (image.width - side) / 2, (image.height - side) / 2
+        box = (left, top, left + side, top + side)
+        size = (self.resolution, self.resolution)
+        if box == (0, 0, *size):
+            return image
+        return image.resize(size, Image.Resampling[self.interpolation.upper()], box, reducing_gap=3.0)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

@@ -1,0 +1,277 @@
+"""The training of a network, an epoch at a time: the same engine for proxy training and for retraining.
+
+All chance of an epoch comes from the seed and the epoch's number, so weights, optimiser state and past
+metrics are all that it takes to go on after an interruption.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from copy import deepcopy
+from time import perf_counter
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from evaluators.data.dataset import Dataset
+from evaluators.data.split import Split
+from evaluators.devices.lock import Shared
+from evaluators.devices.seeding import derive, seeded
+from evaluators.evaluator import Metrics
+from evaluators.training.batch_norm import recalibrate
+from evaluators.training.cuda_graph import Replayed
+from evaluators.training.ema import Ema
+from evaluators.training.memory import free_memory, is_out_of_memory, limit_memory, peak_memory, reset_peak
+from evaluators.training.recipe import Recipe
+from evaluators.training.shard import ALONE, Shard
+from evaluators.training.stochastic_depth import Drops
+from evaluators.training.sync_norm import synchronise
+from evaluators.training.train_step import TrainStep, autocast
+
+EVALUATION_BATCH = 256
+CALIBRATION_IMAGES = 512
+
+
+class Evaluation(NamedTuple):
+    """``accuracy`` from 0 to 1 and the mean cross entropy ``loss``."""
+
+    accuracy: float
+    loss: float
+
+
+class Training:
+    """Trains ``model`` on ``dataset`` by ``recipe``; call ``next_epoch`` until it has had ``recipe.epochs``.
+
+    ``seed`` decides the order of the images, augmentation and what is random in the model; on the CPU, the
+    same seed and number of threads give the same numbers. ``memory_fraction`` is the most of a GPU's memory
+    that the process may take. ``shard`` spreads every batch over several processes.
+
+    Attributes:
+        history: the metrics of every epoch so far.
+        splits: how many parts a batch is trained in, one after the other.
+
+    Raises:
+        ValueError: for a precision the device has not, a memory fraction that is none, images or batches too few
+            for so many processes, or a network without the blocks that the recipe wants to drop.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        dataset: Dataset,
+        recipe: Recipe,
+        device: torch.device,
+        seed: int = 0,
+        *,
+        shard: Shard = ALONE,
+        memory_fraction: float | None = None,
+    ) -> None:
+        limit_memory(device, memory_fraction)
+        _check_sizes(len(dataset.train.labels), recipe.batch_size, shard.world_size)
+        self.dataset, self.recipe, self.device, self.seed, self.shard = dataset, recipe, device, seed, shard
+        # channels last: a third less time on the CPU (benchmarks/training.py)
+        # torch's overloads leave out memory_format alone
+        self.model = model.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.history: list[Metrics] = []
+        self.splits = recipe.accumulate
+        if recipe.sync_norm and shard.world_size > 1:
+            self.model = synchronise(self.model, device)
+        self._drops = Drops(self.model, recipe, device)
+        if recipe.compile:
+            self.model.compile()
+        self._trained = shard.wrap(self.model, device)
+        self._lr = torch.zeros((), device=device)  # where a recorded step finds it
+        self._optimizer = recipe.optimizer(self.model, self._lr)
+        self._ema = Ema(self.model, recipe.ema) if recipe.ema else None
+        self._replayed: Replayed | None = None
+        self._prepare_step()
+
+    @property
+    def evaluated(self) -> nn.Module:
+        """The network whose accuracy is told: with the averaged weights, if the recipe has them averaged."""
+        return self._ema.model if self._ema else self.model
+
+    def state_dict(self) -> dict[str, Any]:
+        """All it takes to go on after the last epoch; tensors are the living ones, not copies."""
+        return {
+            "model": self.model.state_dict(),
+            "ema": self._ema.model.state_dict() if self._ema else {},
+            "optimizer": self._optimizer.state_dict(),
+            "scaler": self._step.scaler.state_dict(),
+            "splits": self.splits,
+            "history": self.history,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from the state of a training of the same model, dataset, recipe and seed."""
+        self.model.load_state_dict(state["model"])
+        if self._ema:
+            self._ema.model.load_state_dict(state["ema"])
+        # a copy, because torch would go on with the very tensors
+        self._optimizer.load_state_dict(deepcopy(state["optimizer"]))
+        self.splits, self.history = state["splits"], list(state["history"])
+        self._prepare_step()
+        self._step.scaler.load_state_dict(state["scaler"])
+
+    def next_epoch(self) -> Metrics:
+        """Train an epoch and evaluate; if memory runs out, once more from its start in parts half as large.
+
+        Gives ``epoch``, ``accuracy`` and ``validation_loss`` on the validation images, ``train_loss`` (mean
+        over the epoch, labels smoothed), ``learning_rate`` (of the last step), ``seconds`` (waiting for the
+        device excluded), ``images_per_second`` (training alone) and ``batch_splits``; on a GPU also
+        ``train_memory_mb`` (10^6 bytes), and in words ``precision`` and ``cuda_graph``.
+
+        Raises:
+            FloatingPointError: when the loss is infinite or NaN, saying in which epoch and step.
+            RuntimeError: when memory runs out again, or on one of several processes.
+        """
+        before = deepcopy(self.state_dict()) if self._may_split() else None
+        try:
+            return self._epoch()
+        except (RuntimeError, MemoryError) as error:
+            if before is None or not is_out_of_memory(error):
+                raise
+        self._replayed = None  # a recording has memory of its own
+        free_memory(self.device)
+        self.load_state_dict(before | {"splits": 2 * self.splits})
+        return self._epoch()
+
+    def evaluate(self, split: Split) -> Evaluation:
+        """Accuracy and loss of ``evaluated`` on images of the dataset's kind; every process takes a part."""
+        with Shared(self.device) as turn:
+            return self._evaluate(split, turn)
+
+    def _prepare_step(self) -> None:
+        for group in self._optimizer.param_groups:
+            group["lr"] = self._lr  # loading has put a copy in its place
+        self._step = TrainStep(self._trained, self._optimizer, self.recipe, self.device, self.splits)
+        self._replayed = Replayed(self._step, self.device) if self._graph_off() is None else None
+
+    def _graph_off(self) -> str | None:
+        """Why steps are not recorded as a CUDA graph, if so."""
+        reasons = {
+            "there is no GPU": self.device.type != "cuda",
+            "the recipe says so": not self.recipe.cuda_graph,
+            "float16 scales its loss step by step": self._step.scaler.is_enabled(),
+            "it is compiled": self.recipe.compile,
+            "there are several processes": self.shard.world_size > 1,
+        }
+        return next((reason for reason, true in reasons.items() if true), None)
+
+    def _may_split(self) -> bool:
+        # a process that trained its epoch anew alone would leave the others waiting for its gradients
+        smallest = self.recipe.batch_size // (2 * self.splits)
+        return self.shard.world_size == 1 and self.splits == self.recipe.accumulate and smallest >= 2
+
+    def _epoch(self) -> Metrics:
+        reset_peak(self.device)
+        started = perf_counter()
+        chance = derive(self.seed, len(self.history), 1 + self.shard.rank)
+        with seeded(chance, self.device), Shared(self.device) as turn:
+            train_loss, images, rate = self._train(turn)
+            trained = perf_counter() - started - turn.waited
+            with autocast(self.recipe, self.device):
+                recalibrate(self.evaluated, self._calibration_batches(turn))
+            evaluation = self._evaluate(self.dataset.validation, turn)
+        if not math.isfinite(evaluation.loss):
+            raise FloatingPointError(
+                f"validation loss {evaluation.loss} after epoch {len(self.history) + 1}; try a lower lr"
+            )
+        metrics: Metrics = {
+            "epoch": len(self.history) + 1,
+            "accuracy": evaluation.accuracy,
+            "train_loss": train_loss,
+            "validation_loss": evaluation.loss,
+            "learning_rate": rate,
+            "seconds": perf_counter() - started - turn.waited,
+            "images_per_second": images / trained,
+            "batch_splits": self.splits,
+            **self._device_facts(),
+        }
+        self.history.append(metrics)
+        return metrics
+
+    def _device_facts(self) -> Metrics:
+        if self.device.type != "cuda":
+            return {}
+        replayed = self._replayed.state if self._replayed else f"off: {self._graph_off()}"
+        precision = str(self.recipe.dtype(self.device)).removeprefix("torch.")
+        return peak_memory(self.device) | {"precision": precision, "cuda_graph": replayed}
+
+    def _train(self, turn: Shared) -> tuple[float, int, float]:
+        """One pass over the training images: mean loss, images that all processes saw, last learning rate."""
+        epoch, batches = len(self.history), self._batches()
+        rates = [self.recipe.lr_at(epoch + (step + 0.5) / len(batches)) for step in range(len(batches))]
+        losses = torch.zeros(len(batches), device=self.device)
+        step = self._replayed or self._step
+        self._trained.train()
+        for number, batch in enumerate(batches):
+            self._lr.fill_(rates[number])
+            self._drops.advance((epoch + number / len(batches)) / self.recipe.epochs)
+            losses[number] = step(*self._augmented(batch))
+            if self._ema:
+                self._ema.update(self.model)
+            turn.give_way()
+        losses = self.shard.sum(losses) / self.shard.world_size
+        diverged = (~losses.isfinite()).nonzero()
+        if len(diverged):
+            number = int(diverged[0])
+            where = f"epoch {epoch + 1}, step {number + 1} of {len(batches)}"
+            raise FloatingPointError(f"loss {losses[number].item()} in {where}; try a lower lr")
+        return losses.mean().item(), sum(map(len, batches)) * self.shard.world_size, rates[-1]
+
+    def _batches(self) -> list[Tensor]:
+        """Indices of this process's part of every batch, in the order that seed and epoch decide."""
+        generator = torch.Generator().manual_seed(derive(self.seed, len(self.history)))
+        order = torch.randperm(len(self.dataset.train.labels), generator=generator)
+        batches = [self.shard.of(batch) for batch in order.split(self.recipe.batch_size)]
+        # batch norm needs two images
+        return batches[:-1] if len(batches[-1]) < 2 else batches
+
+    def _augmented(self, batch: Tensor) -> tuple[Tensor, Tensor]:
+        augment, chance = self.recipe.augment, torch.default_generator
+        images, labels = self.dataset.train.take(batch, self.device)
+        images = self.dataset.normalise(augment.apply(images, chance))
+        images = augment.erase(images, chance)
+        return augment.mix(images, labels, self.dataset.task.num_classes, chance)
+
+    def _images(self, split: Split, indices: Tensor, turn: Shared) -> Iterator[Split]:
+        """Normalised batches to evaluate on; the device may be asked for between them."""
+        for batch in indices.split(EVALUATION_BATCH):
+            images, labels = split.take(batch, self.device)
+            yield Split(self.dataset.normalise(images), labels)
+            turn.give_way()
+
+    def _calibration_batches(self, turn: Shared) -> Iterator[Tensor]:
+        indices = torch.arange(min(CALIBRATION_IMAGES, len(self.dataset.train.labels)))
+        for batch in self._images(self.dataset.train, indices, turn):
+            if len(batch.labels) > 1:
+                yield batch.images
+
+    @torch.inference_mode()
+    def _evaluate(self, split: Split, turn: Shared) -> Evaluation:
+        network = self.evaluated.eval()
+        sums = torch.zeros(3, dtype=torch.float64, device=self.device)
+        indices = torch.arange(self.shard.rank, len(split.labels), self.shard.world_size)
+        for images, labels in self._images(split, indices, turn):
+            with autocast(self.recipe, self.device):
+                logits = network(images).float()
+            loss = F.cross_entropy(logits, labels, reduction="sum")
+            right = (logits.argmax(1) == labels).sum()
+            sums += torch.stack([right, loss, torch.full_like(loss, len(labels))])
+        right, loss, count = self.shard.sum(sums).tolist()
+        return Evaluation(right / count, loss / count)
+
+
+def _check_sizes(images: int, batch_size: int, processes: int) -> None:
+    if images < 2 * processes:
+        raise ValueError(
+            f"too few training images: {processes} process(es) need 2 each, there are {images} together"
+        )
+    if batch_size % processes or batch_size < 2 * processes:
+        raise ValueError(
+            f"Recipe: batch_size {batch_size} does not give {processes} processes equal parts of 2 images or more"
+        )

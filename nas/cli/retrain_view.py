@@ -1,0 +1,97 @@
+"""A retraining on the terminal: a line that lives, or lines in a file."""
+
+from __future__ import annotations
+
+from math import nan
+from types import TracebackType
+from typing import Self
+
+import pandas as pd
+from rich.box import SIMPLE
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from evaluators import Metrics
+from nas.retraining.result import Retrained
+from results.wording import label, number
+
+SHOWN = ("top1", "top5", "calibration_error", "validation_accuracy", "seconds")
+
+
+class View:
+    """Tell it of epochs and notes; on a terminal the last line is that of the epoch."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(24),
+            TimeRemainingColumn(),
+            console=console,
+            transient=True,
+        )
+        self._task = self._bar.add_task("", total=None)
+
+    def epoch(self, seed: int, epochs: int, metrics: Metrics) -> None:
+        text = " ".join(
+            f"{name} {metrics[key]:{form}}"
+            for key, name, form in (
+                ("accuracy", "accuracy", ".4f"),
+                ("train_loss", "loss", ".4f"),
+                ("learning_rate", "lr", ".4f"),
+                ("images_per_second", "images/s", ".0f"),
+            )
+            if key in metrics
+        )
+        line = f"seed {seed} epoch {metrics['epoch']}/{epochs} {text}"
+        if self._console.is_terminal:
+            self._bar.update(self._task, description=line, completed=int(metrics["epoch"]), total=epochs)
+        else:
+            self._console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+    def note(self, text: str) -> None:
+        self._console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+    def progress(self, what: str, done: int, total: int) -> None:
+        self._bar.update(self._task, description=what, completed=done, total=total or None)
+
+    def __enter__(self) -> Self:
+        if self._console.is_terminal:
+            self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._console.is_terminal:
+            self._bar.stop()
+
+
+def agreement_table(agreement: pd.DataFrame) -> Table:
+    """Rank correlations by epoch of the proxy, with their intervals."""
+    table = Table(title="Proxy against full training", title_justify="left", box=SIMPLE)
+    for name in ("epoch", "Kendall's tau", "Spearman's rho"):
+        table.add_column(name, justify="right")
+    for row in agreement.to_dict("records"):
+        cells = (
+            f"{row[name]:.2f} ({row.get(f'{name}_lower', nan):.2f} to {row.get(f'{name}_upper', nan):.2f})"
+            for name in ("kendall", "spearman")
+        )
+        table.add_row(str(row["epoch"]), *cells)
+    return table
+
+
+def retrained_table(found: Retrained) -> Table:
+    """A row per seed, and their mean and spread."""
+    names = [name for name in SHOWN if name in found.mean]
+    table = Table(title="On the test images", title_justify="left", box=SIMPLE)
+    table.add_column("seed")
+    for name in names:
+        table.add_column(label(name), justify="right")
+    for row in found.seeds.to_dict("records"):
+        table.add_row(str(row["seed"]), *(number(name, row[name]) for name in names))
+    if found.spread:
+        table.add_row("mean", *(number(name, found.mean[name]) for name in names))
+        table.add_row("deviation", *(number(name, found.spread[name]) for name in names))
+    return table

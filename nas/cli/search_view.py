@@ -1,0 +1,194 @@
+"""What a person sees during a search: one live view on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from types import TracebackType
+from typing import Any, Self
+
+import pandas as pd
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from nas.config.schema import SearchConfig
+from results import Event, hypervolume, pareto_front
+from results.pareto.pareto import worst_values
+from results.runs.loading import seconds_worked
+from results.wording import duration, number, with_unit
+
+LINE_SECONDS = 15.0
+
+
+class SearchView:
+    """A listener of the controller; use it as a context manager around the search.
+
+    ``recall`` lets it know of what an earlier run of the search logged.
+    """
+
+    def __init__(self, config: SearchConfig, console: Console) -> None:
+        self._config, self._console = config, console
+        self._running: dict[int, dict[str, Any]] = {}
+        self._complete: list[dict[str, Any]] = []
+        self._ended: Counter[str] = Counter()
+        self._front: tuple[int, float] | None = (0, 0.0)
+        self._started: float | None = None
+        self._before = self._worked = 0.0
+        self._epochs = 0
+        self._quiet = False
+        self._last_line = 0.0
+        self._live = Live(get_renderable=self._render, console=console, transient=True, refresh_per_second=4)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._live.is_started:
+            self._live.stop()
+
+    def recall(self, events: Iterable[Event]) -> None:
+        events = list(events)
+        self._worked = seconds_worked(events)
+        self._quiet = True
+        for event in events:
+            if event.trial is not None:
+                self(event.kind, event.trial, event.data)
+        self._quiet, self._started, self._before = False, None, self._fraction()
+
+    def __call__(self, kind: str, trial: int | None, data: Mapping[str, Any]) -> None:
+        if kind == "search_started":
+            self._start()
+        if trial is None:
+            return
+        if kind in ("proposed", "promoted"):
+            self._started = self._started or time.monotonic()
+            self._running.setdefault(trial, {"trial": trial}).update(data, paused=False)
+        elif kind == "finished":
+            self._finish(trial, data)
+        elif kind in ("measured", "epoch"):
+            self._running[trial] |= data
+            if kind == "epoch":
+                self._epochs += 1
+                self._line(f"trial {trial} {self._doing(self._running[trial])}", every=LINE_SECONDS)
+        elif kind == "decision":
+            self._running[trial]["paused"] = data["decision"] == "pause"
+        elif kind == "lost":
+            self._line(f"trial {trial} lost its worker and goes on with another: {data['reason']}")
+
+    def data(self, what: str, done: int, total: int) -> None:
+        """Say what happens to the data before the first trial: a line that moves on, or one now and then."""
+        share = f" {done / total:4.0%}" if total else ""
+        if self._console.is_terminal:
+            end = "\n" if total and done >= total else "\r"
+            self._console.print(f"{what}{share}", end=end, highlight=False)
+        else:
+            now = time.monotonic()
+            if now - self._last_line >= LINE_SECONDS:
+                self._last_line = now
+                self._console.print(f"{what}{share}", highlight=False)
+
+    def _start(self) -> None:
+        if self._console.is_terminal:
+            self._live.start()
+        else:
+            self._console.print("starting the workers")
+
+    def _finish(self, trial: int, data: Mapping[str, Any]) -> None:
+        row, status = self._running.pop(trial), data["status"]
+        self._ended[status] += 1
+        if status != "complete":
+            reason = f": {data['error']}" if data.get("error") else ""
+            if status != "duplicate":
+                self._line(f"trial {trial} {status}{reason}")
+            return
+        self._complete.append(row)
+        self._front = None
+        values = ", ".join(with_unit(name, row[name]) for name in self._config.objectives)
+        self._line(f"trial {trial} {values}")
+
+    def _measured_front(self) -> tuple[int, float]:
+        """Size and hypervolume of the front, worked out when somebody looks."""
+        if self._front is None:
+            objectives = self._config.objectives
+            table = pd.DataFrame([{name: row[name] for name in objectives} for row in self._complete])
+            reference = self._config.reference_point or worst_values(table, objectives)
+            self._front = len(pareto_front(table, objectives)), hypervolume(table, objectives, reference)
+        return self._front
+
+    def _line(self, text: str, every: float = 0.0) -> None:
+        """A plain line, where there is no live view, unless the last one is younger than ``every`` seconds."""
+        now = time.monotonic()
+        if not self._quiet and not self._console.is_terminal and now - self._last_line >= every:
+            self._last_line = now
+            self._console.print(
+                f"[{self._done}/{self._config.trials}] {text} | {self._state()}",
+                markup=False,
+                highlight=False,
+                soft_wrap=True,
+            )
+
+    @property
+    def _done(self) -> int:
+        return self._ended.total() - self._ended["duplicate"]
+
+    def _state(self) -> str:
+        size, volume = self._measured_front()
+        others = [f"{count} {status}" for status, count in self._ended.items() if status != "complete"]
+        clock = f"{duration(self._elapsed())} gone, {self._left()} left"
+        return ", ".join([f"front {size}", f"hypervolume {volume:.4g}", *others, clock])
+
+    def _elapsed(self) -> float:
+        return time.monotonic() - self._started if self._started else 0.0
+
+    def _left(self) -> str:
+        fraction, elapsed = self._fraction(), self._elapsed()
+        done = fraction - self._before
+        return "about " + duration(elapsed * (1 - fraction) / done) if done > 0 and elapsed > 1 else "?"
+
+    def _fraction(self) -> float:
+        """How much of the budget is spent: of the limit that is nearest."""
+        config, stop = self._config, self._config.stop
+        under_way = sum(int(row.get("epoch", 0)) for row in self._running.values())
+        shares = [(self._done + under_way / config.training.epochs) / config.trials]
+        if stop.hours:
+            shares.append((self._worked + self._elapsed()) / 3600 / stop.hours)
+        if stop.epochs:
+            shares.append(self._epochs / stop.epochs)
+        return min(1.0, max(shares))
+
+    def _doing(self, row: Mapping[str, Any]) -> str:
+        if "epoch" not in row:
+            return "in its first epoch" if "latency_ms" in row else "being measured, one at a time"
+        known = ("accuracy", *self._config.objectives)
+        shown = next((with_unit(name, row[name]) for name in known if name in row), "")
+        return f"epoch {row['epoch']}/{self._config.training.epochs} {shown}"
+
+    def _render(self) -> RenderableType:
+        if self._started is None:
+            return Text("starting the workers …")
+        progress = Table.grid(padding=(0, 1))
+        progress.add_row(
+            Text(f"{self._done}/{self._config.trials} networks", style="bold"),
+            ProgressBar(total=1.0, completed=self._fraction(), width=30),
+            Text(f"{duration(self._elapsed())} gone, {self._left()} left"),
+        )
+        running = Table(box=None, padding=(0, 2), header_style="dim")
+        for column in ("trial", "network", "FLOPs", "now"):
+            running.add_column(column, justify="left" if column == "now" else "right")
+        for row in list(self._running.values()):
+            if row["paused"]:
+                continue
+            flops = number("flops", row["flops"]) if "flops" in row else ""
+            running.add_row(str(row["trial"]), row["arch_id"], flops, self._doing(row))
+        size, volume = self._measured_front()
+        found = Text(f"front {size} networks   hypervolume {volume:.4g}   ")
+        for status, count in self._ended.items():
+            if status != "complete":
+                found.append(f"{status} {count}   ", style="red" if status == "failed" else "dim")
+        return Group(progress, running, found)

@@ -1,0 +1,73 @@
+"""The command ``simulate`` on the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+from nas.cli.tables import simulations_table
+from nas.simulation.outcome import figure
+from nas.simulation.virtual_cluster import Cluster
+from nas.simulation.what_if import Source, emulated, recorded, summary, surrogate, what_if
+from results import write_atomic
+
+CLUSTER = tuple(Cluster.__dataclass_fields__)
+
+
+def print_what_if(
+    folder: Path | None,
+    space: str | None,
+    stoppers: Sequence[str],
+    console: Console,
+    out: Path | None,
+    options: Mapping[str, Any],
+) -> None:
+    """Simulate, with a bar that shows after a second or two, and print the table and what it says."""
+    source = _source(folder, space, options)
+    budget = {"hours": options["hours"], "trials": options["trials"], "epochs": options["total_epochs"]}
+    usual = {"trials": source.usual_trials} if source.usual_trials else {"hours": 24.0}
+    given = {name: value for name, value in budget.items() if value is not None} or usual
+    cluster = Cluster(**{name: options[name] for name in CLUSTER})
+    bar = Progress(
+        TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn(), console=console, transient=True
+    )
+    with bar:
+        tasks: dict[str, TaskID] = {}
+
+        def show(stopper: str, share: float) -> None:
+            if stopper not in tasks:
+                tasks[stopper] = bar.add_task(f"simulating {stopper}", total=1.0)
+            bar.update(tasks[stopper], completed=share)
+
+        answer = what_if(
+            source, stoppers or ("none", "moasha"), cluster, seed=options["seed"], progress=show, **given
+        )
+    console.print(simulations_table(answer.table))
+    for line in summary(source, answer):
+        console.print(line, markup=False, highlight=False)
+    if space:
+        console.print(
+            "The curves are a formula's (docs/simulator.md): trust the comparison, not the accuracies."
+        )
+    if out:
+        write_atomic(out, figure(answer.timelines).to_html(include_plotlyjs=True))
+        console.print(f"{out}", markup=False)
+
+
+def _source(folder: Path | None, space: str | None, options: Mapping[str, Any]) -> Source:
+    if (folder is None) == (space is None):
+        raise ValueError(
+            "simulate needs a run folder or --surrogate SPACE (resnest, regnety, …), one of the two"
+        )
+    if folder is not None:
+        sampler, seed = options["sampler"], options["seed"]
+        return recorded(folder, seed) if sampler is None else emulated(folder, sampler, seed)
+    if options["sampler"] is not None:
+        raise ValueError(
+            "--sampler needs a run folder, from which it can learn; a surrogate's rows are random"
+        )
+    return surrogate(str(space), options["epochs"], options["epoch_seconds"], options["seed"])

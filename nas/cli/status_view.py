@@ -1,0 +1,92 @@
+"""A search's status for the terminal."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from rich.box import SIMPLE
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from results.runs.status import Status, read_status
+from results.wording import counted, duration, label, number, with_unit
+
+EVERY = 2.0
+
+
+def print_status(folder: Path, console: Console) -> None:
+    console.print(status_view(read_status(folder)), soft_wrap=not console.is_terminal)
+
+
+def follow(folder: Path, console: Console) -> None:
+    """The status, renewed every other second until the search ends or Ctrl-C."""
+    status = read_status(folder)
+    with Live(status_view(status), console=console, auto_refresh=False) as live:
+        try:
+            while status.run.ended is None:
+                time.sleep(EVERY)
+                status = read_status(folder)
+                live.update(status_view(status), refresh=True)
+        except KeyboardInterrupt:
+            return
+
+
+def status_view(status: Status) -> RenderableType:
+    lines = [Text(line) for line in _lines(status)]
+    return Group(*lines, _running(status)) if status.running else Group(*lines)
+
+
+def _lines(status: Status) -> Iterator[str]:
+    run, trials = status.run, status.run.config.get("trials")
+    state = f"ended: {run.ended}" if run.ended else f"last event {duration(status.age)} ago"
+    yield f"{run.path}: {state}"
+    if status.silent:
+        yield (
+            f"no event for {duration(status.age)}, the longest wait before was {duration(status.longest_pause)}: "
+            f"maybe it was killed; go on with: python run_search.py resume {run.path}"
+        )
+    if run.damage:
+        yield run.damage
+    counts = ", ".join(f"{count} {name}" for name, count in status.counts.items())
+    yield f"{status.done}{f' of {trials}' if trials else ''} trials done ({counts or 'none proposed yet'})"
+    if status.hypervolume is None:
+        yield f"no front: {run.no_front or 'no network has been trained to the end yet'}"
+    else:
+        reference = ", ".join(with_unit(name, value) for name, value in run.reference_point().items())
+        networks = counted(status.front, "network")
+        yield f"front of {networks}, hypervolume {status.hypervolume:.4g} from {reference}"
+    yield _pace(status)
+
+
+def _pace(status: Status) -> str:
+    words = [f"{duration(status.run.seconds)} worked"]
+    if status.done and status.run.seconds:
+        words.append(f"{60 * status.done / status.run.seconds:.3g} trials a minute")
+    if status.run.ended is None:
+        left = ", ".join(f"{value:.4g} {name}" for name, value in status.left.items())
+        words += [f"left: {left}"] if left else []
+        if status.seconds_left is not None:
+            words.append(f"about {duration(status.seconds_left)} at this pace")
+    return "; ".join(words)
+
+
+def _running(status: Status) -> Table:
+    table = Table(box=SIMPLE)
+    objectives = list(status.run.objectives)
+    for name in ("trial", "network", "epoch", *map(label, objectives)):
+        table.add_column(name, justify="left" if name == "network" else "right")
+    per_trial = (status.run.config.get("training") or {}).get("epochs", "?")
+    for row in status.running:
+        values = [number(name, row[name]) for name in objectives]
+        table.add_row(str(row["trial"]), _text(row["arch_id"]), f"{row['epochs']}/{per_trial}", *values)
+    return table
+
+
+def _text(value: Any) -> str:
+    return "" if pd.isna(value) else str(value)

@@ -1,0 +1,206 @@
+"""Tables for the terminal."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from rich.box import SIMPLE
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from evaluators import Prediction
+from nas.exporting.programs import Check
+from results import Comparison, Run
+from results.wording import label, number, summary
+from search_spaces import REFERENCES, get_space
+from search_spaces.catalog import SPACES
+from search_spaces.space import spell
+
+COMMON = ("accuracy", "latency_ms", "flops", "params")
+WIDE = 100
+"""Columns of a terminal from which on there is room for more than the objectives."""
+
+
+def print_outcome(run: Run, console: Console) -> int:
+    """The end of a search: what was found, where it is, what to type next. Returns the exit code."""
+    front = run.comparable_front()
+    console.print(" ".join(summary(run, front)), markup=False, highlight=False)
+    if len(front):
+        console.print(front_table(front, run.objectives, console.width))
+    interrupted = run.ended == "interrupted"
+    lines = [
+        f"open      {run.path / 'report.html'}",
+        f"tables    {run.path / 'trials.parquet'}, epochs.parquet, front.json",
+        f"pandas    from results import load_run; load_run({str(run.path)!r}).front()",
+        f"go on     python run_search.py resume {run.path}" + ("" if interrupted else " --set trials=…"),
+    ]
+    if len(front):
+        lines.append(f"pick      python run_search.py select {run.path} {_example_pick(run.objectives)}")
+    for line in lines:
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+    if interrupted:
+        return 130
+    if run.complete.empty:
+        errors = run.trials["error"].dropna()
+        reason = errors.iloc[-1] if len(errors) else "all were stopped early"
+        console.print(f"no trial was trained to its end: {reason}", markup=False, soft_wrap=True)
+        return 1
+    return 0
+
+
+def _example_pick(objectives: Mapping[str, str]) -> str:
+    """How ``select`` could be called for a search of these objectives."""
+    (first, way), *others = objectives.items()
+    bounds = [f"--{'over' if way == 'max' else 'under'} {name}=…" for name, way in others[:1]]
+    return " ".join([f"--{way}imize {first}", *bounds])
+
+
+def print_comparison(comparison: Comparison, out: Path, console: Console) -> None:
+    """Which population is better, in words; its quantiles with intervals; where the rest is."""
+    console.print(comparison.verdict, markup=False, highlight=False)
+    table = Table(box=SIMPLE)
+    for name in ("population", "what", "value", "lower", "upper", "networks"):
+        table.add_column(name, justify="left" if name in ("population", "what") else "right")
+    for row in comparison.summary.to_dict("records"):
+        ends = (f"{row[name]:.4g}" for name in ("value", "lower", "upper"))
+        table.add_row(row["population"], row["what"], *ends, str(row["networks"]))
+    console.print(table)
+    console.print(f"tests, effect and distributions: {out / 'comparison.json'}, edf.csv", markup=False)
+
+
+def front_table(
+    front: pd.DataFrame, objectives: Iterable[str], width: int, name: str = "Pareto front"
+) -> Table:
+    """Networks of a front: trial, objectives, and the knobs in which they differ; with room, common metrics.
+
+    Numbered knobs, one per stage, are shown all or none, so that places tell stages.
+    """
+    columns = [str(name) for name in front]
+    common = (name for name in COMMON if name in columns and width >= WIDE)
+    metrics = list(dict.fromkeys((*objectives, *common)))
+    title = f"{name}: {len(front)} network{'s' * (len(front) != 1)}"
+    table = Table(title=title, title_justify="left", box=SIMPLE)
+    table.add_column("trial", justify="right")
+    for name in metrics:
+        table.add_column(label(name), justify="right")
+    table.add_column("knobs", overflow="fold")
+    knobs_of = [name for name in columns if name.startswith("arch.")]
+    differ = {_base(name) for name in knobs_of if len(front) == 1 or front[name].astype(str).nunique() > 1}
+    varying = [name for name in knobs_of if _base(name) in differ]
+    for row in front.to_dict("records"):
+        knobs = {name.removeprefix("arch."): row[name] for name in varying if pd.notna(row[name])}
+        table.add_row(str(row["trial"]), *(number(name, row[name]) for name in metrics), _short(knobs))
+    return table
+
+
+def _base(knob: str) -> str:
+    """What knobs that differ only in their number share: ``depth`` of ``depth1``."""
+    return re.sub(r"(\d+_)?\d+$", "", knob)
+
+
+def _short(knobs: Mapping[str, Any]) -> str:
+    """``depth 2-1-2-1 radix 2``: numbered knobs of the same name together."""
+    groups: dict[str, list[str]] = {}
+    for name in knobs:
+        groups.setdefault(_base(name), []).append(name)
+    return " ".join(
+        f"{base if len(names) > 1 else names[0]} {'-'.join(str(knobs[name]) for name in names)}"
+        for base, names in groups.items()
+    )
+
+
+def parse_objectives(pairs: Iterable[str]) -> dict[str, str]:
+    """``("accuracy=max", …)`` as a mapping."""
+    objectives: dict[str, str] = {}
+    for pair in pairs:
+        name, _, direction = pair.partition("=")
+        if name in objectives:
+            raise ValueError(f"objective {name} is given twice")
+        objectives[name] = direction
+    return objectives
+
+
+def spaces_table() -> Table:
+    table = Table(title="Search spaces", title_justify="left", box=SIMPLE)
+    table.add_column("space")
+    table.add_column("knobs", overflow="fold")
+    table.add_column("published networks", overflow="fold")
+    for name in SPACES:
+        published = [key for key, arch in REFERENCES.items() if arch.space == name]
+        table.add_row(name, " ".join(get_space(name).knobs()), " ".join(published))
+    return table
+
+
+def knobs_table(name: str) -> Table:
+    space = get_space(name)
+    about = (type(space).__doc__ or "").strip()
+    table = Table(title=f"Space {name}: {about}", title_justify="left", box=SIMPLE)
+    table.add_column("knob")
+    table.add_column("choices", overflow="fold")
+    for knob, choices in space.knobs().items():
+        table.add_row(knob, spell(choices))
+    return table
+
+
+def measurement_table(network: str, measured: Mapping[str, Any]) -> Table:
+    table = Table(title=network, title_justify="left", box=SIMPLE, show_header=False)
+    table.add_column("metric")
+    table.add_column("value", overflow="fold")
+    for name, value in measured.items():
+        table.add_row("FLOPs by fvcore" if name == "fvcore_flops" else label(name), _exact(name, value))
+    return table
+
+
+def _exact(name: str, value: float | int | str) -> str:
+    if isinstance(value, str):
+        return value
+    return f"{value:,}" if isinstance(value, int) else number(name, value)
+
+
+def simulations_table(table: pd.DataFrame) -> Table:
+    """What ``nas.simulation.outcome.compare`` gives; hypervolume as a share of the first row's."""
+    shown = Table(title="Simulated", title_justify="left", box=SIMPLE)
+    shown.add_column("stopper")
+    for name in ("hours", "trials", "complete", "stopped", "failed", "epochs", "training", "hypervolume"):
+        shown.add_column(name, justify="right")
+    first = table["hypervolume"].iloc[0]
+    for stopper, row in table.iterrows():
+        counts = (f"{int(row[key]):,}" for key in ("trials", "complete", "stopped", "failed", "epochs"))
+        volume = f"{row['hypervolume'] / first:.2%}" if first else "0"
+        shown.add_row(str(stopper), f"{row['hours']:.1f}", *counts, f"{row['utilisation']:.0%}", volume)
+    return shown
+
+
+def checks_table(checks: Mapping[str, Check]) -> Table:
+    """Exported programs: size, time, distance from the network."""
+    table = Table(box=SIMPLE)
+    table.add_column("program")
+    for name in ("megabytes", "seconds", "largest difference of logits", "float32 rounding", "largest logit"):
+        table.add_column(name, justify="right")
+    for name, check in checks.items():
+        numbers = (
+            f"{check.megabytes:.1f}",
+            f"{check.seconds:.1f}",
+            f"{check.max_difference:.1e}",
+            f"{check.rounding:.1e}",
+        )
+        table.add_row(name, *numbers, f"{check.largest_logit:.3g}")
+    return table
+
+
+def predictions_table(predictions: Iterable[Prediction]) -> Table:
+    """The labels of every image that could be read, most probable first."""
+    table = Table(box=SIMPLE)
+    table.add_column("image", overflow="fold")
+    table.add_column("label", overflow="fold")
+    table.add_column("probability (%)", justify="right")
+    for each in predictions:
+        for rank, (name, probability) in enumerate(each.classes):
+            image = "" if rank else str(each.path)
+            table.add_row(Text(image), Text(name), f"{100 * probability:.2f}")
+    return table

@@ -1,0 +1,1 @@
+"""The settings of a search: their schema, presets and files."""

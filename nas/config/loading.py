@@ -1,0 +1,135 @@
+"""From a preset or a YAML file and overrides to a ``SearchConfig``, or one line that says what is wrong."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Hashable, Iterable, Mapping
+from difflib import get_close_matches
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from nas.config.schema import SearchConfig, named
+
+
+def presets(folder: str = "presets") -> dict[str, str]:
+    """Text of every built-in preset by name."""
+    files = resources.files("nas.config").joinpath(folder).iterdir()
+    return {
+        file.name.removesuffix(".yaml"): file.read_text() for file in files if file.name.endswith(".yaml")
+    }
+
+
+def load_config(source: str, overrides: Iterable[str] = ()) -> SearchConfig:
+    """The configuration in a preset or YAML file, with ``key=value`` overrides (dots descend, values are YAML).
+
+    Raises:
+        ValueError: one line that names the file, the key, the value and what would be right.
+    """
+    return validate(read_values(source, overrides, presets()), source)
+
+
+def read_values(source: str, overrides: Iterable[str], known: Mapping[str, str]) -> dict[str, Any]:
+    """Plain values of a YAML file, or a text in ``known`` by name, with overrides; raises as ``load_config``."""
+    values = _read(source, known)
+    for override in overrides:
+        key, equals, value = override.partition("=")
+        if not (key.strip() and equals):
+            raise ValueError(f"--set {override}: needs the form key=value, e.g. trials=16")
+        _set(values, key.strip(), _parse(value, f"--set {key}"))
+    return values
+
+
+def validate(values: Mapping[str, Any], source: str) -> SearchConfig:
+    """A ``SearchConfig`` of plain values; ``ValueError`` in one line that begins with ``source``."""
+    try:
+        # as JSON, where a mapping is a Recipe and a list a tuple even to a strict model
+        return SearchConfig.model_validate_json(json.dumps(values, default=str))
+    except (TypeError, RecursionError) as error:
+        raise ValueError(f"{source}: no settings: {error}") from error
+    except ValidationError as error:
+        raise ValueError(f"{source}: {_first_problem(error)}") from error
+
+
+def _read(source: str, known: Mapping[str, str]) -> dict[str, Any]:
+    if source in known:
+        text = known[source]
+    elif source.endswith((".yaml", ".yml")) or Path(source).is_file():
+        try:
+            text = Path(source).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise ValueError(
+                f"{source}: cannot be read ({getattr(error, 'strerror', None) or error})"
+            ) from error
+    else:
+        close = get_close_matches(source, known, n=1)
+        hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(sorted(known))}"
+        raise ValueError(f"unknown preset {source!r}: {hint} (or name a .yaml file)")
+    values = _parse(text, source)
+    if not isinstance(values, dict):
+        raise ValueError(f"{source}: a mapping of settings is needed, such as 'trials: 16'")
+    return values
+
+
+class _Loader(yaml.SafeLoader):
+    """Safe, reads 1e-3 as the number it is (YAML 1.1 wants 1.0e-3), and refuses a key given twice."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        keys = [key.value for key, _ in node.value]
+        for number, (key, _) in enumerate(node.value):
+            if key.value in keys[:number]:
+                raise yaml.MarkedYAMLError(problem=f"{key.value} is given twice", problem_mark=key.start_mark)
+        return super().construct_mapping(node, deep)
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"^[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"), list("-+.0123456789")
+)
+
+
+def _parse(text: str, source: str) -> Any:
+    try:
+        return yaml.load(text, Loader=_Loader)  # noqa: S506 - a SafeLoader
+    except RecursionError as error:
+        raise ValueError(f"{source}: nested too deeply") from error
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f" in line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+        what = getattr(error, "problem", None) or "not text"
+        raise ValueError(f"{source}: not valid YAML{where}: {what}") from error
+
+
+def _set(values: dict[str, Any], key: str, value: Any) -> None:
+    *path, last = key.split(".")
+    for name in path:
+        values[name] = named(values.get(name)) or {}
+        values = values[name]
+        if not isinstance(values, dict):
+            raise ValueError(f"--set {key}: {name} holds no further keys")
+    values[last] = value
+
+
+def _first_problem(error: ValidationError) -> str:
+    problem = error.errors()[0]
+    key = ".".join(str(part) for part in problem["loc"])
+    if problem["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
+        return f"{key}: unknown key{_hint(problem['loc'])}"
+    if problem["type"] == "value_error":
+        message = problem["msg"].removeprefix("Value error, ")
+        return f"{key}: {message}" if key else message
+    message = problem["msg"][0].lower() + problem["msg"][1:]
+    return f"{key}: {message}, got {problem['input']!r:.80}"
+
+
+def _hint(location: tuple[int | str, ...]) -> str:
+    """What the unknown key at ``location`` may have meant."""
+    level: Any = SearchConfig()
+    for part in location[:-1]:
+        level = getattr(level, str(part))
+    known = list(getattr(type(level), "model_fields", None) or level.__dataclass_fields__)
+    close = get_close_matches(str(location[-1]), known, n=1)
+    return f"; did you mean {close[0]}?" if close else f"; there are {', '.join(known)}"

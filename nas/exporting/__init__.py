@@ -1,0 +1,1 @@
+"""A trained network on its way to others: programs, model card."""

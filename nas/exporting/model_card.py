@@ -1,0 +1,116 @@
+"""The README of an exported network."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from evaluators import LatencyResult, TrainedModel
+from nas.exporting.programs import Check
+from results.wording import label, number
+from search_spaces import Complexity
+
+EXACT = ("flops", "macs", "params")
+"""Counted anew for the card, for the network as it is exported."""
+
+
+def model_card(
+    model: TrainedModel,
+    cost: Complexity,
+    latency: LatencyResult | str,
+    checks: Mapping[str, Check],
+    folded: bool,
+) -> str:
+    """Markdown: what the network is, what was measured of it and how, how it was found, how to use it."""
+    task, preprocess = model.task, model.preprocess
+    grey = "grey" if task.channels == 1 else "colour"
+    measured = model.metrics
+    return "\n".join(
+        [
+            f"# {model.arch.space} {model.arch.id}",
+            "",
+            f"Classifies {grey} images of {task.resolution}x{task.resolution} pixels into {task.num_classes} "
+            "classes. Found and exported with SplitSearch.",
+            "",
+            "## Measured",
+            "",
+            "| | |",
+            "|---|---|",
+            *(
+                _row(label(name), _shown(name, value))
+                for name, value in measured.items()
+                if name not in EXACT
+            ),
+            _row("FLOPs (fvcore's total)", f"{cost.flops:,}"),
+            _row("multiply-adds (convolution + linear)", f"{cost.macs:,}"),
+            _row("parameters", f"{cost.params:,}"),
+            *_latency_rows(latency, folded),
+            "",
+            *([] if measured else ["No accuracy was measured on the way here.", ""]),
+            "## How it was found",
+            "",
+            *(f"- {name}: {_plain(value)}" for name, value in model.found_by.items()),
+            *([] if model.found_by else ["Not recorded."]),
+            "",
+            "## Files",
+            "",
+            "- `model.safetensors`: weights, batch norms as trained; `arch.json`: architecture and task",
+            "- `preprocess.json`: the central square "
+            f"({preprocess.crop:.3g} of the shorter side), resized ({preprocess.interpolation}) to "
+            f"{preprocess.resolution} pixels, values 0 to 1, minus mean, divided by std",
+            "- `labels.json`: class names in the order of the logits; `model.json`: the facts of this page",
+            *(_program(name, check, folded) for name, check in checks.items()),
+            "",
+            "## Use",
+            "",
+            "```python",
+            "from evaluators import load_model",
+            "",
+            'model = load_model("path/to/this/folder")',
+            "logits = model(images)  # normalised as preprocess.json says",
+            "```",
+            "",
+            "`python run_search.py predict path/to/this/folder image.jpg` does all of it.",
+            "",
+            "## Licence",
+            "",
+            f"The network's definition: Apache-2.0 (SplitSearch). The weights: {_licence(model)}.",
+            "",
+        ]
+    )
+
+
+def _program(name: str, check: Check, folded: bool) -> str:
+    return (
+        f"- `{name}`: any batch size{', batch norms folded' * folded}, {check.megabytes:.1f} MB; logits differ "
+        f"from the network's by at most {check.max_difference:.1e} "
+        f"(largest logit {check.largest_logit:.3g}, float32's own rounding {check.rounding:.1e})"
+    )
+
+
+def _shown(name: str, value: Any) -> str:
+    """In the unit of the label, fractions as percentages."""
+    return number(name, value) if isinstance(value, float) else str(value)
+
+
+def _latency_rows(latency: LatencyResult | str, folded: bool) -> list[str]:
+    name = "latency" + ", batch norms folded" * folded
+    if isinstance(latency, str):
+        return [_row(name, f"not measured: {latency}")]
+    return [
+        _row(name, f"{latency.median_ms:.3g} ms (interquartile range {latency.iqr_ms:.2g} ms)"),
+        _row("latency measured on", latency.device),
+    ]
+
+
+def _row(name: str, value: Any) -> str:
+    return f"| {_plain(name)} | {_plain(value)} |"
+
+
+def _plain(value: Any) -> str:
+    text = f"{value:.6g}" if isinstance(value, float) else str(value)
+    return " ".join(text.split()).replace("|", "\\|")
+
+
+def _licence(model: TrainedModel) -> str:
+    return str(model.found_by.get("licence", "as the licence of the data they were trained on allows"))

@@ -1,0 +1,130 @@
+"""What a search is, and what any way to choose the next network must do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nas.limits import Limit
+from search_spaces import IMAGENET, Arch, SearchSpace, Task, complexity
+from search_spaces.sampling.limits import LIMITED
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What is searched: a space, for objectives (metric to ``"max"`` or ``"min"``), inside limits.
+
+    ``taken`` has the ids of all architectures handed out so far and grows as the search goes on.
+    """
+
+    space: SearchSpace
+    objectives: Mapping[str, str]
+    limits: Mapping[str, Limit] = field(default_factory=dict)
+    task: Task = IMAGENET
+    taken: Mapping[str, Any] = field(default_factory=dict)
+
+    @cached_property
+    def cheap(self) -> dict[str, Limit]:
+        """The limits that are known to hold, or not, before anything is measured."""
+        return {name: limit for name, limit in self.limits.items() if name in LIMITED}
+
+    def costs(self, arch: Arch) -> dict[str, float]:
+        cost = complexity(arch, self.task)
+        return {name: getattr(cost, name) for name in LIMITED}
+
+    def excess(self, metrics: Mapping[str, Any]) -> dict[str, float]:
+        """By how much (``Limit.excess``) each limit on a metric that was measured is broken: 0 or less inside."""
+        return {
+            name: limit.excess(metrics[name])
+            for name, limit in self.limits.items()
+            if metrics.get(name) is not None
+        }
+
+    def beyond(self, metrics: Mapping[str, Any]) -> float:
+        """The sum of what is broken; 0 inside all limits."""
+        return sum(max(excess, 0.0) for excess in self.excess(metrics).values())
+
+    def losses(self, metrics: Mapping[str, Any]) -> NDArray[np.float64]:
+        """The objectives, lower being better."""
+        return np.array(
+            [metrics[n] if way == "min" else -metrics[n] for n, way in self.objectives.items()], dtype=float
+        )
+
+    def fits(self, arch: Arch) -> bool:
+        """Whether the cheap limits hold."""
+        return not self.cheap or self.beyond(self.costs(arch)) == 0
+
+    def draws(self, rng: np.random.Generator) -> Iterator[Arch]:
+        """Different random architectures inside the cheap limits that are not taken, evenly distributed.
+
+        Ends when the space seems to hold no other.
+
+        Raises:
+            ValueError: if there are none at all inside the limits, with the nearest.
+        """
+        window = {name: (limit.min, limit.max) for name, limit in self.cheap.items()}
+        drawn = self.space.samples(rng, window, self.task)
+        yield from (first for first in [next(drawn)] if first.id not in self.taken)
+        try:
+            yield from (arch for arch in drawn if arch.id not in self.taken)
+        except ValueError:  # all draws are repeats
+            return
+
+
+@dataclass(frozen=True)
+class Draw:
+    """An architecture that a strategy came up with, or took on; ``ticket`` is the strategy's own."""
+
+    arch: Arch
+    ticket: Any = None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a draw: ``complete``, ``stopped``, ``infeasible`` or ``failed``, and what was measured."""
+
+    status: str
+    metrics: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Strategy(Protocol):
+    """Proposes architectures and learns what they are worth."""
+
+    def draw(self) -> Draw | None:
+        """The next; None if there is no other."""
+
+    def adopt(self, arch: Arch) -> Draw:
+        """Take on an architecture that came from elsewhere as if it had been drawn."""
+
+    def tell(self, draw: Draw, outcome: Outcome) -> None: ...
+
+
+Sampler = Callable[[Problem], Strategy]
+"""From a problem to a strategy for it."""
+
+
+class RandomDraws:
+    """Every architecture inside the cheap limits equally likely, none twice."""
+
+    def __init__(self, problem: Problem, seed: int) -> None:
+        self._problem, self._seed = problem, seed
+
+    @cached_property
+    def _draws(self) -> Iterator[Arch]:
+        """Begun at the first draw, and differently after a restart: what has been drawn is taken by then."""
+        return self._problem.draws(np.random.default_rng([self._seed, len(self._problem.taken)]))
+
+    def draw(self) -> Draw | None:
+        arch = next(self._draws, None)
+        return None if arch is None else Draw(arch)
+
+    def adopt(self, arch: Arch) -> Draw:
+        return Draw(arch)
+
+    def tell(self, draw: Draw, outcome: Outcome) -> None:
+        """Nothing: random draws do not learn."""

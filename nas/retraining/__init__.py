@@ -1,0 +1,1 @@
+"""The selected network trained in full, on Ray Train or in one process."""

@@ -1,0 +1,111 @@
+"""Retraining on Ray Train: as many processes as wanted, on CPUs or GPUs, each seed a run of its own."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from typing import Any
+
+import ray
+import torch
+from ray.train import RunConfig, ScalingConfig, WorkerGroupError
+from ray.train.torch import TorchTrainer, get_device
+
+from evaluators.training.memory import is_out_of_memory
+from evaluators.training.shard import Shard
+from nas.retraining.worker import Job, run_job
+
+POLL_SECONDS = 0.2
+
+
+class LostWorkerError(ChildProcessError):
+    """A process of a retraining died; what it had finished is on disk."""
+
+
+@dataclass(frozen=True)
+class Workers:
+    """``number`` processes with ``cpus`` cores each, and a GPU each if ``gpu``."""
+
+    number: int
+    gpu: bool
+    cpus: float
+
+
+def workers_that_fit(number: int, device: str) -> Workers:
+    """The cluster's cores, shared out; ``ValueError`` if it has not enough of them, or of GPUs."""
+    there = ray.cluster_resources()
+    gpu = device.startswith("cuda")
+    for name, wanted in {"CPU": number, "GPU": number * gpu}.items():
+        if there.get(name, 0) < wanted:
+            raise ValueError(
+                f"--workers {number}: needs {wanted} {name}s, the cluster has {there.get(name, 0):g}"
+            )
+    return Workers(number, gpu, 1 if gpu else float(there["CPU"] // number))
+
+
+def run_distributed(job: Job, workers: Workers, watch: Callable[[], None]) -> None:
+    """``run_job`` in every process; ``watch`` is called a few times a second meanwhile.
+
+    Raises:
+        LostWorkerError: if a process died.
+        Exception: what ``run_job`` raised.
+    """
+    # not in the main thread, where Ray would take Ctrl-C for itself
+    with tempfile.TemporaryDirectory(prefix="splitsearch-", ignore_cleanup_errors=True) as storage:
+        trainer = TorchTrainer(
+            _work,
+            train_loop_config={"job": job, "threads": max(1, int(workers.cpus))},
+            scaling_config=ScalingConfig(
+                num_workers=workers.number,
+                use_gpu=workers.gpu,
+                resources_per_worker={"CPU": workers.cpus} | ({"GPU": 1} if workers.gpu else {}),
+            ),
+            run_config=RunConfig(name=f"seed-{job.seed}", storage_path=storage),
+        )
+        pool = ThreadPoolExecutor(1)
+        running: Future[Any] = pool.submit(trainer.fit)
+        try:
+            while not running.done():
+                watch()
+                wait([running], POLL_SECONDS)
+            watch()
+            running.result()
+        except WorkerGroupError as error:
+            raise _reason(error) from error
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _work(config: dict[str, Any]) -> None:
+    context = ray.train.get_context()
+    torch.set_num_threads(config["threads"])
+    shard = Shard(context.get_world_rank(), context.get_world_size())
+    device = torch.device(get_device())
+    run_job(config["job"], shard, device, lambda metrics: ray.train.report({"epoch": metrics["epoch"]}))
+
+
+def _reason(error: WorkerGroupError) -> Exception:
+    """What ended the processes: their own error if one had any, else that one was lost."""
+    failures = [getattr(each, "_base_exc", each) for each in error.worker_failures.values()]
+    own = [each for each in failures if not _is_of_connection(each)]
+    if own:
+        return _without_memory(own[0]) or own[0]
+    first = " ".join(str(failures[0]).split()) if failures else str(error)
+    return LostWorkerError(f"{first:.200}")
+
+
+def _without_memory(error: BaseException) -> ValueError | None:
+    if not is_out_of_memory(error):
+        return None
+    reason = str(error).partition("\n")[0]
+    return ValueError(f"too little memory: {reason:.200}; try --set accumulate=2 or a smaller batch_size")
+
+
+def _is_of_connection(error: BaseException) -> bool:
+    """Whether Ray, or a process, noticed that another is gone."""
+    rays = type(error).__module__.partition(".")[0] == "ray"  # some of its errors are private
+    if rays or isinstance(error, torch.distributed.DistError):
+        return True
+    return isinstance(error, RuntimeError) and "gloo" in str(error)

@@ -1,0 +1,100 @@
+"""The folder of a search: made, opened again, kept to one driver."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shutil
+from dataclasses import asdict
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+
+from evaluators.devices.device import device_name
+from nas.config.loading import load_config
+from nas.config.schema import SearchConfig
+from results import EventLog, write_atomic
+from search_spaces import Task
+
+PACKAGES = ("torch", "numpy", "optuna", "ray", "pandas", "fvcore", "moocore")
+RAISABLE = frozenset({"trials", "stop", "resources", "ray", "loggers"})
+"""Settings that may change when a search goes on; the others decide what its numbers mean."""
+
+
+def new_folder(folder: Path, config: SearchConfig, task: Task) -> None:
+    """Make the folder with its settings, environment and an empty log; leaves nothing if that fails.
+
+    Raises:
+        ValueError: if there is something of that name.
+        OSError: if it cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True)
+    except FileExistsError:
+        raise ValueError(f"{folder}: exists already; name a new folder with --out, or resume it") from None
+    try:
+        write_settings(folder, config)
+        write_atomic(folder / "environment.json", json.dumps(environment(task), indent=2) + "\n")
+        EventLog(folder / "events.db").close()
+        (folder / "checkpoints").mkdir()
+    except OSError:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
+def write_settings(folder: Path, config: SearchConfig) -> None:
+    settings = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
+    write_atomic(folder / "config.yaml", settings)
+
+
+def reopened(folder: Path, overrides: tuple[str, ...]) -> SearchConfig:
+    """The settings of an earlier search, with limits raised by ``overrides``.
+
+    Raises:
+        ValueError: if the folder holds no search, or an override would change what its numbers mean.
+    """
+    for name in ("config.yaml", "events.db"):
+        if not (folder / name).is_file():
+            raise ValueError(f"{folder}: no search to resume, it holds no {name}")
+    source = str(folder / "config.yaml")
+    before, after = load_config(source), load_config(source, overrides)
+    for name in type(before).model_fields:
+        if name not in RAISABLE and getattr(before, name) != getattr(after, name):
+            raise ValueError(
+                f"--set {name}: cannot change when a search goes on, its trials would not compare; "
+                f"{', '.join(sorted(RAISABLE))} can"
+            )
+    return after
+
+
+def environment(task: Task) -> dict[str, Any]:
+    """What the search runs on: machine, devices, versions, and what its data asks of a network."""
+    gpus = [device_name(torch.device("cuda", index)) for index in range(torch.cuda.device_count())]
+    return {
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "cpu": device_name(torch.device("cpu")),
+        "cores": os.cpu_count(),
+        "gpus": gpus,
+        "packages": {name: _version(name) for name in PACKAGES},
+        "task": asdict(task),
+    }
+
+
+def task_of(run: Path) -> Task | None:
+    """What the search's images asked of its networks; None if the run is not there, or does not say."""
+    try:
+        return Task(**json.loads((run / "environment.json").read_text())["task"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None

@@ -1,0 +1,105 @@
+"""Networks that a user names: published ones, files, the fronts of earlier runs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nas.limits import Limit
+from nas.problem import Problem
+from search_spaces import Arch, SearchSpace, Task, arch_from_dict, reference
+from search_spaces.sampling.mutation import ReplayTrial
+
+
+def load_arch(source: str) -> Arch:
+    """A published network by name, or the architecture in a JSON file (alone, or under ``arch``).
+
+    Raises:
+        ValueError: naming the file and what is wrong with it.
+    """
+    path = Path(source)
+    if path.suffix != ".json":
+        return reference(source)
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise ValueError(f"{path}: cannot be read as JSON ({error})") from error
+    try:
+        return arch_from_dict(values.get("arch", values) if isinstance(values, dict) else values)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+
+
+def load_starts(
+    entries: Sequence[str], space: SearchSpace, limits: Mapping[str, Limit], task: Task
+) -> list[Arch]:
+    """The architectures that ``entries`` name, in order, of a file with several those inside the cheap limits.
+
+    An entry is a published network, a JSON file with one architecture or a list of them under ``networks`` (as
+    ``front.json`` has), or a run folder, for its ``front.json``.
+
+    Raises:
+        ValueError: naming the entry, and the knob or the cost that keeps it out.
+    """
+    problem = Problem(space, {}, limits, task)
+    found = []
+    for entry in entries:
+        archs = _load(entry)
+        for arch in archs:
+            _check_inside(space, arch, entry)
+        inside = [arch for arch in archs if problem.fits(arch)]
+        if not inside:
+            costs = problem.costs(archs[0])
+            name, excess = max(problem.excess(costs).items(), key=lambda item: item[1])
+            raise ValueError(
+                f"start_from: {entry} is outside the limits: {name} is {costs[name]:,}, {excess:.0%} beyond"
+            )
+        found += inside
+    return found
+
+
+def _load(entry: str) -> list[Arch]:
+    path = Path(entry)
+    if path.is_dir():
+        path = path / "front.json"
+    elif path.suffix != ".json":
+        try:
+            return [reference(entry)]
+        except ValueError as error:
+            raise ValueError(f"start_from: {error}, and no file or folder of that name") from error
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise ValueError(f"start_from: {path} cannot be read as JSON ({reason})") from error
+    networks = values["networks"] if isinstance(values, dict) and "networks" in values else [values]
+    if not (isinstance(networks, list) and networks):
+        raise ValueError(f"start_from: {path} holds no networks")
+    return [_arch(network, str(path)) for network in networks]
+
+
+def _arch(values: Any, path: str) -> Arch:
+    try:
+        return arch_from_dict(values.get("arch", values) if isinstance(values, dict) else values)
+    except ValueError as error:
+        raise ValueError(f"start_from: {path}: {error}") from error
+
+
+def _check_inside(space: SearchSpace, arch: Arch, entry: str) -> None:
+    """Raise ``ValueError`` naming the knob with which ``space`` cannot express ``arch``."""
+    if not isinstance(arch, space.arch_type):
+        raise ValueError(
+            f"start_from: {entry} is of space {arch.space}, the search is in {space.arch_type.space}"
+        )
+    params = space.params(arch)
+    replayed = space.suggest(ReplayTrial(params, np.random.default_rng(0)))
+    if replayed.id != arch.id:
+        legal = space.params(replayed)
+        wrong = next((name for name in params if legal.get(name) != params[name]), "knobs")
+        raise ValueError(
+            f"start_from: {entry} is not in this space, which has no {wrong} {params.get(wrong)!r}"
+        )

@@ -1,0 +1,177 @@
+"""A run as an Optuna study in SQLite, for ``optuna-dashboard`` and for whoever knows Optuna."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import threading
+import time
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pandas as pd
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
+from optuna.exceptions import ExperimentalWarning
+from optuna.storages import RDBStorage
+from optuna.trial import FrozenTrial, TrialState, create_trial
+
+from nas.config.schema import SearchConfig
+from nas.limits import Limit
+from nas.samplers.registry import DIRECTIONS
+from results import Run, load_run
+from search_spaces import SearchSpace, arch_from_dict
+
+STUDY = "search"
+STATES = {"complete": TrialState.COMPLETE, "duplicate": TrialState.COMPLETE, "failed": TrialState.FAIL}
+"""State of a finished trial by its status; any other was given up: ``PRUNED``, which has no values."""
+
+
+def write_study(folder: str | Path, path: str | Path | None = None) -> int:
+    """Bring ``study.db`` in the run folder (or ``path``) up to the event log, and return how many trials are new.
+
+    Every finished trial is there once, its number in the run under the user attribute ``trial``: complete ones
+    and duplicates with values, stopped and infeasible ones as pruned, with the epochs of the first objective that
+    has any, and with constraints if the search has limits. May be called again while the search goes on.
+
+    Raises:
+        ValueError: naming the folder or file that is missing or damaged.
+        OSError: if the file cannot be written.
+    """
+    run = load_run(folder)
+    path = Path(folder) / "study.db" if path is None else Path(path)
+    config = SearchConfig.model_validate_json(json.dumps(run.config))
+    with _study(path, run.objectives) as study:
+        known = {trial.user_attrs.get("trial") for trial in study.get_trials(deepcopy=False)}
+        finished = run.trials[(run.trials["status"] != "running") & ~run.trials["trial"].isin(known)]
+        reader = _Reader(run, config.space.build(), config.limits)
+        trials = [reader.trial(row) for row in finished.to_dict("records")]
+        study.add_trials(trials)
+    return len(trials)
+
+
+@contextmanager
+def mirrored(folder: Path, every: float = 10.0) -> Iterator[None]:
+    """Keep ``study.db`` up to date from a thread of its own, which rests nine times as long as it works."""
+    done = threading.Event()
+
+    def follow() -> None:
+        rest = every
+        while not done.wait(rest):
+            started = time.perf_counter()
+            with suppress(ValueError, OSError):  # nothing finished yet, a full disk: the end will tell
+                write_study(folder)
+            rest = max(every, 9 * (time.perf_counter() - started))
+
+    thread = threading.Thread(target=follow, name="study.db", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+
+
+@contextmanager
+def _study(path: Path, objectives: Mapping[str, str]) -> Iterator[optuna.Study]:
+    def connect() -> sqlite3.Connection:
+        connection = sqlite3.connect(path, check_same_thread=False, timeout=30)
+        connection.execute("PRAGMA synchronous = OFF")  # it can be written again at any time
+        return connection
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    try:
+        storage = RDBStorage("sqlite://", engine_kwargs={"creator": connect})
+    except Exception as error:
+        reason = " ".join(str(error).split())
+        raise OSError(f"{path}: cannot be written as an Optuna study ({reason:.200})") from error
+    try:
+        study = optuna.create_study(
+            storage=storage,
+            study_name=STUDY,
+            directions=[DIRECTIONS[way] for way in objectives.values()],
+            load_if_exists=True,
+        )
+        with warnings.catch_warnings(action="ignore", category=ExperimentalWarning):
+            study.set_metric_names(list(objectives))
+        yield study
+    finally:
+        storage.remove_session()
+        storage.engine.dispose()
+
+
+@dataclass
+class _Reader:
+    """Turns rows of the trials table into Optuna's trials."""
+
+    run: Run
+    space: SearchSpace
+    limits: Mapping[str, Limit]
+
+    def __post_init__(self) -> None:
+        epochs = self.run.epochs
+        self._curve = next((name for name in self.run.objectives if name in epochs.columns), None)
+        self._epochs = dict(tuple(epochs.groupby("trial"))) if self._curve else {}
+
+    def trial(self, row: Mapping[Any, Any]) -> FrozenTrial:
+        row = {name: value for name, value in row.items() if not pd.isna(value)}
+        params, distributions = self._knobs(row)
+        state = STATES.get(row["status"], TrialState.PRUNED)
+        values = [row[name] for name in self.run.objectives] if state is TrialState.COMPLETE else None
+        made = create_trial(
+            state=state,
+            params=params,
+            distributions=distributions,
+            values=values,
+            user_attrs={name: _plain(row[name]) for name in row if not name.startswith("arch.")},
+            intermediate_values=self._intermediate(row["trial"]),
+            constraints={n: limit.excess(row[n]) for n, limit in self.limits.items() if n in row},
+        )
+        for mark, name in (("started", "datetime_start"), ("finished", "datetime_complete")):
+            if mark in row:
+                setattr(made, name, pd.Timestamp(row[mark]).floor("us").tz_convert(None).to_pydatetime())
+        return made
+
+    def _knobs(self, row: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, BaseDistribution]]:
+        asked = _Recorder(self.space.params(arch_from_dict(json.loads(row["arch"]))))
+        self.space.suggest(asked)
+        return {name: asked.params[name] for name in asked.distributions}, asked.distributions
+
+    def _intermediate(self, trial: int) -> dict[int, float]:
+        if trial not in self._epochs:
+            return {}
+        rows = self._epochs[trial].dropna(subset=[self._curve])
+        return dict(zip(rows["epoch"].astype(int).tolist(), rows[self._curve].tolist(), strict=True))
+
+
+@dataclass
+class _Recorder:
+    """A trial that answers with given values and keeps the distributions they were asked from."""
+
+    params: Mapping[str, Any]
+    distributions: dict[str, BaseDistribution] = field(default_factory=dict)
+
+    def suggest_int(self, name: str, low: int, high: int, *, step: int = 1) -> int:
+        self.distributions[name] = IntDistribution(low, high, step=step)
+        return int(self.params[name])
+
+    def suggest_float(self, name: str, low: float, high: float, *, step: float | None = None) -> float:
+        self.distributions[name] = FloatDistribution(low, high, step=step)
+        return float(self.params[name])
+
+    def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
+        self.distributions[name] = CategoricalDistribution(choices)
+        return self.params[name]
+
+
+def _plain(value: Any) -> Any:
+    return value.item() if hasattr(value, "item") else value if isinstance(value, int | float) else str(value)

@@ -1,0 +1,1 @@
+"""Searches under a virtual clock, in made-up or recorded worlds."""

@@ -1,0 +1,172 @@
+"""What came of a simulated search: tables, and curves over virtual time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import moocore
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from results.pareto.pareto import reference_values, worst_values
+
+Array = np.ndarray[Any, Any]
+CURVES = {
+    "hypervolume": "hypervolume of complete trials",
+    "epochs": "epochs trained",
+    "utilisation": "workers training",
+}
+
+
+@dataclass(frozen=True)
+class Simulation:
+    """``trials``: one row per trial, times in virtual seconds. ``segments``: one row per stay on a worker.
+
+    ``segments`` has ``trial, start, end``, the ``epochs`` finished and the seconds ``trained`` in it.
+    ``exhausted``: the proposer ran out of networks.
+    """
+
+    trials: pd.DataFrame
+    segments: pd.DataFrame
+    workers: int
+    seconds: float
+    exhausted: bool
+
+    @property
+    def utilisation(self) -> float:
+        """Share of the workers' time that went into training that was kept."""
+        return float(self.segments["trained"].sum() / (self.workers * self.seconds))
+
+    @property
+    def complete(self) -> pd.DataFrame:
+        return self.trials[self.trials["status"] == "complete"]
+
+    def timeline(
+        self, objectives: Mapping[str, str], reference: Mapping[str, float], points: int = 200
+    ) -> pd.DataFrame:
+        """At ``points`` equally distant times: hours, epochs, trials ended, complete, utilisation since the point
+        before, and the hypervolume of all trials complete by then (unfinished ones have no say).
+
+        Epochs and training are spread evenly over each stay on a worker.
+        """
+        times = np.linspace(0, self.seconds, points + 1)[1:]
+        ended = self.trials[~self.trials["status"].isin(["running", "paused"])]["finished"]
+        complete = self.complete.sort_values("finished", kind="stable")
+        trained = self._spent("trained", times)
+        return pd.DataFrame(
+            {
+                "hours": times / 3600,
+                "epochs": self._spent("epochs", times),
+                "trials": np.searchsorted(np.sort(ended), times, side="right"),
+                "complete": np.searchsorted(complete["finished"], times, side="right"),
+                "utilisation": np.diff(trained, prepend=0) / (self.workers * times[0]),
+                "hypervolume": _hypervolumes(complete, times, objectives, reference),
+            }
+        )
+
+    def _spent(self, column: str, times: Array) -> Array:
+        """How much of ``column`` was done by each of ``times``."""
+        start, end = self.segments["start"].to_numpy(), self.segments["end"].to_numpy()
+        amount = self.segments[column].to_numpy(dtype=float)
+        lasting = end > start
+        rate = amount[lasting] / (end - start)[lasting]
+        return _ramps(start[lasting], rate, times) - _ramps(end[lasting], rate, times)
+
+
+def _ramps(starts: Array, rates: Array, times: Array) -> Array:
+    """The sum of rate * max(0, time - start) at each of ``times``."""
+    order = np.argsort(starts)
+    count = np.searchsorted(starts[order], times, side="right")
+    rate = np.concatenate([[0.0], np.cumsum(rates[order])])[count]
+    missed = np.concatenate([[0.0], np.cumsum((rates * starts)[order])])[count]
+    return np.asarray(rate * times - missed)
+
+
+def _hypervolumes(
+    complete: pd.DataFrame, times: Array, objectives: Mapping[str, str], reference: Mapping[str, float]
+) -> Array:
+    """Hypervolume at each of ``times`` of the trials finished by then; they come in the order of their end."""
+    signs = np.array([-1.0 if way == "max" else 1.0 for way in objectives.values()])
+    corner = signs * reference_values(objectives, reference)
+    points = complete[list(objectives)].to_numpy(dtype=float) * signs
+    ends = np.searchsorted(complete["finished"], times, side="right")
+    front, volumes, before = np.empty((0, len(signs))), [], 0
+    for end in ends:
+        news = points[before:end]
+        news = news[(news < corner).all(axis=1)]
+        if len(news):
+            front = moocore.filter_dominated(np.concatenate([front, news]))
+        volumes.append(float(moocore.hypervolume(front, ref=corner)) if len(front) else 0.0)
+        before = end
+    return np.array(volumes)
+
+
+def common_reference(
+    simulations: Mapping[str, Simulation], objectives: Mapping[str, str]
+) -> dict[str, float]:
+    """The worst values among all complete trials: a reference point that is fair to all.
+
+    Raises:
+        ValueError: if no trial is complete, or an objective is no metric of theirs.
+    """
+    complete = pd.concat([simulation.complete for simulation in simulations.values()])
+    missing = [name for name in objectives if name not in complete]
+    if missing:
+        raise ValueError(
+            f"objective {missing[0]} is not simulated; there are accuracy and the costs known before"
+        )
+    if complete.empty:
+        raise ValueError("no simulated trial was trained to its end: give more hours, or fewer epochs")
+    return worst_values(complete, objectives)
+
+
+def compare(
+    simulations: Mapping[str, Simulation], objectives: Mapping[str, str], reference: Mapping[str, float]
+) -> pd.DataFrame:
+    """One row per simulation: what was spent, what came of it, and what it took to get where the first one ended.
+
+    ``epochs_to_first`` and ``hours_to_first`` are NaN where that hypervolume was not reached.
+    """
+    rows, goal = {}, None
+    for name, simulation in simulations.items():
+        timeline = simulation.timeline(objectives, reference, points=1000)
+        status = simulation.trials["status"].value_counts()
+        volume = timeline["hypervolume"].iloc[-1]
+        goal = volume if goal is None else goal
+        there = timeline[timeline["hypervolume"] >= goal]
+        rows[name] = {
+            "hours": simulation.seconds / 3600,
+            "trials": len(simulation.trials),
+            "complete": status["complete"],
+            "stopped": status["stopped"] + status["paused"],
+            "failed": status["failed"],
+            "epochs": int(simulation.segments["epochs"].sum()),
+            "utilisation": simulation.utilisation,
+            "hypervolume": volume,
+            "epochs_to_first": np.nan if there.empty else there["epochs"].iloc[0],
+            "hours_to_first": np.nan if there.empty else there["hours"].iloc[0],
+        }
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("stopper")
+
+
+def figure(timelines: Mapping[str, pd.DataFrame]) -> go.Figure:
+    """The curves of several simulations over virtual time, below each other."""
+    chart = make_subplots(len(CURVES), 1, shared_xaxes=True, subplot_titles=list(CURVES.values()))
+    for number, (name, timeline) in enumerate(timelines.items()):
+        colour = f"hsl({number * 137 % 360}, 60%, 45%)"
+        for row, column in enumerate(CURVES, start=1):
+            line = go.Scatter(
+                x=timeline["hours"],
+                y=timeline[column],
+                name=name,
+                legendgroup=name,
+                showlegend=row == 1,
+                line={"color": colour},
+            )
+            chart.add_trace(line, row=row, col=1)
+    chart.update_xaxes(title_text="hours", row=len(CURVES), col=1)
+    return chart.update_layout(height=900, template="plotly_white")

@@ -1,0 +1,261 @@
+"""A search under a virtual clock: the same proposer and stopper, hours of a cluster in seconds."""
+
+from __future__ import annotations
+
+import heapq
+import math
+from array import array
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from time import perf_counter
+from typing import Any
+
+import pandas as pd
+
+from nas.limits import Limit
+from nas.simulation.outcome import Simulation
+from nas.simulation.virtual_cluster import Cluster, VirtualCluster
+from nas.simulation.workload import Proposes, Trajectory, Workload
+from nas.stopper.asha import Stopper
+
+Progress = Callable[[float], None]
+"""Called now and then with the share that is done, 0 to 1."""
+
+
+@dataclass(frozen=True)
+class Budget:
+    """When a simulated search ends: after so many hours, trials or epochs, whichever comes first."""
+
+    hours: float = math.inf
+    trials: float = math.inf
+    epochs: float = math.inf
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if not value > 0:
+                raise ValueError(f"{name} must be positive, got {value}")
+        if min(self.hours, self.trials, self.epochs) == math.inf:
+            raise ValueError("hours, trials or epochs must end the simulation: give at least one")
+
+
+@dataclass(slots=True)
+class _Trial:
+    number: int
+    trajectory: Trajectory
+    pace: float
+    metrics: dict[str, Any]
+    started: float
+    since: float = 0.0  # when its present worker took it
+    epoch: int = 0
+    epochs_here: int = 0  # on its present worker
+    trained: float = 0.0  # seconds, there too
+    last: float = 0.0  # when its last epoch ended
+
+
+@dataclass
+class _Table:
+    """Columns of numbers that grow row by row, eight bytes a cell."""
+
+    columns: dict[str, array[float]] = field(default_factory=dict)
+
+    def add(self, row: dict[str, float]) -> None:
+        if not self.columns:
+            self.columns = {name: array("d") for name in row}
+        for name, column in self.columns.items():
+            column.append(row[name])
+
+    def frame(self) -> pd.DataFrame:
+        return pd.DataFrame(self.columns)
+
+
+STATUSES = ("complete", "stopped", "infeasible", "failed", "duplicate", "running", "paused")
+TELL_SECONDS = 0.2
+
+
+class _Run:
+    """One simulation on its way. Events are ends of epochs, in the order of time, then of their making."""
+
+    def __init__(
+        self,
+        proposer: Proposes,
+        stopper: Stopper,
+        workload: Workload,
+        cluster: Cluster,
+        budget: Budget,
+        seed: int,
+        limits: Mapping[str, Limit],
+    ) -> None:
+        self.proposer, self.stopper, self.workload = proposer, stopper, workload
+        self.world, self.budget, self.limits = VirtualCluster(cluster, seed), budget, limits
+        self.now, self.deadline = 0.0, budget.hours * 3600
+        self.idle, self.exhausted = cluster.workers, False
+        self.proposed = self.epochs = self.events = 0
+        self.queue: list[tuple[float, int, _Trial]] = []
+        self.paused: dict[int, _Trial] = {}
+        self.trials, self.segments = _Table(), _Table()
+        self.duplicates: list[int] = []
+
+    def run(self, progress: Progress | None) -> None:
+        self._occupy()
+        told = 0.0
+        while self.queue and self.queue[0][0] <= self.deadline and self.epochs < self.budget.epochs:
+            self.now, _, trial = heapq.heappop(self.queue)
+            self._end_epoch(trial)
+            if self.idle:
+                self._occupy()
+            if progress and perf_counter() > told + TELL_SECONDS:
+                told = perf_counter()
+                progress(self._done())
+        if self.queue and self.epochs < self.budget.epochs:
+            self.now = self.deadline
+        for _, _, trial in sorted(self.queue, key=lambda event: event[1]):
+            trial.trained += max(0.0, self.now - trial.last)
+            self._release(trial)
+            self._record(trial, "running")
+        for trial in self.paused.values():
+            self._record(trial, "paused")
+
+    def _done(self) -> float:
+        """Share of the budget, the part that is nearest to its end."""
+        trials, epochs = self.proposed - len(self.queue), self.epochs
+        return max(self.now / self.deadline, trials / self.budget.trials, epochs / self.budget.epochs)
+
+    def _occupy(self) -> None:
+        """Give idle workers something to do, the promoted first."""
+        while self.idle:
+            promoted = self.stopper.promote()
+            trial = self._propose() if promoted is None else self.paused.pop(promoted)
+            if trial is None:
+                return
+            self.idle -= 1
+            trial.since = self.now
+            trial.last = self.world.start(self.now) if promoted is None else self.now
+            self._train(trial, trial.last)
+
+    def _propose(self) -> _Trial | None:
+        while not self.exhausted and self.proposed < self.budget.trials:
+            proposal = self.proposer.ask()
+            if proposal is None:
+                self.exhausted = True
+                break
+            self.proposed += 1
+            if proposal.duplicate_of is not None:
+                self.duplicates.append(proposal.trial)
+                continue
+            trajectory = self.workload.trajectory(proposal.arch)
+            trial = _Trial(
+                proposal.trial, trajectory, self.world.pace(), dict(trajectory.costs), started=self.now
+            )
+            if all(limit.excess(trial.metrics[name]) <= 0 for name, limit in self.limits.items()):
+                return trial
+            self.proposer.tell(trial.number, "infeasible", trial.metrics)
+            self._record(trial, "infeasible")
+        return None
+
+    def _train(self, trial: _Trial, since: float) -> None:
+        seconds = trial.trajectory.seconds * trial.pace
+        self.events += 1
+        heapq.heappush(self.queue, (since + seconds + self.world.lost(seconds), self.events, trial))
+
+    def _end_epoch(self, trial: _Trial) -> None:
+        if self.world.fails():
+            self._end(trial, "failed")
+            return
+        accuracy = trial.trajectory.accuracy[trial.epoch]
+        trial.epoch += 1
+        trial.epochs_here += 1
+        trial.trained += trial.trajectory.seconds * trial.pace
+        trial.last = self.now
+        trial.metrics |= {"accuracy": accuracy, "epoch": trial.epoch}
+        self.epochs += 1
+        decision = self.stopper.report(trial.number, trial.epoch, trial.metrics)
+        if trial.epoch == self.workload.epochs:
+            self._end(trial, "complete")
+        elif decision == "stop":
+            self._end(trial, "stopped")
+        elif decision == "pause":
+            self._release(trial)
+            self.paused[trial.number] = trial
+        else:
+            self._train(trial, self.now)
+
+    def _end(self, trial: _Trial, status: str) -> None:
+        self._release(trial)
+        if status != "stopped":
+            self.stopper.finish(trial.number)
+        self.proposer.tell(trial.number, status, trial.metrics)
+        self._record(trial, status)
+
+    def _release(self, trial: _Trial) -> None:
+        """The worker is free; what it did for this trial is on record."""
+        self.idle += 1
+        self.segments.add(
+            {
+                "trial": trial.number,
+                "start": trial.since,
+                "end": self.now,
+                "epochs": trial.epochs_here,
+                "trained": trial.trained,
+            }
+        )
+        trial.epochs_here, trial.trained = 0, 0.0
+
+    def _record(self, trial: _Trial, status: str) -> None:
+        self.trials.add(
+            {
+                "trial": trial.number,
+                "status": STATUSES.index(status),
+                "epochs": trial.epoch,
+                "started": trial.started,
+                "finished": self.now,
+                "accuracy": trial.metrics.get("accuracy", math.nan),
+                **trial.trajectory.costs,
+            }
+        )
+
+    def result(self) -> Simulation:
+        return Simulation(
+            trials=self._table(),
+            segments=self.segments.frame().astype({"trial": "int64", "epochs": "int64"}),
+            workers=self.world.cluster.workers,
+            seconds=self.now,
+            exhausted=self.exhausted,
+        )
+
+    def _table(self) -> pd.DataFrame:
+        table = self.trials.frame()
+        duplicates = pd.DataFrame({"trial": self.duplicates, "status": STATUSES.index("duplicate")})
+        if len(duplicates):
+            table = pd.concat([table, duplicates.astype("float64")])
+        status = pd.Categorical.from_codes(table["status"].to_numpy(dtype=int), pd.Index(STATUSES))
+        table = table.assign(status=status).sort_values("trial", ignore_index=True)
+        return table.fillna({"epochs": 0}).astype({"trial": "int64", "epochs": "int64"})
+
+
+def simulate(
+    proposer: Proposes,
+    stopper: Stopper,
+    workload: Workload,
+    cluster: Cluster,
+    *,
+    hours: float = math.inf,
+    trials: float = math.inf,
+    epochs: float = math.inf,
+    limits: Mapping[str, Limit] | None = None,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> Simulation:
+    """What a search would come to: the same arguments (objects in the same state) give the same result.
+
+    It ends after so many ``hours`` of virtual time, ``trials`` proposed or ``epochs`` trained, or with the
+    proposer; one of them must be given. A trial whose costs are outside ``limits`` is ``infeasible`` and does not
+    train. ``seed`` decides over stragglers, failures and preemptions.
+
+    Raises:
+        ValueError: for a budget without end, or if not one epoch of one trial fits into it.
+    """
+    run = _Run(proposer, stopper, workload, cluster, Budget(hours, trials, epochs), seed, limits or {})
+    run.run(progress)
+    if not run.trials.columns:
+        raise ValueError("nothing to simulate: the proposer has no trial to hand out")
+    return run.result()

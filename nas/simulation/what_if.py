@@ -1,0 +1,190 @@
+"""What a cluster would come to with this or that stopper: the question behind the command ``simulate``."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import yaml
+
+from nas.config.loading import load_config
+from nas.config.schema import SearchConfig
+from nas.limits import Limit
+from nas.samplers.proposer import Proposer
+from nas.samplers.registry import make_sampler
+from nas.simulation.emulator import Emulator
+from nas.simulation.outcome import Simulation, common_reference, compare
+from nas.simulation.simulator import simulate
+from nas.simulation.synthetic import Surrogate
+from nas.simulation.virtual_cluster import Cluster
+from nas.simulation.workload import Proposes, RandomRows, Recorded, Workload
+from nas.stopper.asha import Stopper, make_stopper
+from results import load_run
+from search_spaces import get_space
+from search_spaces.sampling.limits import LIMITED
+
+OBJECTIVES = {"accuracy": "max", "flops": "min"}
+"""Of the surrogate; a recorded run has its own."""
+EXAMPLES = {"stopper": "moasha,eta=4", "sampler": "nsga2,population_size=20"}
+FAIR = 0.4
+"""Rank agreement from which on a guess tells networks apart."""
+FEW = "hardly better than chance, so record more networks, or train them longer, before trusting this"
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where curves come from, made anew for every stopper, so that all meet the same trials."""
+
+    make: Callable[[], tuple[Proposes, Workload]]
+    epochs: int
+    objectives: Mapping[str, str]
+    reference: Mapping[str, float] | None = None
+    trials: int | None = None
+    limits: Mapping[str, Limit] | None = None
+    usual_trials: int | None = None
+    agreement: float | None = None
+
+
+def recorded(folder: str | Path, seed: int = 0) -> Source:
+    """The complete trials of a run, in random order, each once."""
+    run = load_run(folder)
+    rows = Recorded.of_run(run, list(run.objectives))
+    return Source(
+        lambda: (RandomRows(len(rows), seed), rows),
+        rows.epochs,
+        run.objectives,
+        run.config.get("reference_point"),
+        len(rows),
+    )
+
+
+def emulated(folder: str | Path, sampler: str, seed: int = 0) -> Source:
+    """A search in the space of a run, its networks' curves guessed from those that the run trained to the end."""
+    config = load_config(str(Path(folder) / "config.yaml"))
+    asked = dict.fromkeys([*config.objectives, *config.limits])
+    emulator = Emulator.of_folder(folder, [name for name in asked if name not in ("accuracy", *LIMITED)])
+    return searching(emulator, config, sampler, seed)
+
+
+def searching(emulator: Emulator, config: SearchConfig, sampler: str, seed: int = 0) -> Source:
+    """A new search of ``config`` by that sampler (``name,option=value,…``), in the world of the emulator."""
+    name, options = _parse("sampler", sampler)
+
+    def make() -> tuple[Proposes, Workload]:
+        strategy = make_sampler(name, seed, options)
+        proposer = Proposer(
+            emulator.space, config.objectives, strategy, seed, task=emulator.task, limits=config.limits
+        )
+        return proposer, emulator
+
+    return Source(
+        make,
+        emulator.epochs,
+        config.objectives,
+        config.reference_point,
+        limits={name: limit for name, limit in config.limits.items() if name != "accuracy"},
+        usual_trials=config.trials,
+        agreement=emulator.rank_agreement,
+    )
+
+
+def surrogate(space: str, epochs: int = 9, seconds: float = 60.0, seed: int = 0) -> Source:
+    """Endless random rows of a space under the declared formula (``nas.simulation.synthetic.Curves``)."""
+    workload = Surrogate(get_space(space), epochs, seconds=seconds, seed=seed)
+    return Source(lambda: (RandomRows(), workload), epochs, OBJECTIVES)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """``table``: one row per stopper (``nas.simulation.outcome.compare``). ``timelines``: each one's curves."""
+
+    table: pd.DataFrame
+    timelines: dict[str, pd.DataFrame]
+    simulations: dict[str, Simulation]
+
+
+def what_if(
+    source: Source,
+    stoppers: Sequence[str],
+    cluster: Cluster,
+    *,
+    seed: int = 0,
+    progress: Callable[[str, float], None] | None = None,
+    **budget: float,
+) -> Answer:
+    """Simulate the same search once per stopper, such as ``"none"`` or ``"moasha,eta=4,mode=promote"``.
+
+    ``progress`` is called with the stopper and the share done. The hypervolume is bounded by the run's reference
+    point, or by the worst values that any stopper's complete trials have.
+
+    Raises:
+        ValueError: for a stopper or budget that cannot be, or if no trial was trained to its end.
+    """
+    made = {spec: parse_stopper(spec, source) for spec in stoppers}
+    done = {}
+    for spec, stopper in made.items():
+
+        def tell(share: float, spec: str = spec) -> None:
+            if progress:
+                progress(spec, share)
+
+        proposer, workload = source.make()
+        done[spec] = simulate(
+            proposer, stopper, workload, cluster, limits=source.limits, seed=seed, progress=tell, **budget
+        )
+    reference = source.reference or common_reference(done, source.objectives)
+    return Answer(
+        compare(done, source.objectives, reference),
+        {spec: simulation.timeline(source.objectives, reference) for spec, simulation in done.items()},
+        done,
+    )
+
+
+def parse_stopper(spec: str, source: Source) -> Stopper:
+    """``name,option=value,…`` as a stopper for the source's trials."""
+    name, options = _parse("stopper", spec)
+    return make_stopper(name, source.objectives, source.epochs, options)
+
+
+def _parse(what: str, spec: str) -> tuple[str, dict[str, Any]]:
+    name, *pairs = spec.split(",")
+    options: dict[str, Any] = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not (key and equals):
+            raise ValueError(f"{what} {spec!r}: {pair!r} needs the form option=value, e.g. {EXAMPLES[what]}")
+        try:
+            options[key] = yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            raise ValueError(f"{what} {spec!r}: {value!r} is no value") from error
+    return name, options
+
+
+def summary(source: Source, answer: Answer) -> list[str]:
+    """What the table says, in sentences."""
+    first, *others = answer.table.index
+    lines = []
+    for name in others:
+        row, base = answer.table.loc[name], answer.table.loc[first]
+        if math.isnan(row["epochs_to_first"]):
+            lines.append(f"{name} does not reach the hypervolume of {first}.")
+            continue
+        epochs, hours = (row[f"{unit}_to_first"] / base[unit] for unit in ("epochs", "hours"))
+        lines.append(
+            f"{name} reaches the hypervolume of {first} after {epochs:.0%} of its epochs, {hours:.0%} of its time."
+        )
+    if source.agreement is not None:
+        trust = "trust the comparison, not the accuracies" if source.agreement >= FAIR else FEW
+        lines.append(
+            "Curves are guessed from the run's own networks, whose final accuracies the guess ranks at tau "
+            f"{source.agreement:.2f}: {trust}."
+        )
+    if source.trials and any(simulation.exhausted for simulation in answer.simulations.values()):
+        lines.append(
+            f"The run holds {source.trials} complete trials; where all were tried, workers ran idle."
+        )
+    return lines

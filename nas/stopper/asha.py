@@ -1,0 +1,232 @@
+"""When to stop a trial: successive halving by several objectives. Knows nothing of Ray."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from numbers import Real
+from typing import Any, Literal, Protocol, runtime_checkable
+
+import numpy as np
+
+from nas.stopper.rung import Array, ParetoRung, SortedRung
+from search_spaces.extension import import_named
+
+Decision = Literal["continue", "stop", "pause"]
+Mode = Literal["stop", "promote"]
+
+
+@runtime_checkable
+class Stopper(Protocol):
+    """Decides after every epoch whether a trial goes on.
+
+    Calling ``report`` for the logged epochs of another run, in their order, rebuilds that run's state; an epoch
+    reported twice counts once and is answered alike, unless its trial was promoted since.
+    """
+
+    def report(self, trial: int, epoch: int, metrics: Mapping[str, Any]) -> Decision:
+        """``epoch`` counts from 1, ``metrics`` are all that is known of the trial; the last epoch: "continue"."""
+
+    def promote(self) -> int | None:
+        """A paused trial that is to go on now; it is no longer paused. None if there is none (yet)."""
+
+    def finish(self, trial: int) -> None:
+        """The trial ended otherwise (complete, failed, infeasible): it is never promoted."""
+
+
+class NoStopping:
+    """Every trial goes on to its end."""
+
+    def report(self, trial: int, epoch: int, metrics: Mapping[str, Any]) -> Decision:
+        return "continue"
+
+    def promote(self) -> int | None:
+        return None
+
+    def finish(self, trial: int) -> None:
+        """Nothing to forget."""
+
+
+class MultiObjectiveASHA:
+    """Asynchronous successive halving (Li et al. 2020, arXiv:1810.05934) by several objectives.
+
+    Rungs lie at ``min_epochs * eta**i`` epochs below ``max_epochs``. A trial passes a rung if fewer than 1/eta
+    of those recorded there, itself included, come before it (``ParetoRung``: front by front, inside a front by
+    spread); so a non-dominated trial passes as long as the front fits the quota. ``mode`` "stop" decides when
+    a trial arrives; "promote" pauses each trial at each rung, and ``promote`` lets the best go on.
+
+    A trial that skips a rung's epoch is recorded at its next one. A metric that is known but no finite number
+    (training diverged) stops the trial and is not recorded.
+
+    Raises:
+        ValueError: for a setting out of range; in ``report``, for an objective that is missing or no number.
+    """
+
+    def __init__(
+        self,
+        objectives: Mapping[str, str],
+        min_epochs: int = 1,
+        max_epochs: int = 9,
+        eta: int = 3,
+        mode: Mode = "stop",
+    ) -> None:
+        _check(objectives, min_epochs, max_epochs, eta, mode)
+        self.objectives, self.eta, self.mode = dict(objectives), eta, mode
+        self.rungs = []
+        while min_epochs < max_epochs:
+            self.rungs.append(min_epochs)
+            min_epochs *= eta
+        self._signs = np.array([-1.0 if way == "max" else 1.0 for way in objectives.values()])
+        self._recorded = [self._new_rung() for _ in self.rungs]
+        self._passed: dict[int, int] = {}  # rungs at which a trial has been seen
+        self._stopped: set[int] = set()
+        self._paused: list[set[int]] = [set() for _ in self.rungs]
+        self._nothing_new = [0 for _ in self.rungs]  # size of a rung that had nobody to promote
+
+    def _new_rung(self) -> ParetoRung | SortedRung:
+        return ParetoRung()
+
+    def report(self, trial: int, epoch: int, metrics: Mapping[str, Any]) -> Decision:
+        if trial in self._stopped:
+            return "stop"
+        reached = sum(rung <= epoch for rung in self.rungs)
+        passed = self._passed.get(trial, 0)
+        if reached == 0 or reached < passed:
+            return "continue"
+        rung = reached - 1
+        if reached == passed:
+            if epoch > self.rungs[rung]:
+                self._paused[rung].discard(trial)  # it went on, so it was promoted
+            return "pause" if trial in self._paused[rung] else "continue"
+        return self._record(trial, epoch, rung, metrics)
+
+    def _record(self, trial: int, epoch: int, rung: int, metrics: Mapping[str, Any]) -> Decision:
+        point = self._point(trial, epoch, metrics)
+        if passed := self._passed.get(trial, 0):
+            self._paused[passed - 1].discard(trial)
+        self._passed[trial] = rung + 1
+        if not np.isfinite(point).all():
+            self._stopped.add(trial)
+            return "stop"
+        recorded = self._recorded[rung]
+        recorded.add(trial, point)
+        if self.mode == "promote":
+            self._paused[rung].add(trial)
+            return "pause"
+        if recorded.last_is_in(self._quota(rung)):
+            return "continue"
+        self._stopped.add(trial)
+        return "stop"
+
+    def promote(self) -> int | None:
+        """As ASHA does: the highest rung first, there the best first."""
+        for rung in reversed(range(len(self.rungs))):
+            paused, size = self._paused[rung], len(self._recorded[rung])
+            if not paused or self._nothing_new[rung] == size:
+                continue
+            trial = self._recorded[rung].best(self._quota(rung), paused)
+            if trial is not None:
+                paused.remove(trial)
+                return trial
+            self._nothing_new[rung] = size
+        return None
+
+    def finish(self, trial: int) -> None:
+        if passed := self._passed.get(trial, 0):
+            self._paused[passed - 1].discard(trial)
+
+    def _quota(self, rung: int) -> int:
+        return math.ceil(len(self._recorded[rung]) / self.eta)
+
+    def _point(self, trial: int, epoch: int, metrics: Mapping[str, Any]) -> Array:
+        """Objectives of a trial, minimised, NaN where the log says null."""
+        for name in self.objectives:
+            if name not in metrics:
+                raise ValueError(
+                    f"trial {trial}, epoch {epoch}: objective {name} has not been measured when the stopper needs "
+                    f"it; there are {', '.join(metrics) or 'no metrics'}. Let its evaluator run before training"
+                )
+            if not isinstance(metrics[name], Real | None):
+                raise ValueError(
+                    f"trial {trial}, epoch {epoch}: objective {name} is no number but {metrics[name]!r:.80}"
+                )
+        values = [np.nan if metrics[name] is None else float(metrics[name]) for name in self.objectives]
+        point: Array = self._signs * np.array(values)
+        return point
+
+
+class ASHA(MultiObjectiveASHA):
+    """Asynchronous successive halving by one objective, such as ``("accuracy", "max")``, for comparison."""
+
+    def __init__(
+        self,
+        objective: tuple[str, str],
+        min_epochs: int = 1,
+        max_epochs: int = 9,
+        eta: int = 3,
+        mode: Mode = "stop",
+    ) -> None:
+        super().__init__(dict([objective]), min_epochs, max_epochs, eta, mode)
+
+    def _new_rung(self) -> SortedRung:
+        return SortedRung()
+
+
+def _check(objectives: Mapping[str, str], min_epochs: int, max_epochs: int, eta: int, mode: str) -> None:
+    wrong = {
+        'objectives are needed, e.g. {"accuracy": "max", "flops": "min"}': not objectives,
+        "min_epochs must be a whole number of at least 1": not _whole(min_epochs, 1),
+        f"min_epochs must be at most the {max_epochs} epochs of a trial": not _whole(max_epochs, min_epochs),
+        "eta must be a whole number of at least 2": not _whole(eta, 2),
+        'mode must be "stop" or "promote"': mode not in ("stop", "promote"),
+    }
+    wrong |= {
+        f'the direction of objective {name} must be "max" or "min"': way not in ("max", "min")
+        for name, way in objectives.items()
+    }
+    given = {"min_epochs": min_epochs, "eta": eta, "mode": mode}
+    for rule, broken in wrong.items():
+        if broken:
+            name = rule.partition(" ")[0]
+            raise ValueError(f"stopper: {rule}" + (f"; got {given[name]!r}" if name in given else ""))
+
+
+def _whole(value: Any, least: Any) -> bool:
+    return type(value) is int and value >= least
+
+
+def _none(objectives: Mapping[str, str], max_epochs: int) -> NoStopping:
+    return NoStopping()
+
+
+def _asha(
+    objectives: Mapping[str, str], max_epochs: int, objective: str | None = None, **options: Any
+) -> ASHA:
+    name = objective or ("accuracy" if "accuracy" in objectives else next(iter(objectives)))
+    if name not in objectives:
+        raise ValueError(f"stopper: {name} is no objective; there are {', '.join(objectives)}")
+    return ASHA((name, objectives[name]), max_epochs=max_epochs, **options)
+
+
+STOPPERS: dict[str, Callable[..., Stopper]] = {"none": _none, "moasha": MultiObjectiveASHA, "asha": _asha}
+
+
+def make_stopper(
+    name: str, objectives: Mapping[str, str], max_epochs: int, options: Mapping[str, Any] | None = None
+) -> Stopper:
+    """The stopper of that name, for trials of ``max_epochs`` epochs.
+
+    ``none``; ``moasha``, by all objectives; ``asha``, by the one that option ``objective`` names (else accuracy,
+    else the first); or ``"module:Name"``, called with the objectives, ``max_epochs`` and the options.
+
+    Raises:
+        ValueError: for an unknown name or option.
+    """
+    make: Callable[..., Any] = STOPPERS.get(name) or import_named(name, "stopper", STOPPERS)
+    try:
+        stopper = make(objectives, max_epochs=max_epochs, **options or {})
+    except TypeError as error:
+        raise ValueError(f"stopper {name}: {error}") from error
+    if not isinstance(stopper, Stopper):
+        raise ValueError(f"stopper {name}: {type(stopper).__name__} has no report, promote and finish")
+    return stopper

@@ -1,0 +1,1 @@
+"""Questions about searches: two spaces compared, a proxy judged."""

@@ -1,0 +1,90 @@
+"""Two search spaces against each other: random networks of each, at the same cost, trained alike."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from nas.config.loading import load_config
+from nas.config.schema import SearchConfig
+from nas.driver import resume, search
+from results import Comparison, Run, compare, load_run, write_atomic, write_table
+from results.strict_json import dumps
+
+ALIKE = ("data", "training", "device", "latency", "limits")
+"""Settings in which two populations must agree for their networks to compare."""
+
+
+def compare_spaces(
+    sources: tuple[str, str],
+    out: str | Path,
+    *,
+    limits: Sequence[str] = (),
+    trials: int | None = None,
+    overrides: Sequence[str] = (),
+    serial: bool = False,
+) -> Comparison:
+    """Draw ``trials`` random networks of each configuration within ``limits``, train them, compare accuracies.
+
+    The populations are ordinary runs in ``out/A`` and ``out/B``; called again, finished networks count and
+    the rest goes on. ``limits`` are ``"macs=4e8"`` (at most) or ``"macs=3.8e8..4.2e8"``. Leaves
+    ``comparison.json`` and ``edf.csv`` in ``out``.
+
+    Raises:
+        ValueError: for configurations that would not compare, or an ``out`` that holds other populations.
+    """
+    settings = [*overrides, "sampler=random", "stopper=none", *map(_override, limits)]
+    settings += [] if trials is None else [f"trials={trials}"]
+    first, second = (load_config(source, settings) for source in sources)
+    _check_alike(first, second)
+    out = Path(out)
+    runs = [_population(config, out / name, serial) for config, name in ((first, "A"), (second, "B"))]
+    names = [Path(source).stem for source in sources]
+    names = ["A", "B"] if names[0] == names[1] else names
+    comparison = compare(
+        {name: run.complete for name, run in zip(names, runs, strict=True)},
+        budget=next(iter(first.limits), "macs"),
+    )
+    _write(comparison, out)
+    return comparison
+
+
+def _override(limit: str) -> str:
+    """``macs=3e8..4e8`` as the setting ``limits.macs=[3e8, 4e8]``."""
+    name, equals, value = limit.partition("=")
+    if not (name and equals and value):
+        raise ValueError(f"--limit {limit}: needs the form METRIC=MOST or METRIC=LEAST..MOST, e.g. macs=4e8")
+    least, dots, most = value.partition("..")
+    return f"limits.{name}=[{least}, {most}]" if dots else f"limits.{name}={value}"
+
+
+def _check_alike(first: SearchConfig, second: SearchConfig) -> None:
+    a, b = first.model_dump(mode="json"), second.model_dump(mode="json")
+    for key in ALIKE:
+        if a[key] != b[key]:
+            raise ValueError(f"{key} differs, so the networks would not compare: {a[key]} and {b[key]}")
+
+
+def _population(config: SearchConfig, folder: Path, serial: bool) -> Run:
+    """The run in ``folder``, to its end: begun, gone on with, or as it was."""
+    if not (folder / "events.db").exists():
+        run = search(config, folder, serial=serial)
+    elif load_config(str(folder / "config.yaml")) != config:
+        raise ValueError(f"{folder}: holds a population of other settings; name a new folder with --out")
+    elif not _over(run := load_run(folder)):
+        run = resume(folder, serial=serial)
+    if not _over(run):
+        raise KeyboardInterrupt
+    return run
+
+
+def _over(run: Run) -> bool:
+    return run.ended not in (None, "interrupted")
+
+
+def _write(comparison: Comparison, out: Path) -> None:
+    tables: Mapping[str, object] = {
+        name: getattr(comparison, name).to_dict("records") for name in ("summary", "tests", "effect")
+    }
+    write_atomic(out / "comparison.json", dumps({"verdict": comparison.verdict, **tables}, indent=2) + "\n")
+    write_table(comparison.edf, out / "edf.csv")

@@ -1,0 +1,1 @@
+"""Fronts, how good and how sure they are, and the final pick."""

@@ -1,0 +1,230 @@
+"""The final pick from a table of networks, and why it is that one."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from results.limits import Limits, numbers, spell, violation
+from results.pareto.pareto import check_objectives, maximise, objective_points, pareto_front
+
+TIES = "ties go to the better in the remaining objectives, in their order, then to the row that comes first"
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The rows picked, best first, and ``why`` in a sentence."""
+
+    rows: pd.DataFrame
+    why: str
+
+    @property
+    def row(self) -> "pd.Series[Any]":
+        """The one picked; the first, where several were asked for."""
+        return self.rows.iloc[0]
+
+    @property
+    def arch(self) -> dict[str, Any]:
+        """Its architecture, as ``search_spaces.arch_from_dict`` takes it."""
+        if "arch" not in self.rows.columns or pd.isna(self.row["arch"]):
+            raise ValueError("the row picked has no architecture (column arch)")
+        arch: dict[str, Any] = json.loads(self.row["arch"])
+        return arch
+
+
+def select(
+    df: pd.DataFrame,
+    objectives: Mapping[str, str] | None = None,
+    *,
+    maximize: str | None = None,
+    minimize: str | None = None,
+    under: Mapping[str, float] | None = None,
+    over: Mapping[str, float] | None = None,
+    knee: bool = False,
+    near: Mapping[str, float] | None = None,
+    buckets: Mapping[str, Sequence[float]] | None = None,
+    diverse: int | None = None,
+) -> Selection:
+    """Pick from the rows within the limits ``under`` (at most) and ``over`` (at least), in one of five ways.
+
+    - ``maximize`` or ``minimize`` a column; without either, the first of ``objectives`` in its direction;
+    - ``knee``: of the front, the row with the least sum of objectives, each scaled to 0..1 over the front, 0 best
+      (with two objectives the farthest from the line between the front's ends);
+    - ``near``: the row nearest to target values, each column scaled by its range among the rows;
+    - ``buckets`` ``{"latency_ms": [1, 2, 5]}``: the best row up to 1, above 1 up to 2, above 2 up to 5;
+    - ``diverse``: of the front, the best in the first objective, then again and again the row farthest from all
+      picked so far, in objectives scaled to 0..1.
+
+    Ties go to the better in the remaining objectives, in their order, then to the row that comes first.
+    Raises ``ValueError`` for what is no column, and, naming the nearest row, if none is within the limits.
+    """
+    ways = [
+        name
+        for name, given in (("knee", knee), ("near", near), ("buckets", buckets), ("diverse", diverse))
+        if given
+    ]
+    if len(ways) > 1 or (maximize and minimize):
+        both = ways if len(ways) > 1 else ["maximize", "minimize"]
+        raise ValueError(f"choose one of {' and '.join(both)}")
+    aims = _aims(df, objectives, maximize, minimize)
+    table, within = _within(df, aims, _limits(under, over), needs=[*(near or ()), *(buckets or ())])
+    if knee:
+        return _knee(table, aims, within)
+    if near:
+        return _near(table, near, aims, within)
+    if buckets:
+        return _buckets(table, buckets, aims, within)
+    if diverse is not None:
+        return _diverse(table, diverse, aims, within)
+    name, way = next(iter(aims.items()))
+    best = _ordered(table, aims).head(1)
+    why = f"{_most(way)} {name} ({best[name].iloc[0]:.6g}) of {len(table)} rows{within}"
+    tied = int((table[name] == best[name].iloc[0]).sum())
+    return Selection(best, why + (f"; {tied} tied: {TIES}" if tied > 1 else ""))
+
+
+def _aims(
+    df: pd.DataFrame, objectives: Mapping[str, str] | None, maximize: str | None, minimize: str | None
+) -> dict[str, str]:
+    """The objectives with the one to maximise or minimise first."""
+    aims = dict(objectives or {})
+    if first := maximize or minimize:
+        aims = {first: "max" if maximize else "min"} | {
+            name: way for name, way in aims.items() if name != first
+        }
+    if not aims:
+        raise ValueError(
+            'nothing to select by: give objectives, maximize="accuracy" or minimize="latency_ms"'
+        )
+    check_objectives(df, aims)
+    return aims
+
+
+def _limits(under: Mapping[str, float] | None, over: Mapping[str, float] | None) -> Limits:
+    most, least = dict(under or {}), dict(over or {})
+    return {name: (least.get(name), most.get(name)) for name in (*most, *(set(least) - set(most)))}
+
+
+def _within(
+    df: pd.DataFrame, aims: Mapping[str, str], limits: Limits, needs: Sequence[str]
+) -> tuple[pd.DataFrame, str]:
+    """The rows with all that is needed inside the limits, and the limits in words."""
+    known = ~np.isnan(objective_points(df, aims)).any(axis=1)
+    for name in needs:
+        known &= ~np.isnan(numbers(df, name))
+    if not known.any():
+        raise ValueError(
+            f"no finished row has {', '.join(dict.fromkeys([*aims, *needs]))}: nothing to select from"
+        )
+    table = df[known]
+    excess = violation(table, limits)
+    if not (excess == 0).any():
+        raise ValueError(_nearest(table, limits, excess))
+    return table[excess == 0], f" with {spell(limits)}" if limits else ""
+
+
+def _nearest(table: pd.DataFrame, limits: Limits, excess: np.ndarray[Any, Any]) -> str:
+    if np.isnan(excess).all():
+        return f"no row has {' and '.join(limits)} measured, so none is known to have {spell(limits)}"
+    row = table.iloc[int(np.nanargmin(excess))]
+    have = ", ".join(f"{name} {row[name]:.6g}" for name in limits)
+    return f"none of {len(table)} rows has {spell(limits)}; the nearest is {_name(row)} with {have}"
+
+
+def _name(row: "pd.Series[Any]") -> str:
+    for column in ("trial", "model"):
+        if column in row.index:
+            return f"{column} {row[column]}"
+    return f"row {row.name}"
+
+
+def _ordered(table: pd.DataFrame, aims: Mapping[str, str]) -> pd.DataFrame:
+    ascending = [way == "min" for way in aims.values()]
+    return table.sort_values(list(aims), ascending=ascending, kind="stable")
+
+
+def _most(way: str) -> str:
+    return "highest" if way == "max" else "lowest"
+
+
+def _scaled_costs(front: pd.DataFrame, aims: Mapping[str, str]) -> np.ndarray[Any, Any]:
+    """Objectives from 0 (best on the front) to 1 (worst)."""
+    costs = objective_points(front, aims) * np.where(maximise(aims), -1.0, 1.0)
+    span = np.ptp(costs, axis=0)
+    return np.asarray((costs - costs.min(axis=0)) / np.where(span > 0, span, 1.0))
+
+
+def _least(values: np.ndarray[Any, Any]) -> int:
+    """The place of the least value, the first among those that only rounding tells apart."""
+    return int(np.argmin(np.round(values, 12)))
+
+
+def _knee(table: pd.DataFrame, aims: Mapping[str, str], within: str) -> Selection:
+    front = _ordered(pareto_front(table, aims), aims)
+    sums = _scaled_costs(front, aims).sum(axis=1)
+    picked = front.iloc[[_least(sums)]]
+    why = (
+        f"the knee of a front of {len(front)} rows{within}: least sum of {', '.join(aims)}, "
+        "each scaled to 0..1 over the front"
+    )
+    return Selection(picked, why)
+
+
+def _near(table: pd.DataFrame, near: Mapping[str, float], aims: Mapping[str, str], within: str) -> Selection:
+    table = _ordered(table, aims)
+    distance = np.zeros(len(table))
+    for name, target in near.items():
+        if not np.isfinite(target):
+            raise ValueError(f"near {name}: a finite target is needed, not {target:g}")
+        values = numbers(table, name)
+        distance += ((values - target) / (np.ptp(values) or 1.0)) ** 2
+    picked = table.iloc[[_least(distance)]]
+    aim = ", ".join(f"{name} {target:g}" for name, target in near.items())
+    have = ", ".join(f"{name} {picked[name].iloc[0]:.6g}" for name in near)
+    return Selection(picked, f"the nearest to {aim} of {len(table)} rows{within}: {have}")
+
+
+def _buckets(
+    table: pd.DataFrame, buckets: Mapping[str, Sequence[float]], aims: Mapping[str, str], within: str
+) -> Selection:
+    if len(buckets) != 1:
+        raise ValueError(f"buckets are of one column, not of {', '.join(buckets)}")
+    [(column, edges)] = buckets.items()
+    if not edges or np.isnan(edges).any() or list(edges) != sorted(set(edges)):
+        raise ValueError(f"buckets of {column} need rising edges, got {list(edges)}")
+    ordered = _ordered(table, aims)
+    place = np.searchsorted(np.asarray(edges, dtype=float), numbers(ordered, column))
+    best = [
+        ordered.iloc[[int(np.flatnonzero(place == number)[0])]]
+        for number in range(len(edges))
+        if (place == number).any()
+    ]
+    empty = [f"{edge:g}" for number, edge in enumerate(edges) if not (place == number).any()]
+    if not best:
+        raise ValueError(f"no row{within} has {column} up to {edges[-1]:g}")
+    name, way = next(iter(aims.items()))
+    spelled = ", ".join(f"{edge:g}" for edge in edges)
+    why = f"{_most(way)} {name} of {len(table)} rows{within} for {column} up to each of {spelled}"
+    return Selection(
+        pd.concat(best), why + (f"; empty: the bucket up to {', '.join(empty)}" if empty else "")
+    )
+
+
+def _diverse(table: pd.DataFrame, count: int, aims: Mapping[str, str], within: str) -> Selection:
+    if count < 1:
+        raise ValueError(f"diverse: at least 1 row is needed, not {count}")
+    front = _ordered(pareto_front(table, aims), aims)
+    costs = _scaled_costs(front, aims)
+    picked, distance = [0], np.linalg.norm(costs - costs[0], axis=1)
+    while len(picked) < min(count, len(front)) and distance.max() > 0:
+        picked.append(_least(-distance))
+        distance = np.minimum(distance, np.linalg.norm(costs - costs[picked[-1]], axis=1))
+    name, way = next(iter(aims.items()))
+    why = (
+        f"the most different {len(picked)} of a front of {len(front)} rows{within}: {_most(way)} {name} first, "
+        f"then each the farthest from those before it in {', '.join(aims)}, scaled to 0..1"
+    )
+    return Selection(front.iloc[picked], why)

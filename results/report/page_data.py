@@ -1,0 +1,141 @@
+"""What a report's page knows about a run: plain values for JSON, in the units of their labels."""
+
+import json
+import shlex
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+import yaml
+
+from results import wording
+from results.report import charts as figures
+from results.runs.environment import environment
+from results.runs.run import Run
+
+Stages = Callable[[Mapping[str, Any]], Sequence[Mapping[str, Any]] | None]
+"""From an architecture (``trials.arch``) to its stages: name, depth, width, resolution and other traits."""
+
+NOT_METRICS = ("trial", "seed")
+FAILURES = 50
+"""Different reasons that are listed."""
+_NUMBER = r"\d+(?:\.\d+)?(?:e[-+]?\d+)?"
+
+
+def page_data(
+    run: Run, *, stages: Stages | None = None, against: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """Everything the page shows about ``run``, as JSON values."""
+    front, machine = run.comparable_front(), environment(run.path)
+    knobs = [
+        name for name in map(str, run.trials) if name.startswith("arch.") and run.trials[name].notna().any()
+    ]
+    metrics = _metrics(run)
+    return {
+        "live": False,
+        "tiles": _tiles(run, front),
+        "summary": wording.summary(run, front),
+        "objectives": run.objectives,
+        "metrics": [_metric(name, run.trials[name]) for name in metrics],
+        "trials": _trials(run.trials, metrics, knobs, set(front["trial"])),
+        "stages": _stages(run.trials["arch"], stages),
+        "retrain": f"python run_search.py retrain {shlex.quote(str(run.path))} --trial {{trial}}",
+        "progress": figures.progress(run),
+        "learning": figures.learning(run, front["trial"].tolist()),
+        "trends": figures.trends(run, knobs),
+        "edf": figures.distributions(run, knobs),
+        "failures": _failures(run.trials),
+        "environment": _yaml(machine) if machine else "not recorded",
+        "settings": _yaml(run.config),
+        "against": against,
+    }
+
+
+def _tiles(run: Run, front: pd.DataFrame) -> list[tuple[str, str]]:
+    tiles = [(str(len(run.trials)), "networks tried"), (wording.duration(run.seconds), "search time")]
+    if front.empty:
+        return tiles
+    first = next(iter(run.objectives))
+    return [
+        (wording.number(first, front.iloc[0][first]), f"best {wording.label(first)}"),
+        (str(len(front)), "on the front"),
+        (f"{run.hypervolume():.4g}", "hypervolume"),
+        *tiles,
+    ]
+
+
+def _metrics(run: Run) -> list[str]:
+    """Numeric columns that some trial has a value of, objectives first."""
+    measured = [
+        name
+        for name in run.trials.select_dtypes("number").columns
+        if name not in NOT_METRICS and not name.startswith("arch.") and run.trials[name].notna().any()
+    ]
+    return [n for n in run.objectives if n in measured] + [n for n in measured if n not in run.objectives]
+
+
+def _metric(name: str, column: "pd.Series[Any]") -> dict[str, Any]:
+    return {
+        "name": name,
+        "label": wording.label(name),
+        "log": name in wording.LOGARITHMIC and bool((column.dropna() > 0).all()),
+        "percent": wording.scale(name) != 1,
+        "whole": pd.api.types.is_integer_dtype(column),
+    }
+
+
+def _trials(
+    trials: pd.DataFrame, metrics: Sequence[str], knobs: Sequence[str], front: set[int]
+) -> dict[str, Any]:
+    """By column: a tenth of the size of one object per trial."""
+    return {
+        "trial": trials["trial"].tolist(),
+        "status": _texts(trials["status"]),
+        "front": [int(trial in front) for trial in trials["trial"]],
+        "arch_id": _texts(trials["arch_id"]),
+        "error": _texts(trials["error"]),
+        "metrics": {name: figures.shown(trials[name], wording.scale(name)) for name in metrics},
+        "knobs": {name.removeprefix("arch."): _texts(trials[name]) for name in knobs},
+    }
+
+
+def _stages(archs: "pd.Series[Any]", read: Stages | None) -> dict[str, Any]:
+    """``of``: per trial the places of its stages in ``rows``, which holds every different stage once."""
+    rows: dict[tuple[Any, ...], int] = {}
+    of = []
+    for arch in archs:
+        found = read(json.loads(arch)) if read and pd.notna(arch) else None
+        of.append([rows.setdefault(tuple(row.items()), len(rows)) for row in found or ()])
+    return {"rows": [dict(row) for row in rows], "of": of}
+
+
+def _texts(column: "pd.Series[Any]") -> list[Any]:
+    if pd.api.types.is_float_dtype(column):
+        return figures.shown(column)
+    return column.astype(object).where(column.notna(), None).tolist()
+
+
+def _failures(trials: pd.DataFrame) -> dict[str, Any]:
+    """Reasons why trials gave no result, most frequent first."""
+    lost = trials[trials["status"].isin(["failed", "infeasible"])].fillna({"error": "no reason given"})
+    alike = lost["error"].str.replace(_NUMBER, "#", regex=True)  # "flops 1.2e9 is outside …" is one reason
+    found = [members for _, members in lost.groupby(["status", alike])]
+    found.sort(key=len, reverse=True)
+    groups = []
+    for members in found[:FAILURES]:
+        some = ", ".join(map(str, members["trial"].head(20))) + (", …" if len(members) > 20 else "")
+        reason = members["error"].iloc[0]
+        if members["error"].nunique() > 1:
+            reason += f"\n… and {len(members) - 1} more that differ in numbers alone"
+        groups.append(
+            {"status": members["status"].iloc[0], "reason": reason, "count": len(members), "trials": some}
+        )
+    note = f"{wording.counted(len(lost), 'network')} for {wording.counted(len(found), 'reason')}"
+    return {
+        "groups": groups,
+        "note": note + (f"; the {FAILURES} most frequent." if len(found) > FAILURES else "."),
+    }
+
+
+def _yaml(facts: Mapping[str, Any]) -> str:
+    return yaml.safe_dump(dict(facts), sort_keys=False, allow_unicode=True)

@@ -1,0 +1,1 @@
+"""Run folders as tables: load, combine, snapshot, status."""

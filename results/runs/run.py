@@ -1,0 +1,192 @@
+"""A run, loaded: finished, still running, or crashed."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from results import strict_json
+from results.atomic import write_atomic
+from results.pareto.indicators import hypervolume_over_time
+from results.pareto.pareto import (
+    check_objectives,
+    hypervolume,
+    pareto_front,
+    reference_values,
+    worst_values,
+)
+from results.pareto.select import Selection, select
+from results.runs.snapshot import Stamp, write_snapshot
+from results.runs.tables import Tables
+
+_RETRAINED_ALIKE = ("recipe", "settings", "data", "images", "init", "epochs")
+_NOT_METRICS = ("space", "status", "error", "started", "finished")
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a search did: tables, settings and objectives (name -> "max" or "min").
+
+    ``ended`` says why the search ended and is None while it runs or if it crashed; ``seconds`` is the time it
+    worked, without the pauses before each resume. ``damage`` names what of the log could not be read; ``url``
+    is where a run that is not on this machine was read from.
+    """
+
+    path: Path
+    trials: pd.DataFrame
+    epochs: pd.DataFrame
+    retrained: pd.DataFrame
+    config: dict[str, Any]
+    objectives: dict[str, str]
+    ended: str | None
+    seconds: float
+    damage: str | None = None
+    url: str | None = None
+    stamp: Stamp | None = field(default=None, repr=False)
+    facts: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+    @property
+    def complete(self) -> pd.DataFrame:
+        """The trials that were trained and measured to the end."""
+        return self.trials[self.trials["status"] == "complete"]
+
+    def full_fidelity(self) -> "Run":
+        """This run reduced to the networks that were retrained, with what their full trainings came to.
+
+        ``accuracy`` is the mean ``validation_accuracy`` of the seeds, so that a choice by it leaves the test
+        images out; a column ``top1`` tells how they did there. Retrainings that differ from the newest in recipe,
+        settings, images or start would not compare and are left out.
+
+        Raises ``ValueError`` if there is none that kept validation images apart.
+        """
+        rows = self.retrained
+        if "validation_accuracy" not in rows or (rows := rows.dropna(subset=["validation_accuracy"])).empty:
+            raise ValueError(f"{self.path}: no network of this run has been retrained and validated")
+        settings = rows[[name for name in _RETRAINED_ALIKE if name in rows]].astype("string").fillna("")
+        rows = rows[(settings == settings.iloc[-1]).all(axis=1)].drop_duplicates(
+            ["trial", "seed"], keep="last"
+        )
+        means = rows.groupby("trial")[["validation_accuracy", "top1"]].mean()
+        trials = self.trials[self.trials["trial"].isin(means.index)]
+        accuracy, top1 = (trials["trial"].map(means[name]).astype("Float64") for name in means)
+        found = trials.assign(
+            accuracy=accuracy.astype(trials["accuracy"].dtype), status="complete", top1=top1
+        )
+        return replace(self, trials=found, stamp=None)
+
+    def front(self, objectives: Mapping[str, str] | None = None) -> pd.DataFrame:
+        """The Pareto front of the complete trials, best in the first objective first.
+
+        Raises ``ValueError`` for an unknown objective, and for latencies that cannot be compared because they
+        were measured on several devices or under several conditions.
+        """
+        objectives = self._objectives(objectives)
+        self._check_comparable(objectives)
+        ascending = [direction == "min" for direction in objectives.values()]
+        return pareto_front(self.complete, objectives).sort_values(
+            list(objectives), ascending=ascending, kind="stable"
+        )
+
+    def hypervolume(
+        self, reference: Mapping[str, float] | None = None, objectives: Mapping[str, str] | None = None
+    ) -> float:
+        """The hypervolume of the complete trials against ``reference`` (default: ``reference_point``)."""
+        objectives = self._objectives(objectives)
+        self._check_comparable(objectives)
+        return hypervolume(self.complete, objectives, reference or self.reference_point(objectives))
+
+    def hypervolume_over_time(
+        self, reference: Mapping[str, float] | None = None, objectives: Mapping[str, str] | None = None
+    ) -> pd.DataFrame:
+        """``results.hypervolume_over_time`` of the complete trials; arguments as for ``hypervolume``."""
+        objectives = self._objectives(objectives)
+        self._check_comparable(objectives)
+        return hypervolume_over_time(self.complete, objectives, reference or self.reference_point(objectives))
+
+    def select(self, objectives: Mapping[str, str] | None = None, **choice: Any) -> Selection:
+        """``results.select`` among the complete trials; ``choice`` are its keyword arguments.
+
+        Raises ``ValueError`` as that does, and for latencies that do not compare.
+        """
+        objectives = self._objectives(objectives)
+        asked = {*objectives}.union(*(choice.get(key) or () for key in ("under", "over", "near", "buckets")))
+        self._check_comparable(
+            dict.fromkeys([*asked, choice.get("maximize") or choice.get("minimize") or ""], "")
+        )
+        return select(self.complete, objectives, **choice)
+
+    def reference_point(self, objectives: Mapping[str, str] | None = None) -> dict[str, float]:
+        """The settings' ``reference_point`` if it covers the objectives, else each one's worst complete value.
+
+        The latter moves as trials come in: compare hypervolumes against it only within one table. It is NaN
+        for an objective that nothing has measured.
+        """
+        objectives = self._objectives(objectives)
+        chosen = self.config.get("reference_point") or {}
+        if all(name in chosen for name in objectives):
+            return dict(zip(objectives, map(float, reference_values(objectives, chosen)), strict=True))
+        return worst_values(self.complete, objectives)
+
+    def export(self) -> None:
+        """Write ``trials.parquet``, ``epochs.parquet`` and ``front.json`` into the folder, each in one step.
+
+        Until the log grows, ``load_run`` then reads the tables, which is much faster than replaying it.
+        """
+        if self.stamp is None and self.damage is None:
+            raise ValueError(f"{self.path}: only a whole run, with its event log, is exported")
+        if self.url:
+            raise ValueError(
+                f"{self.url}: is elsewhere and only read; copy the folder here to export into it"
+            )
+        tables = Tables(self.trials, self.epochs, self.retrained)
+        write_snapshot(self.path, tables, self.stamp, self.facts)
+        missing = self.no_front
+        front = {
+            "objectives": self.objectives,
+            "reference_point": self.reference_point(),
+            "hypervolume": None if missing else self.hypervolume(),
+            "networks": [_network(row) for row in self.comparable_front().to_dict("records")],
+            "no_front": missing,
+        }
+        write_atomic(self.path / "front.json", strict_json.dumps(front, indent=2) + "\n")
+
+    @property
+    def no_front(self) -> str | None:
+        """Why this run has no front in its own objectives, if its trials do not compare."""
+        return self._incomparable(self.objectives)
+
+    def comparable_front(self) -> pd.DataFrame:
+        """The front in the run's own objectives; empty where ``no_front`` says why there is none."""
+        return self.complete.head(0) if self.no_front or not self.objectives else self.front()
+
+    def _objectives(self, objectives: Mapping[str, str] | None) -> dict[str, str]:
+        objectives = dict(self.objectives if objectives is None else objectives)
+        check_objectives(self.trials, objectives)
+        return objectives
+
+    def _incomparable(self, objectives: Mapping[str, str]) -> str | None:
+        """Why the complete trials do not compare: ``device`` says all that a latency depends on."""
+        devices = self.complete["device"].dropna().unique()
+        if len(devices) < 2 or not any(name.startswith("latency") for name in objectives):
+            return None
+        return (
+            f"latencies of {len(devices)} devices do not compare ({'; '.join(devices)}): "
+            "choose other objectives, or filter .trials by one device and call pareto_front"
+        )
+
+    def _check_comparable(self, objectives: Mapping[str, str]) -> None:
+        if reason := self._incomparable(objectives):
+            raise ValueError(f"{self.path}: {reason}")
+
+
+def _network(row: dict[Any, Any]) -> dict[str, Any]:
+    """One network of the front: identity, every metric, and the architecture itself."""
+    metrics = {
+        name: value
+        for name, value in row.items()
+        if name not in _NOT_METRICS and not name.startswith("arch.")
+    }
+    return {**metrics, "arch": None if pd.isna(row["arch"]) else json.loads(row["arch"])}

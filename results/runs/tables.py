@@ -1,0 +1,179 @@
+"""The tables of trials, epochs and retrainings: an event log, folded."""
+
+import json
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from results import strict_json
+from results.log.events import Event
+
+_COUNTS = ("trial", "epoch", "flops", "macs", "params", "activations", "epochs", "seed", "duplicate_of")
+_TEXTS = ("arch_id", "space", "status", "error", "device", "arch", "recipe")
+_TIMES = ("started", "finished")
+TRIAL_COLUMNS = (
+    *("trial", "arch_id", "space", "status", "accuracy", "flops", "macs", "params", "activations"),
+    *("latency_ms", "latency_iqr_ms", "memory_mb", "epochs", "seconds", "error", "device", "seed", *_TIMES),
+)
+EPOCH_COLUMNS = (
+    *("trial", "epoch", "accuracy", "train_loss", "validation_loss", "seconds", "images_per_second"),
+)
+RETRAINED_COLUMNS = ("trial", "seed", "top1", "top5", "epochs", "recipe", "finished")
+UNITS = {
+    "accuracy": "fraction",
+    "top1": "fraction",
+    "top5": "fraction",
+    "flops": "FLOP",
+    "macs": "MAC",
+    "params": "parameters",
+    "activations": "elements",
+    "latency_ms": "ms",
+    "latency_iqr_ms": "ms",
+    "memory_mb": "MB",
+    "seconds": "s",
+    "images_per_second": "images/s",
+}
+
+
+_MEASURES = {*TRIAL_COLUMNS, *EPOCH_COLUMNS, "top1", "top5"}
+
+
+class Tables(NamedTuple):
+    """``trials`` a row per trial, ``epochs`` per epoch of one, ``retrained`` per full training and its test."""
+
+    trials: pd.DataFrame
+    epochs: pd.DataFrame
+    retrained: pd.DataFrame
+
+
+_IDENTITY = ("arch_id", "space", "seed", "duplicate_of")
+
+
+@dataclass
+class _Trial:
+    """What the log has said so far about one trial."""
+
+    facts: dict[str, Any] = field(default_factory=dict)
+    knobs: dict[str, Any] = field(default_factory=dict)
+    arch: dict[str, Any] | None = None
+    epochs: list[dict[str, Any]] = field(default_factory=list)
+    status: str = "running"
+    error: str | None = None
+    started: float | None = None
+    finished: float | None = None
+
+    def apply(self, event: Event) -> None:
+        """Take in one event; kinds of a later version change nothing."""
+        data = event.data
+        if event.kind == "proposed":
+            self.arch, self.knobs = data.get("arch"), data.get("knobs") or {}
+            self.facts |= {name: data[name] for name in _IDENTITY if name in data}
+            self.status, self.error, self.finished = "running", None, None
+            self.started = event.time if self.started is None else self.started
+        elif event.kind == "measured":
+            self.facts |= data
+        elif event.kind == "epoch":
+            # A trial that went back to a checkpoint repeats epochs: the later account holds.
+            number = data["epoch"]
+            while self.epochs and self.epochs[-1]["epoch"] >= number:
+                self.epochs.pop()
+            self.epochs.append(data)
+        elif event.kind == "finished":
+            self.status, self.error, self.finished = data["status"], data.get("error"), event.time
+
+    def row(self, number: int) -> dict[str, Any]:
+        last = self.epochs[-1] if self.epochs else {}
+        learned = {
+            name: value for name, value in last.items() if name not in EPOCH_COLUMNS or name == "accuracy"
+        }
+        return {
+            **self.facts,
+            **learned,
+            **{f"arch.{name}": value for name, value in self.knobs.items()},
+            "trial": number,
+            "status": self.status,
+            "error": self.error,
+            "epochs": len(self.epochs),
+            "seconds": None
+            if self.finished is None or self.started is None
+            else self.finished - self.started,
+            "started": self.started,
+            "finished": self.finished,
+            "arch": None if self.arch is None else json.dumps(self.arch),
+        }
+
+
+def fold(events: Iterable[Event], metrics: Iterable[str] = ()) -> Tables:
+    """The tables that a log amounts to; ``attrs["units"]`` of each names the units.
+
+    Standard columns are always there, in the order of ``TRIAL_COLUMNS``, ``EPOCH_COLUMNS`` and
+    ``RETRAINED_COLUMNS``; metrics of a user's own evaluator follow, then ``arch.<knob>``, then ``arch``.
+    Missing values are NA; accuracy is that of the last epoch. ``metrics`` have a column even before anything
+    measured them. Raises ``ValueError`` for an event that lacks what its kind needs.
+    """
+    trials: dict[int, _Trial] = {}
+    retrained = []
+    for event in events:
+        if event.kind == "retrained":
+            retrained.append(event.data | {"trial": event.trial, "finished": event.time})
+        elif event.trial is not None:
+            try:
+                trials.setdefault(event.trial, _Trial()).apply(event)
+            except KeyError as error:
+                raise ValueError(
+                    f"event {event.id} ({event.kind}, trial {event.trial}) lacks {error}"
+                ) from error
+    rows = [trial.row(number) for number, trial in sorted(trials.items())]
+    history = [
+        {"trial": number, **epoch} for number, trial in sorted(trials.items()) for epoch in trial.epochs
+    ]
+    # A dict keeps the order of first sight, without repeats.
+    others = dict.fromkeys([*metrics, *(name for row in rows for name in row)])
+    knobs = [name for name in others if name.startswith("arch.")]
+    extra = [name for name in others if name not in (*TRIAL_COLUMNS, *knobs, "arch")]
+    measures = dict.fromkeys(name for row in history for name in row if name not in EPOCH_COLUMNS)
+    further = dict.fromkeys(name for row in retrained for name in row if name not in RETRAINED_COLUMNS)
+    return Tables(
+        _table(rows, [*TRIAL_COLUMNS, *extra, *knobs, "arch"]),
+        _table(history, [*EPOCH_COLUMNS, *measures]),
+        _table(retrained, [*RETRAINED_COLUMNS, *further]),
+    )
+
+
+def _table(rows: list[dict[str, Any]], columns: list[str]) -> pd.DataFrame:
+    table = pd.DataFrame({name: _column(name, [row.get(name) for row in rows]) for name in columns})
+    table.attrs["units"] = {name: UNITS[name] for name in columns if name in UNITS}
+    return table
+
+
+def _column(name: str, values: list[Any]) -> "pd.Series[Any]":
+    """One column in its dtype: knobs and a user's metrics are inferred, standard columns are fixed."""
+    if name in _TIMES:
+        return pd.to_datetime(pd.Series(values, dtype="float64"), unit="s", utc=True)
+    if name in _TEXTS:
+        return pd.Series(values, dtype="string")
+    if name in _COUNTS:
+        with suppress(
+            TypeError
+        ):  # a user's evaluator may well estimate, say, 0.5 MAC: then the column is float64
+            return pd.Series(pd.array(values, dtype="Int64"))
+    elif name.startswith("arch.") or name not in _MEASURES:
+        return _inferred(values, knob=name.startswith("arch."))
+    return pd.Series(values, dtype="float64")
+
+
+def _inferred(values: list[Any], *, knob: bool) -> "pd.Series[Any]":
+    column = pd.Series(values, dtype="object").convert_dtypes()
+    if pd.api.types.is_bool_dtype(column) or (knob and pd.api.types.is_integer_dtype(column)):
+        return column
+    if pd.api.types.is_numeric_dtype(column) or (not knob and column.isna().all()):
+        return column.astype("float64")
+    # Lists and mixed types have no column type in parquet.
+    return column.map(_as_text, na_action="ignore").astype("string")
+
+
+def _as_text(value: Any) -> str:
+    return value if isinstance(value, str) else strict_json.dumps(value)

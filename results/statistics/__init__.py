@@ -1,0 +1,1 @@
+"""Populations of networks compared, and published models beside them."""

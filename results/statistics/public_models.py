@@ -1,0 +1,60 @@
+"""Published ImageNet models to set a search's front against, and whether that is fair."""
+
+import re
+from collections.abc import Mapping
+from importlib.resources import as_file, files
+from typing import Any
+
+import pandas as pd
+
+CLASSES = 1000
+RESOLUTIONS = (106, 800)
+"""Sides of the test images among the public models, from small to large, in pixels."""
+_IMAGENET = re.compile(r"\b(imagenet|ilsvrc)([-_ ]?(1k|2012))?\b")
+UNITS = {
+    "resolution": "pixels",
+    "accuracy": "fraction",
+    "top5_accuracy": "fraction",
+    "params": "parameters",
+    "flops": "FLOP",
+    "activations": "elements",
+    "cpu_latency_ms": "ms",
+    "rtx3090_images_per_second": "images/s",
+    "rtx3090_nhwc_images_per_second": "images/s",
+    "rtx4090_images_per_second": "images/s",
+}
+
+
+def public_models() -> pd.DataFrame:
+    """Published ImageNet classifiers: ``model``, ``family``, ``recipe`` and the columns in ``attrs["units"]``.
+
+    ``accuracy`` is top-1 after each model's full training, ``flops`` and ``params`` count as in a trials
+    table. Columns and source: ``results/public_data/README.md``.
+    """
+    with as_file(files("results.statistics") / "public_data" / "imagenet.parquet") as path:
+        table = pd.read_parquet(path)
+    table.attrs["units"] = UNITS
+    return table
+
+
+def comparable(config: Mapping[str, Any]) -> tuple[bool, str]:
+    """Whether a run with these settings has the task of the public models; the reason in words either way.
+
+    The settings must name ImageNet-1k as their data; classes and a resolution that they state, under ``task`` or
+    ``data``, must be those of the public models.
+    """
+    data = config.get("data")
+    data = {"name": data} if isinstance(data, str) else dict(data or {})
+    task = dict(config.get("task") or {})
+    name = str(data.get("name") or "unknown data")
+    classes, resolution = task.get("num_classes"), task.get("resolution") or data.get("resolution")
+    if not _IMAGENET.search(name.lower()):
+        return False, f"the public models are trained on ImageNet, this run on {name}"
+    if classes not in (None, CLASSES):
+        return False, f"the public models tell {CLASSES} classes apart, this run {classes}"
+    if resolution is not None and not RESOLUTIONS[0] <= resolution <= RESOLUTIONS[1]:
+        return False, (
+            f"the public models are tested at {RESOLUTIONS[0]} to {RESOLUTIONS[1]} pixels, "
+            f"this run at {resolution}"
+        )
+    return True, f"{name} has the task of the public models; theirs are accuracies after full training"

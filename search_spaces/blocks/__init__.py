@@ -1,0 +1,1 @@
+"""Blocks of networks: description, module, and cost beside forward."""

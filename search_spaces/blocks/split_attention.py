@@ -1,0 +1,159 @@
+"""The Split-Attention convolution (Zhang et al. 2020, "ResNeSt: Split-Attention Networks", section 3)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.nn.modules.module import _global_forward_hooks as hooks_on_all
+
+from search_spaces.blocks.layers import DepthwiseSplits
+from search_spaces.blocks.split_attention_function import by_split, relu_pool, weigh, weighted_sum
+from search_spaces.cost import Tally
+
+
+def gate_width(in_channels: int, radix: int, cardinality: int, reduction: int = 4) -> int:
+    """Channels between the two dense layers of the gate.
+
+    The authors' ``max(in_channels * radix // reduction, 32)``, rounded up to a multiple of the cardinality:
+    where it does not divide, their code refuses to build.
+    """
+    if reduction < 1:
+        raise ValueError(f"reduction must be at least 1, got {reduction}")
+    return round_up(max(in_channels * radix // reduction, 32), cardinality)
+
+
+def round_up(value: int, multiple: int) -> int:
+    return -(-value // multiple) * multiple
+
+
+class SplitAttention(nn.Module):
+    """Convolve into ``radix`` splits and sum them under weights that the splits' own content decides.
+
+    (B, in_channels, H, W) -> (B, channels, H', W'). The convolution has ``cardinality * radix`` groups and
+    writes its maps radix-major; the gate (equations 2 and 3 of the paper) writes cardinality-major. With
+    ``radix=1`` the softmax over splits becomes a sigmoid. The gate's norm sees 1x1 maps, so training needs
+    more than one image. Names of the sub-modules are the official ones. In training the gradients are by hand
+    (``split_attention_function``) and cannot be differentiated again.
+
+    ``groups`` of the convolution and ``gate_channels`` between the gate's layers may be given on their own:
+    networks with many narrow groups need the gate to see across them. With ``groups=in_channels`` the
+    convolution is depthwise, and every split filters every channel.
+
+    Raises:
+        ValueError: if a number of channels cannot be split into the groups.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        channels: int,
+        kernel_size: int,
+        stride: int = 1,
+        padding: int = 0,
+        dilation: int = 1,
+        cardinality: int = 1,
+        radix: int = 2,
+        bias: bool = False,
+        norm: bool = True,
+        reduction: int = 4,
+        *,
+        groups: int | None = None,
+        gate_channels: int | None = None,
+    ) -> None:
+        super().__init__()
+        _check_groups(in_channels, channels, cardinality, radix)
+        self.channels, self.cardinality, self.radix = channels, cardinality, radix
+        groups = groups or cardinality * radix
+        between = gate_channels or gate_width(in_channels, radix, cardinality, reduction)
+        convolution = DepthwiseSplits if groups == in_channels > cardinality * radix else nn.Conv2d
+        self.conv = convolution(
+            in_channels, radix * channels, kernel_size, stride, padding, dilation, groups, bias
+        )
+        self.bn0 = nn.BatchNorm2d(radix * channels) if norm else nn.Identity()
+        self.fc1 = nn.Conv2d(channels, between, 1, groups=cardinality)
+        self.bn1 = nn.BatchNorm2d(between) if norm else nn.Identity()
+        self.fc2 = nn.Conv2d(between, radix * channels, 1, groups=cardinality)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.bn0(self.conv(x))
+        if self.training and not (_is_traced() or self._is_watched()):
+            maps, pooled = relu_pool(x, self.radix)
+            return weigh(maps, self.weights(pooled).to(maps.dtype), self.radix)
+        maps = F.relu(x, inplace=True)
+        splits = by_split(maps, self.radix)
+        total = sum((splits[:, index] for index in range(1, self.radix)), start=splits[:, 0])
+        pooled = F.adaptive_avg_pool2d(total, 1)
+        return weighted_sum(maps, self.weights(pooled).to(maps.dtype), self.radix)
+
+    def _is_watched(self) -> bool:
+        """Whether a hook takes the maps out: their gradient is then to hold every way to the loss."""
+        return bool(self.conv._forward_hooks or self.bn0._forward_hooks or hooks_on_all)
+
+    @staticmethod
+    def cost(
+        x: Tally,
+        channels: int,
+        kernel_size: int,
+        stride: int = 1,
+        padding: int = 0,
+        dilation: int = 1,
+        cardinality: int = 1,
+        radix: int = 2,
+        bias: bool = False,
+        norm: bool = True,
+        reduction: int = 4,
+        *,
+        groups: int | None = None,
+        gate_channels: int | None = None,
+    ) -> None:
+        groups = groups or cardinality * radix
+        between = gate_channels or gate_width(x.channels, radix, cardinality, reduction)
+        x.conv2d(radix * channels, kernel_size, stride, padding, dilation, groups, bias)
+        if norm:
+            x.norm()
+        x.relu()
+        gate = x.branch(channels)
+        gate.global_avg_pool()
+        gate.conv2d(between, 1, groups=cardinality, bias=True)
+        if norm:
+            gate.norm()
+        gate.relu()
+        gate.conv2d(radix * channels, 1, groups=cardinality, bias=True)
+        gate.sigmoid() if radix == 1 else gate.softmax()
+        gate.kept = radix == 1 or cardinality == 1  # else the weights are reordered, which copies them
+        x.weigh(gate)
+        x.channels = channels
+
+    def weights(self, pooled: Tensor) -> Tensor:
+        """(B, channels, 1, 1) -> (B, radix * channels, 1, 1), radix-major."""
+        return self.attention(self.fc2(F.relu(self.bn1(self.fc1(pooled)), inplace=True)))
+
+    def attention(self, gate: Tensor) -> Tensor:
+        """Logits, cardinality-major, to weights, radix-major: (B, radix * channels, 1, 1) both."""
+        if self.radix == 1:
+            return gate.sigmoid()
+        per_split = gate.view(gate.shape[0], self.cardinality, self.radix, -1).softmax(2)
+        return per_split.transpose(1, 2).reshape(gate.shape)
+
+
+def _is_traced() -> bool:
+    """Whether something that looks for plain operators is running: a compiler, an exporter, a counter."""
+    return torch.compiler.is_compiling() or torch.jit.is_tracing()  # type: ignore[attr-defined,no-untyped-call]
+
+
+def _check_groups(in_channels: int, channels: int, cardinality: int, radix: int) -> None:
+    if radix < 1 or cardinality < 1:
+        raise ValueError(f"radix and cardinality must be at least 1, got {radix} and {cardinality}")
+    if channels < 1:
+        raise ValueError(f"channels must be at least 1, got {channels}")
+    if in_channels % (cardinality * radix):
+        raise ValueError(
+            f"cardinality {cardinality} x radix {radix} does not divide in_channels {in_channels}; "
+            f"try {round_up(in_channels, cardinality * radix)}"
+        )
+    if channels % cardinality:
+        raise ValueError(
+            f"cardinality {cardinality} does not divide channels {channels}; "
+            f"try {round_up(channels, cardinality)}"
+        )

@@ -1,0 +1,1 @@
+"""Draws inside budgets, and one-knob mutations."""

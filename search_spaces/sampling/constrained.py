@@ -1,0 +1,171 @@
+"""Architectures drawn inside limits on their cost as evenly as if all others had been thrown away."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from itertools import islice, repeat
+from typing import Any
+
+import numpy as np
+
+from search_spaces.arch import Arch
+from search_spaces.blocks.layers import Task
+from search_spaces.network import complexity
+from search_spaces.sampling.cost_model import CostFit
+from search_spaces.sampling.limits import Window, short
+from search_spaces.sampling.unit_cube import Array, Cube, RandomTrial
+
+WARM_UP = 3000
+"""Plain draws before anything cleverer, and steps that a walk takes to forget how it got inside."""
+OFTEN = 0.05
+"""Share of plain draws inside the limits from which plain draws go on."""
+SURVEY = 100_000
+"""Positions at which the fit, not the cost, is asked how rare the inside is."""
+BATCH = 512
+RARE = 1e-4
+"""Share of plain draws inside the limits below which draws start from one that lies inside."""
+NEARBY = 40
+"""Candidates near the last draw, and expected inside the limits, to a draw that has forgotten the last."""
+PATIENCE = 3000
+"""Steps in a row that lead no nearer to the limits before they count as out of reach."""
+REPEATS = 1000
+"""Draws in a row that have been seen before, after which there is nothing new."""
+
+
+@dataclass(frozen=True)
+class Draw:
+    """An architecture, the tape that gives it, its limited costs, and how far they are off (0 inside)."""
+
+    arch: Arch
+    tape: dict[str, float]
+    costs: dict[str, int]
+    outside: float
+
+
+@dataclass(frozen=True)
+class Sampler:
+    """Draws inside a window, the costs being those of ``complexity(arch, task)``."""
+
+    suggest: Callable[[Any], Arch]
+    rng: np.random.Generator
+    window: Window
+    task: Task
+    sizes: dict[str, int] = field(default_factory=dict)
+
+    def distinct(self) -> Iterator[Arch]:
+        """Every architecture once, in the order of ``draws``.
+
+        Raises:
+            ValueError: if no architecture inside is found, with the nearest; once there is no other.
+        """
+        seen: set[str] = set()
+        repeats = 0
+        for draw in self.draws():
+            if draw.arch.id not in seen:
+                repeats = 0
+                seen.add(draw.arch.id)
+                yield draw.arch
+            elif (repeats := repeats + 1) == REPEATS:
+                raise ValueError(
+                    f"found only {len(seen)} architectures of space {draw.arch.space}{self.window}; "
+                    f"{REPEATS} more draws were all among them"
+                )
+
+    def draws(self) -> Iterator[Draw]:
+        """Endless, evenly distributed over what lies inside.
+
+        Plain draws while at least one in twenty lies inside. Else what they cost teaches a fit, which screens
+        candidates before they are costed: plain draws, or changes to the last draw where those are too rare.
+        """
+        tried = []
+        for draw in islice(self._plain(), WARM_UP):
+            tried.append(draw)
+            if not draw.outside:
+                yield draw
+        inside = [draw for draw in tried if not draw.outside]
+        if len(inside) >= OFTEN * WARM_UP:
+            yield from (draw for draw in self._plain() if not draw.outside)
+        cube = Cube(self.sizes, self.rng)
+        if not inside:
+            start = self._reach(cube, min(tried, key=lambda draw: draw.outside))
+            inside = list(islice(self._walk(cube, start), WARM_UP))
+        fit = self._fit(cube, tried + inside)
+        at, here = inside[-1], cube.point(inside[-1].tape)
+        if fit.expected_inside(cube.anywhere(here, SURVEY)) > RARE:
+            yield from (draw for _, draw in self._screened(cube, fit, at, cube.anywhere))
+            return
+        period = NEARBY / max(fit.expected_inside(cube.nearby(here, SURVEY)), 1e-3)
+        time = 0.0
+        for tried_since, there in self._screened(cube, fit, at, cube.nearby):
+            time += tried_since
+            yield from repeat(at, int(time // period))
+            time %= period
+            at = there
+
+    def _draw(self, tape: dict[str, float]) -> Draw:
+        arch = self.suggest(RandomTrial(self.rng, tape, self.sizes))
+        cost = complexity(arch, self.task)
+        costs = {metric: getattr(cost, metric) for metric in self.window.ends}
+        return Draw(arch, tape, costs, self.window.outside(costs))
+
+    def _plain(self) -> Iterator[Draw]:
+        while True:
+            yield self._draw({})
+
+    def _screened(
+        self, cube: Cube, fit: CostFit, at: Draw, candidates: Callable[[Array, int], Array]
+    ) -> Iterator[tuple[int, Draw]]:
+        """Cost only candidates that the fit expects near the window, and move to those inside.
+
+        After each inside: the number of candidates since the last, and the architecture where it stands now.
+        The fit errs, so what it is likely to miss must count for more: Metropolis-Hastings with delayed
+        acceptance (Christen and Fox 2005) stays longer where there was little chance to pass.
+        """
+        here = cube.point(at.tape)
+        weight = 1 / fit.passes(here[None])[0]
+        since = 0
+        while True:
+            rows = candidates(here, BATCH)
+            passes = fit.passes(rows)
+            used = 0
+            for index in np.flatnonzero(self.rng.random(BATCH) < passes).tolist():
+                there = self._draw(cube.tape(rows[index]))
+                if there.outside:
+                    continue
+                moves = self.rng.random() * weight * passes[index] < 1
+                if moves:
+                    at, here, weight = there, rows[index], 1 / passes[index]
+                yield since + index + 1 - used, at
+                since, used = 0, index + 1
+                if moves:
+                    break
+            else:
+                since += BATCH - used
+
+    def _fit(self, cube: Cube, draws: list[Draw]) -> CostFit:
+        rows = np.array([cube.point(draw.tape) for draw in draws])
+        costs = np.array([list(draw.costs.values()) for draw in draws], dtype=float)
+        return CostFit.of(rows, cube.sizes, costs, self.window, seed=int(self.rng.integers(2**32)))
+
+    def _walk(self, cube: Cube, at: Draw) -> Iterator[Draw]:
+        """Changes to ``at``, then to what comes of it, none of which leads farther outside."""
+        while True:
+            there = self._draw(cube.tape(cube.nearby(cube.point(at.tape), 1)[0]))
+            at = at if there.outside > at.outside else there
+            yield at
+
+    def _reach(self, cube: Cube, nearest: Draw) -> Draw:
+        vain = 0
+        for at in self._walk(cube, nearest):
+            vain = 0 if at.outside < nearest.outside else vain + 1
+            nearest = at
+            if not nearest.outside:
+                break
+            if vain == PATIENCE:
+                has = " and ".join(f"{short(value)} {metric}" for metric, value in nearest.costs.items())
+                space = nearest.arch.space
+                raise ValueError(
+                    f"found no architecture of space {space}{self.window}; the nearest drawn has {has}"
+                )
+        return nearest

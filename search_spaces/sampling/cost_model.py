@@ -1,0 +1,90 @@
+"""What the knobs do to the costs, learnt from draws: a guess for a thousandth of the time of the count."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from search_spaces.sampling.limits import Window
+from search_spaces.sampling.unit_cube import Array
+
+TERMS = 12
+ITERATIONS = 200
+NEAR = 0.5
+"""Distance from the window, in units of log cost, at which a draw has half its weight in the fit."""
+SLACK = 2.0
+"""Distance from the window, in standard errors of the fit, up to which every architecture passes."""
+
+
+@dataclass(frozen=True)
+class CostFit:
+    """log cost as ``logsumexp`` of a few terms, each a sum of one cubic a knob.
+
+    That is the shape of a network's cost: a sum (of stages) of products (of depth, widths, ...).
+    """
+
+    sizes: Array
+    """Choices of each knob."""
+    window: Window
+    weights: Array
+    """(metrics, features, TERMS)"""
+    error: Array
+    """Standard error of log cost near the window, (metrics,)."""
+
+    @classmethod
+    def of(cls, rows: Array, sizes: Array, costs: Array, window: Window, seed: int) -> CostFit:
+        """Fit ``costs`` (draws, metrics) on ``rows`` (draws, knobs), positions among the choices, 0 to 1."""
+        log_costs = np.log(costs)
+        shares = (1 / (1 + (window.misses(log_costs) / NEAR) ** 2)).prod(1)
+        features = _features(rows, sizes)
+        unseen = np.arange(len(rows)) % 4 == 0
+        weights = np.stack(
+            [_fit(features[~unseen], column, shares[~unseen], seed) for column in log_costs[~unseen].T]
+        )
+        residuals = log_costs[unseen] - _predict(features[unseen], weights)
+        error = np.sqrt(np.average(residuals**2, axis=0, weights=shares[unseen]))
+        return cls(sizes, window, weights, error)
+
+    def expected_inside(self, rows: Array) -> float:
+        """Share of the rows."""
+        return float((self._misses(rows) == 0).all(1).mean())
+
+    def passes(self, rows: Array) -> Array:
+        """Probability with which each row, (rows, knobs), is worth costing; never 0."""
+        beyond = np.maximum(0, self._misses(rows) / self.error - SLACK)
+        passes: Array = (1 / (1 + beyond**4)).prod(1)
+        return passes
+
+    def _misses(self, rows: Array) -> Array:
+        return self.window.misses(_predict(_features(rows, self.sizes), self.weights))
+
+
+def _features(rows: Array, sizes: Array) -> Array:
+    x = np.floor(rows * sizes) / np.maximum(sizes - 1, 1) - 0.5
+    return np.hstack([np.ones((len(x), 1)), x, x**2, x**3])
+
+
+def _predict(features: Array, weights: Array) -> Array:
+    log_costs: Array = np.log(np.exp(features @ weights).sum(2)).T
+    return log_costs
+
+
+@torch.inference_mode(False)
+@torch.enable_grad()
+def _fit(features: Array, log_costs: Array, shares: Array, seed: int) -> Array:
+    x, y, share = (torch.from_numpy(array) for array in (features, log_costs, shares / shares.sum()))
+    terms = torch.randn(x.shape[1], TERMS, dtype=x.dtype, generator=torch.Generator().manual_seed(seed)) * 0.3
+    terms[0] += y.mean() - np.log(TERMS)
+    terms.requires_grad_()
+    solver = torch.optim.LBFGS([terms], max_iter=ITERATIONS, history_size=20, line_search_fn="strong_wolfe")
+
+    def loss() -> float:
+        solver.zero_grad()
+        off = (share * (torch.logsumexp(x @ terms, 1) - y) ** 2).sum() + 1e-5 * (terms[1:] ** 2).mean()
+        (terms.grad,) = torch.autograd.grad(off, terms)
+        return off.item()
+
+    solver.step(loss)
+    return terms.detach().numpy()

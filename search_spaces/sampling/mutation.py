@@ -1,0 +1,114 @@
+"""One small change to an architecture, made through the space's own ``suggest``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from search_spaces.arch import Arch
+from search_spaces.sampling.unit_cube import FLOAT_STEPS
+
+
+@dataclass(frozen=True)
+class Scale(Sequence[float]):
+    """Evenly spaced floats."""
+
+    low: float
+    step: float
+    points: int
+
+    def __len__(self) -> int:
+        return self.points
+
+    def __getitem__(self, index: Any) -> Any:
+        return self.low + self.step * index
+
+    def index(self, value: Any, start: int = 0, stop: int | None = None) -> int:
+        """The nearest to ``value``."""
+        steps: float = (value - self.low) / self.step
+        return round(steps)
+
+
+@dataclass(frozen=True)
+class ReplayTrial:
+    """Answers with ``params``; a knob that has none there, or none that is legal now, is random.
+
+    ``asked`` fills with the legal values of every knob, in order.
+    """
+
+    params: Mapping[str, Any]
+    rng: np.random.Generator
+    asked: dict[str, Sequence[Any]] = field(default_factory=dict)
+
+    def suggest_int(self, name: str, low: int, high: int, *, step: int = 1) -> int:
+        return int(self.suggest_categorical(name, range(low, high + 1, step)))
+
+    def suggest_float(self, name: str, low: float, high: float, *, step: float | None = None) -> float:
+        step = step or (high - low) / FLOAT_STEPS
+        count = round((high - low) / step) + 1
+        self.asked[name] = Scale(low, step, count)
+        value = self.params.get(name)
+        if value is not None and low <= value <= high:
+            return float(value)
+        return low + step * int(self.rng.integers(count))
+
+    def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
+        self.asked[name] = choices
+        if name in self.params and self.params[name] in choices:
+            return self.params[name]
+        return choices[int(self.rng.integers(len(choices)))]
+
+
+def neighbour(
+    suggest: Callable[[Any], Arch],
+    params_of: Callable[[Arch], dict[str, Any]],
+    arch: Arch,
+    rng: np.random.Generator,
+) -> Arch:
+    """Another architecture, one knob away from ``arch``; each knob that ``arch`` has is equally likely.
+
+    Raises:
+        ValueError: if ``suggest`` cannot give ``arch``, or no knob leads to another architecture.
+    """
+    params = params_of(arch)
+    trial = ReplayTrial(params, rng)
+    replayed = suggest(trial)
+    if replayed != arch:
+        legal = params_of(replayed)
+        wrong = next(name for name in params if legal.get(name) != params[name])
+        raise ValueError(
+            f"{arch.space} {arch.id} is not in this space, which has no {wrong} {params[wrong]!r}"
+        )
+    for name in rng.permutation(list(trial.asked)).tolist():
+        moves = _moves(trial.asked[name], params[name])
+        for way in rng.permutation(len(moves)).tolist():
+            for value in moves[way]:
+                other = suggest(ReplayTrial({**params, name: value}, rng))
+                if other.id != arch.id:
+                    return other
+    raise ValueError(f"no knob of this space leads from {arch.space} {arch.id} to another architecture")
+
+
+def _moves(choices: Sequence[Any], value: Any) -> list[list[Any]]:
+    """Ways to go from ``value``, in each the values from near to far: up or down a scale, or to any category.
+
+    The farther ones serve where the nearer make no difference, as when both are rounded to the same width.
+    """
+    if not _is_scale(choices):
+        return [[other] for other in choices if other != value]
+    at = choices.index(value)
+    ways = []
+    for sign, room in ((1, len(choices) - 1 - at), (-1, at)):
+        strides = [2**power for power in range(room.bit_length())]
+        ways.append([choices[at + sign * stride] for stride in dict.fromkeys([*strides, room]) if stride])
+    return [way for way in ways if way]
+
+
+def _is_scale(choices: Sequence[Any]) -> bool:
+    """Numbers in ascending order."""
+    if isinstance(choices, range | Scale):
+        return True
+    return all(type(value) in (int, float) for value in choices) and list(choices) == sorted(choices)

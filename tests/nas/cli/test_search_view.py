@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from nas import SearchConfig
+from nas.cli.search_view import SearchView
+
+
+def view(*, terminal: bool, **config: Any) -> tuple[SearchView, io.StringIO]:
+    out = io.StringIO()
+    console = Console(file=out, force_terminal=terminal, width=100, _environ={})
+    return SearchView(SearchConfig(trials=3, **config), console), out
+
+
+def feed(shown: SearchView) -> None:
+    """Trial 0 completes, trial 1 fails, trial 2 is in its fourth epoch."""
+    for trial in range(3):
+        shown("proposed", trial, {"arch_id": f"id{trial}"})
+        shown("measured", trial, {"flops": 2_000_000, "latency_ms": 1.5})
+    shown("epoch", 0, {"epoch": 9, "accuracy": 0.975})
+    shown("finished", 0, {"status": "complete", "error": None})
+    shown("finished", 1, {"status": "failed", "error": "FloatingPointError: loss [bold]nan"})
+    shown("epoch", 2, {"epoch": 4, "accuracy": 0.5})
+
+
+def test_plain_lines_where_there_is_no_terminal() -> None:
+    shown, out = view(terminal=False)
+    with shown:
+        feed(shown)
+    lines = out.getvalue().splitlines()
+    assert "\x1b" not in out.getvalue()
+    done = next(line for line in lines if line.startswith("[1/3] trial 0"))
+    assert "accuracy 97.50 %" in done
+    assert "front 1" in done
+    assert "left" in done
+    failed = next(line for line in lines if line.startswith("[2/3] trial 1"))
+    assert "failed: FloatingPointError: loss [bold]nan" in failed
+
+
+def test_the_live_view_shows_what_is_going_on() -> None:
+    shown, _ = view(terminal=True, reference_point={"accuracy": 0.0, "latency_ms": 2.5, "flops": 4e6})
+    feed(shown)
+    console = Console(width=100, record=True, file=io.StringIO())
+    console.print(shown._render())
+    text = console.export_text()
+    assert "2/3 networks" in text
+    assert "epoch 4/9 accuracy 50.00 %" in text
+    assert "front 1 networks" in text
+    assert f"hypervolume {0.975 * 1.0 * 2e6:.4g}" in text
+    assert "failed 1" in text
+    assert "id2" in text
+    assert "id0" not in text, "finished trials are not running"
+
+
+def test_epochs_of_ones_own_evaluator_need_no_accuracy() -> None:
+    shown, _ = view(terminal=True, objectives={"score": "max"})
+    shown("proposed", 0, {"arch_id": "id0"})
+    shown("epoch", 0, {"epoch": 3, "score": 0.25})
+    console = Console(width=100, record=True, file=io.StringIO())
+    console.print(shown._render())
+    assert "score 0.2500" in console.export_text()
+
+
+def test_before_the_first_trial_it_says_what_it_waits_for() -> None:
+    shown, _ = view(terminal=True)
+    console = Console(width=100, record=True, file=io.StringIO())
+    console.print(shown._render())
+    assert "starting the workers" in console.export_text()
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_events_of_the_search_itself_are_no_trials(terminal: bool) -> None:
+    shown, _ = view(terminal=terminal)
+    with shown:
+        shown("search_started", None, {"config": {}})
+        shown("search_finished", None, {"reason": "done"})

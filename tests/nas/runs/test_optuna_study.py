@@ -1,0 +1,83 @@
+"""The study that ``optuna-dashboard`` opens says what the event log says."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import optuna
+import pytest
+from optuna.trial import TrialState
+
+from nas.config.schema import SearchConfig
+from nas.runs.optuna_study import write_study
+from results import EventLog
+from search_spaces import complexity, get_space
+
+CONFIG = SearchConfig(objectives={"accuracy": "max", "flops": "min"}, limits={"params": {"max": 3e7}})
+STATUSES = ["complete", "stopped", "infeasible", "failed"]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    with EventLog(tmp_path / "events.db") as log:
+        config = json.loads(CONFIG.model_dump_json())
+        log.append("search_started", config=config, objectives=CONFIG.objectives)
+        for trial, status in enumerate(STATUSES):
+            add_trial(log, trial, status)
+    return tmp_path
+
+
+def add_trial(log: EventLog, trial: int, status: str | None) -> None:
+    space = get_space("resnest")
+    arch = space.sample(np.random.default_rng(trial))
+    knobs = space.params(arch)
+    log.append("proposed", trial, arch_id=arch.id, space="resnest", arch=arch.to_dict(), knobs=knobs, seed=0)
+    cost = complexity(arch)
+    log.append("measured", trial, flops=cost.flops, params=cost.params)
+    for epoch in (1, 2):
+        log.append("epoch", trial, epoch=epoch, accuracy=0.4 + 0.1 * epoch)
+    if status:
+        log.append("finished", trial, status=status, error="out of memory" if status == "failed" else None)
+
+
+def load(folder: Path) -> optuna.Study:
+    return optuna.load_study(study_name="search", storage=f"sqlite:///{folder / 'study.db'}")
+
+
+def test_states_values_curves_and_constraints(folder: Path) -> None:
+    assert write_study(folder) == 4
+    study = load(folder)
+    states = [TrialState.COMPLETE, TrialState.PRUNED, TrialState.PRUNED, TrialState.FAIL]
+    assert [trial.state for trial in study.trials] == states
+    space = get_space("resnest")
+    for number, trial in enumerate(study.trials):
+        arch = space.sample(np.random.default_rng(number))
+        cost = complexity(arch)
+        assert trial.params == space.params(arch)
+        assert trial.intermediate_values == {1: pytest.approx(0.5), 2: pytest.approx(0.6)}
+        assert trial.constraints == {"params": pytest.approx(cost.params / 3e7 - 1)}
+        assert trial.user_attrs["trial"] == number
+    assert study.trials[0].values == [
+        pytest.approx(0.6),
+        complexity(space.sample(np.random.default_rng(0))).flops,
+    ]
+    assert study.metric_names == ["accuracy", "flops"]
+    assert study.trials[3].user_attrs["error"] == "out of memory"
+
+
+def test_it_grows_with_the_log(folder: Path) -> None:
+    write_study(folder)
+    with EventLog(folder / "events.db") as log:
+        add_trial(log, 4, None)
+        assert write_study(folder) == 0, "trial 4 is still running"
+        log.append("finished", 4, status="complete", error=None)
+    assert write_study(folder) == 1
+    assert [trial.user_attrs["trial"] for trial in load(folder).trials] == [0, 1, 2, 3, 4]
+
+
+def test_a_file_that_is_no_database_is_named(folder: Path) -> None:
+    (folder / "study.db").write_text("no database" * 100)
+    with pytest.raises(OSError, match=r"study\.db: cannot be written as an Optuna study"):
+        write_study(folder)

@@ -1,0 +1,66 @@
+"""Two spaces, sampled, trained and compared: through the same door as the command line."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from nas.studies.space_comparison import compare_spaces
+
+PLAIN = """
+space: {name: resnest, depth1: [1], depth2: [1], depth3: [1], depth4: [1], width1: [8, 16], width2: [8, 16],
+  width3: [8, 16], width4: [8, 16], bottleneck_width: [32], radix: [1], cardinality: [1], stem_width: [8],
+  deep_stem: [false], avg_down: [true], avd: [false], avd_first: [false]}
+objectives: {accuracy: max, macs: min}
+evaluators: [complexity, training]
+training: {epochs: 1}
+trials: 2
+"""
+
+
+@pytest.fixture
+def spaces(tmp_path: Path) -> tuple[str, str]:
+    for name, text in (("plain", PLAIN), ("split", PLAIN.replace("radix: [1]", "radix: [2]"))):
+        (tmp_path / f"{name}.yaml").write_text(text)
+    return str(tmp_path / "plain.yaml"), str(tmp_path / "split.yaml")
+
+
+def test_populations_are_kept_and_compared(spaces: tuple[str, str], tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    comparison = compare_spaces(spaces, out, limits=["macs=1e5..6e5"], serial=True)
+    assert set(comparison.summary["population"]) == {"plain", "split"}
+    saved = json.loads((out / "comparison.json").read_text())
+    assert saved["verdict"] == comparison.verdict
+    assert "equal budget: median macs" in saved["verdict"]
+    assert len(pd.read_csv(out / "edf.csv")) == 4
+    before = (out / "A" / "events.db").read_bytes()
+    again = compare_spaces(spaces, out, limits=["macs=1e5..6e5"], serial=True)
+    assert again.verdict == comparison.verdict
+    assert (out / "A" / "events.db").read_bytes() == before
+    with (
+        closing(sqlite3.connect(out / "B" / "events.db")) as log,
+        log,
+    ):  # as if killed before its second trial
+        log.execute("DELETE FROM events WHERE trial = 1 OR kind = 'search_finished'")
+    resumed = compare_spaces(spaces, out, limits=["macs=1e5..6e5"], serial=True)
+    assert resumed.summary["networks"].unique().tolist() == [2]
+    assert (out / "A" / "events.db").read_bytes() == before
+    with pytest.raises(ValueError, match="A: holds a population of other settings"):
+        compare_spaces(spaces, out, trials=3, serial=True)
+
+
+def test_what_would_not_compare_is_refused_before_anything_runs(
+    spaces: tuple[str, str], tmp_path: Path
+) -> None:
+    longer = tmp_path / "longer.yaml"
+    longer.write_text(PLAIN.replace("epochs: 1", "epochs: 2"))
+    with pytest.raises(ValueError, match="training differs, so the networks would not compare"):
+        compare_spaces((spaces[0], str(longer)), tmp_path / "out")
+    with pytest.raises(ValueError, match="--limit macs: needs the form"):
+        compare_spaces(spaces, tmp_path / "out", limits=["macs"])
+    assert not (tmp_path / "out").exists()
