@@ -11,7 +11,7 @@ CONTRACT = {
     search_spaces: "get_space reference REFERENCES arch_from_dict Task build complexity SplitAttention",
     evaluators: "count_flops measure_latency proxy_train load_model write_model_folder predict",
     results: "load_run load_runs pareto_front hypervolume select public_models",
-    nas: "SearchConfig search export retrain",
+    nas: "SearchConfig search resume simulate retrain export MultiObjectiveASHA Controller",
 }
 
 

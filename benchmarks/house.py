@@ -1,0 +1,173 @@
+"""How the source reads, in figures: folders, files, functions, comments, tokens, types, names, circles.
+
+    python benchmarks/house.py            the table, with the goals; exit code 1 if one is missed
+    python benchmarks/house.py FOLDER     the same of another checkout
+
+Lines are code lines: they carry a token that is neither comment, docstring nor white space. A name has two homes
+when two modules define it, publicly and at their top. Circles count imports inside functions too.
+"""
+
+from __future__ import annotations
+
+import ast
+import io
+import statistics
+import sys
+import tokenize
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+
+PACKAGES = ("search_spaces", "evaluators", "results", "nas")
+LAYOUT = {
+    tokenize.NL,
+    tokenize.NEWLINE,
+    tokenize.INDENT,
+    tokenize.DEDENT,
+    tokenize.ENDMARKER,
+    tokenize.COMMENT,
+}
+Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+
+
+class Module:
+    """One file, read: its tree, its code lines, and how many tokens and comments it has."""
+
+    def __init__(self, path: Path, root: Path) -> None:
+        self.path, self.name = path, ".".join(path.relative_to(root).with_suffix("").parts)
+        text = path.read_text(encoding="utf-8")
+        self.tree = ast.parse(text)
+        self.lines = len(text.splitlines())
+        prose = self._docstring_lines()
+        tokens = list(tokenize.generate_tokens(io.StringIO(text).readline))
+        code = [token for token in tokens if token.type not in LAYOUT and token.start[0] not in prose]
+        self.tokens = len(code)
+        self.code = {line for token in code for line in range(token.start[0], token.end[0] + 1)}
+        self.comments = sum(token.type == tokenize.COMMENT for token in tokens)
+
+    def _docstring_lines(self) -> set[int]:
+        """Lines of texts that stand for themselves: docstrings of modules, classes, functions, constants."""
+        texts = [
+            node
+            for node in ast.walk(self.tree)
+            if isinstance(node, ast.Expr)
+            and isinstance(node.value, ast.Constant)
+            and isinstance(node.value.value, str)
+        ]
+        return {line for text in texts for line in range(text.lineno, (text.end_lineno or text.lineno) + 1)}
+
+    def functions(self) -> Iterator[int]:
+        """Code lines of each function, its signature included."""
+        for node in ast.walk(self.tree):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                yield sum(line in self.code for line in range(node.lineno, (node.end_lineno or 0) + 1))
+
+    def public(self) -> Iterator[str]:
+        """Names of the public functions, classes, constants and aliases it defines."""
+        for node in self.tree.body:
+            if isinstance(node, Definition):
+                names = [node.name]
+            elif isinstance(node, ast.Assign | ast.AnnAssign):
+                targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+                names = [target.id for target in targets if isinstance(target, ast.Name)]
+            else:
+                names = []
+            yield from (name for name in names if not name.startswith("_"))
+
+    def any_count(self) -> int:
+        """How often the type ``Any`` is written, imports aside."""
+        return sum(isinstance(node, ast.Name) and node.id == "Any" for node in ast.walk(self.tree))
+
+    def imports(self) -> Iterator[str]:
+        """Modules that it imports, early or late, as far as their names say."""
+        package = self.name if self.path.name == "__init__.py" else self.name.rpartition(".")[0]
+        for node in ast.walk(self.tree):
+            if isinstance(node, ast.Import):
+                yield from (alias.name for alias in node.names)
+            elif isinstance(node, ast.ImportFrom):
+                base = node.module or ""
+                if node.level:
+                    parent = package.split(".")[: len(package.split(".")) - node.level + 1]
+                    base = ".".join([*parent, base]).strip(".")
+                yield base
+                yield from (f"{base}.{alias.name}" for alias in node.names)
+
+
+def in_circles(modules: dict[str, Module]) -> int:
+    """How many modules reach themselves by imports, the doors of packages aside."""
+    edges = {
+        name: {target for target in module.imports() if target in modules and target != name}
+        for name, module in modules.items()
+    }
+
+    def reaches(start: str) -> bool:
+        seen: set[str] = set()
+        open_ends = list(edges[start])
+        while open_ends:
+            name = open_ends.pop()
+            if name == start:
+                return True
+            if name not in seen:
+                seen.add(name)
+                open_ends += edges[name]
+        return False
+
+    return sum(map(reaches, edges))
+
+
+def figures(root: Path) -> dict[str, float]:
+    """Every figure by its name, of the checkout at ``root``."""
+    modules = [Module(path, root) for package in PACKAGES for path in sorted((root / package).rglob("*.py"))]
+    tests = sum(len(path.read_text(encoding="utf-8").splitlines()) for path in (root / "tests").rglob("*.py"))
+    functions = [size for module in modules for size in module.functions()]
+    code = sum(len(module.code) for module in modules)
+    homes = Counter(name for module in modules for name in module.public())
+    folders: dict[Path, int] = defaultdict(int)
+    for module in modules:
+        folders[module.path.parent] += module.path.name != "__init__.py"
+    plain = {module.name: module for module in modules if module.path.name != "__init__.py"}
+    command_line = Module(root / "run_search.py", root)
+    return {
+        "files in the largest flat folder": max(folders.values()),
+        "modules in import circles": in_circles(plain),
+        "function code lines, median": statistics.median(functions),
+        "function code lines, p90": statistics.quantiles(functions, n=10)[-1],
+        "function code lines, largest": max(functions),
+        "lines of the longest file": max(module.lines for module in [*modules, command_line]),
+        "comments per 100 lines": 100 * sum(module.comments for module in modules) / code,
+        "tokens a line": sum(module.tokens for module in modules) / code,
+        "Any per 1000 lines": 1000 * sum(module.any_count() for module in modules) / code,
+        "public names with two homes": sum(count > 1 for count in homes.values()),
+        "lines of tests a line of source": tests / sum(module.lines for module in [*modules, command_line]),
+        "code lines": code,
+    }
+
+
+GOALS: dict[str, tuple[float, float]] = {
+    "files in the largest flat folder": (0, 15),
+    "modules in import circles": (0, 0),
+    "function code lines, p90": (0, 17),
+    "function code lines, largest": (0, 60),
+    "lines of the longest file": (0, 320),
+    "comments per 100 lines": (4, 6),
+    "tokens a line": (0, 8.2),
+    "Any per 1000 lines": (0, 12),
+    "public names with two homes": (0, 0),
+    "lines of tests a line of source": (0.6, 99),
+}
+
+
+def main() -> int:
+    root = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).parents[1]
+    missed = 0
+    for name, value in figures(root).items():
+        low, high = GOALS.get(name, (0, float("inf")))
+        kept = low <= value <= high
+        missed += not kept
+        goal = f"{low:g} to {high:g}" if name in GOALS else ""
+        print(f"{name:36} {value:8.1f}   {goal:10} {'' if kept else 'MISSED'}")
+    return int(bool(missed))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
