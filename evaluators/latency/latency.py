@@ -120,7 +120,7 @@ class Latency:
         yield metrics | {name: value for name, value in known.items() if value is not None}
 
     def measure_alone(self, model: nn.Module) -> LatencyResult:
-        """Measure while everybody who uses ``device_lock`` is kept off the device; try again if disturbed."""
+        """Measure while everybody who uses ``devices.lock`` is kept off the device; try again if disturbed."""
         where = resolve_device(self.device)
         attempts = []
         for attempt, pause in enumerate((*PAUSES, 0.0)):

@@ -22,7 +22,7 @@ SHARED, EXCLUSIVE = "Shared(torch.device('cpu'))", "exclusive(torch.device('cpu'
 
 class Process:
     def __init__(self, body: str, lock: str, folder: Path, user: int | None = None) -> None:
-        script = "import os, sys, time, torch\nfrom evaluators.device_lock import Shared, exclusive\n"
+        script = "import os, sys, time, torch\nfrom evaluators.devices.lock import Shared, exclusive\n"
         script += f"os.setuid({user})\n" if user else ""
         script += "print('ready', flush=True)\nsys.stdin.readline()\n" + body.format(lock=lock)
         self.process = subprocess.Popen(
