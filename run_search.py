@@ -40,7 +40,19 @@ def _complain(message: str) -> int:
     return 2
 
 
+def _print_version(context: click.Context, option: click.Parameter, wanted: bool) -> None:
+    if wanted:
+        from nas.cli.version import version_line
+
+        click.echo(version_line())
+        context.exit()
+
+
 @click.group(cls=CommandLine, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--version", is_flag=True, is_eager=True, expose_value=False, callback=_print_version,
+    help="Version, commit and what it stands on.",
+)  # fmt: skip
 def main() -> None:
     """Neural architecture search over the split-attention design space."""
     warnings.formatwarning = lambda message, *_, **__: f"warning: {' '.join(str(message).split())}\n"
@@ -392,6 +404,14 @@ def predict(model: Path, images: tuple[Path, ...], out: Path | None, **options: 
     for error in unreadable:
         _complain(error)
     return 2 if unreadable else 0
+
+
+@command("doctor")
+def doctor() -> None:
+    """Say what is installed, what it runs on, what is missing, and how to mend it."""
+    from nas.cli.doctor import print_findings
+
+    print_findings(console)
 
 
 if __name__ == "__main__":

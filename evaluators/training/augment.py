@@ -139,7 +139,8 @@ def _rand_augment(images: Tensor, operations: int, magnitude: int, generator: to
     try:
         from kornia.augmentation.auto import RandAugment
     except ImportError as error:
-        raise ValueError("augment: rand_augment needs the package kornia: pip install kornia") from error
+        needed = "augment: rand_augment needs the package kornia: pip install 'splitsearch[augment]'"
+        raise ValueError(needed) from error
     seed = int(torch.randint(2**31, (), generator=generator))
     coloured = images.expand(-1, 3, -1, -1).float() / 255
     with torch.random.fork_rng(devices=[]):

@@ -13,7 +13,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import ray
+try:
+    import ray
+except ModuleNotFoundError as error:
+    raise ImportError(
+        "Ray is not installed: pip install 'splitsearch[ray]', or go without it, one trial at a time: --serial"
+    ) from error
 
 from nas.config.schema import RayConfig
 
