@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import torch
 
@@ -69,8 +69,8 @@ def _built_in(
     config: SearchConfig, data: DataSettings, task: Task, space: SearchSpace
 ) -> dict[str, Evaluator]:
     device, share = device_of(config), gpus_per_trial(config)
-    settings = config.latency.model_dump(exclude={"resource"}) | {"device": config.latency.device or device}
-    if config.latency.resource is None:
+    settings = asdict(config.latency) | {"device": config.latency.device or device}
+    if settings.pop("resource") is None:
         resolve_device(settings["device"])
     latency = Latency(task, **settings)
     cheap = {name: (limit.min, limit.max) for name, limit in config.limits.items() if name in LIMITED}

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import KW_ONLY, dataclass, replace
 from pathlib import Path
+from typing import Annotated
 
 from evaluators.data.cache import cache_folder
+from evaluators.fields import Bounds, check, require
 
 
 @dataclass(frozen=True)
@@ -29,28 +31,19 @@ class DataSettings:
 
     name: str = "digits"
     root: str | None = None
-    validation: float = 0.25
-    split_seed: int = 0
-    subset: int | None = None
-    resolution: int | None = None
+    _: KW_ONLY
+    validation: Annotated[float, Bounds(gt=0, lt=1)] = 0.25
+    split_seed: Annotated[int, Bounds(ge=0)] = 0
+    subset: Annotated[int | None, Bounds(ge=1, unit="images")] = None
+    resolution: Annotated[int | None, Bounds(ge=1, unit="pixels")] = None
     download: bool = False
-    max_corrupt: float = 0.01
+    max_corrupt: Annotated[float, Bounds(ge=0, lt=1)] = 0.01
     cache: str | None = None
 
     def __post_init__(self) -> None:
-        wrong = {
-            "root must name a folder or a file": self.root == "",
-            "cache must name a folder": self.cache == "",
-            "validation must lie between 0 and 1, both excluded": not 0 < self.validation < 1,
-            "split_seed must not be negative": self.split_seed < 0,
-            "subset must be at least 1": self.subset is not None and self.subset < 1,
-            "resolution must be at least 1": self.resolution is not None and self.resolution < 1,
-            "max_corrupt must be at least 0 and below 1": not 0 <= self.max_corrupt < 1,
-        }
-        for rule, broken in wrong.items():
-            if broken:
-                name = rule.partition(" ")[0]
-                raise ValueError(f"DataSettings: {rule}; got {getattr(self, name)!r}")
+        check(self)
+        require(self, "root", self.root != "", "a folder or a file")
+        require(self, "cache", self.cache != "", "a folder")
 
     def absolute(self) -> DataSettings:
         """The same for a process that works in another folder or with other variables of the environment."""

@@ -8,7 +8,7 @@ import math
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from time import sleep
@@ -21,12 +21,13 @@ from evaluators.devices.device import device_name, resolve_device
 from evaluators.devices.lock import Shared, exclusive
 from evaluators.devices.seeding import build_seeded
 from evaluators.evaluator import Metrics
+from evaluators.fields import from_values, require
 from evaluators.latency.cores import OtherLoad, allowed_cores, confined
 from evaluators.latency.nvml import gpu_state
+from evaluators.latency.settings import LatencySettings
 from evaluators.latency.timing import Run, captured, compiled, median_interval, repeat, stopwatch, warm_up
 from search_spaces import IMAGENET, Arch, Task, fold
 
-DTYPES = ("float32", "float16", "bfloat16")
 UNSTABLE = 5
 """A median so many times less certain than asked for is not reported; ``interval`` 1 asks for nothing."""
 PAUSES = (1.0, 3.0)
@@ -61,46 +62,21 @@ class LatencyResult:
     device: str
 
 
-@dataclass(frozen=True)
-class Latency:
-    """Measured latency, no training of ours on the device meanwhile; fields as in ``measure_latency``.
+@dataclass(frozen=True, kw_only=True)
+class Latency(LatencySettings):
+    """Measured latency, no training of ours on the device meanwhile.
 
     Tries three times in all if others disturb, then raises ``UnstableLatencyError``; with ``keep_disturbed``
     it takes the attempt of the lowest median instead, since others' work only ever adds time.
     """
 
-    task: Task = IMAGENET
+    task: Task = field(default=IMAGENET, kw_only=False)
     device: str = "cpu"
-    batch_size: int = 1
-    dtype: str = "float32"
-    threads: int | None = 1
-    channels_last: bool = False
-    compile: bool = False
-    cuda_graph: bool = False
-    fold: bool = False
-    interval: float = 0.01
-    min_repetitions: int = 10
-    max_seconds: float = 1.0
-    max_load: float = 0.1
-    keep_disturbed: bool = False
 
     def __post_init__(self) -> None:
-        if self.dtype not in DTYPES:
-            raise ValueError(f"unknown dtype {self.dtype!r}; use {', '.join(DTYPES)}")
-        for name in ("batch_size", "min_repetitions", "threads"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise ValueError(f"{name} must be at least 1, not {value}")
-        if not 0 < self.interval <= 1:
-            raise ValueError(
-                f"interval must be a share of the median above 0 and at most 1, not {self.interval}"
-            )
-        if not 0 <= self.max_seconds < math.inf:
-            raise ValueError(f"max_seconds must be finite and not negative, got {self.max_seconds}")
-        if not 0 < self.max_load <= 1:
-            raise ValueError(f"max_load must be a share above 0 and at most 1, not {self.max_load}")
-        if self.cuda_graph and not self.device.startswith("cuda"):
-            raise ValueError(f"cuda_graph needs a CUDA device, not {self.device!r}")
+        super().__post_init__()
+        graphless = not self.device.startswith("cuda")
+        require(self, "cuda_graph", not (self.cuda_graph and graphless), f"false on the device {self.device}")
 
     @property
     def metrics(self) -> tuple[str, ...]:
@@ -162,38 +138,24 @@ def measure_latency(
     device: str = "cpu",
     batch_size: int = 1,
     dtype: str = "float32",
-    *,
-    threads: int | None = None,
-    channels_last: bool = False,
-    compile: bool = False,
-    cuda_graph: bool = False,
-    fold: bool = False,
-    interval: float = 0.01,
-    min_repetitions: int = 10,
-    max_seconds: float = 1.0,
-    max_load: float = 0.1,
+    **settings: bool | int | float | None,
 ) -> LatencyResult:
     """Time the forward pass of a copy of the model in eval mode on random images.
 
-    Warms up until the medians of successive windows agree within 5 %, then repeats at least
-    ``min_repetitions`` times and on until the median is known to ``interval``, a share of it (95 %
-    confidence); warming up and going on each end after ``max_seconds``. On the CPU it runs on ``threads``
-    cores of those allowed and is confined to them; None is torch's number. ``fold`` folds the batch norms
-    away first, ``compile`` is ``torch.compile``, ``cuda_graph`` launches all kernels at once. Does not keep
-    others off the device: ``Latency`` does.
+    Warms up until the medians of successive windows agree within 5 %, then repeats until the median is known
+    well enough. ``settings`` are the further fields of ``LatencySettings``, ``threads`` being torch's number
+    unless given. Does not keep others off the device: ``Latency`` does.
 
     Raises:
-        ValueError: for a device this machine does not have, an unknown dtype, a wrong setting, a compiler
-            that is missing.
+        ValueError: for a device this machine does not have, a wrong setting, a compiler that is missing.
         UnstableLatencyError: if the median stayed five times less certain than ``interval``, or if others
             took more than ``max_load`` of the CPU (of the machine, or of the core measured on) meanwhile.
     """
-    settings = Latency(
-        task, device, batch_size, dtype, threads, channels_last, compile, cuda_graph, fold,
-        interval, min_repetitions, max_seconds, max_load,
-    )  # fmt: skip
-    result = _measure(model, settings, nullcontext(), nullcontext())
-    if refusal := _refusal(result, settings):
+    given = {"task": task, "device": device, "batch_size": batch_size, "dtype": dtype, "threads": None}
+    latency = from_values(Latency, given | settings)
+    result = _measure(model, latency, nullcontext(), nullcontext())
+    refusal = _refusal(result, latency)
+    if refusal and not latency.keep_disturbed:
         raise UnstableLatencyError(refusal)
     return result
 

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from evaluators.fields import Bounds, check, require
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, kw_only=True)
 class Augmentation:
     """What is done to a training batch; everything is off by default. Call in this order::
 
@@ -28,8 +31,7 @@ class Augmentation:
         crop_scale: random resized crop; the least share of the area that is kept, the sides' ratio being 3/4
             to 4/3 (Szegedy et al. 2015, "Going Deeper with Convolutions", section 6).
         rand_augment: number of operations and their magnitude, 1 to 29 (Cubuk et al. 2020, "RandAugment");
-            needs
-            the package kornia, which draws the operations once a batch; for grey values 0 to 255.
+            needs the package kornia, which draws the operations once a batch; for grey values 0 to 255.
         cutout: side in pixels of a square set to the mean (DeVries and Taylor 2017, "Improved Regularization of
             CNNs with Cutout").
         erasing: probability that a rectangle of 2 to 33 % of an image is set to the mean (Zhong et al. 2020,
@@ -40,30 +42,19 @@ class Augmentation:
         ValueError: naming the field that is wrong.
     """
 
-    shift: int = 0
+    shift: Annotated[int, Bounds(ge=0, unit="pixels")] = 0
     flip: bool = False
-    crop_scale: float | None = None
+    crop_scale: Annotated[float | None, Bounds(gt=0, le=1)] = None
     rand_augment: tuple[int, int] | None = None
-    cutout: int = 0
-    erasing: float = 0.0
-    mixup: float = 0.0
+    cutout: Annotated[int, Bounds(ge=0, unit="pixels")] = 0
+    erasing: Annotated[float, Bounds(ge=0, le=1)] = 0.0
+    mixup: Annotated[float, Bounds(ge=0)] = 0.0
 
     def __post_init__(self) -> None:
+        check(self)
         operations, magnitude = self.rand_augment or (1, 1)
-        wrong = {
-            "shift must not be negative": self.shift < 0,
-            "crop_scale must lie above 0 and be at most 1": self.crop_scale is not None
-            and not 0 < self.crop_scale <= 1,
-            "rand_augment must be 1 to 10 operations and a magnitude from 1 to 29": not 1 <= operations <= 10
-            or not 1 <= magnitude <= 29,
-            "cutout must not be negative": self.cutout < 0,
-            "erasing must lie between 0 and 1": not 0 <= self.erasing <= 1,
-            "mixup must be at least 0 and finite": not 0 <= self.mixup < math.inf,
-        }
-        for rule, broken in wrong.items():
-            if broken:
-                name = rule.partition(" ")[0]
-                raise ValueError(f"augment: {rule}; got {getattr(self, name)}")
+        sound = 1 <= operations <= 10 and 1 <= magnitude <= 29
+        require(self, "rand_augment", sound, "1 to 10 operations and a magnitude from 1 to 29")
 
     def apply(self, images: Tensor, generator: torch.Generator) -> Tensor:
         """Move, mirror, crop and recolour (N, C, H, W) images; same dtype and units as before."""

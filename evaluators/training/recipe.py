@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Annotated, Literal
 
 import torch
 from torch import Tensor, nn
 
+from evaluators.fields import Bounds, check, require
 from evaluators.training.augment import Augmentation
 
 Schedule = Literal["cosine", "one_cycle"]
@@ -20,7 +21,7 @@ ONE_CYCLE_START = 1 / 25
 ONE_CYCLE_END = ONE_CYCLE_START / 10_000
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Recipe:
     """SGD with Nesterov momentum, a schedule, label smoothing, and what else decides a training.
 
@@ -54,53 +55,34 @@ class Recipe:
         ValueError: naming the field that is wrong.
     """
 
-    epochs: int = 9
-    batch_size: int = 64
-    lr: float = 0.4
-    momentum: float = 0.9
-    weight_decay: float = 1e-4
-    label_smoothing: float = 0.1
+    epochs: Annotated[int, Bounds(ge=1)] = 9
+    batch_size: Annotated[int, Bounds(ge=2, unit="images", why=", for batch norm")] = 64
+    lr: Annotated[float, Bounds(gt=0)] = 0.4
+    momentum: Annotated[float, Bounds(gt=0, lt=1)] = 0.9
+    weight_decay: Annotated[float, Bounds(ge=0)] = 1e-4
+    label_smoothing: Annotated[float, Bounds(ge=0, lt=1)] = 0.1
     schedule: Schedule = "cosine"
-    warmup_epochs: float = 1.0
+    warmup_epochs: Annotated[float, Bounds(ge=0)] = 1.0
     augment: Augmentation = PLAIN
-    clip_norm: float | None = None
-    ema: float = 0.0
-    accumulate: int = 1
+    clip_norm: Annotated[float | None, Bounds(gt=0)] = None
+    ema: Annotated[float, Bounds(ge=0, lt=1)] = 0.0
+    accumulate: Annotated[int, Bounds(ge=1, unit="parts")] = 1
     precision: Precision = "auto"
     cuda_graph: bool = True
     compile: bool = False
     zero_gamma: bool = True
-    stochastic_depth: float = 0.0
-    drop_block: float = 0.0
-    drop_block_size: int = 7
+    stochastic_depth: Annotated[float, Bounds(ge=0, lt=1)] = 0.0
+    drop_block: Annotated[float, Bounds(ge=0, lt=1)] = 0.0
+    drop_block_size: Annotated[int, Bounds(ge=1, unit="pixels")] = 7
     sync_norm: bool = False
 
     def __post_init__(self) -> None:
-        schedules, precisions = get_args(Schedule), get_args(Precision)
-        wrong = {
-            "epochs must be at least 1": self.epochs < 1,
-            "batch_size must be at least 2, for batch norm": self.batch_size < 2,
-            "lr must be positive and finite": not 0 < self.lr < math.inf,
-            "momentum must lie between 0 and 1, both excluded": not 0 < self.momentum < 1,
-            "weight_decay must be at least 0 and finite": not 0 <= self.weight_decay < math.inf,
-            "label_smoothing must be at least 0 and below 1": not 0 <= self.label_smoothing < 1,
-            f"schedule must be {' or '.join(schedules)}": self.schedule not in schedules,
-            "warmup_epochs must be at least 0 and at most epochs": not 0 <= self.warmup_epochs <= self.epochs,
-            "clip_norm must be positive and finite, or null for no limit": self.clip_norm is not None
-            and not 0 < self.clip_norm < math.inf,
-            "ema must be at least 0 and below 1": not 0 <= self.ema < 1,
-            "accumulate must be at least 1 and leave 2 images to a part": not 1
-            <= self.accumulate
-            <= self.batch_size // 2,
-            "stochastic_depth must be at least 0 and below 1": not 0 <= self.stochastic_depth < 1,
-            "drop_block must be at least 0 and below 1": not 0 <= self.drop_block < 1,
-            "drop_block_size must be at least 1": self.drop_block_size < 1,
-            f"precision must be {' or '.join(precisions)}": self.precision not in precisions,
-        }
-        for rule, broken in wrong.items():
-            if broken:
-                name = rule.partition(" ")[0]
-                raise ValueError(f"Recipe: {rule}; got {getattr(self, name)}")
+        check(self)
+        require(self, "warmup_epochs", self.warmup_epochs <= self.epochs, f"at most epochs, {self.epochs}")
+        most = self.batch_size // 2
+        require(
+            self, "accumulate", self.accumulate <= most, f"at most {most}, which leaves 2 images to a part"
+        )
 
     def lr_at(self, epoch: float) -> float:
         """The learning rate after so many epochs, which need not be whole."""

@@ -8,12 +8,15 @@ from collections.abc import Hashable, Iterable, Mapping
 from difflib import get_close_matches
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
-from pydantic import ValidationError
 
-from nas.config.schema import SearchConfig, named
+from evaluators import FieldError
+from nas.config.fields import Config, named
+from nas.config.schema import SearchConfig
+
+C = TypeVar("C", bound=Config)
 
 
 def presets(folder: str = "presets") -> dict[str, str]:
@@ -46,13 +49,19 @@ def read_values(source: str, overrides: Iterable[str], known: Mapping[str, str])
 
 def validate(values: Mapping[str, Any], source: str) -> SearchConfig:
     """A ``SearchConfig`` of plain values; ``ValueError`` in one line that begins with ``source``."""
+    return config_from(SearchConfig, values, source)
+
+
+def config_from(kind: type[C], values: Mapping[str, Any], source: str) -> C:
+    """Settings of ``kind`` from plain values; ``ValueError`` in one line that begins with ``source``."""
     try:
-        # as JSON, where a mapping is a Recipe and a list a tuple even to a strict model
-        return SearchConfig.model_validate_json(json.dumps(values, default=str))
+        plain = json.loads(json.dumps(values, default=str))  # a date that YAML made is a text again
+        return kind(**plain)
+    except FieldError as error:
+        key = ".".join(error.path)
+        raise ValueError(": ".join(part for part in (source, key, error.problem) if part)) from error
     except (TypeError, RecursionError) as error:
         raise ValueError(f"{source}: no settings: {error}") from error
-    except ValidationError as error:
-        raise ValueError(f"{source}: {_first_problem(error)}") from error
 
 
 def _read(source: str, known: Mapping[str, str]) -> dict[str, Any]:
@@ -111,25 +120,3 @@ def _set(values: dict[str, Any], key: str, value: Any) -> None:
         if not isinstance(values, dict):
             raise ValueError(f"--set {key}: {name} holds no further keys")
     values[last] = value
-
-
-def _first_problem(error: ValidationError) -> str:
-    problem = error.errors()[0]
-    key = ".".join(str(part) for part in problem["loc"])
-    if problem["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
-        return f"{key}: unknown key{_hint(problem['loc'])}"
-    if problem["type"] == "value_error":
-        message = problem["msg"].removeprefix("Value error, ")
-        return f"{key}: {message}" if key else message
-    message = problem["msg"][0].lower() + problem["msg"][1:]
-    return f"{key}: {message}, got {problem['input']!r:.80}"
-
-
-def _hint(location: tuple[int | str, ...]) -> str:
-    """What the unknown key at ``location`` may have meant."""
-    level: Any = SearchConfig()
-    for part in location[:-1]:
-        level = getattr(level, str(part))
-    known = list(getattr(type(level), "model_fields", None) or level.__dataclass_fields__)
-    close = get_close_matches(str(location[-1]), known, n=1)
-    return f"; did you mean {close[0]}?" if close else f"; there are {', '.join(known)}"

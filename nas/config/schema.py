@@ -3,32 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Strict, model_validator, with_config
+from pydantic import BeforeValidator, ConfigDict, Field, Strict, model_validator
 
-from evaluators import Augmentation, DataSettings, Recipe
+from evaluators import DataSettings, LatencySettings, Recipe
+from evaluators.fields import from_values
 from nas.budget import Budget, Plateau
+from nas.config.fields import Config, Made, named
 from nas.limits import Limit
 from nas.stopper.asha import Stopper, make_stopper
 from search_spaces import SearchSpace, get_space
 
-STRICT = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
-with_config(STRICT)(Augmentation)
-with_config(STRICT)(Recipe)
-with_config(STRICT)(Limit)
-with_config(STRICT)(DataSettings)
+
+def data_settings(value: Any) -> DataSettings:
+    """``digits`` for short is ``{name: digits}``."""
+    return from_values(DataSettings, named(value))
 
 
-def named(value: Any) -> Any:
-    """``resnest`` for short is ``{name: resnest}``."""
-    return {"name": value} if isinstance(value, str) else value
-
-
-class SpaceConfig(BaseModel):
+class SpaceConfig(Config):
     """A space by name (built in, or ``module:Name``) and, as further keys, the knobs to narrow."""
 
-    model_config = ConfigDict(strict=True, extra="allow", frozen=True)
+    model_config = ConfigDict(extra="allow")
 
     name: str = "resnest"
 
@@ -41,18 +38,18 @@ class SpaceConfig(BaseModel):
         return get_space(self.name, **(self.model_extra or {}))
 
 
-class SamplerConfig(BaseModel):
+class SamplerConfig(Config):
     """A sampler by name (``nas.samplers.registry.SAMPLERS``, or ``module:Name``) and its options."""
 
-    model_config = ConfigDict(strict=True, extra="allow", frozen=True)
+    model_config = ConfigDict(extra="allow")
 
     name: str = "evolution"
 
 
-class StopperConfig(BaseModel):
+class StopperConfig(Config):
     """A stopping rule by name (``nas.stopper.asha.STOPPERS``, or ``module:Name``) and its options."""
 
-    model_config = ConfigDict(strict=True, extra="allow", frozen=True)
+    model_config = ConfigDict(extra="allow")
 
     name: str = "none"
 
@@ -60,82 +57,57 @@ class StopperConfig(BaseModel):
         return make_stopper(self.name, objectives, max_epochs, self.model_extra)
 
 
-class LatencyConfig(BaseModel):
-    """How latency is measured; numbers of different settings never compare.
+@dataclass(frozen=True, kw_only=True)
+class LatencyConfig(LatencySettings):
+    """How latency is measured, and where.
 
-    ``device`` None: the training's. ``interval`` is the certainty asked for, ``max_load`` what others may take of
-    the CPU; ``keep_disturbed`` takes the best of three attempts that had more (docs/latency.md).
-    ``resource`` names a Ray resource of the nodes that are kept for it: it is measured
-    there, one network at a time, and not where the trial runs.
+    ``resource`` names a Ray resource of the nodes that are kept for it: it is measured there, one network at
+    a time, and not where the trial runs.
     """
 
-    model_config = STRICT
-
-    device: str | None = None
-    batch_size: int = Field(1, ge=1)
-    dtype: Literal["float32", "float16", "bfloat16"] = "float32"
-    threads: int = Field(1, ge=1)
-    channels_last: bool = False
-    compile: bool = False
-    cuda_graph: bool = False
-    fold: bool = False
-    interval: float = Field(0.01, gt=0, le=1)
-    max_seconds: float = Field(1.0, gt=0)
-    max_load: float = Field(0.1, gt=0, le=1)
-    keep_disturbed: bool = False
     resource: str | None = None
 
 
-class PredictedLatencyConfig(BaseModel):
+class PredictedLatencyConfig(Config):
     """How many networks calibrate the predictor; the file that keeps what it measured (None: user cache)."""
-
-    model_config = STRICT
 
     calibration: int = Field(16, ge=4)
     table: str | None = None
 
 
-class ResourcesConfig(BaseModel):
+class ResourcesConfig(Config):
     """What one trial gets. ``gpus`` None: 1 where the device is CUDA, else 0; fractions share a GPU."""
-
-    model_config = STRICT
 
     cpus: float = Field(1, gt=0)
     gpus: float | None = Field(None, ge=0)
 
 
-class PlateauConfig(BaseModel):
+class PlateauConfig(Config):
     """The hypervolume grew by no more than the share ``gain`` in the last ``trials`` complete trials."""
-
-    model_config = STRICT
 
     trials: int = Field(ge=1)
     gain: float = Field(0.01, ge=0)
 
 
-class StopConfig(BaseModel):
+class StopConfig(Config):
     """What ends a search before ``trials`` do: hours of work, epochs of all trials together, a plateau."""
-
-    model_config = STRICT
 
     hours: float | None = Field(None, gt=0)
     epochs: int | None = Field(None, ge=1)
     plateau: PlateauConfig | None = None
 
 
-class RayConfig(BaseModel):
+class RayConfig(Config):
     """The cluster: ``local`` starts one on this machine; ``auto``, ``host:port`` or ``ray://host:port`` join one.
 
     ``runtime_env`` is Ray's: what a worker needs that its node lacks.
     """
 
-    model_config = STRICT
-
     address: str = "local"
-    runtime_env: dict[str, Any] = {}
+    runtime_env: dict[str, Any] = Field(default_factory=dict)
 
 
-class SearchConfig(BaseModel):
+class SearchConfig(Config):
     """Everything that decides a search.
 
     ``reference_point`` bounds the hypervolume (one value per objective); without it the worst value seen does.
@@ -147,22 +119,20 @@ class SearchConfig(BaseModel):
     ``loggers`` are ``tensorboard``, ``mlflow``, ``wandb`` or ``module:Name`` of Ray's callback interface.
     """
 
-    model_config = STRICT
-
     space: Annotated[SpaceConfig, BeforeValidator(named)] = SpaceConfig()
     objectives: dict[str, Literal["max", "min"]] = Field(
         default={"accuracy": "max", "latency_ms": "min", "flops": "min"}, min_length=1
     )
     reference_point: dict[str, float] | None = None
-    limits: dict[str, Annotated[Limit, BeforeValidator(Limit.of)]] = {}
+    limits: dict[str, Annotated[Limit, Made(Limit.of)]] = Field(default_factory=dict)
     trials: int = Field(24, ge=1)
     seed: int = Field(0, ge=0)
     sampler: Annotated[SamplerConfig, BeforeValidator(named)] = SamplerConfig()
     start_from: Annotated[tuple[str, ...], Strict(False)] = ()
     stopper: Annotated[StopperConfig, BeforeValidator(named)] = StopperConfig()
-    data: Annotated[DataSettings, BeforeValidator(named)] = DataSettings()
-    training: Recipe = Recipe()
-    latency: LatencyConfig = LatencyConfig()
+    data: Annotated[DataSettings, Made(data_settings)] = DataSettings()
+    training: Annotated[Recipe, Made()] = Recipe()
+    latency: Annotated[LatencyConfig, Made()] = LatencyConfig()
     predicted_latency: PredictedLatencyConfig = PredictedLatencyConfig()
     evaluators: Annotated[tuple[str, ...], Strict(False)] = ("complexity", "latency", "training")
     device: str = "auto"

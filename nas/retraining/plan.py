@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import yaml
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import Field
 
 from evaluators import DataSettings, Recipe
+from nas.config.fields import Config, Made
 from nas.config.loading import presets, read_values, validate
-from nas.config.schema import STRICT
 from nas.retraining.source import Origin, find_origin
 from results import write_atomic
 from search_spaces import Arch, arch_from_dict
@@ -25,17 +25,15 @@ IDENTIFYING = ("name", "root", "resolution")
 RECIPES = "recipes"
 
 
-class Plan(BaseModel):
+class Plan(Config):
     """Everything that decides a retraining; ``full`` trains on the validation images too.
 
     ``trial`` and ``run`` say where the network was found, ``name`` what its recipe is called.
     """
 
-    model_config = STRICT
-
     arch: dict[str, Any]
-    data: DataSettings
-    recipe: Recipe
+    data: Annotated[DataSettings, Made()]
+    recipe: Annotated[Recipe, Made()]
     name: str
     full: bool = False
     init: str | None = None
@@ -85,10 +83,10 @@ def make_plan(
     settings = validate({"training": values, "data": _data(origin, data, images)}, recipe)
     if not other_data:
         check_settings(settings.data, origin)
-    plan = _plan(
+    plan = Plan(
         arch=origin.arch.to_dict(),
-        data=asdict(settings.data.absolute()),
-        recipe=asdict(settings.training),
+        data=settings.data.absolute(),
+        recipe=settings.training,
         name=Path(recipe).stem,
         full=full,
         run=str(origin.run) if origin.run else None,
@@ -96,15 +94,6 @@ def make_plan(
         **options,
     )
     return plan, origin
-
-
-def _plan(**values: Any) -> Plan:
-    try:
-        return Plan.model_validate_json(json.dumps(values))
-    except ValidationError as error:
-        problem = error.errors()[0]
-        key = ".".join(map(str, problem["loc"]))
-        raise ValueError(f"{key}: {problem['msg'].lower()}, got {problem['input']!r:.80}") from error
 
 
 def _data(origin: Origin, name: str | None, overrides: list[str]) -> dict[str, Any]:
@@ -143,8 +132,8 @@ def load_plan(folder: Path) -> Plan:
     if not path.is_file():
         raise ValueError(f"{folder}: no retraining to go on with, it holds no plan.json")
     try:
-        return Plan.model_validate_json(path.read_text(encoding="utf-8"))
-    except (ValidationError, UnicodeDecodeError) as error:
+        return Plan(**json.loads(path.read_text(encoding="utf-8")))
+    except (ValueError, TypeError) as error:
         raise ValueError(f"{path}: damaged ({str(error).splitlines()[0]})") from error
 
 

@@ -25,7 +25,7 @@ from optuna.exceptions import ExperimentalWarning
 from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from nas.config.schema import SearchConfig
+from nas.config.loading import validate
 from nas.limits import Limit
 from nas.samplers.registry import DIRECTIONS
 from results import Run, load_run
@@ -49,7 +49,7 @@ def write_study(folder: str | Path, path: str | Path | None = None) -> int:
     """
     run = load_run(folder)
     path = Path(folder) / "study.db" if path is None else Path(path)
-    config = SearchConfig.model_validate_json(json.dumps(run.config))
+    config = validate(run.config, str(folder))
     with _study(path, run.objectives) as study:
         known = {trial.user_attrs.get("trial") for trial in study.get_trials(deepcopy=False)}
         finished = run.trials[(run.trials["status"] != "running") & ~run.trials["trial"].isin(known)]

@@ -120,7 +120,7 @@ def test_impossible_settings(settings: dict[str, Any], message: str) -> None:
     ],
 )
 def test_a_wrong_setting_is_named(wrong: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match=rf"^DataSettings: {next(iter(wrong))} must .*; got "):
+    with pytest.raises(ValueError, match=rf"^DataSettings\.{next(iter(wrong))}: must .*, got "):
         DataSettings(**wrong)
 
 

@@ -99,7 +99,7 @@ def test_optimizer_decays_one_group_alone() -> None:
     ],
 )
 def test_wrong_field_is_named(field: str, value: float | str) -> None:
-    with pytest.raises(ValueError, match=f"Recipe: {field} must .*; got {value}"):
+    with pytest.raises(ValueError, match=rf"Recipe\.{field}: must .*, got {value!r}"):
         dataclasses.replace(Recipe(), **{field: value})
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -46,27 +47,27 @@ def test_a_saved_configuration_is_the_same_when_loaded(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("trials=-1", "quick: trials: input should be greater than or equal to 1, got -1"),
-        ("trials=many", "quick: trials: input should be a valid integer, got 'many'"),
-        ("trials=2.5", "quick: trials: input should be a valid integer, got 2.5"),
+        ("trials=-1", "quick: trials: must be at least 1, got -1"),
+        ("trials=many", "quick: trials: must be a valid integer, got 'many'"),
+        ("trials=2.5", "quick: trials: must be a valid integer, got 2.5"),
         ("trails=4", "quick: trails: unknown key; did you mean trials?"),
         ("training.epoch=4", "quick: training.epoch: unknown key; did you mean epochs?"),
-        ("training.epochs=0", "quick: training: Recipe: epochs must be at least 1; got 0"),
-        ("training.lr=fast", "quick: training.lr: input should be a valid number, got 'fast'"),
-        ("latency.dtype=int8", "quick: latency.dtype: input should be 'float32', 'float16' or 'bfloat16'"),
+        ("training.epochs=0", "quick: training.epochs: must be at least 1, got 0"),
+        ("training.lr=fast", "quick: training.lr: must be a finite number, got 'fast'"),
+        ("latency.dtype=int8", "quick: latency.dtype: must be float32 or float16 or bfloat16, got 'int8'"),
         ("space.radix=3", "quick: space: space resnest: radix must be 0, 1, 2 or 4, got 3"),
         ("space.radixes=3", "quick: space: space resnest has no knob 'radixes'; did you mean radix?"),
         ("space=resnet", "quick: space: unknown space 'resnet'; built in: resnest"),
-        ("objectives.accuracy=most", "quick: objectives.accuracy: input should be 'max' or 'min', got 'most'"),
+        ("objectives.accuracy=most", "quick: objectives.accuracy: must be 'max' or 'min', got 'most'"),
         ("objectives={}", "quick: objectives: dictionary should have at least 1 item"),
         ("reference_point={accuracy: 0}", "quick: reference_point needs exactly the objectives accuracy"),
         ("trials", "--set trials: needs the form key=value, e.g. trials=16"),
         ("trials=[", "--set trials: not valid YAML in line 1, column 2: expected the node content"),
         ("trials.more=1", "--set trials.more: trials holds no further keys"),
         ("training={epochs: 1, epochs: 2}", "--set training: not valid YAML in line 1, column 13: epochs is"),
-        ("reference_point.flops=.nan", "quick: reference_point.flops: input should be a finite number"),
+        ("reference_point.flops=.nan", "quick: reference_point.flops: must be a finite number"),
         ("2020-01-01.x=3", "quick: 2020-01-01: unknown key; there are space"),
-        ("seed=2024-01-01", "quick: seed: input should be a valid integer, got '2024-01-01'"),
+        ("seed=2024-01-01", "quick: seed: must be a valid integer, got '2024-01-01'"),
     ],
 )  # fmt: skip
 def test_a_wrong_setting_is_named_in_one_line(override: str, message: str) -> None:
@@ -103,5 +104,40 @@ def test_missing_files_and_presets_are_named() -> None:
 
 
 def test_keys_of_python_values_are_checked_too() -> None:
-    with pytest.raises(ValueError, match="here: trials: input should be a valid integer"):
+    with pytest.raises(ValueError, match="here: trials: must be a valid integer"):
         validate({"trials": "16"}, "here")
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"trials": 0}, "SearchConfig.trials: must be at least 1, got 0"),
+        ({"trials": "16"}, "SearchConfig.trials: must be a valid integer, got '16'"),
+        ({"trails": 16}, "SearchConfig.trails: unknown key; did you mean trials?"),
+        ({"data": {"name": 3}}, "SearchConfig.data.name: must be a text, got 3"),
+        (
+            {"training": {"augment": {"flip": "no"}}},
+            "SearchConfig.training.augment.flip: must be true or false",
+        ),
+        (
+            {"training": {"compile": "false"}},
+            "SearchConfig.training.compile: must be true or false, got 'false'",
+        ),
+        ({"latency": {"batch_size": 0}}, "SearchConfig.latency.batch_size: must be at least 1, got 0"),
+        ({"stop": {"plateau": {"trials": 0}}}, "SearchConfig.stop.plateau.trials: must be at least 1, got 0"),
+        (
+            {"stop": {"plateau": {"trials": 1, "gains": 1}}},
+            "SearchConfig.stop.plateau.gains: unknown key; did you mean gain?",
+        ),
+        ({"stop": {"plateau": {}}}, "SearchConfig.stop.plateau.trials: must be given"),
+        ({"limits": {"macs": "few"}}, "SearchConfig.limits.macs: "),
+    ],
+)
+def test_python_is_told_in_one_line_as_yaml_is(values: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError) as caught:  # noqa: PT011 - the message is compared below
+        SearchConfig(**values)
+    assert str(caught.value).startswith(message)
+    assert "\n" not in str(caught.value)
+    with pytest.raises(ValueError, match=r"^here: ") as told:
+        validate(values, "here")
+    assert str(told.value) == str(caught.value).replace("SearchConfig.", "here: ")

@@ -225,7 +225,7 @@ def test_bad_input_is_one_line(run: Path, arch: Path, tmp_path: Path) -> None:
         (arch, "--seeds", "0", *data): "seeds",
         (arch, "--init", tmp_path / "no.pth", *data): "no such weights file or model folder",
         (arch, "--workers", "2", *data): "only one process trains without Ray",
-        (arch, "--set", "batch_size=1", *data): "batch_size must be at least 2",
+        (arch, "--set", "batch_size=1", *data): "batch_size: must be at least 2",
         ("--resume", tmp_path / "empty"): "no retraining to go on with",
         ("--resume", run, "--seeds", "2"): "leave out seeds",
         (arch,): "name a SOURCE and --out DIR, or --resume DIR",
