@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import yaml
 
-from evaluators import FieldError
+from evaluators.fields import FieldError
 from nas.config.fields import Config, named
 from nas.config.schema import SearchConfig
 

@@ -8,8 +8,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, ConfigDict, Field, Strict, model_validator
 
-from evaluators import DataSettings, LatencySettings, Recipe
+from evaluators import DataSettings, Recipe
 from evaluators.fields import from_values
+from evaluators.latency.settings import LatencySettings
 from nas.budget import Budget, Plateau
 from nas.config.fields import Config, Made, named
 from nas.limits import Limit
