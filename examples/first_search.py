@@ -1,0 +1,13 @@
+"""A first search: 12 small networks on handwritten digits, and the front of accuracy, latency and FLOPs."""
+
+import sys
+
+from nas import load_config, search
+
+if __name__ == "__main__":
+    config = load_config("quick", ["trials=12", "training.epochs=3", *sys.argv[1:]])
+    run = search(config, "runs/first-search", serial=True)
+
+    front = run.front()
+    print(front[["trial", "accuracy", "latency_ms", "flops", "params"]].to_string(index=False))
+    print("open runs/first-search/report.html")

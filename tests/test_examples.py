@@ -1,0 +1,53 @@
+"""Every example runs as it stands, on tiny settings, and stays short enough to read in one sitting."""
+
+from __future__ import annotations
+
+import runpy
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.nas.tiny import TINY
+
+FOLDER = Path(__file__).parents[1] / "examples"
+SETTINGS = {
+    "first_search": [*TINY, "trials=2"],
+    "own_images": [*TINY, "trials=1"],
+    "own_space": [*(each for each in TINY if not each.startswith("space.")), "trials=2"],
+    "own_training": [*TINY, "trials=1"],
+    "own_sampler": [*(each for each in TINY if not each.startswith("sampler")), "trials=2"],
+    "analysis": [],
+    "pick_and_retrain": ["epochs=1"],
+    "detector": [],
+    "exact_costs": [],
+}
+"""In the order in which they run: one goes on from what another left."""
+MOST_LINES = 40
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One folder for all, as a newcomer would have."""
+    return tmp_path_factory.mktemp("newcomer")
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_an_example_runs(
+    name: str, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("SPLITSEARCH_CACHE", str(folder / "cache"))
+    monkeypatch.syspath_prepend(str(FOLDER))  # as `python examples/NAME.py` does
+    monkeypatch.setattr(sys, "argv", [f"{name}.py", *SETTINGS[name]])
+    runpy.run_path(str(FOLDER / f"{name}.py"), run_name="__main__")
+    assert capsys.readouterr().out.strip(), "says what it found"
+
+
+def test_every_example_is_run_short_and_in_the_index() -> None:
+    files = {path.stem: path for path in FOLDER.glob("*.py")}
+    assert files.keys() == SETTINGS.keys()
+    index = (FOLDER / "README.md").read_text()
+    for name, path in files.items():
+        assert len(path.read_text().splitlines()) <= MOST_LINES
+        assert f"]({name}.py)" in index
