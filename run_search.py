@@ -64,11 +64,17 @@ def command(example: str) -> Callable[[Callable[..., Any]], click.Command]:
     return main.command(epilog=f"Example: python run_search.py {example}")
 
 
+def with_engine(overrides: tuple[str, ...], serial: bool) -> tuple[str, ...]:
+    return (*overrides, "engine=serial") if serial else overrides
+
+
 new_file = click.Path(path_type=Path, dir_okay=False)
 settings = click.option(
     "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a setting; repeatable."
 )
-serially = click.option("--serial", is_flag=True, help="In this process, one trial at a time, without Ray.")
+serially = click.option(
+    "--serial", is_flag=True, help="Short for --set engine=serial: in this process, without Ray."
+)
 existing_file = click.Path(path_type=Path, dir_okay=False, exists=True)
 run_folder = click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
 run_place = click.argument("folder", metavar="DIR|URL")
@@ -85,10 +91,10 @@ def search(preset: str, overrides: tuple[str, ...], out: Path | None, serial: bo
     from nas.cli.search_view import SearchView
     from nas.cli.tables import print_outcome
 
-    config = nas.load_config(preset, overrides)
+    config = nas.load_config(preset, with_engine(overrides, serial))
     out = out or Path("runs") / f"{Path(preset).stem}-{datetime.now():%Y%m%d-%H%M%S}"
     with SearchView(config, console) as view:
-        run = nas.search(config, out, [view], view.data, serial=serial)
+        run = nas.search(config, out, [view], view.data)
     return print_outcome(run, console)
 
 
@@ -103,9 +109,10 @@ def resume(folder: Path, overrides: tuple[str, ...], serial: bool) -> int:
     from nas.cli.tables import print_outcome
     from results.log.salvage import usable_events
 
+    overrides = with_engine(overrides, serial)
     with SearchView(nas.load_config(str(folder / "config.yaml"), overrides), console) as view:
         view.recall(usable_events(folder / "events.db"))
-        run = nas.resume(folder, overrides, [view], view.data, serial=serial)
+        run = nas.resume(folder, overrides, [view], view.data)
     return print_outcome(run, console)
 
 
@@ -170,12 +177,15 @@ def select(folder: str, out: Path | None, **choice: Any) -> None:
 @settings
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder; the same goes on.")
 @serially
-def compare_spaces(first: str, second: str, out: Path, **options: Any) -> None:
+def compare_spaces(
+    first: str, second: str, overrides: tuple[str, ...], out: Path, serial: bool, **options: Any
+) -> None:
     """Sample, train and compare two populations of networks at the same budget. Interrupted, it goes on."""
     from nas.cli.tables import print_comparison
     from nas.studies.space_comparison import compare_spaces as compare
 
-    print_comparison(compare((first, second), out, **options), out, console)
+    chosen = with_engine(overrides, serial)
+    print_comparison(compare((first, second), out, overrides=chosen, **options), out, console)
 
 
 @command("status runs/first")

@@ -11,8 +11,8 @@ from evaluators.data.cache import Progress
 from nas.config.schema import SearchConfig
 from nas.controller import Controller, Listener
 from nas.engines.checkpoints import Checkpoints
-from nas.engines.serial import run_serially
-from nas.prepare import Prepared, gpus_per_trial, prepare
+from nas.engines.engine import make_engine
+from nas.prepare import Prepared, prepare
 from nas.runs.folder import new_folder, reopened, write_settings
 from nas.runs.lock import sole_driver
 from nas.runs.optuna_study import mirrored, write_study
@@ -32,19 +32,20 @@ def search(
     """Run the search that ``config`` describes and leave everything in the new folder ``out``.
 
     Ctrl-C ends it early: what is finished is saved and returned, and ``resume`` goes on from there. ``serial``
-    does without Ray, one trial at a time in this process. ``progress`` is told what happens to the data before
+    is short for the engine of that name. ``progress`` is told what happens to the data before
     the first trial, how much of it is done and how much there is.
 
     Raises:
         ValueError: before anything is written, for a configuration that cannot work here.
         OSError: if the folder cannot be written.
     """
-    prepared, folder = prepare(config, progress), Path(out)
+    config, folder = _with_engine(config, serial), Path(out)
+    prepared = prepare(config, progress)
     new_folder(folder, config, prepared.task)
     with sole_driver(folder), EventLog(folder / "events.db") as log:
         controller = _controller(config, prepared, log, listeners)
         try:
-            _run(config, controller, prepared, folder, serial)
+            _run(config, controller, prepared, folder)
         except BaseException:
             if not controller.started:
                 shutil.rmtree(folder, ignore_errors=True)
@@ -73,7 +74,7 @@ def resume(
         UserWarning: naming what is lost of a damaged log; the rest is gone on from.
     """
     folder = Path(path)
-    config = reopened(folder, tuple(overrides))
+    config = _with_engine(reopened(folder, tuple(overrides)), serial)
     with sole_driver(folder), _sound_log(folder / "events.db") as log:
         prepared = prepare(config, progress)
         controller = _controller(config, prepared, log, listeners)
@@ -81,7 +82,7 @@ def resume(
         if controller.over:
             raise ValueError(f"{folder}: nothing is left to do, {controller.reason}; --set can raise a limit")
         write_settings(folder, config)
-        _run(config, controller, prepared, folder, serial)
+        _run(config, controller, prepared, folder)
     return _outcome(folder)
 
 
@@ -107,20 +108,14 @@ def _controller(
     )
 
 
-def _run(
-    config: SearchConfig, controller: Controller, prepared: Prepared, folder: Path, serial: bool
-) -> None:
-    if serial and config.loggers:
-        raise ValueError(f"loggers: {', '.join(config.loggers)} need Ray: leave out --serial, or the loggers")
+def _run(config: SearchConfig, controller: Controller, prepared: Prepared, folder: Path) -> None:
+    engine = make_engine(config, folder)
     checkpoints = Checkpoints(config.storage or str(folder.resolve() / "checkpoints"))
     checkpoints.prove()
     controller.emit("search_started", config=config.model_dump(mode="json"), objectives=config.objectives)
     try:
         with mirrored(folder):
-            if serial:
-                run_serially(controller, prepared.evaluators, checkpoints, cpus=config.resources.cpus)
-            else:
-                _run_on_ray(config, controller, prepared, folder, checkpoints)
+            engine.run(controller, prepared.evaluators, checkpoints)
     except KeyboardInterrupt:  # the first Ctrl-C ends the trials; this is the second, or one while Ray starts
         if not controller.ended:
             raise
@@ -130,29 +125,8 @@ def _run(
     checkpoints.discard(controller.ended)
 
 
-def _run_on_ray(
-    config: SearchConfig,
-    controller: Controller,
-    prepared: Prepared,
-    folder: Path,
-    checkpoints: Checkpoints,
-) -> None:
-    from nas.engines.ray_cluster import connected
-    from nas.engines.ray_loggers import make_loggers
-    from nas.engines.ray_tune import run_trials
-
-    loggers = make_loggers(config.loggers, folder)
-    with connected(config.ray, folder / "log.txt"):
-        run_trials(
-            controller,
-            prepared.evaluators,
-            checkpoints,
-            cpus=config.resources.cpus,
-            gpus=gpus_per_trial(config),
-            latency_resource=config.latency.resource,
-            loggers=loggers,
-            folder=folder / "ray" if loggers else None,
-        )
+def _with_engine(config: SearchConfig, serial: bool) -> SearchConfig:
+    return config.model_copy(update={"engine": "serial"}) if serial else config
 
 
 def _reason(controller: Controller) -> str:

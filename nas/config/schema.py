@@ -116,6 +116,7 @@ class SearchConfig(Config):
     networks to try first: published ones, JSON files, run folders.
     ``evaluators`` run in the order given: built-in names or ``module:Name``, called with the task.
     ``device`` is where networks train: ``auto``, ``cpu``, ``cuda``.
+    ``engine`` runs the trials: ``ray``, ``serial`` (one at a time, in this process), or ``module:Name``.
     ``storage`` takes the checkpoints of running trials, a URL if the nodes share no folder.
     ``loggers`` are ``tensorboard``, ``mlflow``, ``wandb`` or ``module:Name`` of Ray's callback interface.
     """
@@ -139,6 +140,7 @@ class SearchConfig(Config):
     device: str = "auto"
     resources: ResourcesConfig = ResourcesConfig()
     stop: StopConfig = StopConfig()
+    engine: str = "ray"
     ray: RayConfig = RayConfig()
     storage: str | None = None
     loggers: Annotated[tuple[str, ...], Strict(False)] = ()

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import math
 import tempfile
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
-import ray
 import torch
 from ray import tune
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler
 from ray.tune.search import Searcher
 
-from evaluators import Evaluator, Latency
+from evaluators import Evaluator
 from nas.controller import Assignment, Controller
 from nas.engines.checkpoints import Checkpoints
-from nas.engines.ray_latency import reserve
+from nas.engines.ray_room import Room
 from nas.engines.worker import steps, threads
 from search_spaces import arch_from_dict
 
@@ -162,7 +159,6 @@ def run_trials(
     *,
     cpus: float,
     gpus: float,
-    latency_resource: str | None = None,
     loggers: Sequence[tune.Callback] = (),
     folder: Path | None = None,
 ) -> None:
@@ -172,12 +168,12 @@ def run_trials(
     for what the loggers write.
 
     Raises:
-        ValueError: if no node has room for a trial, or none offers ``latency_resource``.
+        ValueError: if no node has room for a trial.
     """
     relay, room = Relay(controller), Room(cpus, gpus)
     trainable = tune.with_parameters(
         Evaluation,
-        evaluators=_reserved(evaluators, latency_resource),
+        evaluators=tuple(evaluators),
         checkpoints=checkpoints,
         threads=threads(cpus),
     )
@@ -199,12 +195,6 @@ def run_trials(
         )
 
 
-def _reserved(evaluators: Sequence[Evaluator], resource: str | None) -> tuple[Evaluator, ...]:
-    if resource is None:
-        return tuple(evaluators)
-    return tuple(reserve(e, resource) if isinstance(e, Latency) else e for e in evaluators)
-
-
 @contextmanager
 def _storage(folder: Path | None) -> Iterator[str]:
     """Where Ray and its loggers write: ``folder``, else something that is gone afterwards."""
@@ -218,32 +208,3 @@ def _storage(folder: Path | None) -> Iterator[str]:
 def _name(trial: Trial) -> str:
     """A trial's number and what tells its legs apart."""
     return f"trial-{trial.config['trial']:05d}-{trial.trial_id.rpartition('_')[2]}"
-
-
-class Room:
-    """How many trials of that size fit on the nodes there are; looks anew every few seconds."""
-
-    def __init__(self, cpus: float, gpus: float, every: float = 2.0) -> None:
-        self._wanted = {"CPU": cpus, "GPU": gpus}
-        self._every, self._looked, self._trials = every, -math.inf, 0
-        if not self():
-            raise ValueError(f"resources: a trial wants {cpus:g} CPUs and {gpus:g} GPUs; {self._offer()}")
-
-    def __call__(self) -> int:
-        if time.monotonic() - self._looked >= self._every:
-            self._trials = sum(map(self._on, _nodes()))
-            self._looked = time.monotonic()
-        return self._trials
-
-    def _on(self, node: dict[str, float]) -> int:
-        fits = [node.get(name, 0) / amount for name, amount in self._wanted.items() if amount]
-        return int(min(fits) + 1e-6)
-
-    def _offer(self) -> str:
-        nodes = [f"{node.get('CPU', 0):g} CPUs and {node.get('GPU', 0):g} GPUs" for node in _nodes()]
-        return f"the largest node has {max(nodes)}" if nodes else "there are no nodes"
-
-
-def _nodes() -> list[dict[str, float]]:
-    """What each node that is alive has in all."""
-    return [dict(node["Resources"]) for node in ray.nodes() if node["Alive"]]

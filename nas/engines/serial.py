@@ -4,33 +4,43 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import closing
+from pathlib import Path
 
 import torch
 
 from evaluators import Evaluator
-from nas.controller import Controller
+from nas.config.schema import SearchConfig
+from nas.controller import Assignment, Controller
 from nas.engines.checkpoints import Checkpoints
 from nas.engines.worker import steps, threads
 
 
-def run_serially(
-    controller: Controller, evaluators: Sequence[Evaluator], checkpoints: Checkpoints, *, cpus: float
+class SerialEngine:
+    """One trial after another, each on so many CPU threads as it would get from Ray."""
+
+    def __init__(self, config: SearchConfig, folder: Path) -> None:
+        if config.loggers:
+            names = ", ".join(config.loggers)
+            raise ValueError(f"loggers: {names} need Ray: leave out --serial, or the loggers")
+        self._threads = threads(config.resources.cpus)
+
+    def run(self, controller: Controller, evaluators: Sequence[Evaluator], checkpoints: Checkpoints) -> None:
+        before = torch.get_num_threads()
+        torch.set_num_threads(self._threads)
+        try:
+            while work := controller.next():
+                _run_trial(work, controller, evaluators, checkpoints)
+        finally:
+            torch.set_num_threads(before)
+
+
+def _run_trial(
+    work: Assignment, controller: Controller, evaluators: Sequence[Evaluator], checkpoints: Checkpoints
 ) -> None:
-    """Run the controller's trials one after another, each on so many CPU threads as it would get from Ray."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads(cpus))
-    try:
-        _run(controller, evaluators, checkpoints)
-    finally:
-        torch.set_num_threads(before)
-
-
-def _run(controller: Controller, evaluators: Sequence[Evaluator], checkpoints: Checkpoints) -> None:
-    while work := controller.next():
-        with closing(steps(work, evaluators, checkpoints)) as results:
-            for step in results:
-                if step.metrics is None:
-                    facts = {"traceback": step.traceback} if step.error else {}
-                    controller.finish(work.trial, step.error, **facts)
-                elif not controller.report(work.trial, step.metrics):
-                    break
+    with closing(steps(work, evaluators, checkpoints)) as results:
+        for step in results:
+            if step.metrics is None:
+                facts = {"traceback": step.traceback} if step.error else {}
+                controller.finish(work.trial, step.error, **facts)
+            elif not controller.report(work.trial, step.metrics):
+                break

@@ -21,7 +21,7 @@ from results import EventLog, write_atomic
 from search_spaces import Task
 
 PACKAGES = ("torch", "numpy", "optuna", "ray", "pandas", "fvcore", "moocore")
-RAISABLE = frozenset({"trials", "stop", "resources", "ray", "loggers"})
+RAISABLE = frozenset({"trials", "stop", "resources", "engine", "ray", "loggers"})
 """Settings that may change when a search goes on; the others decide what its numbers mean."""
 
 

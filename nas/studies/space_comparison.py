@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from nas.config.loading import load_config
 from nas.config.schema import SearchConfig
@@ -22,7 +23,6 @@ def compare_spaces(
     limits: Sequence[str] = (),
     trials: int | None = None,
     overrides: Sequence[str] = (),
-    serial: bool = False,
 ) -> Comparison:
     """Draw ``trials`` random networks of each configuration within ``limits``, train them, compare accuracies.
 
@@ -38,7 +38,7 @@ def compare_spaces(
     first, second = (load_config(source, settings) for source in sources)
     _check_alike(first, second)
     out = Path(out)
-    runs = [_population(config, out / name, serial) for config, name in ((first, "A"), (second, "B"))]
+    runs = [_population(config, out / name) for config, name in ((first, "A"), (second, "B"))]
     names = [Path(source).stem for source in sources]
     names = ["A", "B"] if names[0] == names[1] else names
     comparison = compare(
@@ -65,17 +65,22 @@ def _check_alike(first: SearchConfig, second: SearchConfig) -> None:
             raise ValueError(f"{key} differs, so the networks would not compare: {a[key]} and {b[key]}")
 
 
-def _population(config: SearchConfig, folder: Path, serial: bool) -> Run:
+def _population(config: SearchConfig, folder: Path) -> Run:
     """The run in ``folder``, to its end: begun, gone on with, or as it was."""
     if not (folder / "events.db").exists():
-        run = search(config, folder, serial=serial)
-    elif load_config(str(folder / "config.yaml")) != config:
+        run = search(config, folder)
+    elif _lasting(load_config(str(folder / "config.yaml"))) != _lasting(config):
         raise ValueError(f"{folder}: holds a population of other settings; name a new folder with --out")
     elif not _over(run := load_run(folder)):
-        run = resume(folder, serial=serial)
+        run = resume(folder, [f"engine={config.engine}"])
     if not _over(run):
         raise KeyboardInterrupt
     return run
+
+
+def _lasting(config: SearchConfig) -> dict[str, Any]:
+    """The settings that decide what the numbers mean, and how many there are."""
+    return config.model_dump(exclude={"engine", "ray", "resources"})
 
 
 def _over(run: Run) -> bool:

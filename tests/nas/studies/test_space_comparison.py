@@ -32,14 +32,14 @@ def spaces(tmp_path: Path) -> tuple[str, str]:
 
 def test_populations_are_kept_and_compared(spaces: tuple[str, str], tmp_path: Path) -> None:
     out = tmp_path / "out"
-    comparison = compare_spaces(spaces, out, limits=["macs=1e5..6e5"], serial=True)
+    comparison = compare_spaces(spaces, out, limits=["macs=1e5..6e5"], overrides=["engine=serial"])
     assert set(comparison.summary["population"]) == {"plain", "split"}
     saved = json.loads((out / "comparison.json").read_text())
     assert saved["verdict"] == comparison.verdict
     assert "equal budget: median macs" in saved["verdict"]
     assert len(pd.read_csv(out / "edf.csv")) == 4
     before = (out / "A" / "events.db").read_bytes()
-    again = compare_spaces(spaces, out, limits=["macs=1e5..6e5"], serial=True)
+    again = compare_spaces(spaces, out, limits=["macs=1e5..6e5"], overrides=["engine=serial"])
     assert again.verdict == comparison.verdict
     assert (out / "A" / "events.db").read_bytes() == before
     with (
@@ -47,11 +47,11 @@ def test_populations_are_kept_and_compared(spaces: tuple[str, str], tmp_path: Pa
         log,
     ):  # as if killed before its second trial
         log.execute("DELETE FROM events WHERE trial = 1 OR kind = 'search_finished'")
-    resumed = compare_spaces(spaces, out, limits=["macs=1e5..6e5"], serial=True)
+    resumed = compare_spaces(spaces, out, limits=["macs=1e5..6e5"], overrides=["engine=serial"])
     assert resumed.summary["networks"].unique().tolist() == [2]
     assert (out / "A" / "events.db").read_bytes() == before
     with pytest.raises(ValueError, match="A: holds a population of other settings"):
-        compare_spaces(spaces, out, trials=3, serial=True)
+        compare_spaces(spaces, out, trials=3, overrides=["engine=serial"])
 
 
 def test_what_would_not_compare_is_refused_before_anything_runs(

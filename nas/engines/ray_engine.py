@@ -1,0 +1,48 @@
+"""The engine on Ray: a cluster is joined or started, and Tune runs the trials as actors.
+
+``nas.engines.ray_tune`` is the part that talks with Tune. Latency that is kept for some devices of the cluster
+is measured there, by ``nas.engines.ray_latency``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from evaluators import Evaluator, Latency
+from nas.config.schema import SearchConfig
+from nas.controller import Controller
+from nas.engines.checkpoints import Checkpoints
+from nas.engines.ray_cluster import connected
+from nas.engines.ray_latency import reserve
+from nas.engines.ray_loggers import make_loggers
+from nas.engines.ray_tune import run_trials
+from nas.prepare import gpus_per_trial
+
+
+class RayEngine:
+    """As many trials at once as the cluster has room for."""
+
+    def __init__(self, config: SearchConfig, folder: Path) -> None:
+        self._config, self._folder = config, folder
+        self._loggers = make_loggers(config.loggers, folder)
+
+    def run(self, controller: Controller, evaluators: Sequence[Evaluator], checkpoints: Checkpoints) -> None:
+        """Raises ``ValueError`` if there is no cluster, no node with room, or none with the latency resource."""
+        config = self._config
+        with connected(config.ray, self._folder / "log.txt"):
+            run_trials(
+                controller,
+                [self._placed(evaluator) for evaluator in evaluators],
+                checkpoints,
+                cpus=config.resources.cpus,
+                gpus=gpus_per_trial(config),
+                loggers=self._loggers,
+                folder=self._folder / "ray" if self._loggers else None,
+            )
+
+    def _placed(self, evaluator: Evaluator) -> Evaluator:
+        resource = self._config.latency.resource
+        if resource is None or not isinstance(evaluator, Latency):
+            return evaluator
+        return reserve(evaluator, resource)
