@@ -25,7 +25,7 @@ from evaluators.training.batch_norm import recalibrate
 from evaluators.training.cuda_graph import Replayed
 from evaluators.training.ema import Ema
 from evaluators.training.memory import free_memory, is_out_of_memory, limit_memory, peak_memory, reset_peak
-from evaluators.training.recipe import Recipe
+from evaluators.training.recipe import SMALLEST_PART, Recipe
 from evaluators.training.shard import ALONE, Shard
 from evaluators.training.stochastic_depth import Drops
 from evaluators.training.sync_norm import synchronise
@@ -33,6 +33,8 @@ from evaluators.training.train_step import TrainStep, autocast
 
 EVALUATION_BATCH = 256
 CALIBRATION_IMAGES = 512
+SMALLEST_REST = 0.5
+"""Share of a batch: a shorter last batch would train norms on a few images at the full learning rate."""
 
 
 class Evaluation(NamedTuple):
@@ -164,7 +166,9 @@ class Training:
     def _may_split(self) -> bool:
         # a process that trained its epoch anew alone would leave the others waiting for its gradients
         smallest = self.recipe.batch_size // (2 * self.splits)
-        return self.shard.world_size == 1 and self.splits == self.recipe.accumulate and smallest >= 2
+        return (
+            self.shard.world_size == 1 and self.splits == self.recipe.accumulate and smallest >= SMALLEST_PART
+        )
 
     def _epoch(self) -> Metrics:
         reset_peak(self.device)
@@ -204,7 +208,10 @@ class Training:
     def _train(self, turn: Shared) -> tuple[float, int, float]:
         """One pass over the training images: mean loss, images that all processes saw, last learning rate."""
         epoch, batches = len(self.history), self._batches()
-        rates = [self.recipe.lr_at(epoch + (step + 0.5) / len(batches)) for step in range(len(batches))]
+        rates = [
+            self._filled * self.recipe.lr_at(epoch + (step + 0.5) / len(batches))
+            for step in range(len(batches))
+        ]
         losses = torch.zeros(len(batches), device=self.device)
         step = self._replayed or self._step
         self._trained.train()
@@ -213,7 +220,7 @@ class Training:
             self._drops.advance((epoch + number / len(batches)) / self.recipe.epochs)
             losses[number] = step(*self._augmented(batch))
             if self._ema:
-                self._ema.update(self.model)
+                self._ema.update(self.model, epoch * len(batches) + number)
             turn.give_way()
         losses = self.shard.sum(losses) / self.shard.world_size
         diverged = (~losses.isfinite()).nonzero()
@@ -223,13 +230,24 @@ class Training:
             raise FloatingPointError(f"loss {losses[number].item()} in {where}; try a lower lr")
         return losses.mean().item(), sum(map(len, batches)) * self.shard.world_size, rates[-1]
 
+    @property
+    def _filled(self) -> float:
+        """The share of a batch that there are images for; the learning rate follows it."""
+        return min(1.0, len(self.dataset.train.labels) / self.recipe.batch_size)
+
     def _batches(self) -> list[Tensor]:
-        """Indices of this process's part of every batch, in the order that seed and epoch decide."""
+        """Indices of this process's part of every batch, in the order that seed and epoch decide.
+
+        A rest of up to half a batch is left out; it is another one in every epoch.
+        """
         generator = torch.Generator().manual_seed(derive(self.seed, len(self.history)))
         order = torch.randperm(len(self.dataset.train.labels), generator=generator)
-        batches = [self.shard.of(batch) for batch in order.split(self.recipe.batch_size)]
-        # batch norm needs two images
-        return batches[:-1] if len(batches[-1]) < 2 else batches
+        batches = order.split(self.recipe.batch_size)
+        rest = len(batches[-1])
+        too_few = rest <= SMALLEST_REST * self.recipe.batch_size or rest < 2 * self.shard.world_size
+        if len(batches) > 1 and too_few:
+            batches = batches[:-1]
+        return [self.shard.of(batch) for batch in batches]
 
     def _augmented(self, batch: Tensor) -> tuple[Tensor, Tensor]:
         augment, chance = self.recipe.augment, torch.default_generator
@@ -240,16 +258,15 @@ class Training:
 
     def _images(self, split: Split, indices: Tensor, turn: Shared) -> Iterator[Split]:
         """Normalised batches to evaluate on; the device may be asked for between them."""
-        for batch in indices.split(EVALUATION_BATCH):
+        # equal parts, so that no norm is measured on a rest of few
+        for batch in indices.tensor_split(max(1, math.ceil(len(indices) / EVALUATION_BATCH))):
             images, labels = split.take(batch, self.device)
             yield Split(self.dataset.normalise(images), labels)
             turn.give_way()
 
     def _calibration_batches(self, turn: Shared) -> Iterator[Tensor]:
         indices = torch.arange(min(CALIBRATION_IMAGES, len(self.dataset.train.labels)))
-        for batch in self._images(self.dataset.train, indices, turn):
-            if len(batch.labels) > 1:
-                yield batch.images
+        return (batch.images for batch in self._images(self.dataset.train, indices, turn))
 
     @torch.inference_mode()
     def _evaluate(self, split: Split, turn: Shared) -> Evaluation:

@@ -16,6 +16,10 @@ Schedule = Literal["cosine", "one_cycle"]
 Precision = Literal["auto", "float32", "bfloat16", "float16"]
 
 PLAIN = Augmentation()
+SMALLEST_PART = 8
+"""Images: norms that see fewer at a time tell the network more of their neighbours than of themselves."""
+LONGEST_WARMUP = 0.5
+"""Share of the training: a rate that has no time to fall leaves the network where it was thrown."""
 ONE_CYCLE_RISE = 0.3
 ONE_CYCLE_START = 1 / 25
 ONE_CYCLE_END = ONE_CYCLE_START / 10_000
@@ -30,13 +34,16 @@ class Recipe:
         lr: the peak for batches of 256 images; it scales with the batch size (Goyal et al. 2017, "Accurate,
             Large Minibatch SGD").
         weight_decay: of the weights of convolutions and linear layers alone.
-        schedule: ``cosine`` to zero after a linear warm-up of ``warmup_epochs``; or ``one_cycle``, which rises
+        schedule: ``cosine`` to zero after a linear warm-up of ``warmup_epochs``, which takes half of the training
+            at most; or ``one_cycle``, which rises
             for 30 % of the training and then falls, both along a cosine, momentum staying as it is (Smith and
             Topin 2017, "Super-Convergence").
         augment: what is done to the images; leave digits and letters unmirrored.
         clip_norm: the most that the norm of all gradients may be; None for no limit.
         ema: decay per step of the moving average of the weights that is evaluated instead of them; 0 for none.
-        accumulate: how many parts a batch is trained in, one after the other, to need less memory.
+            After t steps it is at most (1 + t) / (10 + t), so that a short training forgets its first weights too.
+        accumulate: how many parts a batch is trained in, one after the other, to need less memory; a part has at
+            least 8 images.
         precision: of convolutions and products. ``auto`` is float32 on the CPU and on a GPU bfloat16, or
             float16 where the GPU cannot do that.
         cuda_graph: record the step once and replay it, on a GPU.
@@ -92,11 +99,12 @@ class Recipe:
             if epoch < top:
                 return peak * _half_cosine(ONE_CYCLE_START, 1, epoch / top)
             return peak * _half_cosine(1, ONE_CYCLE_END, (epoch - top) / (self.epochs - top))
-        if epoch < self.warmup_epochs:
-            return peak * epoch / self.warmup_epochs
+        top = min(self.warmup_epochs, LONGEST_WARMUP * self.epochs)
+        if epoch < top:
+            return peak * epoch / top
         if epoch >= self.epochs:
             return 0.0
-        return peak * _half_cosine(1, 0, (epoch - self.warmup_epochs) / (self.epochs - self.warmup_epochs))
+        return peak * _half_cosine(1, 0, (epoch - top) / (self.epochs - top))
 
     def optimizer(self, model: nn.Module, lr: float | Tensor = 0.0) -> torch.optim.SGD:
         """SGD on parameters with and without weight decay; its learning rate is to be set every step.

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.parallel import DistributedDataParallel
 
-from evaluators.training.recipe import Recipe
+from evaluators.training.recipe import SMALLEST_PART, Recipe
 
 
 class TrainStep:
@@ -33,7 +33,7 @@ class TrainStep:
 
     def __call__(self, images: Tensor, targets: Tensor) -> Tensor:
         self._optimizer.zero_grad(set_to_none=True)
-        splits = min(self._splits, max(1, len(images) // 2))  # norms need two images
+        splits = min(self._splits, max(1, len(images) // SMALLEST_PART))
         parts = list(zip(images.tensor_split(splits), targets.tensor_split(splits), strict=True))
         losses = [
             self._backward(*part, len(part[0]) / len(images), last=number == splits)

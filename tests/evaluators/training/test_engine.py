@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from evaluators import Augmentation, Dataset, Recipe, Split
+from evaluators.training.batch_norm import recalibrate
 from evaluators.training.engine import Training
 from evaluators.training.shard import Shard
 from search_spaces import Task
@@ -47,6 +48,19 @@ class Tiny(nn.Sequential):
             torch.empty(2**62, dtype=torch.uint8)  # torch's own words for want of memory
         out: Tensor = super().forward(x)
         return out
+
+
+class Sizes(Tiny):
+    """Writes down how many images it is trained on at once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[int] = []
+
+    def forward(self, x: Tensor) -> Tensor:
+        if torch.is_grad_enabled():
+            self.seen.append(len(x))
+        return super().forward(x)
 
 
 def training(
@@ -167,9 +181,11 @@ def test_ema_is_the_average_of_the_steps(dataset: Dataset) -> None:
     model = Tiny()
     expected = [p.detach().clone() for p in model.parameters()]
     trained = training(dataset, recipe, model)
-    for _ in range(2):
+    for update in range(2):
         trained.next_epoch()
-        expected = [0.75 * a + 0.25 * p.detach() for a, p in zip(expected, model.parameters(), strict=True)]
+        decay = min(0.75, (1 + update) / (10 + update))
+        pairs = zip(expected, model.parameters(), strict=True)
+        expected = [decay * average + (1 - decay) * now.detach() for average, now in pairs]
     assert all(map(torch.allclose, trained.evaluated.parameters(), expected))
     assert trained.evaluated is not trained.model
 
@@ -226,6 +242,70 @@ def test_other_errors_are_not_tried_again(dataset: Dataset) -> None:
     model = nn.Sequential(nn.Flatten(), nn.Linear(7, 2))
     with pytest.raises(RuntimeError, match="shapes cannot be multiplied"):
         training(dataset, model=model).next_epoch()
+
+
+def test_an_average_longer_than_the_training_is_no_average_of_its_start(dataset: Dataset) -> None:
+    trained = run(training(dataset, replace(QUICK, ema=0.9999)))
+    assert trained.history[-1]["accuracy"] == 1
+
+
+@pytest.mark.parametrize("images", [258, 400, 511])
+def test_norms_are_measured_with_every_image_the_same(dataset: Dataset, images: int) -> None:
+    """Plain torch: the variances of the whole, which a rest of 2 images must not move."""
+    more = replace(dataset, train=two_shades(images, 0))
+    model = Tiny()
+    training(more, model=model).next_epoch()
+    with torch.no_grad():
+        convolved = model[0](more.normalise(more.train.images))
+    assert torch.allclose(model[1].running_mean, convolved.mean((0, 2, 3)), atol=1e-4)
+    assert torch.allclose(model[1].running_var, convolved.var((0, 2, 3)), rtol=0.02)
+
+
+def test_batches_of_any_size_weigh_by_their_images() -> None:
+    """Plain torch: each batch's variance, weighed."""
+    norm, images = nn.BatchNorm1d(3), torch.randn(258, 3)
+    parts = images.split(256)
+    recalibrate(norm, parts)
+    expected = sum(len(part) / 258 * part.var(0) for part in parts)
+    assert torch.allclose(norm.running_mean, images.mean(0), atol=1e-6)
+    assert torch.allclose(norm.running_var, expected, rtol=1e-5)
+    assert norm.momentum == 0.1
+
+
+@pytest.mark.parametrize(
+    ("images", "expected"),
+    [(96, [32] * 3), (98, [32] * 3), (112, [32] * 3), (113, [32, 32, 32, 17]), (20, [20]), (33, [32])],
+)
+def test_a_rest_of_a_few_images_is_left_out(dataset: Dataset, images: int, expected: list[int]) -> None:
+    sizes = Sizes()
+    training(replace(dataset, train=two_shades(images, 0)), model=sizes).next_epoch()
+    assert sizes.seen == expected
+
+
+def test_what_is_left_out_is_another_rest_every_epoch(dataset: Dataset) -> None:
+    few = replace(dataset, train=two_shades(40, 0))
+    trained = training(few, replace(QUICK, epochs=12))
+    seen: set[int] = set()
+    for _ in range(12):
+        (batch,) = trained._batches()
+        seen |= set(batch.tolist())
+        trained.next_epoch()
+    assert seen == set(range(40))
+
+
+def test_a_batch_larger_than_the_data_trains_at_the_rate_of_the_data(dataset: Dataset) -> None:
+    large = training(dataset, replace(QUICK, batch_size=400))
+    exact = training(dataset, replace(QUICK, batch_size=100))
+    run(large)
+    run(exact)
+    assert learnt(large) == learnt(exact)
+
+
+@pytest.mark.parametrize(("accumulate", "expected"), [(2, [16] * 6), (16, [8] * 12)])
+def test_parts_have_eight_images(dataset: Dataset, accumulate: int, expected: list[int]) -> None:
+    sizes = Sizes()
+    training(dataset, replace(QUICK, accumulate=accumulate), sizes).next_epoch()
+    assert sizes.seen == expected
 
 
 def test_norms_are_measured_with_the_weights_as_they_are(dataset: Dataset) -> None:

@@ -20,8 +20,9 @@ def test_schedule_warms_up_then_falls_to_zero() -> None:
     assert rates[8:] == sorted(rates[8:], reverse=True)
 
 
-def test_warmup_may_last_for_the_whole_training() -> None:
-    assert Recipe(epochs=1, batch_size=256, lr=1.0, warmup_epochs=1).lr_at(0.5) == 0.5
+def test_warmup_leaves_half_of_the_training_to_fall() -> None:
+    recipe = Recipe(epochs=1, batch_size=256, lr=1.0, warmup_epochs=1)
+    assert [recipe.lr_at(epoch / 4) for epoch in range(5)] == pytest.approx([0, 0.5, 1, 0.5, 0])
 
 
 def test_one_cycle_rises_for_three_tenths() -> None:
