@@ -28,6 +28,8 @@ SIDES = ("ours", "theirs")
 def ours(told: argparse.Namespace, folder: Path) -> dict[str, Any]:
     from nas import search
     from nas.config.loading import validate
+    from results import Event
+    from results.log.events import EpochEnded, Proposed
 
     training = {
         "epochs": told.epochs,
@@ -57,11 +59,12 @@ def ours(told: argparse.Namespace, folder: Path) -> dict[str, Any]:
     launched: dict[int, float] = {}
     waits: list[float] = []
 
-    def listen(kind: str, trial: int | None, data: dict[str, Any]) -> None:
-        if kind == "proposed" and trial is not None:
-            launched[trial] = time()
-        elif kind == "epoch" and trial is not None and data["epoch"] == 1:
-            waits.append(time() - data["seconds"] - launched[trial])
+    def listen(event: Event) -> None:
+        match event.content:
+            case Proposed(trial=int(trial)):
+                launched[trial] = time()
+            case EpochEnded(trial=int(trial), epoch=1, metrics=metrics):
+                waits.append(time() - metrics["seconds"] - launched[trial])
 
     run = search(config, folder / "run", [listen])
     assert (run.trials.status == "complete").all(), run.trials.error

@@ -1,27 +1,32 @@
 """One search, step by step: what to run next, what came of it, and the log. It knows nothing of Ray.
 
-Whoever runs trials (Ray Tune, one process) calls ``next``, ``report`` and ``finish`` or ``lost``. The event
-log is the state: ``replay`` rebuilds everything from it, so a search goes on where it was killed.
+Whoever runs trials (Ray Tune, one process) calls ``next``, ``report`` and ``finish`` or ``lost``.
+All that a call decides is first in the log, in one transaction, and then applied to what is known.
+``replay`` applies an earlier log in the same way: a search goes on where it was killed.
 """
 
 from __future__ import annotations
 
-import math
+import json
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
-from nas.budget import Budget, Spending
+from nas.budget import Budget
 from nas.limits import Limit
 from nas.samplers.proposer import Proposal, Proposer
+from nas.search_state import SearchState
 from nas.stopper.asha import Stopper
-from results import Event, EventLog
+from results import Event, TrialStatus, strict_json
+from results.log.event_log import Log
+from results.log.events import Content, EpochEnded, Finished, Lost, Measured, Noted, Promoted, Proposed
+from results.log.record import TrialRecord
 from search_spaces import Arch, arch_from_dict
 
-Listener = Callable[[str, int | None, Mapping[str, Any]], None]
-"""Called with kind, trial and data of every event, once it is in the log."""
+Listener = Callable[[Event], None]
+"""Called with every event, once it is in the log."""
 RETRIES = 2
 """How often a trial that lost its worker is given to another."""
 
@@ -36,28 +41,18 @@ class Assignment:
     skip: int = 0
 
 
-@dataclass
-class Trial:
-    """What is known of a trial. ``status``: running, paused, interrupted, or how it ended."""
-
-    arch: Arch
-    status: str = "running"
-    metrics: dict[str, Any] = field(default_factory=dict)
-    epochs: int = 0
-    losses: int = 0
-
-
 class Controller:
     """Decides what runs and what stops, and logs all of it.
 
     A trial that breaks one of the ``limits`` ends there, ``infeasible``. ``produces`` names the metrics of each
-    evaluator, in their order. ``exhausted`` tells whether the space ran out of new networks.
+    evaluator, in their order. ``exhausted`` tells whether the space ran out of new networks. A listener that
+    fails is no longer told, and the log says so. ``clock`` counts seconds.
     """
 
     def __init__(
         self,
         proposer: Proposer,
-        log: EventLog,
+        log: Log,
         budget: Budget,
         *,
         stopper: Stopper,
@@ -66,18 +61,20 @@ class Controller:
         limits: Mapping[str, Limit] | None = None,
         reference_point: Mapping[str, float] | None = None,
         listeners: Sequence[Listener] = (),
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.proposer, self.log, self.stopper, self.listeners = proposer, log, stopper, listeners
-        self.seed, self.limits = seed, dict(limits or {})
-        self.spending = Spending(budget, proposer.objectives, reference_point)
+        self.proposer, self.log, self.stopper, self.listeners = proposer, log, stopper, list(listeners)
+        self.state = SearchState(proposer, stopper, budget, limits or {}, reference_point)
+        self.trials, self.spending, self.seed = self.state.trials, self.state.spending, seed
         self.exhausted = False
-        self.trials: dict[int, Trial] = {}
         self._produces = produces
         self._waiting: deque[int] = deque()
         self._running: set[int] = set()
+        self._none_to_promote = False
         self._clock = clock
         self._last: float | None = None
+
+    # Questions: they change nothing.
 
     @property
     def started(self) -> bool:
@@ -85,36 +82,46 @@ class Controller:
         return bool(self.trials)
 
     @property
-    def ended(self) -> dict[int, str]:
+    def ended(self) -> dict[int, TrialStatus]:
         """Status of every trial that is over."""
-        open_ = ("running", "paused", "interrupted")
-        return {number: trial.status for number, trial in self.trials.items() if trial.status not in open_}
+        return {number: record.status for number, record in self.trials.items() if record.status.over}
 
     @property
     def over(self) -> bool:
-        """Whether ``next`` will never again have anything, whatever becomes of the running trials."""
+        """Whether ``next`` will never again have anything; as long as trials are paused, ``next`` finds out."""
         if self._running:
             return False
-        return self.spending.out_of_time or not (self._waiting or self._promoted() or not self._nothing_new())
+        if self.spending.out_of_time:
+            return True
+        none_to_go_on = not self._waiting and (self._none_to_promote or not self.state.paused)
+        return none_to_go_on and self._nothing_new()
 
     @property
     def reason(self) -> str | None:
         """Why nothing new is started; None if something could be."""
         return self.spending.spent or ("the space holds no further networks" if self.exhausted else None)
 
+    # Commands: what they decide is in the log when they return.
+
     def next(self) -> Assignment | None:
         """What to run now; None if there is nothing, for ever (``over``) or until a running trial gets on."""
         self._tick()
         if self.spending.out_of_time:
             return None
-        if self._waiting or self._promoted():
+        if self._waiting:
             return self._start(self._waiting.popleft())
+        promoted = self._promote()
+        if promoted is not None:
+            self.commit(Promoted(promoted))
+            return self._start(promoted)
         while not self._nothing_new():
             proposal = self.proposer.ask()
             if proposal is None:
                 self.exhausted = True
                 return None
-            self._propose(proposal)
+            self.commit(
+                self._proposed(proposal), *self.state.duplicate(proposal.trial, proposal.duplicate_of)
+            )
             if proposal.duplicate_of is None:
                 return self._start(proposal.trial)
         return None
@@ -122,210 +129,130 @@ class Controller:
     def report(self, trial: int, metrics: Mapping[str, Any]) -> bool:
         """Metrics of a running trial: those of an epoch if they say which, else a measurement.
 
-        Returns whether it is to go on; if not, it has ended or been put aside.
+        Returns whether it is to go on; if not, it has ended or been put aside, be it long ago.
         """
         self._tick()
-        known, epoch = self.trials[trial], metrics.get("epoch")
-        if epoch is not None and epoch < known.epochs:
+        record, epoch = self.trials[trial], metrics.get("epoch")
+        if record.status is not TrialStatus.RUNNING:
+            return False
+        if epoch is not None and epoch <= record.reached:
             return True  # told again after an interruption
-        if wrong := self._no_number(metrics):
-            self._end(trial, "failed", wrong)
+        if wrong := self.state.no_number(metrics):
+            self.commit(Finished(trial, TrialStatus.FAILED, wrong))
             return False
-        if epoch is None or epoch > known.epochs:
-            self.emit("measured" if epoch is None else "epoch", trial, **metrics)
-            self._learn(known, metrics)
-        if broken := self._broken_limit(known.metrics):
-            self._end(trial, "infeasible", broken)
-            return False
-        if epoch is not None and self._decide(trial, epoch) != "continue":
-            return False
-        if self.spending.out_of_time:
-            self._running.discard(trial)
-            known.status = "interrupted"
-            return False
-        return True
+        # What is decided on must be what a replay will read.
+        known = json.loads(strict_json.dumps(metrics))
+        others = {name: value for name, value in known.items() if name != "epoch"}
+        news = Measured(trial, known) if epoch is None else EpochEnded(trial, epoch, others)
+        self.commit(news, *self.state.verdict(trial, epoch, record.metrics | known))
+        if record.status is TrialStatus.RUNNING and self.spending.out_of_time:
+            self._interrupt(record)
+        return record.status is TrialStatus.RUNNING
 
     def finish(self, trial: int, error: str | None = None, **facts: Any) -> None:
         """The evaluators are through with a trial: complete, or failed with ``error``."""
         self._tick()
-        if self.trials[trial].status == "running":
-            error = error or self._unmeasured(trial)
-            self._end(trial, "failed" if error else "complete", error, **facts)
+        record = self.trials[trial]
+        if record.status is TrialStatus.RUNNING:
+            error = error or self.state.unmeasured(record)
+            status = TrialStatus.FAILED if error else TrialStatus.COMPLETE
+            self.commit(Finished(trial, status, error, facts))
 
     def lost(self, trial: int, reason: str, **facts: Any) -> None:
         """The worker of a trial is gone: another takes over from the last checkpoint, ``RETRIES`` times."""
         self._tick()
-        known = self.trials[trial]
-        if known.status != "running":
+        record = self.trials[trial]
+        if record.status is not TrialStatus.RUNNING:
             return
-        known.losses += 1
-        if known.losses > RETRIES:
-            self._end(trial, "failed", reason, **facts)
+        if record.losses == RETRIES:
+            self.commit(Finished(trial, TrialStatus.FAILED, reason, facts))
             return
-        self.emit("lost", trial, reason=reason, **facts)
-        known.status = "interrupted"
-        self._running.discard(trial)
+        self.commit(Lost(trial, reason, facts))
         self._waiting.append(trial)
 
     def close(self) -> None:
         """Trials put aside that nothing can promote any more are stopped; with more hours, some could be."""
-        if self.spending.out_of_time:
-            return
-        for number, trial in self.trials.items():
-            if trial.status == "paused":
-                self._end(number, "stopped")
+        if not self.spending.out_of_time:
+            self.commit(*(Finished(number, TrialStatus.STOPPED) for number in self.state.paused))
 
-    def emit(self, kind: str, trial: int | None = None, **data: Any) -> None:
-        self.log.append(kind, trial, **data)
-        for listener in self.listeners:
-            listener(kind, trial, data)
+    def commit(self, *contents: Content) -> None:
+        """Log events in one transaction, then take them in and tell the listeners."""
+        events = self.log.commit(contents) if contents else []
+        for event in events:
+            self.state.apply(event)
+            if event.trial is not None:
+                self._none_to_promote = False
+                if self.trials[event.trial].status is not TrialStatus.RUNNING:
+                    self._running.discard(event.trial)
+        for event in events:
+            self._tell(event)
 
     def replay(self, events: Iterable[Event]) -> None:
         """Take in what an earlier run of this search logged; unfinished trials are the next to run.
+
+        What an earlier version, or a damaged log, left half decided is decided now.
 
         Raises:
             ValueError: naming the event that does not fit.
         """
         for event in events:
             try:
-                self._replay(event)
+                self.state.recall(event)
             except (KeyError, TypeError, ValueError) as error:
-                name = f"event {event.id} ({event.kind}, trial {event.trial})"
-                raise ValueError(f"{name} cannot be replayed: {error}") from error
+                raise ValueError(f"{event} cannot be replayed: {error}") from error
         self._last = None
-        for number in sorted(self._running):
-            self._waiting.append(number)
-            self.trials[number].status = "interrupted"
-        self._running.clear()
+        for number, contents in self.state.undecided.items():
+            if not self.trials[number].status.over:
+                self.commit(*contents)
+        for number, record in sorted(self.trials.items()):
+            if record.status in (TrialStatus.RUNNING, TrialStatus.INTERRUPTED):
+                self._interrupt(record)
+                self._waiting.append(number)
 
-    def _replay(self, event: Event) -> None:
-        if event.kind != "search_started" and self._last is not None:
-            self.spending.seconds += event.time - self._last
-        self._last = event.time
-        if event.trial is None:
-            return
-        number, data = event.trial, event.data
-        if event.kind == "proposed":
-            arch = arch_from_dict(data["arch"])
-            self.proposer.replay(number, arch, data.get("duplicate_of"))
-            self._add(Proposal(number, arch, data.get("duplicate_of")))
-            self._running.add(number)
-            return
-        trial = self.trials[number]
-        if event.kind in ("measured", "epoch"):
-            self._learn(trial, data)
-            if event.kind == "epoch" and not self._broken_limit(trial.metrics):
-                self.stopper.report(number, data["epoch"], trial.metrics)
-        elif event.kind == "decision" and data["decision"] == "pause":
-            self._running.discard(number)
-            trial.status = "paused"
-        elif event.kind == "promoted":
-            self.stopper.promote()
-            self._running.add(number)
-            trial.status = "running"
-        elif event.kind == "lost":
-            trial.losses += 1
-        elif event.kind == "finished":
-            self._settle(number, data["status"])
+    def _tell(self, event: Event) -> None:
+        for listener in list(self.listeners):
+            try:
+                listener(event)
+            except Exception as error:  # what is shown must not end what is computed
+                self.listeners.remove(listener)
+                reason = " ".join(f"{type(error).__name__}: {error}".split())
+                self.commit(Noted(None, f"a view failed and is shown no more: {reason:.200}"))
 
     def _nothing_new(self) -> bool:
         return self.exhausted or self.spending.spent is not None
 
-    def _promoted(self) -> bool:
-        """Let the stopper send on a trial that was put aside; whether there is one waiting now."""
-        trial = self.stopper.promote()
-        if trial is None:
-            return False
-        self.emit("promoted", trial)
-        self._waiting.append(trial)
-        return True
+    def _promote(self) -> int | None:
+        """The paused trial that the stopper sends on, if any."""
+        while (trial := self.stopper.promote()) is not None:
+            if self.trials[trial].status is TrialStatus.PAUSED:
+                return trial
+        self._none_to_promote = True
+        return None
 
     def _start(self, number: int) -> Assignment:
-        trial = self.trials[number]
-        trial.status = "running"
+        record = self.trials[number]
+        record.status = TrialStatus.RUNNING
         self._running.add(number)
-        return Assignment(number, trial.arch, self.seed, self._reached(trial))
+        arch = arch_from_dict(dict(record.proposal.arch or {}) if record.proposal else {})
+        return Assignment(number, arch, self.seed, self._skipped(record))
 
-    def _reached(self, trial: Trial) -> int:
+    def _interrupt(self, record: TrialRecord) -> None:
+        self._running.discard(record.number)
+        record.status = TrialStatus.INTERRUPTED
+
+    def _skipped(self, record: TrialRecord) -> int:
         """The last evaluator that has yielded anything: those before it need not run again."""
         yielded = [
-            i for i, names in enumerate(self._produces) if any(name in trial.metrics for name in names)
+            i for i, names in enumerate(self._produces) if any(name in record.metrics for name in names)
         ]
         return max(yielded, default=0)
 
-    def _add(self, proposal: Proposal) -> None:
-        self.trials[proposal.trial] = Trial(proposal.arch)
-        self.spending.trials += proposal.duplicate_of is None
-
-    def _propose(self, proposal: Proposal) -> None:
-        arch, original = proposal.arch, proposal.duplicate_of
-        self._add(proposal)
-        self.emit(
-            "proposed",
-            proposal.trial,
-            arch_id=arch.id,
-            space=arch.space,
-            arch=arch.to_dict(),
-            knobs=self.proposer.space.params(arch),
-            seed=self.seed,
-            **({} if original is None else {"duplicate_of": original}),
+    def _proposed(self, proposal: Proposal) -> Proposed:
+        arch = proposal.arch
+        knobs = self.proposer.space.params(arch)
+        return Proposed(
+            proposal.trial, arch.id, arch.space, arch.to_dict(), knobs, self.seed, proposal.duplicate_of
         )
-        if original is not None:
-            self.emit("measured", proposal.trial, **self._answer(original))
-            self._settle(proposal.trial, "duplicate")
-            self.emit("finished", proposal.trial, status="duplicate", error=None)
-
-    def _answer(self, original: int) -> dict[str, Any]:
-        """What is known of the trial that measured the same network."""
-        per_epoch = ("epoch", "seconds")
-        return {k: v for k, v in self.trials[original].metrics.items() if k not in per_epoch}
-
-    def _learn(self, trial: Trial, metrics: Mapping[str, Any]) -> None:
-        trial.metrics |= metrics
-        if "epoch" in metrics:
-            trial.epochs = max(trial.epochs, metrics["epoch"])
-            self.spending.epochs += 1
-
-    def _decide(self, trial: int, epoch: int) -> str:
-        decision = self.stopper.report(trial, epoch, self.trials[trial].metrics)
-        if decision != "continue":
-            self.emit("decision", trial, epoch=epoch, decision=decision)
-        if decision == "stop":
-            self._end(trial, "stopped")
-        elif decision == "pause":
-            self._running.discard(trial)
-            self.trials[trial].status = "paused"
-        return decision
-
-    def _no_number(self, metrics: Mapping[str, Any]) -> str | None:
-        """What is wrong with a text where a table needs a number: an objective, or a metric with a limit."""
-        for name in (*self.proposer.objectives, *self.limits):
-            if isinstance(metrics.get(name), str):
-                return f"{name} must be a number, got {metrics[name]!r:.80}"
-        return None
-
-    def _broken_limit(self, metrics: Mapping[str, Any]) -> str | None:
-        for name, limit in self.limits.items():
-            value = metrics.get(name)
-            if value is not None and limit.excess(value) > 0:
-                return f"{name} {value:g} is outside the limit {limit}"
-        return None
-
-    def _end(self, trial: int, status: str, error: str | None = None, **facts: Any) -> None:
-        self._settle(trial, status)
-        self.emit("finished", trial, status=status, error=error, **facts)
-
-    def _settle(self, number: int, status: str) -> None:
-        """The trial is over: whoever learns from trials learns how."""
-        trial = self.trials[number]
-        trial.status = status
-        self._running.discard(number)
-        if status == "duplicate":
-            return
-        self.stopper.finish(number)
-        self.proposer.tell(number, status, trial.metrics)
-        if status == "complete":
-            self.spending.complete([float(trial.metrics[name]) for name in self.proposer.objectives])
 
     def _tick(self) -> None:
         """Count the time worked."""
@@ -333,14 +260,3 @@ class Controller:
         if self._last is not None:
             self.spending.seconds += now - self._last
         self._last = now
-
-    def _unmeasured(self, trial: int) -> str | None:
-        for name in self.proposer.objectives:
-            value = self.trials[trial].metrics.get(name)
-            if value is None or not math.isfinite(value):
-                return f"objective {name} was not measured (got {value})"
-        for name in self.limits:
-            value = self.trials[trial].metrics.get(name, 0.0)
-            if value is None or not math.isfinite(value):
-                return f"{name}, which has a limit, was not measured (got {value})"
-        return None

@@ -18,6 +18,7 @@ from nas.runs.lock import sole_driver
 from nas.runs.optuna_study import mirrored, write_study
 from nas.runs.stages import stage_reader
 from results import EventLog, Run, load_run, write_report
+from results.log.events import SearchFinished, SearchStarted
 from results.log.salvage import mend
 
 
@@ -112,7 +113,7 @@ def _run(config: SearchConfig, controller: Controller, prepared: Prepared, folde
     engine = make_engine(config, folder)
     checkpoints = Checkpoints(config.storage or str(folder.resolve() / "checkpoints"))
     checkpoints.prove()
-    controller.emit("search_started", config=config.model_dump(mode="json"), objectives=config.objectives)
+    controller.commit(SearchStarted(None, config.model_dump(mode="json"), config.objectives))
     try:
         with mirrored(folder):
             engine.run(controller, prepared.evaluators, checkpoints)
@@ -121,7 +122,7 @@ def _run(config: SearchConfig, controller: Controller, prepared: Prepared, folde
             raise
     if controller.over:
         controller.close()
-    controller.emit("search_finished", reason=_reason(controller))
+    controller.commit(SearchFinished(None, _reason(controller)))
     checkpoints.discard(controller.ended)
 
 

@@ -2,7 +2,8 @@
 
 from results.atomic import write_atomic
 from results.log.event_log import EventLog
-from results.log.events import Event
+from results.log.events import Event, TrialStatus
+from results.log.memory import MemoryLog
 from results.pareto.indicators import attainment, epsilon_indicator, hypervolume_over_time, igd_plus
 from results.pareto.pareto import hypervolume, pareto_front, pareto_rank
 from results.pareto.select import Selection, select
@@ -23,11 +24,13 @@ __all__ = [
     "Comparison",
     "Event",
     "EventLog",
+    "MemoryLog",
     "Quantile",
     "Run",
     "Runs",
     "Selection",
     "Trend",
+    "TrialStatus",
     "attainment",
     "comparable",
     "compare",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from types import TracebackType
 from typing import Any, Self
 
@@ -16,7 +16,9 @@ from rich.table import Table
 from rich.text import Text
 
 from nas.config.schema import SearchConfig
-from results import Event, hypervolume, pareto_front
+from results import Event, TrialStatus, hypervolume, pareto_front
+from results.log.events import EpochEnded, Finished, Lost, Promoted, Proposed, SearchStarted
+from results.log.record import TrialRecord
 from results.pareto.pareto import worst_values
 from results.runs.loading import seconds_worked
 from results.wording import duration, number, with_unit
@@ -32,7 +34,7 @@ class SearchView:
 
     def __init__(self, config: SearchConfig, console: Console) -> None:
         self._config, self._console = config, console
-        self._running: dict[int, dict[str, Any]] = {}
+        self._open: dict[int, TrialRecord] = {}
         self._complete: list[dict[str, Any]] = []
         self._ended: Counter[str] = Counter()
         self._front: tuple[int, float] | None = (0, 0.0)
@@ -58,28 +60,27 @@ class SearchView:
         self._quiet = True
         for event in events:
             if event.trial is not None:
-                self(event.kind, event.trial, event.data)
+                self(event)
         self._quiet, self._started, self._before = False, None, self._fraction()
 
-    def __call__(self, kind: str, trial: int | None, data: Mapping[str, Any]) -> None:
-        if kind == "search_started":
-            self._start()
+    def __call__(self, event: Event) -> None:
+        trial = event.trial
         if trial is None:
+            if isinstance(event.content, SearchStarted):
+                self._start()
             return
-        if kind in ("proposed", "promoted"):
-            self._started = self._started or time.monotonic()
-            self._running.setdefault(trial, {"trial": trial}).update(data, paused=False)
-        elif kind == "finished":
-            self._finish(trial, data)
-        elif kind in ("measured", "epoch"):
-            self._running[trial] |= data
-            if kind == "epoch":
+        record = self._open.setdefault(trial, TrialRecord(trial))
+        record.apply(event)
+        match event.content:
+            case Proposed() | Promoted():
+                self._started = self._started or time.monotonic()
+            case EpochEnded():
                 self._epochs += 1
-                self._line(f"trial {trial} {self._doing(self._running[trial])}", every=LINE_SECONDS)
-        elif kind == "decision":
-            self._running[trial]["paused"] = data["decision"] == "pause"
-        elif kind == "lost":
-            self._line(f"trial {trial} lost its worker and goes on with another: {data['reason']}")
+                self._line(f"trial {trial} {self._doing(record)}", every=LINE_SECONDS)
+            case Lost(reason=reason):
+                self._line(f"trial {trial} lost its worker and goes on with another: {reason}")
+            case Finished():
+                self._finish(self._open.pop(trial))
 
     def data(self, what: str, done: int, total: int) -> None:
         """Say what happens to the data before the first trial: a line that moves on, or one now and then."""
@@ -99,18 +100,17 @@ class SearchView:
         else:
             self._console.print("starting the workers")
 
-    def _finish(self, trial: int, data: Mapping[str, Any]) -> None:
-        row, status = self._running.pop(trial), data["status"]
+    def _finish(self, record: TrialRecord) -> None:
+        trial, status = record.number, record.status
         self._ended[status] += 1
-        if status != "complete":
-            reason = f": {data['error']}" if data.get("error") else ""
-            if status != "duplicate":
-                self._line(f"trial {trial} {status}{reason}")
-            return
-        self._complete.append(row)
-        self._front = None
-        values = ", ".join(with_unit(name, row[name]) for name in self._config.objectives)
-        self._line(f"trial {trial} {values}")
+        if status is TrialStatus.COMPLETE:
+            self._complete.append(record.metrics)
+            self._front = None
+            values = ", ".join(with_unit(name, record.metrics[name]) for name in self._config.objectives)
+            self._line(f"trial {trial} {values}")
+        elif status is not TrialStatus.DUPLICATE:
+            reason = f": {record.error}" if record.error else ""
+            self._line(f"trial {trial} {status}{reason}")
 
     def _measured_front(self) -> tuple[int, float]:
         """Size and hypervolume of the front, worked out when somebody looks."""
@@ -154,7 +154,7 @@ class SearchView:
     def _fraction(self) -> float:
         """How much of the budget is spent: of the limit that is nearest."""
         config, stop = self._config, self._config.stop
-        under_way = sum(int(row.get("epoch", 0)) for row in self._running.values())
+        under_way = sum(record.reached for record in self._open.values())
         shares = [(self._done + under_way / config.training.epochs) / config.trials]
         if stop.hours:
             shares.append((self._worked + self._elapsed()) / 3600 / stop.hours)
@@ -162,12 +162,13 @@ class SearchView:
             shares.append(self._epochs / stop.epochs)
         return min(1.0, max(shares))
 
-    def _doing(self, row: Mapping[str, Any]) -> str:
-        if "epoch" not in row:
+    def _doing(self, record: TrialRecord) -> str:
+        row = record.metrics
+        if not record.epochs:
             return "in its first epoch" if "latency_ms" in row else "being measured, one at a time"
         known = ("accuracy", *self._config.objectives)
         shown = next((with_unit(name, row[name]) for name in known if name in row), "")
-        return f"epoch {row['epoch']}/{self._config.training.epochs} {shown}"
+        return f"epoch {record.reached}/{self._config.training.epochs} {shown}"
 
     def _render(self) -> RenderableType:
         if self._started is None:
@@ -181,11 +182,12 @@ class SearchView:
         running = Table(box=None, padding=(0, 2), header_style="dim")
         for column in ("trial", "network", "FLOPs", "now"):
             running.add_column(column, justify="left" if column == "now" else "right")
-        for row in list(self._running.values()):
-            if row["paused"]:
+        for record in list(self._open.values()):
+            if record.status is TrialStatus.PAUSED or record.proposal is None:
                 continue
-            flops = number("flops", row["flops"]) if "flops" in row else ""
-            running.add_row(str(row["trial"]), row["arch_id"], flops, self._doing(row))
+            flops = record.metrics.get("flops")
+            cost = "" if flops is None else number("flops", flops)
+            running.add_row(str(record.number), record.proposal.arch_id, cost, self._doing(record))
         size, volume = self._measured_front()
         found = Text(f"front {size} networks   hypervolume {volume:.4g}   ")
         for status, count in self._ended.items():

@@ -19,6 +19,7 @@ from nas.retraining.plan import Plan
 from nas.retraining.worker import Job, best_network
 from nas.runs.lock import sole_driver
 from results import EventLog, load_run, write_atomic
+from results.log import events
 from search_spaces import complexity
 
 MEASURED = ("top1", "top5", "test_loss", "calibration_error", "validation_accuracy", "seconds")
@@ -117,8 +118,7 @@ def append_rows(plan: Plan, found: Retrained, folder: Path) -> list[str]:
         return []
     try:
         with sole_driver(run), EventLog(run / LOG) as log:
-            for row in rows:
-                log.append("retrained", plan.trial, **_event(plan, row, place))
+            log.commit([events.Retrained(plan.trial, _event(plan, row, place)) for row in rows])
     except (ValueError, OSError) as error:
         return [f"its rows could not be added to the run ({error}); the same command again tries anew"]
     return []

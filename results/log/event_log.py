@@ -1,19 +1,25 @@
 """The event log: what happened in a search, in order, in one append-only SQLite file."""
 
+import json
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from results import strict_json
-from results.log.events import SCHEMA_VERSION, Event, event_of, lift
+from results.log.events import SCHEMA_VERSION, Content, Event, encoded, event_of, lift
 
 Result = TypeVar("Result")
-_LOCK_WAIT_SECONDS = 30.0
+READER_WAIT_SECONDS = 30.0
+"""How long a reader waits for a log that another process holds."""
+WRITER_WAIT_SECONDS = 600.0
+"""The same for the writer: a search should outlive a backup that holds its log."""
+DAMAGE = ("SQLITE_CORRUPT", "SQLITE_FORMAT", "SQLITE_ERROR", "SQLITE_NOTADB", "")
+"""SQLite's errors that tell of bad content. Any other (busy, no memory, disk) may be gone the next moment."""
 _SCHEMA = f"""
 BEGIN IMMEDIATE;
 CREATE TABLE events (
@@ -24,8 +30,30 @@ COMMIT;
 """
 
 
+class Log(Protocol):
+    """What a controller needs of a log: ``EventLog`` is one on disk, ``MemoryLog`` one in memory."""
+
+    def commit(self, contents: Sequence[Content]) -> list[Event]:
+        """Add events, all or none, and return them as any reader will find them."""
+
+    def __iter__(self) -> Iterator[Event]: ...
+
+
+class Clock:
+    """Seconds since 1970 that never go back: set once by the wall clock, then counted by the monotonic one."""
+
+    def __init__(self, not_before: float = 0.0) -> None:
+        self._offset = max(time.time(), not_before) - time.monotonic()
+
+    def __call__(self) -> float:
+        return self._offset + time.monotonic()
+
+
+_INSERT = "INSERT INTO events (time, kind, trial, data) VALUES (?, ?, ?, ?)"
+
+
 class EventLog:
-    """The writer's side of a log: every ``append`` is on disk when it returns.
+    """The writer's side of a log: what ``commit`` and ``append`` were given is on disk when they return.
 
     Creates the file or continues it. May be shared by the threads of one process; readers in any process use
     ``read_events`` meanwhile. SQLite's rollback journal is kept (no WAL), so that the log works on network
@@ -35,18 +63,18 @@ class EventLog:
     written.
     """
 
-    def __init__(self, path: str | Path, *, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, path: str | Path, *, clock: Callable[[], float] | None = None) -> None:
         self.path = Path(path)
-        self._clock = clock
         self._lock = threading.Lock()
         try:
             self._connection = sqlite3.connect(
-                self.path, timeout=_LOCK_WAIT_SECONDS, isolation_level=None, check_same_thread=False
+                self.path, timeout=WRITER_WAIT_SECONDS, isolation_level=None, check_same_thread=False
             )
         except sqlite3.OperationalError as error:
             raise OSError(f"{self.path}: cannot open the event log ({error})") from error
         try:
             self._prepare()
+            self._clock = clock or Clock(self._newest())
         except BaseException:
             self._connection.close()
             raise
@@ -69,20 +97,47 @@ class EventLog:
         except sqlite3.DatabaseError as error:
             raise ValueError(f"{self.path}: not an event log ({error})") from error
 
-    def append(self, kind: str, /, trial: int | None = None, **data: Any) -> None:
-        """Add one event, durably. NaN and infinities in ``data`` are stored as missing.
+    def _newest(self) -> float:
+        row = self._connection.execute("SELECT max(time) FROM events").fetchone()
+        return row[0] if isinstance(row[0], float) else 0.0
+
+    def commit(self, contents: Sequence[Content]) -> list[Event]:
+        """Add events durably, all or none, and return them as any reader will find them.
+
+        NaN and infinities in them become None.
 
         Raises ``TypeError`` for data that JSON does not have, ``OSError`` where the disk refuses.
         """
+        texts = [encoded(content) for content in contents]
+        with self._lock:
+            now = self._clock()
+            return self._insert([(now, *text) for text in texts])
+
+    def append(self, kind: str, /, trial: int | None = None, **data: Any) -> None:
+        """Add one event as it is, of any kind; raises as ``commit``."""
         text = strict_json.dumps(data)
         with self._lock:
-            row = (self._clock(), kind, trial, text)
-            try:
-                self._connection.execute(
-                    "INSERT INTO events (time, kind, trial, data) VALUES (?, ?, ?, ?)", row
-                )
-            except sqlite3.DatabaseError as error:
-                raise OSError(f"{self.path}: cannot append to the event log ({error})") from error
+            self._insert([(self._clock(), kind, trial, text)])
+
+    def restore(self, events: Iterable[Event]) -> None:
+        """Add events of another log as they are, with their times, but numbers of this one."""
+        with self._lock:
+            self._insert([(e.time, e.kind, e.trial, strict_json.dumps(e.data)) for e in events])
+
+    def _insert(self, rows: Sequence[tuple[float, str, int | None, str]]) -> list[Event]:
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+            numbers = [self._connection.execute(_INSERT, row).lastrowid for row in rows]
+            self._connection.execute("COMMIT")
+        except sqlite3.DatabaseError as error:
+            raise OSError(f"{self.path}: cannot append to the event log ({error})") from error
+        finally:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+        return [
+            Event(int(number or 0), when, kind, trial, json.loads(text))
+            for number, (when, kind, trial, text) in zip(numbers, rows, strict=True)
+        ]
 
     def __iter__(self) -> Iterator[Event]:
         """All events up to now, oldest first."""
@@ -110,8 +165,8 @@ class DamagedLogError(ValueError):
 def read_events(path: str | Path) -> list[Event]:
     """All events of the log at ``path``, oldest first, while a writer may be at work; changes nothing.
 
-    Raises ``ValueError`` naming the file if it is missing or no event log that this version knows, and
-    ``DamagedLogError`` if part of it cannot be read.
+    Raises ``ValueError`` naming the file if it is missing or no event log that this version knows,
+    ``DamagedLogError`` if part of it is damaged, ``OSError`` if another process holds it for too long.
     """
     return read(path, lambda connection: _read_all(connection, Path(path)))
 
@@ -137,17 +192,25 @@ def read(path: str | Path, query: Callable[[sqlite3.Connection], Result], *setup
             # The writer was killed inside a transaction: only a connection that may write can roll that back.
             return _query(path, "rw", query, setup)
     except sqlite3.DatabaseError as error:
+        if not is_damage(error):
+            raise OSError(f"{path}: the event log cannot be read now ({error})") from error
         no_log = getattr(error, "sqlite_errorname", "") == "SQLITE_NOTADB"
         reason = str(error).partition(" with text ")[0]  # SQLite quotes what it cannot decode
         kind = ValueError if no_log else DamagedLogError
         raise kind(f"{path}: cannot be read as an event log ({reason})") from error
 
 
+def is_damage(error: sqlite3.DatabaseError) -> bool:
+    """Whether it tells of bad content, not of a log that is held by another process or out of reach."""
+    name: str = getattr(error, "sqlite_errorname", "")
+    return name in DAMAGE or name.startswith("SQLITE_CORRUPT")
+
+
 def _query(
     path: Path, mode: str, query: Callable[[sqlite3.Connection], Result], setup: Iterable[str]
 ) -> Result:
     uri = f"{path.absolute().as_uri()}?mode={mode}"
-    with closing(sqlite3.connect(uri, uri=True, timeout=_LOCK_WAIT_SECONDS)) as connection:
+    with closing(sqlite3.connect(uri, uri=True, timeout=READER_WAIT_SECONDS)) as connection:
         for statement in setup:
             connection.execute(statement)
         check_version(_version(connection), path)

@@ -1,4 +1,9 @@
-"""What can still be read of a damaged event log: a bad disk, a file cut off, an interrupted copy."""
+"""What can still be read of a damaged event log: a bad disk, a file cut off, an interrupted copy.
+
+Rows are read in order up to one that SQLite cannot read.
+Behind it, steps that double find a readable row, and bisection the first one.
+A search goes on from these without the trials that a gap may have touched.
+"""
 
 import sqlite3
 from collections.abc import Iterator, Sequence
@@ -7,7 +12,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from results.log.event_log import DamagedLogError, EventLog, read, read_events
+from results.log.event_log import DamagedLogError, EventLog, is_damage, read, read_events
 from results.log.events import Event, event_of, lift
 
 FARTHEST = 2**40
@@ -49,12 +54,10 @@ def mend(path: Path) -> str | None:
     if damage is None:
         return None
     kept = list(_consistent(events))
-    times = iter([event.time for event in kept])
     mended = path.with_name(path.name + ".mended")
     mended.unlink(missing_ok=True)
-    with EventLog(mended, clock=lambda: next(times)) as log:
-        for event in kept:
-            log.append(event.kind, event.trial, **event.data)
+    with EventLog(mended) as log:
+        log.restore(kept)
     path.replace(path.with_name(path.name + ".damaged"))
     mended.replace(path)
     return damage
@@ -96,7 +99,8 @@ def _readable_rows(connection: sqlite3.Connection) -> tuple[list[tuple[Any, ...]
                 place = row[0]
                 rows.append(row)
             return rows, True
-        except sqlite3.DatabaseError:
+        except sqlite3.DatabaseError as error:
+            _only_damage(error)
             place = _next_readable(connection, place)
     return rows, False
 
@@ -127,9 +131,16 @@ def _next_readable(connection: sqlite3.Connection, place: int) -> int | None:
 def _can_read(connection: sqlite3.Connection, place: int) -> bool:
     try:
         next(_rows_after(connection, place), None)
-    except sqlite3.DatabaseError:
+    except sqlite3.DatabaseError as error:
+        _only_damage(error)
         return False
     return True
+
+
+def _only_damage(error: sqlite3.DatabaseError) -> None:
+    """Raise an error that does not tell of damage: what cannot be read now must not be given up."""
+    if not is_damage(error):
+        raise error
 
 
 def _losses(numbers: Sequence[int], end_known: bool) -> str:

@@ -2,13 +2,14 @@
 
 import time
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from results.log.events import Event
+from results.log.events import TrialStatus
+from results.log.record import records
 from results.log.salvage import surviving_events
 from results.runs.loading import load_run
 from results.runs.run import Run
@@ -56,7 +57,7 @@ def read_status(folder: str | Path, now: float | None = None) -> Status:
         warnings.simplefilter("ignore", UserWarning)  # of a damaged log, which ``run.damage`` names
         run = load_run(folder)
     events, _ = surviving_events(run.path / "events.db")
-    paused = _paused(events)
+    paused = [n for n, record in records(events).items() if record.status is TrialStatus.PAUSED]
     unfinished = run.trials[run.trials["status"] == "running"]
     running = unfinished[~unfinished["trial"].isin(paused)].to_dict("records")
     counts = {str(name): int(count) for name, count in run.trials["status"].value_counts().items()}
@@ -75,19 +76,6 @@ def read_status(folder: str | Path, now: float | None = None) -> Status:
         age=max(0.0, (time.time() if now is None else now) - events[-1].time),
         longest_pause=max(pauses, default=0.0),
     )
-
-
-def _paused(events: Sequence[Event]) -> set[int]:
-    """Trials put aside until they are promoted."""
-    paused: set[int] = set()
-    for event in events:
-        if event.trial is None:
-            continue
-        if event.kind == "decision" and event.data.get("decision") == "pause":
-            paused.add(event.trial)
-        elif event.kind in ("promoted", "epoch", "finished"):
-            paused.discard(event.trial)
-    return paused
 
 
 def _budget(run: Run, counts: Mapping[str, int]) -> tuple[dict[str, float], float | None]:

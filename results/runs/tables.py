@@ -3,13 +3,13 @@
 import json
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import pandas as pd
 
 from results import strict_json
 from results.log.events import Event
+from results.log.record import TrialRecord, records
 
 _COUNTS = ("trial", "epoch", "flops", "macs", "params", "activations", "epochs", "seed", "duplicate_of")
 _TEXTS = ("arch_id", "space", "status", "error", "device", "arch", "recipe")
@@ -49,61 +49,31 @@ class Tables(NamedTuple):
     retrained: pd.DataFrame
 
 
-_IDENTITY = ("arch_id", "space", "seed", "duplicate_of")
+def _row(record: TrialRecord) -> dict[str, Any]:
+    """A trial as a row of the table."""
+    proposal = record.proposal
+    identity = ("arch_id", "space", "seed", "duplicate_of")
+    facts = {name: getattr(proposal, name) for name in identity if proposal} | record.measured
+    last = record.epochs[-1] if record.epochs else {}
+    learned = {name: value for name, value in last.items() if name not in EPOCH_COLUMNS or name == "accuracy"}
+    knobs = (proposal.knobs if proposal else None) or {}
+    return {
+        **{name: value for name, value in facts.items() if name != "duplicate_of" or value is not None},
+        **learned,
+        **{f"arch.{name}": value for name, value in knobs.items()},
+        "trial": record.number,
+        "status": str(record.status) if record.status.over else "running",
+        "error": record.error,
+        "epochs": len(record.epochs),
+        "seconds": _between(record.started, record.finished),
+        "started": record.started,
+        "finished": record.finished,
+        "arch": json.dumps(proposal.arch) if proposal and proposal.arch is not None else None,
+    }
 
 
-@dataclass
-class _Trial:
-    """What the log has said so far about one trial."""
-
-    facts: dict[str, Any] = field(default_factory=dict)
-    knobs: dict[str, Any] = field(default_factory=dict)
-    arch: dict[str, Any] | None = None
-    epochs: list[dict[str, Any]] = field(default_factory=list)
-    status: str = "running"
-    error: str | None = None
-    started: float | None = None
-    finished: float | None = None
-
-    def apply(self, event: Event) -> None:
-        """Take in one event; kinds of a later version change nothing."""
-        data = event.data
-        if event.kind == "proposed":
-            self.arch, self.knobs = data.get("arch"), data.get("knobs") or {}
-            self.facts |= {name: data[name] for name in _IDENTITY if name in data}
-            self.status, self.error, self.finished = "running", None, None
-            self.started = event.time if self.started is None else self.started
-        elif event.kind == "measured":
-            self.facts |= data
-        elif event.kind == "epoch":
-            # A trial that went back to a checkpoint repeats epochs: the later account holds.
-            number = data["epoch"]
-            while self.epochs and self.epochs[-1]["epoch"] >= number:
-                self.epochs.pop()
-            self.epochs.append(data)
-        elif event.kind == "finished":
-            self.status, self.error, self.finished = data["status"], data.get("error"), event.time
-
-    def row(self, number: int) -> dict[str, Any]:
-        last = self.epochs[-1] if self.epochs else {}
-        learned = {
-            name: value for name, value in last.items() if name not in EPOCH_COLUMNS or name == "accuracy"
-        }
-        return {
-            **self.facts,
-            **learned,
-            **{f"arch.{name}": value for name, value in self.knobs.items()},
-            "trial": number,
-            "status": self.status,
-            "error": self.error,
-            "epochs": len(self.epochs),
-            "seconds": None
-            if self.finished is None or self.started is None
-            else self.finished - self.started,
-            "started": self.started,
-            "finished": self.finished,
-            "arch": None if self.arch is None else json.dumps(self.arch),
-        }
+def _between(start: float | None, end: float | None) -> float | None:
+    return None if start is None or end is None else end - start
 
 
 def fold(events: Iterable[Event], metrics: Iterable[str] = ()) -> Tables:
@@ -114,21 +84,14 @@ def fold(events: Iterable[Event], metrics: Iterable[str] = ()) -> Tables:
     Missing values are NA; accuracy is that of the last epoch. ``metrics`` have a column even before anything
     measured them. Raises ``ValueError`` for an event that lacks what its kind needs.
     """
-    trials: dict[int, _Trial] = {}
-    retrained = []
-    for event in events:
-        if event.kind == "retrained":
-            retrained.append(event.data | {"trial": event.trial, "finished": event.time})
-        elif event.trial is not None:
-            try:
-                trials.setdefault(event.trial, _Trial()).apply(event)
-            except KeyError as error:
-                raise ValueError(
-                    f"event {event.id} ({event.kind}, trial {event.trial}) lacks {error}"
-                ) from error
-    rows = [trial.row(number) for number, trial in sorted(trials.items())]
-    history = [
-        {"trial": number, **epoch} for number, trial in sorted(trials.items()) for epoch in trial.epochs
+    events = list(events)
+    found = records(events)
+    rows = [_row(record) for record in found.values()]
+    history = [{"trial": number, **epoch} for number, record in found.items() for epoch in record.epochs]
+    retrained = [
+        {**event.data, "trial": event.trial, "finished": event.time}
+        for event in events
+        if event.kind == "retrained"
     ]
     # A dict keeps the order of first sight, without repeats.
     others = dict.fromkeys([*metrics, *(name for row in rows for name in row)])

@@ -8,6 +8,7 @@ from rich.console import Console
 
 from nas import SearchConfig
 from nas.cli.search_view import SearchView
+from results import Event
 
 
 def view(*, terminal: bool, **config: Any) -> tuple[SearchView, io.StringIO]:
@@ -16,15 +17,19 @@ def view(*, terminal: bool, **config: Any) -> tuple[SearchView, io.StringIO]:
     return SearchView(SearchConfig(trials=3, **config), console), out
 
 
+def tell(shown: SearchView, kind: str, trial: int | None, **data: Any) -> None:
+    shown(Event(1, 0.0, kind, trial, data))
+
+
 def feed(shown: SearchView) -> None:
     """Trial 0 completes, trial 1 fails, trial 2 is in its fourth epoch."""
     for trial in range(3):
-        shown("proposed", trial, {"arch_id": f"id{trial}"})
-        shown("measured", trial, {"flops": 2_000_000, "latency_ms": 1.5})
-    shown("epoch", 0, {"epoch": 9, "accuracy": 0.975})
-    shown("finished", 0, {"status": "complete", "error": None})
-    shown("finished", 1, {"status": "failed", "error": "FloatingPointError: loss [bold]nan"})
-    shown("epoch", 2, {"epoch": 4, "accuracy": 0.5})
+        tell(shown, "proposed", trial, arch_id=f"id{trial}")
+        tell(shown, "measured", trial, flops=2_000_000, latency_ms=1.5)
+    tell(shown, "epoch", 0, epoch=9, accuracy=0.975)
+    tell(shown, "finished", 0, status="complete", error=None)
+    tell(shown, "finished", 1, status="failed", error="FloatingPointError: loss [bold]nan")
+    tell(shown, "epoch", 2, epoch=4, accuracy=0.5)
 
 
 def test_plain_lines_where_there_is_no_terminal() -> None:
@@ -58,8 +63,8 @@ def test_the_live_view_shows_what_is_going_on() -> None:
 
 def test_epochs_of_ones_own_evaluator_need_no_accuracy() -> None:
     shown, _ = view(terminal=True, objectives={"score": "max"})
-    shown("proposed", 0, {"arch_id": "id0"})
-    shown("epoch", 0, {"epoch": 3, "score": 0.25})
+    tell(shown, "proposed", 0, arch_id="id0")
+    tell(shown, "epoch", 0, epoch=3, score=0.25)
     console = Console(width=100, record=True, file=io.StringIO())
     console.print(shown._render())
     assert "score 0.2500" in console.export_text()
@@ -76,5 +81,5 @@ def test_before_the_first_trial_it_says_what_it_waits_for() -> None:
 def test_events_of_the_search_itself_are_no_trials(terminal: bool) -> None:
     shown, _ = view(terminal=terminal)
     with shown:
-        shown("search_started", None, {"config": {}})
-        shown("search_finished", None, {"reason": "done"})
+        tell(shown, "search_started", None, config={})
+        tell(shown, "search_finished", None, reason="done")
