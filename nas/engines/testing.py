@@ -13,7 +13,7 @@ Needs pytest; nothing else in the package imports this module.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -23,7 +23,7 @@ import pytest
 from evaluators import Complexity, Evaluator, Metrics
 from nas.budget import Budget
 from nas.config.schema import SearchConfig
-from nas.controller import Controller, Listener
+from nas.controller import Controller
 from nas.engines.checkpoints import Checkpoints
 from nas.engines.engine import Engine
 from nas.samplers.proposer import Proposer
@@ -31,6 +31,7 @@ from nas.samplers.registry import make_sampler
 from nas.stopper.asha import Stopper, make_stopper
 from results import Event, EventLog
 from results.log.event_log import read_events
+from results.log.events import Content, Finished
 from search_spaces import Arch, get_space
 
 OBJECTIVES = {"accuracy": "max", "flops": "min"}
@@ -116,12 +117,14 @@ class EngineContract:
         assert sum(event.kind == "measured" for event in told) == 2, "what is known is not measured again"
 
     def test_what_the_controller_raises_ends_the_run(self, engine: Engine, tmp_path: Path) -> None:
-        def full(kind: str, trial: int | None, data: Mapping[str, object]) -> None:
-            if kind == "finished":
-                raise OSError("no space left on device")
+        class FullDisk(EventLog):
+            def commit(self, contents: Sequence[Content]) -> list[Event]:
+                if any(isinstance(content, Finished) for content in contents):
+                    raise OSError("no space left on device")
+                return super().commit(contents)
 
         with pytest.raises(OSError, match="no space left"):
-            run(engine, tmp_path, [Complexity(), Counting()], trials=4, listener=full)
+            run(engine, tmp_path, [Complexity(), Counting()], trials=4, open_log=FullDisk)
 
 
 def run(
@@ -131,15 +134,15 @@ def run(
     *,
     trials: int,
     stopper: Stopper | None = None,
-    listener: Listener | None = None,
+    open_log: type[EventLog] = EventLog,
 ) -> list[Event]:
     """Run a search of a few networks, or go on with the one in ``tmp_path``; what its log then holds."""
     folder = tmp_path / "run"
     folder.mkdir(exist_ok=True)
     path, checkpoints = folder / "events.db", Checkpoints(str(folder / "checkpoints"))
     checkpoints.prove()
-    with EventLog(path) as log:
-        made = controller(log, evaluators, trials=trials, stopper=stopper, listener=listener)
+    with open_log(path) as log:
+        made = controller(log, evaluators, trials=trials, stopper=stopper)
         made.replay(read_events(path))
         engine.run(made, evaluators, checkpoints)
         assert made.over
@@ -152,7 +155,6 @@ def controller(
     *,
     trials: int,
     stopper: Stopper | None = None,
-    listener: Listener | None = None,
 ) -> Controller:
     """Of random networks of two radices, half of them each."""
     space = get_space("resnest", radix=[1, 2])
@@ -163,7 +165,6 @@ def controller(
         stopper=stopper or make_stopper("none", OBJECTIVES, EPOCHS),
         seed=SEED,
         produces=[evaluator.metrics for evaluator in evaluators],
-        listeners=[] if listener is None else [listener],
     )
 
 
