@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-from click.core import ParameterSource
 from rich.console import Console
 
 # a pipe has no width of its own
@@ -305,16 +304,23 @@ def simulate(
 @click.option("--resume", type=click.Path(path_type=Path), help="Go on with the retraining in this folder.")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder to write, or to go on with.")
 @click.option("--trial", type=int, help="Of a run [default: the best of its front].")
-@click.option("--recipe", default="fast", show_default=True, help="fast, resnest, finetune, or a .yaml file.")
+@click.option("--recipe", help="fast, resnest, finetune, or a .yaml file [default: fast].")
 @settings
 @click.option("--data", metavar="NAME", help="Images [default: the search's]; --set data.root=... and so on.")
 @click.option("--other-data", is_flag=True, help="Even if they are not those of the search.")
 @click.option("--init", metavar="official|PATH", help="Weights to start from.")
-@click.option("--seeds", default=1, show_default=True, help="Trainings, for mean and spread.")
-@click.option("--workers", default=1, show_default=True, help="Processes that share every batch.")
-@click.option("--device", default="cpu", show_default=True, help="cpu or cuda.")
+@click.option("--seeds", type=int, help="Trainings, for mean and spread [default: 1].")
+@click.option("--workers", type=int, help="Processes that share every batch [default: 1].")
+@click.option("--device", help="auto, cpu or cuda [default: cpu].")
 @serially
-def retrain(source: str | None, resume: Path | None, out: Path | None, serial: bool, **options: Any) -> int:
+def retrain(
+    source: str | None,
+    resume: Path | None,
+    out: Path | None,
+    overrides: tuple[str, ...],
+    serial: bool,
+    **options: Any,
+) -> int:
     """Train a chosen network in full and test it; the same command again goes on where it was interrupted."""
     import nas
     from nas.cli.retrain_view import View, retrained_table
@@ -322,11 +328,10 @@ def retrain(source: str | None, resume: Path | None, out: Path | None, serial: b
     folder = resume or out
     if folder is None or (source is None) == (resume is None):
         raise ValueError("retrain: name a SOURCE and --out DIR, or --resume DIR")
-    given = click.get_current_context().get_parameter_source
-    if resume and (also := [name for name in options if given(name) is ParameterSource.COMMANDLINE]):
-        raise ValueError(f"--resume takes its settings from {resume}; leave out {', '.join(also)}")
+    chosen = {name: value for name, value in options.items() if value is not None and value is not False}
+    if resume and chosen:
+        raise ValueError(f"--resume takes its settings from {resume}; leave out {', '.join(chosen)}")
     view = View(Console(stderr=True))
-    settings = options if source else {}
     try:
         with view:
             found = nas.retrain(
@@ -335,8 +340,8 @@ def retrain(source: str | None, resume: Path | None, out: Path | None, serial: b
                 on_epoch=view.epoch,
                 note=view.note,
                 progress=view.progress,
-                serial=serial,
-                **settings,
+                overrides=with_engine(overrides, serial),
+                **chosen,
             )
     except KeyboardInterrupt:
         view.note(f"interrupted; go on with: python run_search.py retrain --resume {folder}")
@@ -348,22 +353,32 @@ def retrain(source: str | None, resume: Path | None, out: Path | None, serial: b
 
 @command("proxy-study runs/first --networks 8 --set epochs=30")
 @run_folder
-@click.option("--networks", default=8, show_default=True, help="To retrain.")
-@click.option("--recipe", default="fast", show_default=True, help="fast, resnest, finetune, or a .yaml file.")
+@click.option("--networks", type=int, help="To retrain [default: 8].")
+@click.option("--recipe", help="fast, resnest, finetune, or a .yaml file [default: fast].")
 @settings
-@click.option("--seeds", default=1, show_default=True, help="Trainings of each network.")
-@click.option("--workers", default=1, show_default=True, help="Processes that share every batch.")
-@click.option("--device", default="cpu", show_default=True, help="cpu or cuda.")
+@click.option("--seeds", type=int, help="Trainings of each network [default: 1].")
+@click.option("--workers", type=int, help="Processes that share every batch [default: 1].")
+@click.option("--device", help="auto, cpu or cuda [default: cpu].")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder to write [default: DIR/proxy_study].")
 @serially
-def proxy_study(folder: Path, **options: Any) -> None:
+def proxy_study(
+    folder: Path,
+    out: Path | None,
+    overrides: tuple[str, ...],
+    networks: int | None,
+    serial: bool,
+    **options: Any,
+) -> None:
     """Tell how well the search's short trainings rank networks, by retraining a sample of them in full."""
     from nas.cli.retrain_view import View, agreement_table
-    from nas.studies.proxy_study import proxy_study
+    from nas.studies.proxy_study import proxy_study as study_proxy
 
+    chosen = {name: value for name, value in options.items() if value is not None}
+    overrides = with_engine(overrides, serial)
+    overrides += () if networks is None else (f"networks={networks}",)
     view = View(Console(stderr=True))
     with view:
-        study = proxy_study(folder, on_epoch=view.epoch, note=view.note, **options)
+        study = study_proxy(folder, out, overrides=overrides, on_epoch=view.epoch, note=view.note, **chosen)
     console.print(agreement_table(study.agreement))
     console.print(study.verdict, markup=False, highlight=False, soft_wrap=True)
 

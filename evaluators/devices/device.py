@@ -28,6 +28,13 @@ def resolve_device(name: str) -> torch.device:
     return torch.device("cuda", index)
 
 
+def training_device(name: str) -> torch.device:
+    """As ``resolve_device``; ``auto`` is a GPU where there is one, else the CPU."""
+    if name != "auto":
+        return resolve_device(name)
+    return resolve_device("cuda" if torch.cuda.is_available() else "cpu")
+
+
 def synchronize(device: torch.device) -> None:
     """Wait until the device has done all it was given."""
     if device.type == "cuda":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from difflib import get_close_matches
 from importlib import resources
 from pathlib import Path
@@ -13,10 +13,10 @@ from typing import Any, TypeVar
 import yaml
 
 from evaluators.fields import FieldError
-from nas.config.fields import Config, named
+from nas.config.fields import named
 from nas.config.schema import SearchConfig
 
-C = TypeVar("C", bound=Config)
+T = TypeVar("T")
 
 
 def presets(folder: str = "presets") -> dict[str, str]:
@@ -49,14 +49,14 @@ def read_values(source: str, overrides: Iterable[str], known: Mapping[str, str])
 
 def validate(values: Mapping[str, Any], source: str) -> SearchConfig:
     """A ``SearchConfig`` of plain values; ``ValueError`` in one line that begins with ``source``."""
-    return config_from(SearchConfig, values, source)
+    return built(lambda plain: SearchConfig(**plain), values, source)
 
 
-def config_from(kind: type[C], values: Mapping[str, Any], source: str) -> C:
-    """Settings of ``kind`` from plain values; ``ValueError`` in one line that begins with ``source``."""
+def built(make: Callable[[dict[str, Any]], T], values: Mapping[str, Any], source: str) -> T:
+    """What ``make`` makes of plain values; ``ValueError`` in one line that begins with ``source``."""
     try:
         plain = json.loads(json.dumps(values, default=str))  # a date that YAML made is a text again
-        return kind(**plain)
+        return make(plain)
     except FieldError as error:
         key = ".".join(error.path)
         raise ValueError(": ".join(part for part in (source, key, error.problem) if part)) from error

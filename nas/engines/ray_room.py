@@ -10,6 +10,8 @@ import ray
 
 Node = Mapping[str, float]
 """What a node has in all, by the name of the resource."""
+ROUNDING = 1e-6
+"""Ten tenths of a GPU are a GPU."""
 
 
 class Room:
@@ -20,21 +22,24 @@ class Room:
     """
 
     def __init__(self, cpus: float, gpus: float, every: float = 2.0) -> None:
-        self._wanted = {"CPU": cpus, "GPU": gpus}
+        self._cpus, self._gpus = cpus, gpus
         self._every, self._looked, self._trials = every, -math.inf, 0
         if not self():
-            offer = largest(_nodes(), first="GPU" if gpus else "CPU")
+            offer = largest(alive_nodes(), first="GPU" if gpus else "CPU")
             raise ValueError(f"resources: a trial wants {cpus:g} CPUs and {gpus:g} GPUs; {offer}")
 
     def __call__(self) -> int:
         if time.monotonic() - self._looked >= self._every:
-            self._trials = sum(map(self._on, _nodes()))
+            self._trials = room(alive_nodes(), self._cpus, self._gpus)
             self._looked = time.monotonic()
         return self._trials
 
-    def _on(self, node: Node) -> int:
-        fits = [node.get(name, 0) / amount for name, amount in self._wanted.items() if amount]
-        return int(min(fits) + 1e-6)
+
+def room(nodes: Sequence[Node], cpus: float, gpus: float) -> int:
+    """How many processes of that size the nodes can hold together; none is spread over two nodes."""
+    wanted = {name: amount for name, amount in {"CPU": cpus, "GPU": gpus}.items() if amount}
+    fits = [min(node.get(name, 0) / amount for name, amount in wanted.items()) for node in nodes]
+    return sum(int(count + ROUNDING) for count in fits)
 
 
 def largest(nodes: Sequence[Node], first: str = "CPU") -> str:
@@ -45,5 +50,6 @@ def largest(nodes: Sequence[Node], first: str = "CPU") -> str:
     return f"the largest node has {node.get('CPU', 0):g} CPUs and {node.get('GPU', 0):g} GPUs"
 
 
-def _nodes() -> list[Node]:
+def alive_nodes() -> list[Node]:
+    """All that the nodes of the cluster have, whether in use or not."""
     return [dict(node["Resources"]) for node in ray.nodes() if node["Alive"]]

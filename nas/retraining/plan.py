@@ -3,45 +3,42 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import yaml
-from pydantic import Field
 
 from evaluators import DataSettings, Recipe
-from nas.config.fields import Config, Made
-from nas.config.loading import presets, read_values, validate
+from evaluators.fields import field_types, from_values, hint
+from nas.config.fields import named
+from nas.config.loading import built, presets, read_values
+from nas.config.retraining import RetrainConfig
 from nas.retraining.source import Origin, find_origin
 from results import write_atomic
 from search_spaces import Arch, arch_from_dict
 
-MAY_CHANGE = frozenset({"workers", "seeds", "device"})
+TRAINING = tuple(field_types(Recipe))
+OTHERS = tuple(name for name in RetrainConfig.model_fields if name != "recipe")
+MAY_CHANGE = frozenset({"workers", "seeds", "device", "engine", "resources", "ray"})
 """What may differ when a retraining goes on."""
 IDENTIFYING = ("name", "root", "resolution")
 """What makes images other images; how many of them are used, and which to validate with, does not."""
 RECIPES = "recipes"
 
 
-class Plan(Config):
-    """Everything that decides a retraining; ``full`` trains on the validation images too.
+class Plan(RetrainConfig):
+    """A retraining of one network.
 
     ``trial`` and ``run`` say where the network was found, ``name`` what its recipe is called.
     """
 
     arch: dict[str, Any]
-    data: Annotated[DataSettings, Made()]
-    recipe: Annotated[Recipe, Made()]
     name: str
-    full: bool = False
-    init: str | None = None
     run: str | None = None
     trial: int | None = None
-    seeds: Annotated[int, Field(ge=1)] = 1
-    workers: Annotated[int, Field(ge=1)] = 1
-    device: str = "cpu"
 
     @property
     def network(self) -> Arch:
@@ -62,47 +59,54 @@ def make_plan(
     overrides: Iterable[str] = (),
     data: str | None = None,
     other_data: bool = False,
-    **options: Any,
+    **settings: object,
 ) -> tuple[Plan, Origin]:
-    """The plan that the options amount to, and where its network comes from.
+    """The plan that the settings amount to, and where its network comes from.
 
-    ``recipe`` is a preset or a YAML file of ``Recipe``'s fields; overrides ``data.KEY=VALUE`` are of the images,
-    ``full=true`` trains on the validation images too, the others are of the recipe. Images and, where the recipe
-    says nothing of it, augmentation are the search's.
+    ``recipe`` is a preset or a YAML file. Its keys, and those of ``overrides``, are the fields of ``Recipe``
+    and of ``RetrainConfig``; so are ``settings``. Images and, where the recipe says nothing of it,
+    augmentation are the search's.
 
     Raises:
         ValueError: naming the setting that is wrong, or the one in which the images are not the search's.
     """
-    origin, given = find_origin(source, trial), list(overrides)
-    images = [each.removeprefix("data.") for each in given if each.startswith("data.")]
-    how = [each for each in given if not each.startswith("data.")]
-    values = read_values(recipe, how, presets(RECIPES))
-    full = values.pop("full", False)
-    if "augment" not in values and origin.training is not None:
-        values["augment"] = asdict(origin.training.augment)
-    settings = validate({"training": values, "data": _data(origin, data, images)}, recipe)
+    origin = find_origin(source, trial)
+    values = read_values(recipe, overrides, presets(RECIPES)) | settings
+    _check_names(values, recipe)
+    images = _images(origin, data, values.pop("data", {}))
+    how = {name: values.pop(name) for name in TRAINING if name in values}
+    if "augment" not in how and origin.training is not None:
+        how["augment"] = asdict(origin.training.augment)
+    chosen = built(partial(from_values, Recipe), how, recipe)
     if not other_data:
-        check_settings(settings.data, origin)
+        check_settings(images, origin)
+    config = built(lambda plain: RetrainConfig(**plain), values, recipe)
     plan = Plan(
+        **dict(config) | {"recipe": chosen, "data": images.absolute()},
         arch=origin.arch.to_dict(),
-        data=settings.data.absolute(),
-        recipe=settings.training,
         name=Path(recipe).stem,
-        full=full,
         run=str(origin.run) if origin.run else None,
         trial=origin.trial,
-        **options,
     )
     return plan, origin
 
 
-def _data(origin: Origin, name: str | None, overrides: list[str]) -> dict[str, Any]:
-    if name is None and origin.data is None:
-        raise ValueError("--data: nothing says on which images; name them, e.g. --data digits")
-    start = {"name": name} if name else asdict(origin.data or DataSettings())
-    if name and origin.data is not None and name == origin.data.name:
-        start = asdict(origin.data)
-    return read_values("data", overrides, {"data": json.dumps(start)})
+def _check_names(values: Iterable[str], source: str) -> None:
+    for name in values:
+        if name not in (*TRAINING, *OTHERS):
+            raise ValueError(f"{source}: {name}: unknown key{hint(name, (*TRAINING, *OTHERS))}")
+
+
+def _images(origin: Origin, name: str | None, settings: Any) -> DataSettings:
+    """The search's images, or those called ``name``, with further ``settings``."""
+    settings = named(settings)
+    if isinstance(settings, dict):
+        name = settings.get("name", name)
+        if name is None and origin.data is None:
+            raise ValueError("--data: nothing says on which images; name them, e.g. --data digits")
+        searched = origin.data if origin.data and name in (None, origin.data.name) else None
+        settings = (asdict(searched) if searched else {"name": name}) | settings
+    return built(partial(from_values, DataSettings), settings, "data")
 
 
 def check_settings(data: DataSettings, origin: Origin) -> None:
@@ -135,6 +139,19 @@ def load_plan(folder: Path) -> Plan:
         return Plan(**json.loads(path.read_text(encoding="utf-8")))
     except (ValueError, TypeError) as error:
         raise ValueError(f"{path}: damaged ({str(error).splitlines()[0]})") from error
+
+
+def changed(plan: Plan, overrides: Sequence[str]) -> Plan:
+    """The plan with overrides of settings that may change; ``ValueError`` naming one that may not."""
+    for override in overrides:
+        name = override.partition("=")[0].partition(".")[0].strip()
+        if name not in MAY_CHANGE:
+            may = ", ".join(sorted(MAY_CHANGE))
+            raise ValueError(f"--set {name}: cannot change when a retraining goes on; {may} can")
+    before = {"plan": plan.model_dump_json(include=set(MAY_CHANGE))}
+    values = read_values("plan", overrides, before)
+    config = built(lambda plain: RetrainConfig(**plain), values, "--set")
+    return plan.model_copy(update={name: getattr(config, name) for name in MAY_CHANGE})
 
 
 def check_same(before: Plan, after: Plan, folder: Path) -> None:

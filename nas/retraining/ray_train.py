@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +15,8 @@ from ray.train.torch import TorchTrainer, get_device
 
 from evaluators.training.memory import is_out_of_memory
 from evaluators.training.shard import Shard
+from nas.engines.ray_room import Node, alive_nodes, room
+from nas.retraining.plan import Plan
 from nas.retraining.worker import Job, run_job
 
 POLL_SECONDS = 0.2
@@ -26,23 +28,39 @@ class LostWorkerError(ChildProcessError):
 
 @dataclass(frozen=True)
 class Workers:
-    """``number`` processes with ``cpus`` cores each, and a GPU each if ``gpu``."""
+    """``number`` processes with ``cpus`` cores and ``gpus`` GPUs each."""
 
     number: int
-    gpu: bool
     cpus: float
+    gpus: float
 
 
-def workers_that_fit(number: int, device: str) -> Workers:
-    """The cluster's cores, shared out; ``ValueError`` if it has not enough of them, or of GPUs."""
-    there = ray.cluster_resources()
-    gpu = device.startswith("cuda")
-    for name, wanted in {"CPU": number, "GPU": number * gpu}.items():
-        if there.get(name, 0) < wanted:
-            raise ValueError(
-                f"--workers {number}: needs {wanted} {name}s, the cluster has {there.get(name, 0):g}"
-            )
-    return Workers(number, gpu, 1 if gpu else float(there["CPU"] // number))
+def workers_that_fit(plan: Plan) -> Workers:
+    """What each process gets of the cluster.
+
+    Raises:
+        ValueError: if the nodes have no room for all processes.
+    """
+    nodes = alive_nodes()
+    number, wanted = plan.workers, plan.resources
+    on_gpus = plan.device.startswith("cuda") or (
+        plan.device == "auto" and room(nodes, wanted.cpus or 1, wanted.gpus or 1) >= number
+    )
+    gpus = (1.0 if on_gpus else 0.0) if wanted.gpus is None else wanted.gpus
+    cpus = wanted.cpus or (1.0 if gpus else equal_share(nodes, number))
+    fits = room(nodes, cpus, gpus)
+    if fits < number:
+        raise ValueError(
+            f"workers {number}: {cpus:g} CPUs and {gpus:g} GPUs each, of which the nodes have room for {fits}"
+        )
+    return Workers(number, cpus, gpus)
+
+
+def equal_share(nodes: Sequence[Node], number: int) -> float:
+    """The most whole cores that each of ``number`` processes can have; none is spread over two nodes."""
+    total = int(sum(node.get("CPU", 0) for node in nodes))
+    shares = range(total // number, 1, -1)
+    return float(next((cpus for cpus in shares if room(nodes, cpus, 0) >= number), 1))
 
 
 def run_distributed(job: Job, workers: Workers, watch: Callable[[], None]) -> None:
@@ -59,8 +77,8 @@ def run_distributed(job: Job, workers: Workers, watch: Callable[[], None]) -> No
             train_loop_config={"job": job, "threads": max(1, int(workers.cpus))},
             scaling_config=ScalingConfig(
                 num_workers=workers.number,
-                use_gpu=workers.gpu,
-                resources_per_worker={"CPU": workers.cpus} | ({"GPU": 1} if workers.gpu else {}),
+                use_gpu=workers.gpus > 0,
+                resources_per_worker={"CPU": workers.cpus, "GPU": workers.gpus},
             ),
             run_config=RunConfig(name=f"seed-{job.seed}", storage_path=storage),
         )

@@ -14,7 +14,6 @@ import pandas as pd
 import torch
 
 from evaluators import Dataset, Preprocess, TrainedModel, write_model_folder
-from evaluators.devices.device import device_name, resolve_device
 from nas.retraining.plan import Plan
 from nas.retraining.worker import Job, best_network
 from nas.runs.lock import sole_driver
@@ -81,7 +80,7 @@ def _trained(plan: Plan, row: dict[str, Any], found: Retrained, dataset: Dataset
     measured = {name: row[name] for name in (*MEASURED[:5], "best_epoch") if name in row}
     spread = {f"{name}_spread": value for name, value in found.spread.items() if name in ("top1", "top5")}
     cost = complexity(plan.network, dataset.task)
-    device = device_name(resolve_device(plan.device))
+    device = row.get("device", plan.device)  # folders of earlier versions do not say which one it was
     found_by = {
         "run": plan.run,
         "trial": plan.trial,
@@ -125,7 +124,7 @@ def append_rows(plan: Plan, found: Retrained, folder: Path) -> list[str]:
 
 
 def _event(plan: Plan, row: Mapping[Any, Any], place: str) -> dict[str, Any]:
-    told = {str(name): value for name, value in row.items() if name != "init"}
+    told = {str(name): value for name, value in row.items() if name not in ("init", "device")}
     return told | {
         "arch_id": plan.network.id,
         "recipe": plan.name,

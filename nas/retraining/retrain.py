@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from evaluators import Dataset, Metrics, load_test
-from evaluators.devices.device import resolve_device
+from evaluators.devices.device import training_device
 from evaluators.training.checkpoint import DamagedCheckpointError, load_checkpoint
 from evaluators.training.shard import ALONE
-from nas.config.schema import RayConfig
-from nas.retraining.plan import Plan, check_same, load_plan, make_plan, save_plan
+from nas.retraining.plan import Plan, changed, check_same, load_plan, make_plan, save_plan
 from nas.retraining.result import Retrained, append_rows, write_results
 from nas.retraining.source import Origin
 from nas.retraining.tensorboard import Board
@@ -31,6 +30,8 @@ LOST_WORKERS = 3
 
 OnEpoch = Callable[[int, int, Metrics], None]
 Note = Callable[[str], None]
+Progress = Callable[[str, int, int], None]
+CPU = torch.device("cpu")
 
 
 def retrain(
@@ -39,19 +40,17 @@ def retrain(
     *,
     on_epoch: OnEpoch = lambda seed, epochs, metrics: None,
     note: Note = lambda text: None,
-    progress: Callable[[str, int, int], None] = lambda what, done, total: None,
+    progress: Progress = lambda what, done, total: None,
     other_data: bool = False,
-    serial: bool = False,
-    ray: RayConfig | None = None,
+    overrides: Sequence[str] = (),
     **options: Any,
 ) -> Retrained:
     """Train the network that ``source`` names to the end, test it, and leave a model folder at ``out``.
 
     ``source`` is a run folder (the best of its front, or ``trial``), a .json file that ``select`` wrote, or a
-    published network; None goes on with what ``out`` holds. ``options``: ``recipe`` (a preset or YAML file),
-    ``overrides`` of it and of the images, ``data``, ``seeds``, ``workers``, ``device``, ``init``, ``trial`` as
-    for ``make_plan``. The same call again goes on where it was interrupted. ``serial`` does without Ray, in
-    this process.
+    published network; None goes on with what ``out`` holds. ``options`` are ``make_plan``'s: ``recipe`` (a
+    preset or YAML file), ``data``, ``trial`` and the fields of ``RetrainConfig``, as are ``overrides``. The
+    same call again goes on where it was interrupted.
 
     ``on_epoch`` is told of every epoch: its seed, how many epochs that will have, its metrics; ``note`` of what
     the user should know.
@@ -62,24 +61,20 @@ def retrain(
         OSError: when the disk is full; the last good checkpoint stays.
     """
     folder = Path(out)
-    plan, origin = _plan(source, folder, other_data, options)
-    if serial and plan.workers > 1:
-        raise ValueError(f"workers {plan.workers}: only one process trains without Ray")
-    device = resolve_device(plan.device)
-    cpu = torch.device("cpu")
-    dataset = images(plan, cpu)
+    plan, origin = _plan(source, folder, other_data, overrides, options)
+    dataset = images(plan, CPU)
     _check_task(dataset, origin, other_data)
     load_test(plan.data, progress)  # decoded now, so that nothing is missing in the end
-    folder.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
+        folder.mkdir(parents=True, exist_ok=True)
         stack.enter_context(sole_driver(folder))
         save_plan(folder, plan)
         jobs = [Job(plan, seed, (folder / f"seed-{seed}").absolute()) for seed in range(plan.seeds)]
-        run = None
-        for job in jobs:
-            if not (job.folder / "result.json").is_file():
-                run = run or (_alone(device) if serial else _on_ray(plan, folder, ray, stack, note))
-                _one_seed(job, dataset, run, on_epoch, note, progress)
+        unfinished = [job for job in jobs if not (job.folder / "result.json").is_file()]
+        if unfinished:
+            run = _alone(plan) if plan.engine == "serial" else _on_ray(plan, folder, stack, note)
+        for job in unfinished:
+            _one_seed(job, dataset, run, on_epoch, note, progress)
         found = write_results(folder, plan, jobs, dataset)
     for text in append_rows(plan, found, folder):
         note(text)
@@ -87,18 +82,33 @@ def retrain(
 
 
 def _plan(
-    source: str | Path | None, folder: Path, other_data: bool, options: dict[str, Any]
+    source: str | Path | None,
+    folder: Path,
+    other_data: bool,
+    overrides: Sequence[str],
+    options: dict[str, Any],
 ) -> tuple[Plan, Origin]:
     if source is None:
-        plan = load_plan(folder)
-        return plan, Origin(plan.network)
-    plan, origin = make_plan(str(source), other_data=other_data, **options)
+        plan = changed(load_plan(folder), overrides)
+        origin = Origin(plan.network)
+    else:
+        plan, origin = make_plan(str(source), other_data=other_data, overrides=overrides, **options)
+    if plan.engine == "serial":
+        _check_serial(plan)
+    if source is None:
+        return plan, origin
     if (folder / "plan.json").exists():
         if any(folder.glob("seed-*/*.pt")):
             check_same(load_plan(folder), plan, folder)
     elif (folder.is_dir() and any(folder.iterdir())) or folder.is_file():
         raise ValueError(f"{folder}: exists already and holds no retraining; name a new folder with --out")
     return plan, origin
+
+
+def _check_serial(plan: Plan) -> None:
+    if plan.workers > 1:
+        raise ValueError(f"workers {plan.workers}: only one process trains without Ray")
+    training_device(plan.device)
 
 
 def _check_task(dataset: Dataset, origin: Origin, other_data: bool) -> None:
@@ -112,16 +122,17 @@ def _check_task(dataset: Dataset, origin: Origin, other_data: bool) -> None:
 Run = Callable[[Job, Callable[[], None]], None]
 
 
-def _alone(device: torch.device) -> Run:
+def _alone(plan: Plan) -> Run:
+    device = training_device(plan.device)
     return lambda job, watch: run_job(job, ALONE, device, lambda metrics: watch())
 
 
-def _on_ray(plan: Plan, folder: Path, config: RayConfig | None, stack: ExitStack, note: Note) -> Run:
+def _on_ray(plan: Plan, folder: Path, stack: ExitStack, note: Note) -> Run:
     from nas.engines.ray_cluster import connected
     from nas.retraining.ray_train import LostWorkerError, run_distributed, workers_that_fit
 
-    stack.enter_context(connected(config or RayConfig(), folder / "log.txt"))
-    workers = workers_that_fit(plan.workers, plan.device)
+    stack.enter_context(connected(plan.ray, folder / "log.txt"))
+    workers = workers_that_fit(plan)
 
     def run(job: Job, watch: Callable[[], None]) -> None:
         lost, epochs = 0, -1
@@ -143,7 +154,7 @@ def _one_seed(
     run: Run,
     on_epoch: OnEpoch,
     note: Note,
-    progress: Callable[[str, int, int], None],
+    progress: Progress,
 ) -> None:
     job.folder.mkdir(exist_ok=True)
     if not (job.folder / LAST).exists() and not (job.folder / BEFORE).exists():
@@ -164,15 +175,15 @@ def _one_seed(
         watch()
 
 
-def _start(job: Job, dataset: Dataset, note: Note, progress: Callable[[str, int, int], None]) -> None:
+def _start(job: Job, dataset: Dataset, note: Note, progress: Progress) -> None:
     """Weights to start from, once for all processes."""
     if job.plan.init is None:
         return
+    (job.folder / START).unlink(missing_ok=True)  # of an earlier version, cut off as it was written
     network = job.network(dataset)
     start = init_weights(network, job.plan.network, job.plan.init, progress)
-    save_file(
-        {name: value.clone().contiguous() for name, value in network.state_dict().items()}, job.folder / START
-    )
+    weights = {name: value.clone().contiguous() for name, value in network.state_dict().items()}
+    write_atomic(job.folder / START, save(weights))
     write_atomic(job.folder / "start.json", json.dumps(asdict(start)) + "\n")
     new = f", new: {', '.join(start.new[:4])}{' …' * (len(start.new) > 4)}" if start.new else ""
     note(f"seed {job.seed} starts from {start.source}: {start.share:.1%} of the parameters{new}")
@@ -184,7 +195,7 @@ def _drop_damaged(job: Job, note: Note) -> None:
         if not (path := job.folder / name).is_file():
             continue
         try:
-            load_checkpoint(path, job.owner, torch.device("cpu"))
+            load_checkpoint(path, job.owner, CPU)
         except DamagedCheckpointError:
             path.replace(path.with_suffix(".damaged"))
             note(f"checkpoint {path} is damaged and was put aside; going on from the one before")

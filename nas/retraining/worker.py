@@ -13,6 +13,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from evaluators import Dataset, Metrics, Split, load, load_test
+from evaluators.devices.device import device_name
 from evaluators.devices.seeding import build_seeded
 from evaluators.training.checkpoint import DamagedCheckpointError, load_checkpoint, save_checkpoint
 from evaluators.training.engine import Training
@@ -119,6 +120,7 @@ def _finish(job: Job, dataset: Dataset, device: torch.device) -> None:
         "best_epoch": epoch,
         "seconds": sum(float(row["seconds"]) for row in history),
         "init": _init(job),
+        "device": device_name(device),
     }
     if not job.plan.full:
         found["validation_accuracy"] = history[epoch - 1]["accuracy"]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import nullcontext
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,8 +11,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from nas.config.schema import RayConfig
-from nas.retraining.retrain import OnEpoch, retrain
+from nas.config.loading import built, read_values
+from nas.config.retraining import ProxyStudyConfig
+from nas.retraining.plan import Plan, make_plan
+from nas.retraining.retrain import Note, OnEpoch, retrain
 from results import Run, load_run, write_atomic
 from results.statistics.rank_agreement import LEAST, rank_agreement
 from results.strict_json import dumps
@@ -31,34 +33,36 @@ def proxy_study(
     source: str | Path,
     out: str | Path | None = None,
     *,
-    networks: int = 8,
-    seed: int = 0,
+    overrides: Sequence[str] = (),
     on_epoch: OnEpoch = lambda seed, epochs, metrics: None,
-    note: Callable[[str], None] = lambda text: None,
-    serial: bool = False,
+    note: Note = lambda text: None,
     **options: Any,
 ) -> ProxyStudy:
     """Retrain a sample of a run's complete trials and compare ranks, epoch by epoch of the proxy.
 
-    Half of the sample lies along the front, half over the range of the other trials' accuracy; ``seed`` draws
-    the latter. ``options`` are ``retrain``'s. Writes ``proxy_study.json`` and ``.csv`` to ``out`` (default:
+    Half of the sample lies along the front, half over the range of the other trials' accuracy. ``overrides``
+    (``networks=8``, ``epochs=30``) are of ``ProxyStudyConfig``, ``Recipe`` and ``RetrainConfig``; ``options`` are
+    ``retrain``'s. Writes ``proxy_study.json`` and ``.csv`` to ``out`` (default:
     ``proxy_study`` in the run folder), each network in a folder of its own there; the same call again goes on.
 
     Raises:
         ValueError: if fewer networks than a rank correlation needs are asked for, or can be trained.
     """
+    own, others = _sorted(overrides)
+    config = built(lambda plain: ProxyStudyConfig(**plain), own, "--set")
     run = load_run(source)
+    chosen = sample_networks(run, config.networks, config.seed)
+    plan, _ = make_plan(str(source), trial=chosen[0], overrides=others, **options)
     folder = Path(out) if out else run.path / "proxy_study"
-    chosen = sample_networks(run, networks, seed)
     folder.mkdir(parents=True, exist_ok=True)
     full = {}
-    with _one_ray(serial, folder):
+    with _one_ray(plan, folder):
         for place, trial in enumerate(chosen, start=1):
             note(f"network {place} of {len(chosen)}: trial {trial}")
-            place_of = folder / f"trial-{trial:05d}"
+            network = folder / f"trial-{trial:05d}"
             try:
                 found = retrain(
-                    source, place_of, trial=trial, on_epoch=on_epoch, note=note, serial=serial, **options
+                    source, network, on_epoch=on_epoch, note=note, trial=trial, overrides=others, **options
                 )
             except FloatingPointError as error:
                 note(f"trial {trial} is left out: {error}")
@@ -78,7 +82,7 @@ def sample_networks(run: Run, count: int, seed: int = 0) -> list[int]:
     complete = run.complete.dropna(subset=["accuracy"])
     if not LEAST <= count <= len(complete):
         raise ValueError(
-            f"--networks {count}: must be at least {LEAST}, and at most {len(complete)}, the complete trials of "
+            f"networks {count}: must be at least {LEAST}, and at most {len(complete)}, the complete trials of "
             f"{run.path}"
         )
     front = [int(trial) for trial in run.comparable_front()["trial"]]
@@ -93,13 +97,21 @@ def sample_networks(run: Run, count: int, seed: int = 0) -> list[int]:
     return sorted(along | {int(rng.choice(part)) for part in parts})
 
 
-def _one_ray(serial: bool, folder: Path) -> Any:
+def _sorted(overrides: Sequence[str]) -> tuple[dict[str, Any], list[str]]:
+    """The settings of the study itself, and the overrides of each retraining."""
+    names = ProxyStudyConfig.model_fields
+    own = [each for each in overrides if each.partition("=")[0].strip() in names]
+    others = [each for each in overrides if each not in own]
+    return read_values("study", own, {"study": "{}"}), others
+
+
+def _one_ray(plan: Plan, folder: Path) -> AbstractContextManager[None]:
     """One Ray for all networks, since starting it takes longer than an epoch."""
-    if serial:
+    if plan.engine == "serial":
         return nullcontext()
     from nas.engines.ray_cluster import connected
 
-    return connected(RayConfig(), folder / "log.txt")
+    return connected(plan.ray, folder / "log.txt")
 
 
 def _compare(run: Run, full: pd.Series[Any]) -> ProxyStudy:

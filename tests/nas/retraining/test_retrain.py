@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 from contextlib import suppress
@@ -29,7 +30,9 @@ from evaluators import (
     write_model_folder,
 )
 from evaluators.training.checkpoint import load_checkpoint
+from nas.engines.ray_room import room
 from nas.retraining.plan import check_settings
+from nas.retraining.ray_train import equal_share
 from nas.retraining.retrain import Retrained
 from nas.retraining.source import Origin, find_origin
 from results import load_run
@@ -58,9 +61,10 @@ def arch(tmp_path: Path) -> Path:
 
 
 def train(source: Path | None, out: Path, *more: str, **options: Any) -> Retrained:
-    settings = {"overrides": (*QUICK, *more)} if source else {}
+    settings = {"overrides": (*QUICK, *more) if source else more}
     data = {"data": "digits"} if source and source.name == "arch.json" else {}
-    return nas.retrain(source, out, **{"serial": True} | settings | data | options)
+    options = ({"engine": "serial"} if source else {}) | options
+    return nas.retrain(source, out, **settings | data | options)
 
 
 def invoke(*arguments: str | Path) -> Result:
@@ -281,7 +285,7 @@ def plain(arch: Path) -> dict[str, Any]:
 def test_two_workers_follow_the_curve_of_one(
     ray_session: None, arch: Path, tmp_path: Path, plain: dict[str, Any]
 ) -> None:
-    one = nas.retrain(arch, tmp_path / "one", serial=True, **plain)
+    one = nas.retrain(arch, tmp_path / "one", engine="serial", **plain)
     two = nas.retrain(arch, tmp_path / "two", workers=2, **plain)
     for name in ("train_loss", "validation_loss"):
         assert two.epochs[name].tolist() == pytest.approx(one.epochs[name].tolist(), abs=2e-3)
@@ -328,3 +332,65 @@ def test_checkpoints_know_whose_they_are(arch: Path, tmp_path: Path) -> None:
     owner = torch.load(path, weights_only=True)["owner"]
     with pytest.raises(ValueError, match="another run's: seed is 0 there and 1 here"):
         load_checkpoint(path, owner | {"seed": 1}, torch.device("cpu"))
+
+
+def test_weights_cut_off_as_they_were_written_are_made_anew(arch: Path, tmp_path: Path) -> None:
+    first = train(arch, tmp_path / "first", "epochs=1").folder
+    whole = train(arch, tmp_path / "whole", "epochs=1", init=str(first))
+    seed = tmp_path / "killed" / "seed-0"
+    with pytest.raises(StoppedError):
+        train(arch, tmp_path / "killed", "epochs=1", init=str(first), note=stop)
+    start = tmp_path / "whole" / "seed-0" / "start.safetensors"
+    (seed / "start.safetensors").write_bytes(start.read_bytes()[:1000])
+    again = train(arch, tmp_path / "killed", "epochs=1", init=str(first))
+    pd.testing.assert_frame_equal(comparable(again.epochs), comparable(whole.epochs))
+
+
+def stop(text: str) -> None:
+    raise StoppedError
+
+
+WRONG = {
+    "epochs=many": "fast: epochs: must be a whole number, got 'many'",
+    "compile=yes please": "fast: compile: must be true or false, got 'yes please'",
+    "seeds=0": "fast: seeds: must be at least 1, got 0",
+    "ray.adress=auto": "fast: ray.adress: unknown key; did you mean address?",
+    "resources.cpus=0": "fast: resources.cpus: must be greater than 0, got 0",
+    "engine=rai": "fast: engine: must be 'ray' or 'serial', got 'rai'",
+    "data=3": "data: must be a mapping of settings, got 3",
+    "data.validation=2": "data: validation: must be above 0 and below 1, got 2",
+    "worker=2": "fast: worker: unknown key; did you mean workers?",
+}
+
+
+@pytest.mark.parametrize("override", WRONG)
+def test_a_wrong_setting_is_named_in_one_line(arch: Path, tmp_path: Path, override: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(WRONG[override])) as caught:
+        nas.retrain(
+            arch, tmp_path / "out", overrides=[override], data="digits" if "data" not in override else None
+        )
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "out").exists()
+
+
+def test_what_may_change_when_a_retraining_goes_on(arch: Path, tmp_path: Path) -> None:
+    with pytest.raises(StoppedError):
+        train(arch, tmp_path / "out", "epochs=2", on_epoch=stop_after(1))
+    with pytest.raises(ValueError, match="--set epochs: cannot change when a retraining goes on"):
+        nas.retrain(None, tmp_path / "out", overrides=["epochs=3"])
+    plan = json.loads((tmp_path / "out" / "plan.json").read_text())
+    for name in ("engine", "resources", "ray"):  # which an earlier version did not have
+        del plan[name]
+    (tmp_path / "out" / "plan.json").write_text(json.dumps(plan))
+    found = nas.retrain(None, tmp_path / "out", overrides=["engine=serial", "seeds=2"])
+    assert found.epochs["epoch"].tolist() == [1, 2, 1, 2]
+
+
+def test_no_process_is_spread_over_two_nodes() -> None:
+    nodes = [{"CPU": 4.0}, {"CPU": 4.0}, {"CPU": 5.0}]
+    assert equal_share(nodes, 1) == 5
+    assert equal_share(nodes, 2) == equal_share(nodes, 3) == 4  # a sixth of 13 is 6, which no node has
+    assert equal_share(nodes, 6) == 2
+    assert equal_share(nodes, 13) == 1
+    assert room(nodes, 3, 0) == 3
+    assert room([{"CPU": 4, "GPU": 1}], 1, 0.1) == 4

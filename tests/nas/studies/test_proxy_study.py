@@ -28,7 +28,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_study_compares_the_proxy_with_full_training(run: Path) -> None:
-    options = {"networks": 4, "overrides": ("epochs=1",), "serial": True}
+    options = {"overrides": ("networks=4", "epochs=1", "engine=serial")}
     study = proxy_study(run, **options)  # type: ignore[arg-type]
     table = study.networks
     assert len(table) == 4
@@ -56,7 +56,7 @@ def test_sample_is_half_front_half_the_rest(run: Path) -> None:
 
 @pytest.mark.parametrize("count", [3, 10])
 def test_too_few_or_too_many(run: Path, count: int) -> None:
-    with pytest.raises(ValueError, match=f"--networks {count}: must be at least 4, and at most 9"):
+    with pytest.raises(ValueError, match=f"networks {count}: must be at least 4, and at most 9"):
         sample_networks(load_run(run), count)
 
 
