@@ -6,12 +6,13 @@ STAMP := $(VENV)/.installed
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help install search test test-all lint format clean
+.PHONY: help install search test test-all lint docs format clean
 
 help:
 	@echo "make search    search split-attention networks on real images (2 to 3 minutes on 2 cores)"
 	@echo "make test      run the tests           make test-all   the slow ones too"
-	@echo "make lint      ruff, mypy, layers      make clean      remove .venv and caches"
+	@echo "make lint      ruff, mypy, layers      make docs       the documentation, into build/site"
+	@echo "make clean     remove .venv and caches"
 
 install: $(STAMP)
 
@@ -39,6 +40,14 @@ lint: install
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+
+docs: $(VENV)/.docs
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet
+	@echo "build/site/index.html"
+
+$(VENV)/.docs: $(STAMP)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
+	@touch $@
 
 format: install
 	@$(BIN)/ruff check --fix .
