@@ -25,9 +25,13 @@ from evaluators.data.decode_pool import decode_all
 from evaluators.data.listing import Listing
 from evaluators.data.split import Split
 
-VERSION = 1
+VERSION = 2
 FILES_A_JOB, ROWS_A_JOB = 250, 2000
 PROBED = 256
+BLANK = 1e-3
+"""Deviation, in grey values, of images that show nothing."""
+NAMED = 5
+"""Images that cannot be read, named in the log; all are in ``Dataset.corrupt``."""
 
 Progress = Callable[[str, int, int], None]
 log = logging.getLogger("splitsearch.data")
@@ -149,9 +153,11 @@ def _build(
     good[[failure.position for failure in failures]] = False
     parts = np.split(good, np.cumsum([len(part) for part in splits.values()])[:-1])
     corrupt = sorted(f"{failure.name}: {failure.reason}" for failure in failures)
-    for named in corrupt:
-        log.warning("left out: %s", named)
     _check_corrupt(corrupt, len(wanted), max_corrupt)
+    for named in corrupt[:NAMED]:
+        log.warning("left out: %s", named)
+    if len(corrupt) > NAMED:
+        log.warning("left out: %d more that cannot be read", len(corrupt) - NAMED)
     if failures:
         for (name, indices), kept in zip(splits.items(), parts, strict=True):
             _check_classes(listing, name, indices[kept])
@@ -160,6 +166,7 @@ def _build(
     sizes = [int(kept.sum()) for kept in parts]
     images = np.load(folder / "images.npy", mmap_mode="r")
     mean, deviation = statistics(images[: sizes[0]])
+    _check_contrast(listing, deviation)
     facts = {
         "sizes": dict(zip(splits, sizes, strict=True)),
         "classes": listing.classes,
@@ -246,6 +253,15 @@ def _jobs(listing: Listing, wanted: NDArray[np.int64]) -> list[list[Entry]]:
             entry = Entry(listing.kind, str(path), group, row[part].tolist(), part.tolist())
             jobs += [[entry]]
     return jobs
+
+
+def _check_contrast(listing: Listing, deviation: list[float]) -> None:
+    if max(deviation) < BLANK:
+        log.warning(
+            "%s: all images are of one colour, so there is nothing to learn. Transparency is laid on white, and "
+            "16 bits are taken as 0 to 65535: values up to 255 become black",
+            listing.files[0].parent,
+        )
 
 
 def _check_corrupt(corrupt: list[str], count: int, limit: float) -> None:

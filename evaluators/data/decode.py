@@ -19,7 +19,7 @@ from typing import IO, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 # Path of an image file, content of one, pixels (H, W, 3), or why there is nothing.
 Stored = Path | bytes | NDArray[np.uint8] | str
@@ -53,8 +53,8 @@ class ColourError(ValueError):
 def decode(entries: list[Entry], output: str) -> list[Failure]:
     """Decode into the .npy file ``output``, uint8 (N, resolution, resolution, channels).
 
-    An image is cut to its central square and resized; grey ones become coloured where there are three
-    channels, transparency is dropped. Images that cannot be read are returned and their rows left alone.
+    An image is turned upright, cut to its central square and resized; grey ones become coloured where there
+    are three channels, transparent ones lie on white. Those that cannot be read are returned, their rows left.
 
     Raises:
         ColourError: for an image with colour where the output has one channel.
@@ -125,7 +125,9 @@ def image_column(schema: Any) -> str:
 def _holds_images(kind: Any, types: Any) -> bool:
     if types.is_struct(kind):
         return any(field.name == "bytes" for field in kind)
-    return bool(types.is_binary(kind) or types.is_large_binary(kind))
+    if types.is_dictionary(kind):
+        return _holds_images(kind.value_type, types)
+    return bool(types.is_binary(kind) or types.is_large_binary(kind) or types.is_binary_view(kind))
 
 
 def spare_detail(image: Image.Image, resolution: int) -> None:
@@ -141,7 +143,7 @@ def pixels(stored: Stored, resolution: int, channels: int) -> NDArray[np.uint8]:
         return stored
     image = opened(stored)
     spare_detail(image, resolution)
-    image = eight_bits(image, channels)
+    image = eight_bits(upright(image), channels)
     if image.size != (resolution, resolution):
         side = min(image.size)
         left, top = (image.width - side) / 2, (image.height - side) / 2
@@ -159,12 +161,17 @@ def opened(stored: Stored) -> Image.Image:
     return Image.open(io.BytesIO(stored.read_bytes() if isinstance(stored, Path) else stored))
 
 
+def upright(image: Image.Image) -> Image.Image:
+    """The image as its camera was held, whatever the way it was stored (EXIF orientation)."""
+    return ImageOps.exif_transpose(image)
+
+
 def is_grey(image: Image.Image) -> bool:
     return image.mode in ("1", "L", "LA", "La", "I") or image.mode.startswith("I;16")
 
 
 def eight_bits(image: Image.Image, channels: int) -> Image.Image:
-    """The image as ``L`` or ``RGB``."""
+    """The image as ``L`` or ``RGB``, on white where it is transparent; 16 bits lose their lower eight."""
     if channels == 1 and not is_grey(image):
         raise ColourError(f"has colour (mode {image.mode}), where the images looked at first had none")
     if image.mode.startswith("I"):  # 16 bits, which Pillow would clip instead of scaling
@@ -174,7 +181,14 @@ def eight_bits(image: Image.Image, channels: int) -> Image.Image:
         image = Image.fromarray((values >> 8).astype(np.uint8))
     if image.mode == "F":
         raise ValueError("pixels of floating point")
+    if image.has_transparency_data:
+        image = _on_white(image)
     return image.convert("L" if channels == 1 else "RGB")
+
+
+def _on_white(image: Image.Image) -> Image.Image:
+    transparent = image.convert("RGBA")
+    return Image.alpha_composite(Image.new("RGBA", image.size, "white"), transparent)
 
 
 class _ArraysOnly(pickle.Unpickler):

@@ -10,10 +10,10 @@ from typing import Any, Self
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps
+from PIL import Image
 from torch import Tensor
 
-from evaluators.data.decode import eight_bits, is_grey, spare_detail
+from evaluators.data.decode import eight_bits, is_grey, spare_detail, upright
 
 RESAMPLING = ("bilinear", "bicubic")
 
@@ -90,7 +90,7 @@ class Preprocess:
         try:
             with Image.open(path) as opened:
                 spare_detail(opened, self.resolution)  # as the training images were decoded
-                pixels = self._square(ImageOps.exif_transpose(opened))
+                pixels = self._square(upright(opened))
         except Exception as error:  # decoders raise anything, SyntaxError and struct.error included
             reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
             raise ValueError(f"{path}: cannot be read as an image ({reason})") from error

@@ -107,6 +107,27 @@ class TestPixels:
         assert len(everything) == 18
         return everything[everything[:, 2, 0, 0] > 0]
 
+    def test_transparency_lies_on_white(self, tmp_path: Path) -> None:
+        image = Image.new("LA", (4, 4), (0, 0))
+        image.paste((0, 255), (0, 0, 2, 4))
+        self.decode(tmp_path, image)
+        wanted = settings("imagefolder", tmp_path / "mine", resolution=4, max_corrupt=0.0)
+        parts = load(wanted).train, load(wanted).validation, load_test(wanted)
+        rows = [tuple(each[2, 0].tolist()) for part in parts for each in part.images]
+        assert rows.count((0, 0, 255, 255)) == 2
+
+    def test_images_that_show_nothing_are_told(
+        self, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        for label in range(2):
+            (tmp_path / f"class{label}").mkdir()
+            for number in range(4):
+                dim = Image.fromarray(np.full((4, 4), 200 + number, dtype=np.uint16))
+                dim.save(tmp_path / f"class{label}" / f"{number}.png")
+        load(settings("imagefolder", tmp_path))
+        assert "all images are of one colour" in caplog.text
+        assert "values up to 255 become black" in caplog.text
+
     def test_the_shorter_side_is_resized_and_the_centre_kept(self, tmp_path: Path) -> None:
         noise = np.random.default_rng(0).integers(100, 256, (8, 24, 3), dtype=np.uint8)
         image = Image.fromarray(noise)
