@@ -5,6 +5,7 @@ from nas.config.schema import SearchConfig
 from nas.controller import Controller
 from nas.driver import resume, search
 from nas.exporting.export import export
+from nas.retraining.create import create
 from nas.retraining.retrain import retrain
 from nas.simulation.simulator import simulate
 from nas.stopper.asha import MultiObjectiveASHA
@@ -13,6 +14,7 @@ __all__ = [
     "Controller",
     "MultiObjectiveASHA",
     "SearchConfig",
+    "create",
     "export",
     "load_config",
     "presets",

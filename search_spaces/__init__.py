@@ -4,7 +4,7 @@ from search_spaces.arch import Arch
 from search_spaces.blocks.bottleneck import Block, Bottleneck
 from search_spaces.blocks.layers import IMAGENET, Head, Stem, Task
 from search_spaces.blocks.split_attention import SplitAttention
-from search_spaces.catalog import REFERENCES, arch_from_dict, get_space, reference
+from search_spaces.catalog import REFERENCES, arch_from_dict, get_space, list_networks, reference
 from search_spaces.cost import OPERATORS, Complexity, Tally
 from search_spaces.families.fbnetv2 import FBNetV2, FBNetV2Space
 from search_spaces.families.regnety import RegNetY, RegNetYSpace
@@ -44,5 +44,6 @@ __all__ = [
     "complexity",
     "fold",
     "get_space",
+    "list_networks",
     "reference",
 ]

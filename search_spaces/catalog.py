@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import fields
 from difflib import get_close_matches
+from fnmatch import fnmatchcase
 from inspect import isabstract
 from typing import Any
 
@@ -62,6 +63,11 @@ def reference(name: str) -> Arch:
     if name not in REFERENCES:
         raise ValueError(f"no published network {name!r}{_hint(name, list(REFERENCES))}")
     return REFERENCES[name]
+
+
+def list_networks(pattern: str = "*") -> list[str]:
+    """Names of the published networks that a shell pattern matches: ``list_networks("*fast*")``."""
+    return [name for name in REFERENCES if fnmatchcase(name, pattern)]
 
 
 def arch_from_dict(values: Mapping[str, Any]) -> Arch:

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from evaluators import Preprocess, TrainedModel, write_model_folder
+from nas.retraining.create import create
 from nas.retraining.inherit import inherit
 from nas.retraining.weights import OFFICIAL, Published, Start, init_weights
 from search_spaces import FBNetV2, Network, RegNetY, ResNeSt, Task, build, reference
@@ -63,6 +64,19 @@ def test_official_weights_are_fetched_once_and_taken_whole(server: Path, weights
     assert told[-1][1] == told[-1][2] == (server / "weights.pth").stat().st_size
     (server / "weights.pth").unlink()
     init_weights(build(reference(NAME)), reference(NAME), "official")
+
+
+def test_a_network_is_created_by_name_with_its_weights(server: Path, weights: dict[str, Tensor]) -> None:
+    network = create(NAME, pretrained=True, num_classes=10)
+    ours = network.state_dict()
+    assert all(
+        torch.equal(ours[name], value) for name, value in weights.items() if not name.startswith("fc.")
+    )
+    assert network.fc.out_features == 10
+    with pytest.raises(ValueError, match="did you mean resnest14d"):
+        create("resnest14")
+    with pytest.raises(ValueError, match="there are official weights for resnest14d"):
+        create("regnety_200mf", pretrained=True)
 
 
 def test_grey_images_and_other_classes(server: Path, weights: dict[str, Tensor]) -> None:
