@@ -8,7 +8,8 @@ import results
 import search_spaces
 
 CONTRACT = {
-    search_spaces: "get_space list_networks reference REFERENCES arch_from_dict Task build complexity SplitAttention",
+    search_spaces: "get_space list_networks reference REFERENCES arch_from_dict "
+    "Task build complexity SplitAttention",
     evaluators: "count_flops measure_latency proxy_train load_model write_model_folder predict",
     results: "load_run load_runs pareto_front hypervolume select public_models",
     nas: "SearchConfig search resume simulate retrain export create MultiObjectiveASHA Controller",

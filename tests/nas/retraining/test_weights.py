@@ -75,7 +75,7 @@ def test_a_network_is_created_by_name_with_its_weights(server: Path, weights: di
     assert network.fc.out_features == 10
     with pytest.raises(ValueError, match="did you mean resnest14d"):
         create("resnest14")
-    with pytest.raises(ValueError, match="there are official weights for resnest14d"):
+    with pytest.raises(ValueError, match="not for regnety"):
         create("regnety_200mf", pretrained=True)
 
 
