@@ -7,7 +7,7 @@
         def sampler(self) -> Sampler:
             return make_sampler("my_file:MySampler", seed=0)
 
-Needs pytest; nothing else in the package imports this module.
+Needs pytest.
 """
 # ruff: noqa: S101
 

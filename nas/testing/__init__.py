@@ -1,0 +1,22 @@
+"""What authors of plug-ins test them with: contracts to inherit, and whole searches in a simulated world.
+
+Needs pytest; nothing else in the package imports this one.
+"""
+
+from nas.testing.histories import History, World, simulate_history
+from nas.testing.invariants import ViolationError, check_history, check_log
+from nas.testing.sampler_contract import OBJECTIVES, TINY, SamplerContract, measure, run
+
+__all__ = [
+    "OBJECTIVES",
+    "TINY",
+    "History",
+    "SamplerContract",
+    "ViolationError",
+    "World",
+    "check_history",
+    "check_log",
+    "measure",
+    "run",
+    "simulate_history",
+]
