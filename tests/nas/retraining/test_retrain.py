@@ -366,9 +366,7 @@ WRONG = {
 @pytest.mark.parametrize("override", WRONG)
 def test_a_wrong_setting_is_named_in_one_line(arch: Path, tmp_path: Path, override: str) -> None:
     with pytest.raises(ValueError, match=re.escape(WRONG[override])) as caught:
-        nas.retrain(
-            arch, tmp_path / "out", overrides=[override], data="digits" if "data" not in override else None
-        )
+        nas.retrain(arch, tmp_path / "out", overrides=["data=digits", override])
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "out").exists()
 
