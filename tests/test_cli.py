@@ -198,7 +198,8 @@ def test_a_read_only_folder_is_named(tmp_path: Path) -> None:
 
 
 def test_help_needs_neither_torch_nor_ray() -> None:
-    code = "import sys, run_search; sys.exit(bool({'torch', 'ray', 'pandas'} & set(sys.modules)))"
+    heavy = "{'torch', 'ray', 'pandas', 'optuna', 'pydantic'}"
+    code = f"import sys, nas, run_search; sys.exit(bool({heavy} & set(sys.modules)))"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(run_search.__file__).parent)
 
 

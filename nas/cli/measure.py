@@ -28,7 +28,7 @@ def measure_network(
     task = Task(classes, resolution, channels, small_images)
     measured: dict[str, Any] = {"arch_id": arch.id}
     try:
-        for evaluator in (Complexity(task), Latency(task, **latency)):
+        for evaluator in (Complexity(task), Latency(task, **{"threads": None} | latency)):
             for metrics in evaluator.evaluate(arch):
                 measured |= metrics
         return measured | {"fvcore_flops": count_flops(build(arch, task), task)}

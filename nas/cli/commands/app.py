@@ -1,0 +1,78 @@
+"""What all commands share: errors in one line, the help, options that several have."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+
+# a pipe has no width of its own
+console = Console(width=None if sys.stdout.isatty() else 120)
+
+
+class CommandLine(click.Group):
+    """Bad input gets one line on stderr and exit code 2; Ctrl-C gives 130."""
+
+    def main(self, *arguments: Any, **options: Any) -> Any:
+        try:
+            code = super().main(*arguments, **options | {"standalone_mode": False})
+        except click.ClickException as error:
+            code = complain(error.format_message())
+        except OSError as error:
+            code = complain(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+        except (ValueError, ImportError, FloatingPointError) as error:
+            code = complain(str(error))
+        except (click.Abort, KeyboardInterrupt):
+            click.echo("interrupted before anything was finished", err=True)
+            code = 130
+        sys.exit(code)
+
+
+def complain(message: str) -> int:
+    click.echo(f"error: {' '.join(message.split())}", err=True)
+    return 2
+
+
+def _print_version(context: click.Context, option: click.Parameter, wanted: bool) -> None:
+    if wanted:
+        from nas.cli.version import version_line
+
+        click.echo(version_line())
+        context.exit()
+
+
+@click.group(cls=CommandLine, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--version", is_flag=True, is_eager=True, expose_value=False, callback=_print_version,
+    help="Version, commit and what it stands on.",
+)  # fmt: skip
+def main() -> None:
+    """Neural architecture search over the split-attention design space."""
+    warnings.formatwarning = lambda message, *_, **__: f"warning: {' '.join(str(message).split())}\n"
+    sys.path.append(str(Path.cwd()))  # where the user's own module:Name may lie
+
+
+def command(example: str) -> Callable[[Callable[..., Any]], click.Command]:
+    """A command whose help ends with an example; the function's result is the exit code."""
+    return main.command(epilog=f"Example: python run_search.py {example}")
+
+
+def with_engine(overrides: tuple[str, ...], serial: bool) -> tuple[str, ...]:
+    return (*overrides, "engine=serial") if serial else overrides
+
+
+new_file = click.Path(path_type=Path, dir_okay=False)
+settings = click.option(
+    "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a setting; repeatable."
+)
+serially = click.option(
+    "--serial", is_flag=True, help="Short for --set engine=serial: in this process, without Ray."
+)
+existing_file = click.Path(path_type=Path, dir_okay=False, exists=True)
+run_folder = click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+run_place = click.argument("folder", metavar="DIR|URL")

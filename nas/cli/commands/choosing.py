@@ -1,0 +1,106 @@
+"""Commands that look at networks, those of a run or published ones."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from nas.cli.commands.app import command, console, new_file, run_place
+
+
+@command("front runs/first --objective accuracy=max --objective params=min")
+@run_place
+@click.option(
+    "--objective", "objectives", multiple=True, metavar="METRIC=max|min",
+    help="Repeatable [default: the search's own].",
+)  # fmt: skip
+@click.option("--retrained", is_flag=True, help="Of retrained networks, by their validation accuracy then.")
+@click.option("--out", type=new_file, help="Also write the front to this .csv file.")
+def front(folder: str, objectives: tuple[str, ...], retrained: bool, out: Path | None) -> None:
+    """Print the Pareto front of a run, finished or not."""
+    from nas.cli.tables import front_table, parse_objectives
+    from results import load_run, write_atomic
+
+    run = load_run(folder)
+    run = run.full_fidelity() if retrained else run
+    chosen = parse_objectives(objectives) or run.objectives
+    found = run.front(chosen)
+    console.print(front_table(found, chosen, console.width))
+    if run.complete.empty:
+        console.print(f"none of the {len(run.trials)} trials has been trained to its end")
+    if out:
+        write_atomic(out, found.to_csv(index=False))
+
+
+@command("select runs/first --maximize accuracy --under latency_ms=5 --out selected.json")
+@run_place
+@click.option(
+    "--maximize", metavar="METRIC", help="The most of this [default: the search's first objective]."
+)
+@click.option("--minimize", metavar="METRIC", help="The least of this.")
+@click.option("--under", multiple=True, metavar="METRIC=VALUE", help="At most; repeatable.")
+@click.option("--over", multiple=True, metavar="METRIC=VALUE", help="At least; repeatable.")
+@click.option("--knee", is_flag=True, help="The front's best compromise.")
+@click.option("--near", multiple=True, metavar="METRIC=VALUE", help="The nearest to this; repeatable.")
+@click.option("--buckets", metavar="METRIC=A,B,…", help="The best up to A, from there up to B, ….")
+@click.option("--diverse", type=click.IntRange(min=1), metavar="N", help="The N most different of the front.")
+@click.option(
+    "--out", type=new_file, help="Also write the pick as .json, which retrain takes; several are numbered."
+)
+def select(folder: str, out: Path | None, **choice: Any) -> None:
+    """Pick the final network of a run, and say why that one."""
+    from nas.cli.tables import front_table
+    from nas.runs.selection import read_choice, write_selection
+    from results import load_run
+
+    run = load_run(folder)
+    selection = run.select(**read_choice(choice))
+    console.print(selection.why, markup=False, highlight=False)
+    console.print(front_table(selection.rows, run.objectives, console.width, "Selected"))
+    for path in write_selection(selection, run, out) if out else ():
+        console.print(f"{path}", markup=False, highlight=False, soft_wrap=True)
+
+
+@command("spaces resnest")
+@click.argument("name", required=False)
+def spaces(name: str | None) -> None:
+    """List the search spaces and published networks, or one space's knobs."""
+    from nas.cli.tables import knobs_table, spaces_table
+
+    console.print(knobs_table(name) if name else spaces_table())
+
+
+@command("measure resnest50_fast_2s1x64d --resolution 160 --batch-size 8")
+@click.argument("network", metavar="REFERENCE|ARCH.json")
+@click.option("--classes", default=1000, show_default=True)
+@click.option("--resolution", default=224, show_default=True, help="Side of the image in pixels.")
+@click.option("--channels", default=3, show_default=True)
+@click.option("--small-images", is_flag=True, help="Keep the stem from downsampling.")
+@click.option("--device", default="cpu", show_default=True)
+@click.option("--batch-size", type=int, help="Images at once [default: 1].")
+@click.option("--dtype", help="float32, float16 or bfloat16 [default: float32].")
+@click.option("--threads", type=int, help="CPU threads [default: torch's].")
+@click.option("--channels-last", is_flag=True)
+@click.option("--fold", is_flag=True, help="Fold the batch norms away first.")
+@click.option("--compile", is_flag=True, help="Measure what torch.compile makes of it.")
+@click.option("--cuda-graph", is_flag=True, help="Launch all kernels at once.")
+@click.option("--interval", type=float, help="Certainty of the median to reach [default: 0.01].")
+@click.option("--max-seconds", type=float, help="For warming up, and for repeating [default: 1].")
+@click.option("--max-load", type=float, help="Refuse if others use more of the CPU [default: 0.1].")
+@click.option("--keep-disturbed", is_flag=True, help="If refused three times, take the lowest median.")
+@click.option("--out", type=new_file, help="Also write the numbers to this .json file.")
+def measure(network: str, out: Path | None, **options: Any) -> None:
+    """Measure a network's exact cost, fvcore's count of it, and its latency on this machine."""
+    from nas.cli.measure import measure_network
+    from nas.cli.tables import measurement_table
+    from results import write_atomic
+    from results.strict_json import dumps
+
+    given = {name: value for name, value in options.items() if value is not None}
+    with console.status("measuring"):
+        measured = measure_network(network, **given)
+    console.print(measurement_table(network, measured))
+    if out:
+        write_atomic(out, dumps(measured, indent=2) + "\n")

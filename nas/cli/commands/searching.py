@@ -1,0 +1,117 @@
+"""Commands that search: begin, go on, look on, estimate."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from nas.cli.commands.app import command, console, new_file, run_folder, serially, settings, with_engine
+
+
+@command("search quick --set trials=16 --out runs/first")
+@click.argument("preset", default="quick", metavar="[PRESET|FILE.yaml]")
+@settings
+@click.option("--out", type=click.Path(path_type=Path), help="New run folder [default: runs/NAME-TIME].")
+@serially
+def search(preset: str, overrides: tuple[str, ...], out: Path | None, serial: bool) -> int:
+    """Search for a Pareto front of networks and leave it in a run folder."""
+    import nas
+    from nas.cli.search_view import SearchView
+    from nas.cli.tables import print_outcome
+
+    config = nas.load_config(preset, with_engine(overrides, serial))
+    out = out or Path("runs") / f"{Path(preset).stem}-{datetime.now():%Y%m%d-%H%M%S}"
+    with SearchView(config, console) as view:
+        run = nas.search(config, out, [view], view.data)
+    return print_outcome(run, console)
+
+
+@command("resume runs/first --set trials=80")
+@run_folder
+@settings
+@serially
+def resume(folder: Path, overrides: tuple[str, ...], serial: bool) -> int:
+    """Go on with a search that was interrupted, killed, or is to get more trials or time."""
+    import nas
+    from nas.cli.search_view import SearchView
+    from nas.cli.tables import print_outcome
+    from results.log.salvage import usable_events
+
+    overrides = with_engine(overrides, serial)
+    with SearchView(nas.load_config(str(folder / "config.yaml"), overrides), console) as view:
+        view.recall(usable_events(folder / "events.db"))
+        run = nas.resume(folder, overrides, [view], view.data)
+    return print_outcome(run, console)
+
+
+@command("status runs/first")
+@run_folder
+@click.option("--watch", is_flag=True, help="Renew it until the search ends.")
+def status(folder: Path, watch: bool) -> None:
+    """Say how a search is doing, from any terminal that sees its folder."""
+    from nas.cli.status_view import follow, print_status
+
+    (follow if watch else print_status)(folder, console)
+
+
+@command("report runs/first --out front.html")
+@run_folder
+@click.option("--out", type=new_file, help="HTML file to write [default: DIR/report.html].")
+@click.option("--against", metavar="imagenet", help="Show public models behind a run of the same task.")
+@click.option("--watch", is_flag=True, help="Serve it to this machine, up to date while the search runs.")
+@click.option("--port", type=click.IntRange(0, 65535), help="Of --watch [default: a free one].")
+def report(folder: Path, out: Path | None, against: str | None, watch: bool, port: int | None) -> None:
+    """Write a run's report: one HTML file that opens anywhere."""
+    from nas.cli.report_server import watch as serve
+    from nas.runs.stages import write_run_report
+
+    def announce(address: str) -> None:
+        click.echo(f"{address} (Ctrl-C ends it)")
+
+    if watch and out:
+        raise click.UsageError("--watch serves the report and writes no file: leave out --out")
+    if port is not None and not watch:
+        raise click.UsageError("--port is for --watch")
+    if watch:
+        serve(folder, port or 0, against, announce)
+    else:
+        console.print(f"{write_run_report(folder, out, against)}", markup=False, soft_wrap=True)
+
+
+@command("simulate --surrogate resnest --workers 64 --hours 24 --stopper none --stopper moasha")
+@click.argument("folder", required=False, metavar="[DIR]", type=click.Path(path_type=Path))
+@click.option(
+    "--surrogate", metavar="SPACE", help="Made-up curves on real costs of a space, instead of a run."
+)
+@click.option("--sampler", metavar="NAME[,OPTION=VALUE]",
+              help="Search the run's space, curves guessed from its networks [default: replay them].")  # fmt: skip
+@click.option("--stopper", "stoppers", multiple=True, metavar="NAME[,OPTION=VALUE]",
+              help="Repeatable; others are compared with the first [default: none and moasha].")  # fmt: skip
+@click.option("--hours", type=float, help="Of virtual time [default: 24; with --sampler the run's trials].")
+@click.option("--trials", type=int, help="End after so many trials.")
+@click.option("--total-epochs", type=int, help="End after so many epochs.")
+@click.option("--workers", default=64, show_default=True, help="Trials at once.")
+@click.option("--epochs", default=9, show_default=True, help="Of a surrogate's trial.")
+@click.option("--epoch-seconds", default=60.0, show_default=True, help="Of a surrogate's median network.")
+@click.option("--start-seconds", default=0.0, show_default=True, help="Lost before each trial.")
+@click.option("--latency-seconds", default=0.0, show_default=True, help="Of a trial on a latency device.")
+@click.option("--latency-devices", default=1, show_default=True)
+@click.option("--stragglers", default=0.0, show_default=True, help="Share of trials that train slower.")
+@click.option("--slowdown", default=3.0, show_default=True, help="By which stragglers train slower.")
+@click.option("--failures", default=0.0, show_default=True, help="Chance that an epoch ends its trial.")
+@click.option("--preemptions", default=0.0, show_default=True, help="Per worker and hour.")
+@click.option(
+    "--outage-seconds", default=300.0, show_default=True, help="For which a preempted worker is gone."
+)
+@click.option("--seed", default=0, show_default=True)
+@click.option("--out", type=new_file, help="Also write curves over time to this .html file.")
+def simulate(
+    folder: Path | None, surrogate: str | None, stoppers: tuple[str, ...], out: Path | None, **options: Any
+) -> None:
+    """Tell what a cluster would come to in so many hours, with and without early stopping."""
+    from nas.cli.simulate_view import print_what_if
+
+    print_what_if(folder, surrogate, stoppers, console, out, options)
