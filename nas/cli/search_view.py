@@ -6,7 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Iterable
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TextIO, cast
 
 import pandas as pd
 from rich.console import Console, Group, RenderableType
@@ -15,6 +15,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from nas.cli.lasting import LastingOutput
 from nas.config.schema import SearchConfig
 from results import Event, TrialStatus, hypervolume, pareto_front
 from results.log.events import EpochEnded, Finished, Lost, Promoted, Proposed, SearchStarted
@@ -34,6 +35,8 @@ class SearchView:
 
     def __init__(self, config: SearchConfig, console: Console) -> None:
         self._config, self._console = config, console
+        self._output = LastingOutput(cast(TextIO, console.file))
+        console.file = cast(TextIO, self._output)
         self._open: dict[int, TrialRecord] = {}
         self._complete: list[dict[str, Any]] = []
         self._ended: Counter[str] = Counter()
@@ -64,6 +67,9 @@ class SearchView:
         self._quiet, self._started, self._before = False, None, self._fraction()
 
     def __call__(self, event: Event) -> None:
+        """Show an event; raises what ended the output, so that the controller logs it."""
+        if self._output.error:
+            raise self._output.error
         trial = event.trial
         if trial is None:
             if isinstance(event.content, SearchStarted):

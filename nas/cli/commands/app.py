@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import warnings
 from collections.abc import Callable
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +13,16 @@ import click
 from rich.console import Console
 
 # a pipe has no width of its own
-console = Console(width=None if sys.stdout.isatty() else 120)
+console = Console(width=None if sys.stdout and sys.stdout.isatty() else 120)
 
 
 class CommandLine(click.Group):
     """Bad input gets one line on stderr and exit code 2; Ctrl-C gives 130."""
 
     def main(self, *arguments: Any, **options: Any) -> Any:
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, TextIOWrapper):
+                stream.reconfigure(errors="replace")  # an ASCII terminal has no "…"
         try:
             code = super().main(*arguments, **options | {"standalone_mode": False})
         except click.ClickException as error:

@@ -2,15 +2,20 @@ import json
 import sqlite3
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from results import Event, EventLog, strict_json, write_atomic
+from results import Event, EventLog, load_run, strict_json, write_atomic
+from results.log import event_log
 from results.log.event_log import read_events
+from results.log.events import Finished, Measured, Proposed
+from results.log.salvage import mend, surviving_events
 
 
 def test_events_come_back_in_order_and_a_log_is_continued(tmp_path):
@@ -144,3 +149,56 @@ except OSError:
     assert subprocess.run([sys.executable, "-c", limited, str(path)], check=False).returncode == 7
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_log_that_another_process_holds_is_busy_and_not_damaged(log, monkeypatch):
+    log.append("search_started", config={}, objectives={"flops": "min"})
+    log.append("proposed", trial=0)
+    log.close()
+    before = log.path.read_bytes()
+    monkeypatch.setattr(event_log, "READER_WAIT_SECONDS", 0.05)
+    with closing(sqlite3.connect(log.path, isolation_level=None)) as holder:
+        holder.execute("BEGIN EXCLUSIVE")
+        for read in (read_events, mend, surviving_events, lambda path: load_run(path.parent)):
+            with pytest.raises(OSError, match=r"events\.db: the event log cannot be read now .*locked"):
+                read(log.path)
+        holder.execute("ROLLBACK")
+    assert log.path.read_bytes() == before
+    assert mend(log.path) is None
+    assert len(read_events(log.path)) == 2
+
+
+def test_events_of_one_commit_are_there_together_or_not_at_all(tmp_path):
+    with EventLog(tmp_path / "events.db") as log:
+        ended = Finished(0, "failed", "no reason")
+        with pytest.raises(TypeError, match="set"):
+            log.commit([Proposed(0), Measured(0, {"odd": {1, 2}})])
+        with closing(sqlite3.connect(log.path)) as other:
+            other.execute(
+                "CREATE TRIGGER full BEFORE INSERT ON events WHEN NEW.kind = 'finished' "
+                "BEGIN SELECT RAISE(ABORT, 'no room'); END"
+            )
+            with pytest.raises(OSError, match=r"events\.db: cannot append .*no room"):
+                log.commit([Proposed(0), ended])
+            assert list(log) == []
+            other.execute("DROP TRIGGER full")
+        told = log.commit([Proposed(0), Measured(0, {"flops": float("nan")}), ended])
+        assert told == list(log) == read_events(log.path)
+        assert [event.data for event in told] == [
+            {},
+            {"flops": None},
+            {"status": "failed", "error": "no reason"},
+        ]
+        assert [event.id for event in told] == [1, 2, 3]
+
+
+def test_time_in_a_log_never_goes_back(tmp_path, monkeypatch):
+    with EventLog(tmp_path / "events.db") as log:
+        log.append("note")
+        monkeypatch.setattr(time, "time", lambda: 1000.0)
+        log.append("note")
+    with EventLog(tmp_path / "events.db") as log:
+        log.append("note")
+        times = [event.time for event in log]
+    assert times == sorted(times)
+    assert times[0] > 1e9
