@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import pandas as pd
+import numpy as np
+from numpy.typing import NDArray
 
-from results import hypervolume
-from results.pareto.pareto import worst_values
+from results.objectives import Objectives
+from results.pareto.archive import FrontArchive
 
 
 @dataclass(frozen=True)
@@ -38,28 +40,29 @@ class Spending:
         self.budget = budget
         self.trials = self.epochs = 0
         self.seconds = 0.0
-        self._objectives, self._reference = dict(objectives), reference
-        self._complete: list[list[float]] = []
-        self._flat: bool | None = None
+        self._objectives = Objectives.of(objectives)
+        self._reference = None if reference is None else self._objectives.reference(reference)
+        self._recent: deque[NDArray[np.float64]] = deque()
+        self._worst = np.full(len(objectives), -np.inf)
+        # the front now, and as it was before the recent trials
+        self._now, self._before = (FrontArchive[None](len(objectives)) for _ in range(2))
 
     def complete(self, values: Sequence[float]) -> None:
         """One more complete trial, with its values in the order of the objectives."""
-        self._complete.append(list(values))
-        self._flat = None
+        point = self._objectives.costs(np.array(values, dtype=float))
+        self._worst = np.fmax(self._worst, point)
+        self._now.add(point, None)
+        self._recent.append(point)
+        if self.budget.plateau and len(self._recent) > self.budget.plateau.trials:
+            self._before.add(self._recent.popleft(), None)
 
-    def _on_plateau(self) -> bool:
+    def _on_plateau(self, plateau: Plateau) -> bool:
         """Whether the hypervolume has stopped growing; worked out when somebody asks, which a replay does not."""
-        plateau = self.budget.plateau
-        if plateau is None or len(self._complete) <= plateau.trials:
+        if not len(self._before):
             return False
-        if self._flat is None:
-            now = pd.DataFrame(self._complete, columns=list(self._objectives))
-            reference = self._reference or worst_values(now, self._objectives)
-            before, after = (
-                hypervolume(table, self._objectives, reference) for table in (now[: -plateau.trials], now)
-            )
-            self._flat = bool(after <= before * (1 + plateau.gain))
-        return self._flat
+        corner = self._worst if self._reference is None else self._reference
+        before, after = self._before.hypervolume(corner), self._now.hypervolume(corner)
+        return after <= before * (1 + plateau.gain)
 
     @property
     def out_of_time(self) -> bool:
@@ -75,20 +78,9 @@ class Spending:
             return f"{budget.trials} trials done"
         if budget.epochs is not None and self.epochs >= budget.epochs:
             return f"{budget.epochs} epochs trained"
-        if budget.plateau and self._on_plateau():
+        if budget.plateau and self._on_plateau(budget.plateau):
             return (
                 f"the hypervolume grew by less than {budget.plateau.gain:.2%} "
                 f"in the last {budget.plateau.trials} complete trials"
             )
         return None
-
-    @property
-    def left(self) -> dict[str, float]:
-        """How much of each limited thing is left, by name."""
-        budget = self.budget
-        limits = {
-            "trials": (budget.trials, self.trials),
-            "hours": (budget.hours, self.seconds / 3600),
-            "epochs": (budget.epochs, self.epochs),
-        }
-        return {name: max(0.0, limit - used) for name, (limit, used) in limits.items() if limit is not None}

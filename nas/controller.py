@@ -15,11 +15,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from nas.budget import Budget
-from nas.limits import Limit
 from nas.samplers.proposer import Proposal, Proposer
 from nas.search_state import SearchState
 from nas.stopper.asha import Stopper
 from results import Event, TrialStatus, strict_json
+from results.limits import Limit
 from results.log.event_log import Log
 from results.log.events import Content, EpochEnded, Finished, Lost, Measured, Noted, Promoted, Proposed
 from results.log.record import TrialRecord

@@ -10,7 +10,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from nas.limits import Limit
+from results.limits import Limit
+from results.objectives import Objectives
 from search_spaces import IMAGENET, Arch, SearchSpace, Task, complexity
 from search_spaces.sampling.limits import LIMITED
 
@@ -51,9 +52,11 @@ class Problem:
 
     def losses(self, metrics: Mapping[str, Any]) -> NDArray[np.float64]:
         """The objectives, lower being better."""
-        return np.array(
-            [metrics[n] if way == "min" else -metrics[n] for n, way in self.objectives.items()], dtype=float
-        )
+        return self._aims.costs_of(metrics)
+
+    @cached_property
+    def _aims(self) -> Objectives:
+        return Objectives.of(self.objectives)
 
     def fits(self, arch: Arch) -> bool:
         """Whether the cheap limits hold."""

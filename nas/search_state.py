@@ -11,10 +11,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from nas.budget import Budget, Spending
-from nas.limits import Limit
 from nas.samplers.proposer import Proposer
 from nas.stopper.asha import Stopper
 from results import Event, TrialStatus
+from results.limits import Limit
 from results.log.events import (
     Content,
     Decided,

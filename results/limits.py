@@ -1,56 +1,93 @@
-"""Limits on columns, and by how much a row breaks them."""
+"""What a network may cost at most, or must have at least."""
 
+from __future__ import annotations
+
+import math
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Self, TypeVar
 
 import numpy as np
 import pandas as pd
 
-Limit = float | tuple[float | None, float | None]
-Limits = Mapping[str, Limit]
-"""Column -> the most it may be, or (least, most), where None is no bound."""
+from results.columns import Array, numbers
+
+Limits = Mapping[str, Any]
+"""Column -> limit as ``Limit.of`` takes it: the most it may be, ``(least, most)``, ``{min, max}`` or a Limit."""
+Number = TypeVar("Number", float, Array)
 
 
-def violation(df: pd.DataFrame, limits: Limits) -> np.ndarray[Any, Any]:
+@dataclass(frozen=True)
+class Limit:
+    """``min`` and ``max`` of a metric, both included; None for no limit on that side.
+
+    Raises:
+        ValueError: unless at least one is given and ``min`` is at most ``max``.
+    """
+
+    min: float | None = None
+    max: float | None = None
+
+    def __post_init__(self) -> None:
+        ends = [end for end in (self.min, self.max) if end is not None]
+        if not ends or bool in map(type, ends) or not all(map(math.isfinite, ends)) or ends != sorted(ends):
+            raise ValueError(f"a limit needs min, max or both, and min <= max, got {self.min} and {self.max}")
+
+    @classmethod
+    def of(cls, value: Any) -> Self:
+        """From a number (the highest value), a pair ``[low, high]``, ``{min: low, max: high}``, or a limit."""
+        if isinstance(value, cls):
+            return value
+        if isinstance(value, list | tuple) and len(value) == 2:
+            value = dict(zip(("min", "max"), value, strict=True))
+        try:
+            return cls(**value) if isinstance(value, Mapping) else cls(max=value)
+        except TypeError:
+            raise ValueError(f"a limit is a number, [low, high] or {{min, max}}, got {value!r:.80}") from None
+
+    def excess(self, value: Number) -> Number:
+        """How far ``value`` is outside, as a share of the end it is beyond (of 0: as it is); at most 0 inside."""
+        ends = []
+        if self.max is not None:
+            ends.append((value - self.max) / (abs(self.max) or 1))
+        if self.min is not None:
+            ends.append((self.min - value) / (abs(self.min) or 1))
+        if len(ends) == 1:
+            return ends[0]
+        return np.maximum(*ends) if isinstance(value, np.ndarray) else max(ends)
+
+    def __str__(self) -> str:
+        if self.min is None or self.max is None:
+            return f"<= {self.max:g}" if self.min is None else f">= {self.min:g}"
+        return f"{self.min:g} to {self.max:g}"
+
+
+def as_limits(limits: Limits | None) -> dict[str, Limit]:
+    """Every limit as a ``Limit``; ``ValueError`` names the metric of a wrong one."""
+    made = {}
+    for name, limit in (limits or {}).items():
+        try:
+            made[name] = Limit.of(limit)
+        except ValueError as error:
+            raise ValueError(f"limit on {name}: {error}") from error
+    return made
+
+
+def violation(df: pd.DataFrame, limits: Limits | None) -> Array:
     """By what fraction each row breaks its limits, summed over them: 0 inside, NaN where one is not known.
 
-    An excess counts relative to the limit's size; over a limit of 0, as it is. Raises ``ValueError`` for a
-    limit on what is no column or no number.
+    Raises ``ValueError`` for a limit on what is no column or no number.
     """
     total = np.zeros(len(df))
-    for name, limit in limits.items():
-        least, most = bounds(name, limit)
-        values = numbers(df, name)
-        for bound, excess in ((least, least - values), (most, values - most)):
-            if np.isfinite(bound):
-                total += np.maximum(excess, 0.0) / (abs(bound) or 1.0)
-        total[np.isnan(values)] = np.nan
+    for name, limit in as_limits(limits).items():
+        total += np.maximum(limit.excess(numbers(df, name)), 0.0)
     return total
-
-
-def bounds(name: str, limit: Limit) -> tuple[float, float]:
-    """The least and the most a column may be, infinite where open."""
-    least, most = limit if isinstance(limit, tuple) else (None, limit)
-    ends = (-np.inf if least is None else float(least), np.inf if most is None else float(most))
-    if not ends[0] <= ends[1]:
-        raise ValueError(f"limit on {name}: nothing lies between {ends[0]:g} and {ends[1]:g}")
-    return ends
-
-
-def numbers(df: pd.DataFrame, name: str) -> np.ndarray[Any, Any]:
-    """A copy of a column in float64, NaN where missing; ``ValueError`` unless it holds numbers."""
-    if name not in df.columns:
-        raise ValueError(f"{name} is no column; there are {', '.join(map(str, df.columns))}")
-    if not pd.api.types.is_numeric_dtype(df[name]) and df[name].notna().any():
-        raise ValueError(f"{name} is not a number but {df[name].dropna().iloc[0]!r:.40}")
-    return np.array(df[name].to_numpy(dtype=float, na_value=np.nan))
 
 
 def spell(limits: Limits) -> str:
     """For example "latency_ms <= 5 and accuracy >= 0.9"."""
     words = []
-    for name, limit in limits.items():
-        least, most = bounds(name, limit)
-        words += [f"{name} >= {least:g}"] if np.isfinite(least) else []
-        words += [f"{name} <= {most:g}"] if np.isfinite(most) else []
+    for name, limit in as_limits(limits).items():
+        words += [f"{name} >= {limit.min:g}"] if limit.min is not None else []
+        words += [f"{name} <= {limit.max:g}"] if limit.max is not None else []
     return " and ".join(words)

@@ -7,19 +7,9 @@ from typing import Any
 
 import pandas as pd
 
+from results.metrics import metric as about
 from results.runs.run import Run
-from results.runs.tables import UNITS
 
-LOGARITHMIC = ("flops", "macs", "params", "activations")
-_LABELS = {
-    "flops": "FLOPs",
-    "macs": "MACs",
-    "params": "parameters",
-    "latency_ms": "latency",
-    "latency_iqr_ms": "latency IQR",
-    "memory_mb": "memory",
-    "seconds": "time",
-}
 _MISSING = "\N{EN DASH}"
 _PREFIXES = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 _OUTCOMES = {
@@ -34,23 +24,28 @@ _OUTCOMES = {
 
 def scale(metric: str) -> float:
     """What to multiply a stored value with to show it: fractions are shown as percentages."""
-    return 100.0 if UNITS.get(metric) == "fraction" else 1.0
+    return 100.0 if about(metric).unit == "fraction" else 1.0
+
+
+def name_of(metric: str) -> str:
+    """What a person calls it."""
+    return about(metric).label or metric
 
 
 def label(metric: str) -> str:
     """The name of a metric with its unit, for an axis or a column."""
-    unit = "%" if scale(metric) != 1 else "" if metric in LOGARITHMIC else UNITS.get(metric, "")
-    return f"{_LABELS.get(metric, metric)}{unit and f' ({unit})'}"
+    unit = "%" if scale(metric) != 1 else "" if about(metric).logarithmic else about(metric).unit
+    return f"{name_of(metric)}{unit and f' ({unit})'}"
 
 
 def number(metric: str, value: Any) -> str:
     """A value of a metric, without its unit: four digits, counts with an SI prefix, a dash where missing."""
     if pd.isna(value):
         return _MISSING
-    if isinstance(value, Integral) and metric not in LOGARITHMIC:
+    if isinstance(value, Integral) and not about(metric).logarithmic:
         return str(value)
     value = float(value) * scale(metric)
-    if metric in LOGARITHMIC:
+    if about(metric).logarithmic:
         factor, prefix = next(((size, sign) for size, sign in _PREFIXES if abs(value) >= size), (1.0, ""))
         return f"{value / factor:.4g} {prefix}".strip()
     if value and not 1e-4 <= abs(value) < 1e6:
@@ -59,17 +54,12 @@ def number(metric: str, value: Any) -> str:
     return f"{value:.{min(decimals, 2 if scale(metric) != 1 else 6)}f}"
 
 
-def text(value: Any) -> str:
-    """A knob's value or a name."""
-    return _MISSING if pd.isna(value) else str(value)
-
-
 def with_unit(metric: str, value: Any) -> str:
     """For example "accuracy 97.2 %", "latency 3.1 ms", "1.8 G FLOPs"."""
-    if metric in LOGARITHMIC:
-        return f"{number(metric, value)} {_LABELS.get(metric, metric)}"
-    unit = "%" if scale(metric) != 1 else UNITS.get(metric, "")
-    return f"{_LABELS.get(metric, metric)} {number(metric, value)} {unit}".strip()
+    if about(metric).logarithmic:
+        return f"{number(metric, value)} {name_of(metric)}"
+    unit = "%" if scale(metric) != 1 else about(metric).unit
+    return f"{name_of(metric)} {number(metric, value)} {unit}".strip()
 
 
 def duration(seconds: float) -> str:

@@ -20,7 +20,7 @@ from nas.config.schema import SearchConfig
 from results import Event, TrialStatus, hypervolume, pareto_front
 from results.log.events import EpochEnded, Finished, Lost, Promoted, Proposed, SearchStarted
 from results.log.record import TrialRecord
-from results.pareto.pareto import worst_values
+from results.objectives import Objectives
 from results.runs.loading import seconds_worked
 from results.wording import duration, number, with_unit
 
@@ -123,7 +123,7 @@ class SearchView:
         if self._front is None:
             objectives = self._config.objectives
             table = pd.DataFrame([{name: row[name] for name in objectives} for row in self._complete])
-            reference = self._config.reference_point or worst_values(table, objectives)
+            reference = self._config.reference_point or Objectives.of(objectives).worst(table)
             self._front = len(pareto_front(table, objectives)), hypervolume(table, objectives, reference)
         return self._front
 

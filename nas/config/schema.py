@@ -13,8 +13,8 @@ from evaluators.fields import from_values
 from evaluators.latency.settings import LatencySettings
 from nas.budget import Budget, Plateau
 from nas.config.fields import Config, Made, named
-from nas.limits import Limit
 from nas.stopper.asha import Stopper, make_stopper
+from results.limits import Limit
 from search_spaces import SearchSpace, get_space
 
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from nas.limits import Limit
 from nas.problem import Problem
+from results.limits import Limit
 from search_spaces import Arch, SearchSpace, Task, arch_from_dict, reference
 from search_spaces.sampling.mutation import ReplayTrial
 

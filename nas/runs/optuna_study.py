@@ -26,9 +26,9 @@ from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from nas.config.loading import validate
-from nas.limits import Limit
 from nas.samplers.registry import DIRECTIONS
 from results import Run, load_run
+from results.limits import Limit
 from search_spaces import SearchSpace, arch_from_dict
 
 STUDY = "search"

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from nas.limits import Limit
 from nas.problem import Draw, Outcome, Problem, RandomDraws, Sampler
+from results.limits import Limit
 from search_spaces import IMAGENET, Arch, SearchSpace, Task
 
 REDRAWS = 5

@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import moocore
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from results.pareto.pareto import reference_values, worst_values
+from results.objectives import Objectives
+from results.pareto.archive import FrontArchive
 
 Array = np.ndarray[Any, Any]
 CURVES = {
@@ -90,17 +90,16 @@ def _hypervolumes(
     complete: pd.DataFrame, times: Array, objectives: Mapping[str, str], reference: Mapping[str, float]
 ) -> Array:
     """Hypervolume at each of ``times`` of the trials finished by then; they come in the order of their end."""
-    signs = np.array([-1.0 if way == "max" else 1.0 for way in objectives.values()])
-    corner = signs * reference_values(objectives, reference)
-    points = complete[list(objectives)].to_numpy(dtype=float) * signs
+    aims = Objectives.of(objectives)
+    corner = aims.reference(reference)
+    points = aims.points(complete)
     ends = np.searchsorted(complete["finished"], times, side="right")
-    front, volumes, before = np.empty((0, len(signs))), [], 0
+    front, volumes, before = FrontArchive[None](len(aims)), [], 0
     for end in ends:
-        news = points[before:end]
-        news = news[(news < corner).all(axis=1)]
-        if len(news):
-            front = moocore.filter_dominated(np.concatenate([front, news]))
-        volumes.append(float(moocore.hypervolume(front, ref=corner)) if len(front) else 0.0)
+        for point in points[before:end]:
+            if not front.covers(point):
+                front.add(point, None)
+        volumes.append(front.hypervolume(corner))
         before = end
     return np.array(volumes)
 
@@ -121,7 +120,7 @@ def common_reference(
         )
     if complete.empty:
         raise ValueError("no simulated trial was trained to its end: give more hours, or fewer epochs")
-    return worst_values(complete, objectives)
+    return Objectives.of(objectives).worst(complete)
 
 
 def compare(

@@ -12,11 +12,11 @@ from typing import Any
 
 import pandas as pd
 
-from nas.limits import Limit
 from nas.simulation.outcome import Simulation
 from nas.simulation.virtual_cluster import Cluster, VirtualCluster
 from nas.simulation.workload import Proposes, Trajectory, Workload
 from nas.stopper.asha import Stopper
+from results.limits import Limit
 
 Progress = Callable[[float], None]
 """Called now and then with the share that is done, 0 to 1."""

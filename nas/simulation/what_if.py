@@ -13,7 +13,6 @@ import yaml
 
 from nas.config.loading import load_config
 from nas.config.schema import SearchConfig
-from nas.limits import Limit
 from nas.samplers.proposer import Proposer
 from nas.samplers.registry import make_sampler
 from nas.simulation.emulator import Emulator
@@ -24,6 +23,7 @@ from nas.simulation.virtual_cluster import Cluster
 from nas.simulation.workload import Proposes, RandomRows, Recorded, Workload
 from nas.stopper.asha import Stopper, make_stopper
 from results import load_run
+from results.limits import Limit
 from search_spaces import get_space
 from search_spaces.sampling.limits import LIMITED
 

@@ -10,6 +10,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 import numpy as np
 
 from nas.stopper.rung import Array, ParetoRung, SortedRung
+from results.objectives import Objectives
 from search_spaces.extension import import_named
 
 Decision = Literal["continue", "stop", "pause"]
@@ -76,7 +77,7 @@ class MultiObjectiveASHA:
         while min_epochs < max_epochs:
             self.rungs.append(min_epochs)
             min_epochs *= eta
-        self._signs = np.array([-1.0 if way == "max" else 1.0 for way in objectives.values()])
+        self._aims = Objectives.of(objectives)
         self._recorded = [self._new_rung() for _ in self.rungs]
         self._passed: dict[int, int] = {}  # rungs at which a trial has been seen
         self._stopped: set[int] = set()
@@ -150,9 +151,7 @@ class MultiObjectiveASHA:
                 raise ValueError(
                     f"trial {trial}, epoch {epoch}: objective {name} is no number but {metrics[name]!r:.80}"
                 )
-        values = [np.nan if metrics[name] is None else float(metrics[name]) for name in self.objectives]
-        point: Array = self._signs * np.array(values)
-        return point
+        return self._aims.costs_of(metrics)
 
 
 class ASHA(MultiObjectiveASHA):

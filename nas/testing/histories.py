@@ -17,13 +17,13 @@ from typing import Any
 
 from nas.budget import Budget, Plateau
 from nas.controller import Assignment, Controller
-from nas.limits import Limit
 from nas.problem import Draw, Outcome, Problem, Sampler
 from nas.samplers.proposer import Proposer
 from nas.samplers.registry import make_sampler
 from nas.stopper.asha import Stopper, make_stopper
 from nas.testing.invariants import ViolationError, check_history
 from results import Event, MemoryLog, TrialStatus
+from results.limits import Limit
 from results.log.events import Content, SearchFinished, SearchStarted
 from search_spaces import Arch, SearchSpace, get_space
 

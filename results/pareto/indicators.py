@@ -1,20 +1,15 @@
 """Fronts over time, against each other, and over repeated searches; by moocore."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import moocore
 import numpy as np
 import pandas as pd
 
-from results.pareto.pareto import (
-    inside_reference,
-    maximise,
-    objective_points,
-    pareto_front,
-    reference_values,
-    worst_values,
-)
+from results.columns import Array, Mask, known_rows
+from results.objectives import Objectives
+from results.pareto.archive import FrontArchive
+from results.pareto.pareto import pareto_front
 
 
 def hypervolume_over_time(
@@ -30,18 +25,15 @@ def hypervolume_over_time(
     that came in. Without ``reference`` the worst values in ``df`` bound it. Rows without a time come last, in
     their order.
     """
-    points = objective_points(df, objectives)
-    known = df[~np.isnan(points).any(axis=1)].sort_values(time, kind="stable")
-    points = objective_points(known, objectives)
-    corner = reference_values(objectives, reference or worst_values(known, objectives))
-    better = inside_reference(points, corner, objectives)
-    signs = np.where(maximise(objectives), -1.0, 1.0)
-    volume, volumes, front = 0.0, [], np.empty((0, len(objectives)))
-    for cost, counts in zip(points * signs, better, strict=True):
-        if counts and not (front <= cost).all(axis=1).any():
-            front = np.vstack([front[~(cost <= front).all(axis=1)], cost])
-            volume = float(moocore.hypervolume(front, ref=corner * signs))
-        volumes.append(volume)
+    aims = Objectives.of(objectives)
+    points = aims.points(df)
+    known = df.loc[known_rows(points)].sort_values(time, kind="stable")
+    corner = aims.reference(reference or aims.worst(known))
+    front, volumes = FrontArchive[None](len(aims)), []
+    for point in aims.points(known):
+        if (point < corner).all() and not front.covers(point):
+            front.add(point, None)
+        volumes.append(front.hypervolume(corner))
     return pd.DataFrame(
         {"trials": np.arange(1, len(known) + 1), time: known[time], "hypervolume": volumes}, index=known.index
     )
@@ -88,7 +80,8 @@ def attainment(
         raise ValueError(f"attainment is defined here for 2 or 3 objectives, not {len(objectives)}")
     if by not in df.columns:
         raise ValueError(f"attainment needs a column {by!r} that tells the searches apart")
-    costs, known = _costs(df, objectives)
+    aims = Objectives.of(objectives)
+    costs, known = _costs(df, aims)
     columns = [*objectives, "percentile"]
     if not len(costs):
         return pd.DataFrame({name: pd.Series(dtype="float64") for name in columns})[
@@ -97,24 +90,23 @@ def attainment(
     sets = pd.factorize(df[by].to_numpy()[known])[0] + 1
     order = np.argsort(sets, kind="stable")
     surfaces = moocore.eaf(costs[order], sets[order], percentiles=list(percentiles))
-    surfaces[:, :-1] *= np.where(maximise(objectives), -1.0, 1.0)
+    surfaces[:, :-1] = aims.costs(surfaces[:, :-1])
     return pd.DataFrame(surfaces, columns=columns)[["percentile", *objectives]]
 
 
-def _costs(
-    df: pd.DataFrame, objectives: Mapping[str, str]
-) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+def _costs(df: pd.DataFrame, objectives: Objectives) -> tuple[Array, Mask]:
     """The known points, less is better, and which rows they are."""
-    points = objective_points(df, objectives)
-    known = ~np.isnan(points).any(axis=1)
-    return points[known] * np.where(maximise(objectives), -1.0, 1.0), known
+    points = objectives.points(df)
+    known = known_rows(points)
+    return points[known], known
 
 
 def _two_fronts(
     df: pd.DataFrame, other: pd.DataFrame, objectives: Mapping[str, str], scaled: bool
-) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
-    points, _ = _costs(pareto_front(df, objectives), objectives)
-    reference, _ = _costs(pareto_front(other, objectives), objectives)
+) -> tuple[Array, Array]:
+    aims = Objectives.of(objectives)
+    points, _ = _costs(pareto_front(df, aims), aims)
+    reference, _ = _costs(pareto_front(other, aims), aims)
     for name, front in (("first", points), ("second", reference)):
         if not len(front):
             raise ValueError(

@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from results.limits import Limits, numbers, spell, violation
-from results.pareto.pareto import check_objectives, maximise, objective_points, pareto_front
+from results.columns import Array, known_rows, numbers
+from results.limits import Limits, spell, violation
+from results.objectives import Objectives
+from results.pareto.pareto import pareto_front
 
 TIES = "ties go to the better in the remaining objectives, in their order, then to the row that comes first"
 
@@ -80,7 +82,7 @@ def select(
     if diverse is not None:
         return _diverse(table, diverse, aims, within)
     name, way = next(iter(aims.items()))
-    best = _ordered(table, aims).head(1)
+    best = aims.best_first(table).head(1)
     why = f"{_most(way)} {name} ({best[name].iloc[0]:.6g}) of {len(table)} rows{within}"
     tied = int((table[name] == best[name].iloc[0]).sum())
     return Selection(best, why + (f"; {tied} tied: {TIES}" if tied > 1 else ""))
@@ -88,7 +90,7 @@ def select(
 
 def _aims(
     df: pd.DataFrame, objectives: Mapping[str, str] | None, maximize: str | None, minimize: str | None
-) -> dict[str, str]:
+) -> Objectives:
     """The objectives with the one to maximise or minimise first."""
     aims = dict(objectives or {})
     if first := maximize or minimize:
@@ -99,8 +101,7 @@ def _aims(
         raise ValueError(
             'nothing to select by: give objectives, maximize="accuracy" or minimize="latency_ms"'
         )
-    check_objectives(df, aims)
-    return aims
+    return Objectives(aims)
 
 
 def _limits(under: Mapping[str, float] | None, over: Mapping[str, float] | None) -> Limits:
@@ -109,24 +110,24 @@ def _limits(under: Mapping[str, float] | None, over: Mapping[str, float] | None)
 
 
 def _within(
-    df: pd.DataFrame, aims: Mapping[str, str], limits: Limits, needs: Sequence[str]
+    df: pd.DataFrame, aims: Objectives, limits: Limits, needs: Sequence[str]
 ) -> tuple[pd.DataFrame, str]:
     """The rows with all that is needed inside the limits, and the limits in words."""
-    known = ~np.isnan(objective_points(df, aims)).any(axis=1)
+    known = known_rows(np.where(np.isfinite(points := aims.points(df)), points, np.nan))
     for name in needs:
-        known &= ~np.isnan(numbers(df, name))
+        known &= np.isfinite(numbers(df, name))
     if not known.any():
         raise ValueError(
             f"no finished row has {', '.join(dict.fromkeys([*aims, *needs]))}: nothing to select from"
         )
-    table = df[known]
+    table = df.loc[known]
     excess = violation(table, limits)
     if not (excess == 0).any():
         raise ValueError(_nearest(table, limits, excess))
-    return table[excess == 0], f" with {spell(limits)}" if limits else ""
+    return table.loc[excess == 0], f" with {spell(limits)}" if limits else ""
 
 
-def _nearest(table: pd.DataFrame, limits: Limits, excess: np.ndarray[Any, Any]) -> str:
+def _nearest(table: pd.DataFrame, limits: Limits, excess: Array) -> str:
     if np.isnan(excess).all():
         return f"no row has {' and '.join(limits)} measured, so none is known to have {spell(limits)}"
     row = table.iloc[int(np.nanargmin(excess))]
@@ -141,29 +142,24 @@ def _name(row: "pd.Series[Any]") -> str:
     return f"row {row.name}"
 
 
-def _ordered(table: pd.DataFrame, aims: Mapping[str, str]) -> pd.DataFrame:
-    ascending = [way == "min" for way in aims.values()]
-    return table.sort_values(list(aims), ascending=ascending, kind="stable")
-
-
 def _most(way: str) -> str:
     return "highest" if way == "max" else "lowest"
 
 
-def _scaled_costs(front: pd.DataFrame, aims: Mapping[str, str]) -> np.ndarray[Any, Any]:
+def _scaled_costs(front: pd.DataFrame, aims: Objectives) -> Array:
     """Objectives from 0 (best on the front) to 1 (worst)."""
-    costs = objective_points(front, aims) * np.where(maximise(aims), -1.0, 1.0)
+    costs = aims.points(front)
     span = np.ptp(costs, axis=0)
     return np.asarray((costs - costs.min(axis=0)) / np.where(span > 0, span, 1.0))
 
 
-def _least(values: np.ndarray[Any, Any]) -> int:
+def _least(values: Array) -> int:
     """The place of the least value, the first among those that only rounding tells apart."""
     return int(np.argmin(np.round(values, 12)))
 
 
-def _knee(table: pd.DataFrame, aims: Mapping[str, str], within: str) -> Selection:
-    front = _ordered(pareto_front(table, aims), aims)
+def _knee(table: pd.DataFrame, aims: Objectives, within: str) -> Selection:
+    front = aims.best_first(pareto_front(table, aims))
     sums = _scaled_costs(front, aims).sum(axis=1)
     picked = front.iloc[[_least(sums)]]
     why = (
@@ -173,8 +169,8 @@ def _knee(table: pd.DataFrame, aims: Mapping[str, str], within: str) -> Selectio
     return Selection(picked, why)
 
 
-def _near(table: pd.DataFrame, near: Mapping[str, float], aims: Mapping[str, str], within: str) -> Selection:
-    table = _ordered(table, aims)
+def _near(table: pd.DataFrame, near: Mapping[str, float], aims: Objectives, within: str) -> Selection:
+    table = aims.best_first(table)
     distance = np.zeros(len(table))
     for name, target in near.items():
         if not np.isfinite(target):
@@ -188,14 +184,14 @@ def _near(table: pd.DataFrame, near: Mapping[str, float], aims: Mapping[str, str
 
 
 def _buckets(
-    table: pd.DataFrame, buckets: Mapping[str, Sequence[float]], aims: Mapping[str, str], within: str
+    table: pd.DataFrame, buckets: Mapping[str, Sequence[float]], aims: Objectives, within: str
 ) -> Selection:
     if len(buckets) != 1:
         raise ValueError(f"buckets are of one column, not of {', '.join(buckets)}")
     [(column, edges)] = buckets.items()
     if not edges or np.isnan(edges).any() or list(edges) != sorted(set(edges)):
         raise ValueError(f"buckets of {column} need rising edges, got {list(edges)}")
-    ordered = _ordered(table, aims)
+    ordered = aims.best_first(table)
     place = np.searchsorted(np.asarray(edges, dtype=float), numbers(ordered, column))
     best = [
         ordered.iloc[[int(np.flatnonzero(place == number)[0])]]
@@ -213,10 +209,10 @@ def _buckets(
     )
 
 
-def _diverse(table: pd.DataFrame, count: int, aims: Mapping[str, str], within: str) -> Selection:
+def _diverse(table: pd.DataFrame, count: int, aims: Objectives, within: str) -> Selection:
     if count < 1:
         raise ValueError(f"diverse: at least 1 row is needed, not {count}")
-    front = _ordered(pareto_front(table, aims), aims)
+    front = aims.best_first(pareto_front(table, aims))
     costs = _scaled_costs(front, aims)
     picked, distance = [0], np.linalg.norm(costs - costs[0], axis=1)
     while len(picked) < min(count, len(front)) and distance.max() > 0:

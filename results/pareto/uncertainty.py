@@ -6,9 +6,10 @@ from typing import Any, TypeAlias
 import moocore
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from results.limits import numbers
-from results.pareto.pareto import maximise, objective_points
+from results.columns import Array, numbers
+from results.objectives import Objectives
 
 IQR_PER_SIGMA = 1.349
 """The interquartile range of a normal distribution, in standard deviations."""
@@ -35,10 +36,10 @@ def front_probability(
     binomial, ``sqrt(p (1 - p) / n)``; objectives without a spread are taken as exact. Missing spreads count
     as 0.
     """
-    points = objective_points(df, objectives)
+    points = Objectives.of(objectives).points(df)
     known = np.flatnonzero(~np.isnan(points).any(axis=1))
     sigma = _sigmas(df, objectives, dict(spread or {}), validation_images)[known]
-    costs = points[known] * np.where(maximise(objectives), -1.0, 1.0)
+    costs = points[known]
     probability = np.zeros(len(df))
     if len(known):
         rivals = _rivals(costs, sigma)
@@ -63,7 +64,7 @@ def repeat_spread(repeats: pd.DataFrame, metric: str, *, by: str = "trial") -> f
 
 def _sigmas(
     df: pd.DataFrame, objectives: Mapping[str, str], spread: dict[str, Spread], images: int | None
-) -> np.ndarray[Any, Any]:
+) -> Array:
     for name in spread:
         if name not in objectives:
             raise ValueError(f"spread of {name}: not among the objectives {', '.join(objectives)}")
@@ -85,7 +86,7 @@ def _sigmas(
     return np.stack(columns, axis=1)
 
 
-def _rivals(costs: np.ndarray[Any, Any], sigma: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+def _rivals(costs: Array, sigma: Array) -> NDArray[np.intp]:
     """The rows that noise may bring to the front: not beaten at their best by another at its worst."""
     worst = costs + FAR * sigma
     bar = worst[moocore.is_nondominated(worst)]
@@ -96,9 +97,7 @@ def _rivals(costs: np.ndarray[Any, Any], sigma: np.ndarray[Any, Any]) -> np.ndar
     return np.flatnonzero(~beaten)
 
 
-def _share_on_front(
-    costs: np.ndarray[Any, Any], sigma: np.ndarray[Any, Any], samples: int, rng: np.random.Generator
-) -> np.ndarray[Any, Any]:
+def _share_on_front(costs: Array, sigma: Array, samples: int, rng: np.random.Generator) -> Array:
     count = np.zeros(len(costs))
     for _ in range(samples):
         count += moocore.is_nondominated(costs + sigma * rng.standard_normal(costs.shape), keep_weakly=True)

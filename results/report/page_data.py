@@ -9,6 +9,7 @@ import pandas as pd
 import yaml
 
 from results import wording
+from results.metrics import metric
 from results.report import charts as figures
 from results.runs.environment import environment
 from results.runs.run import Run
@@ -78,7 +79,7 @@ def _metric(name: str, column: "pd.Series[Any]") -> dict[str, Any]:
     return {
         "name": name,
         "label": wording.label(name),
-        "log": name in wording.LOGARITHMIC and bool((column.dropna() > 0).all()),
+        "log": metric(name).logarithmic and bool((column.dropna() > 0).all()),
         "percent": wording.scale(name) != 1,
         "whole": pd.api.types.is_integer_dtype(column),
     }

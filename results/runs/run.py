@@ -10,14 +10,9 @@ import pandas as pd
 
 from results import strict_json
 from results.atomic import write_atomic
+from results.objectives import Objectives
 from results.pareto.indicators import hypervolume_over_time
-from results.pareto.pareto import (
-    check_objectives,
-    hypervolume,
-    pareto_front,
-    reference_values,
-    worst_values,
-)
+from results.pareto.pareto import hypervolume, pareto_front
 from results.pareto.select import Selection, select
 from results.runs.snapshot import Stamp, write_snapshot
 from results.runs.tables import Tables
@@ -85,10 +80,7 @@ class Run:
         """
         objectives = self._objectives(objectives)
         self._check_comparable(objectives)
-        ascending = [direction == "min" for direction in objectives.values()]
-        return pareto_front(self.complete, objectives).sort_values(
-            list(objectives), ascending=ascending, kind="stable"
-        )
+        return objectives.best_first(pareto_front(self.complete, objectives))
 
     def hypervolume(
         self, reference: Mapping[str, float] | None = None, objectives: Mapping[str, str] | None = None
@@ -127,8 +119,8 @@ class Run:
         objectives = self._objectives(objectives)
         chosen = self.config.get("reference_point") or {}
         if all(name in chosen for name in objectives):
-            return dict(zip(objectives, map(float, reference_values(objectives, chosen)), strict=True))
-        return worst_values(self.complete, objectives)
+            return {name: float(chosen[name]) for name in objectives}
+        return objectives.worst(self.complete)
 
     def export(self) -> None:
         """Write ``trials.parquet``, ``epochs.parquet`` and ``front.json`` into the folder, each in one step.
@@ -162,10 +154,10 @@ class Run:
         """The front in the run's own objectives; empty where ``no_front`` says why there is none."""
         return self.complete.head(0) if self.no_front or not self.objectives else self.front()
 
-    def _objectives(self, objectives: Mapping[str, str] | None) -> dict[str, str]:
-        objectives = dict(self.objectives if objectives is None else objectives)
-        check_objectives(self.trials, objectives)
-        return objectives
+    def _objectives(self, objectives: Mapping[str, str] | None) -> Objectives:
+        aims = Objectives.of(self.objectives if objectives is None else objectives)
+        aims.points(self.trials)
+        return aims
 
     def _incomparable(self, objectives: Mapping[str, str]) -> str | None:
         """Why the complete trials do not compare: ``device`` says all that a latency depends on."""

@@ -10,35 +10,7 @@ import pandas as pd
 from results import strict_json
 from results.log.events import Event
 from results.log.record import TrialRecord, records
-
-_COUNTS = ("trial", "epoch", "flops", "macs", "params", "activations", "epochs", "seed", "duplicate_of")
-_TEXTS = ("arch_id", "space", "status", "error", "device", "arch", "recipe")
-_TIMES = ("started", "finished")
-TRIAL_COLUMNS = (
-    *("trial", "arch_id", "space", "status", "accuracy", "flops", "macs", "params", "activations"),
-    *("latency_ms", "latency_iqr_ms", "memory_mb", "epochs", "seconds", "error", "device", "seed", *_TIMES),
-)
-EPOCH_COLUMNS = (
-    *("trial", "epoch", "accuracy", "train_loss", "validation_loss", "seconds", "images_per_second"),
-)
-RETRAINED_COLUMNS = ("trial", "seed", "top1", "top5", "epochs", "recipe", "finished")
-UNITS = {
-    "accuracy": "fraction",
-    "top1": "fraction",
-    "top5": "fraction",
-    "flops": "FLOP",
-    "macs": "MAC",
-    "params": "parameters",
-    "activations": "elements",
-    "latency_ms": "ms",
-    "latency_iqr_ms": "ms",
-    "memory_mb": "MB",
-    "seconds": "s",
-    "images_per_second": "images/s",
-}
-
-
-_MEASURES = {*TRIAL_COLUMNS, *EPOCH_COLUMNS, "top1", "top5"}
+from results.metrics import EPOCH_COLUMNS, METRICS, RETRAINED_COLUMNS, TRIAL_COLUMNS, is_knob, metric, units
 
 
 class Tables(NamedTuple):
@@ -108,23 +80,24 @@ def fold(events: Iterable[Event], metrics: Iterable[str] = ()) -> Tables:
 
 def _table(rows: list[dict[str, Any]], columns: list[str]) -> pd.DataFrame:
     table = pd.DataFrame({name: _column(name, [row.get(name) for row in rows]) for name in columns})
-    table.attrs["units"] = {name: UNITS[name] for name in columns if name in UNITS}
+    table.attrs["units"] = units(columns)
     return table
 
 
 def _column(name: str, values: list[Any]) -> "pd.Series[Any]":
     """One column in its dtype: knobs and a user's metrics are inferred, standard columns are fixed."""
-    if name in _TIMES:
+    kind = metric(name).kind
+    if kind == "time":
         return pd.to_datetime(pd.Series(values, dtype="float64"), unit="s", utc=True)
-    if name in _TEXTS:
+    if kind == "text":
         return pd.Series(values, dtype="string")
-    if name in _COUNTS:
+    if kind == "count":
         with suppress(
             TypeError
         ):  # a user's evaluator may well estimate, say, 0.5 MAC: then the column is float64
             return pd.Series(pd.array(values, dtype="Int64"))
-    elif name.startswith("arch.") or name not in _MEASURES:
-        return _inferred(values, knob=name.startswith("arch."))
+    elif name not in METRICS:
+        return _inferred(values, knob=is_knob(name))
     return pd.Series(values, dtype="float64")
 
 

@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from results.pareto.pareto import DIRECTIONS
+from results.columns import Array
+from results.objectives import check_direction
 from results.statistics.populations import EDF, BestOf, Quantile, resample, sample_of
 
 BUDGETS_APART = 0.05
@@ -50,8 +51,7 @@ def compare(
     """
     if len(populations) != 2:
         raise ValueError(f"two populations are needed, not {len(populations)}")
-    if direction not in DIRECTIONS:
-        raise ValueError(f'direction {direction!r}; "max" or "min" is needed')
+    check_direction(direction)
     values = {name: _sample(name, df, metric) for name, df in populations.items()}
     first, second = values.values()
     tests = _tests(first, second, seed)
@@ -67,7 +67,7 @@ def compare(
     )
 
 
-def _sample(name: str, df: pd.DataFrame, metric: str) -> np.ndarray[Any, Any]:
+def _sample(name: str, df: pd.DataFrame, metric: str) -> Array:
     try:
         values = sample_of(df, metric)
     except ValueError as error:
@@ -79,8 +79,8 @@ def _sample(name: str, df: pd.DataFrame, metric: str) -> np.ndarray[Any, Any]:
     return values
 
 
-def _tests(first: np.ndarray[Any, Any], second: np.ndarray[Any, Any], seed: int) -> pd.DataFrame:
-    def medians(a: np.ndarray[Any, Any], b: np.ndarray[Any, Any], axis: int) -> Any:
+def _tests(first: Array, second: Array, seed: int) -> pd.DataFrame:
+    def medians(a: Array, b: Array, axis: int) -> Any:
         return np.median(a, axis=axis) - np.median(b, axis=axis)
 
     permuted = stats.permutation_test(
@@ -97,9 +97,7 @@ def _tests(first: np.ndarray[Any, Any], second: np.ndarray[Any, Any], seed: int)
     )
 
 
-def _effect(
-    first: np.ndarray[Any, Any], second: np.ndarray[Any, Any], direction: str, level: float, seed: int
-) -> pd.DataFrame:
+def _effect(first: Array, second: Array, direction: str, level: float, seed: int) -> pd.DataFrame:
     drawn = list(zip(resample(first, 1000, seed), resample(second, 1000, seed + 1), strict=True))
     rows = []
     for name, measure in (
@@ -113,7 +111,7 @@ def _effect(
 
 
 def _superiority(direction: str) -> Any:
-    def share(first: np.ndarray[Any, Any], second: np.ndarray[Any, Any]) -> float:
+    def share(first: Array, second: Array) -> float:
         """P(a better than b) + P(equal) / 2, from the ranks (Vargha and Delaney's A)."""
         ranks = stats.rankdata(np.concatenate([first, second]))[: len(first)].sum()
         above = (ranks - len(first) * (len(first) + 1) / 2) / (len(first) * len(second))
@@ -122,7 +120,7 @@ def _superiority(direction: str) -> Any:
     return share
 
 
-def _median_difference(first: np.ndarray[Any, Any], second: np.ndarray[Any, Any]) -> float:
+def _median_difference(first: Array, second: Array) -> float:
     return float(np.median(first) - np.median(second))
 
 

@@ -5,23 +5,18 @@ Each is a small value that takes a DataFrame and gives one. Radosavovic et al., 
 """
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from results.limits import numbers
-from results.pareto.pareto import DIRECTIONS, NOT_FINAL
-
-Array = np.ndarray[Any, Any]
+from results.columns import Array, final, numbers
+from results.objectives import check_direction
 
 
 def sample_of(df: pd.DataFrame, metric: str) -> Array:
     """The known final values of a metric, float64; ``ValueError`` if there is none."""
     values = numbers(df, metric)
-    if "status" in df.columns:
-        values = values[~df["status"].isin(NOT_FINAL).to_numpy()]
-    values = values[~np.isnan(values)]
+    values = values[final(df) & ~np.isnan(values)]
     if not len(values):
         raise ValueError(f"no finished row has {metric}")
     return np.asarray(values)
@@ -85,8 +80,7 @@ class BestOf:
     seed: int = 0
 
     def __call__(self, df: pd.DataFrame) -> pd.DataFrame:
-        if self.direction not in DIRECTIONS:
-            raise ValueError(f'direction {self.direction!r}; "max" or "min" is needed')
+        check_direction(self.direction)
         values = sample_of(df, self.metric)
         drawn = resample(values, self.samples, self.seed)
         weights = self._weights(len(values))

@@ -7,22 +7,12 @@ from typing import Any
 
 import pandas as pd
 
+from results.metrics import units
+
 CLASSES = 1000
 RESOLUTIONS = (106, 800)
 """Sides of the test images among the public models, from small to large, in pixels."""
 _IMAGENET = re.compile(r"\b(imagenet|ilsvrc)([-_ ]?(1k|2012))?\b")
-UNITS = {
-    "resolution": "pixels",
-    "accuracy": "fraction",
-    "top5_accuracy": "fraction",
-    "params": "parameters",
-    "flops": "FLOP",
-    "activations": "elements",
-    "cpu_latency_ms": "ms",
-    "rtx3090_images_per_second": "images/s",
-    "rtx3090_nhwc_images_per_second": "images/s",
-    "rtx4090_images_per_second": "images/s",
-}
 
 
 def public_models() -> pd.DataFrame:
@@ -33,7 +23,7 @@ def public_models() -> pd.DataFrame:
     """
     with as_file(files("results.statistics") / "public_data" / "imagenet.parquet") as path:
         table = pd.read_parquet(path)
-    table.attrs["units"] = UNITS
+    table.attrs["units"] = units(map(str, table))
     return table
 
 

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from results.limits import numbers
-from results.pareto.pareto import NOT_FINAL
+from results.columns import final, numbers
 from results.statistics.populations import interval, resample
 
 
@@ -96,10 +95,7 @@ def _finished(df: pd.DataFrame, metric: str, knobs: Sequence[str]) -> pd.DataFra
     for name in knobs:
         if name not in df.columns:
             raise ValueError(f"knob {name} is no column; there are {', '.join(map(str, df.columns))}")
-    known = ~np.isnan(numbers(df, metric))
-    if "status" in df.columns:
-        known &= ~df["status"].isin(NOT_FINAL).to_numpy()
-    return df.take(np.flatnonzero(known))
+    return df[final(df) & ~np.isnan(numbers(df, metric))]
 
 
 def _encoded(knobs: pd.DataFrame) -> pd.DataFrame:

@@ -14,12 +14,12 @@ from nas import SearchConfig, resume
 from nas.budget import Budget
 from nas.config.loading import load_config
 from nas.controller import Controller
-from nas.limits import Limit
 from nas.runs.stages import write_run_report
 from nas.samplers.proposer import Proposer
 from nas.samplers.registry import make_sampler
 from nas.stopper.asha import MultiObjectiveASHA, NoStopping
 from results import Event, MemoryLog, TrialStatus, load_run
+from results.limits import Limit
 from results.log.event_log import read_events
 from search_spaces import get_space
 

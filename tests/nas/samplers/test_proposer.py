@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nas.limits import Limit
 from nas.runs.networks import load_starts
 from nas.samplers.proposer import Proposer
 from nas.samplers.registry import make_sampler
 from nas.testing import OBJECTIVES, TINY, measure, run
+from results.limits import Limit
 from search_spaces import IMAGENET, complexity, get_space, reference
 
 SPACE = get_space("resnest")

@@ -7,7 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from results import hypervolume, pareto_front, pareto_rank
+from results import hypervolume, load_front, pareto_front, pareto_rank
+from results.limits import Limit
+from results.objectives import Objectives
+from results.pareto.archive import FrontArchive
 
 # Few distinct values: ties and equal rows are common.
 VALUES = st.one_of(st.integers(0, 4).map(float), st.just(math.nan))
@@ -142,7 +145,7 @@ def test_rows_inside_the_limits_come_first_then_by_how_far_they_are_outside():
     assert pareto_rank(table, objectives, limits).tolist() == [0, 0, 1, 2, pd.NA]
     assert pareto_front(table, objectives, {"latency_ms": 1.0}).index.tolist() == [1]
     assert pareto_rank(table, objectives, {"latency_ms": (4.2, 4.2)}).tolist() == [2, 0, 1, 3, 4]
-    with pytest.raises(ValueError, match="limit on macs: nothing lies between 2 and 1"):
+    with pytest.raises(ValueError, match="limit on macs: a limit needs min"):
         pareto_front(table, objectives, {"macs": (2, 1)})
 
 
@@ -153,3 +156,31 @@ def test_values_of_part_of_the_training_are_on_no_front():
     assert pareto_front(table, objectives).index.tolist() == [0]
     assert pareto_rank(table, objectives).tolist() == [0, *[pd.NA] * 4]
     assert hypervolume(table, objectives, {"a": 0, "b": 2}) == 1.0
+
+
+@pytest.mark.parametrize(
+    "limit", [5.0, (None, 5), [None, 5], {"max": 5}, {"min": None, "max": 5}, Limit(max=5)]
+)
+def test_limits_are_taken_as_they_are_written(limit):
+    table = pd.DataFrame({"accuracy": [0.9, 0.8], "latency_ms": [6.0, 5.0]})
+    front = pareto_front(table, {"accuracy": "max", "latency_ms": "min"}, {"latency_ms": limit})
+    assert front.index.tolist() == [1]
+
+
+def test_the_published_front_takes_its_own_limits():
+    run = load_front("cifar10-small")
+    inside = pareto_front(run.trials, run.objectives, run.config["limits"])
+    assert inside["trial"].tolist() == pareto_front(run.complete, run.objectives)["trial"].tolist()
+
+
+@given(tables())
+@settings(deadline=None)
+def test_a_front_that_grows_is_that_of_the_whole_table(case):
+    table, directions = case
+    aims, reference = Objectives(directions), dict.fromkeys(directions, 3.0)
+    archive = FrontArchive[int](len(aims))
+    for place, point in enumerate(aims.points(table)):
+        archive.add(point, place)
+        so_far = table.iloc[: place + 1]
+        assert table.index[sorted(archive.items)].tolist() == pareto_front(so_far, directions).index.tolist()
+        assert archive.hypervolume(aims.reference(reference)) == hypervolume(so_far, directions, reference)

@@ -72,7 +72,7 @@ def test_nearest_buckets_and_diverse(table):
         ({"near": {"latency_ms": float("inf")}}, "near latency_ms: a finite target"),
         ({"diverse": 0}, "at least 1"),
         ({"near": {"speed": 1}}, "speed is no column"),
-        ({"under": {"latency_ms": 1}, "over": {"latency_ms": 2}}, "nothing lies between 2 and 1"),
+        ({"under": {"latency_ms": 1}, "over": {"latency_ms": 2}}, "min <= max, got 2 and 1"),
     ],
 )
 def test_bad_choices_are_named(table, choice, message):

@@ -6,7 +6,7 @@ import pytest
 
 import results
 from results import load_run, write_report
-from results.runs.tables import EPOCH_COLUMNS, TRIAL_COLUMNS
+from results.metrics import EPOCH_COLUMNS, TRIAL_COLUMNS
 
 MEASURES = {"flops": 100, "latency_ms": 2.0}
 

@@ -1,0 +1,38 @@
+"""Numbers out of tables."""
+
+from numbers import Real
+from typing import TypeAlias
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+Array: TypeAlias = NDArray[np.float64]
+Mask: TypeAlias = NDArray[np.bool_]
+
+NOT_FINAL = ("stopped", "infeasible", "duplicate", "failed", "running")
+"""Values of a column ``status`` whose metrics are of part of the training, or another row's."""
+
+
+def numbers(df: pd.DataFrame, name: str) -> Array:
+    """A copy of a column in float64, NaN where missing; ``ValueError`` unless it holds numbers."""
+    if name not in df.columns:
+        raise ValueError(f"{name} is no column; there are {', '.join(map(str, df.columns))}")
+    column = df[name]
+    if not pd.api.types.is_numeric_dtype(column):
+        for value in column.dropna():
+            if not isinstance(value, Real):
+                raise ValueError(f"{name} is not a number but {value!r:.40}")
+    return np.array(column.to_numpy(dtype=float, na_value=np.nan))
+
+
+def known_rows(points: Array) -> Mask:
+    """Which rows of (rows, columns) miss nothing."""
+    return np.logical_not(np.isnan(points).any(axis=1), dtype=bool)
+
+
+def final(df: pd.DataFrame) -> Mask:
+    """Which rows have final values: all, in a table without a column ``status``."""
+    if "status" not in df.columns:
+        return np.ones(len(df), dtype=bool)
+    return ~df["status"].isin(NOT_FINAL).to_numpy(dtype=bool)

@@ -1,0 +1,103 @@
+"""Every column that the tables of a run may hold: what it means and how it reads. A new metric is a line here."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+Kind = Literal["count", "number", "text", "time"]
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One column: its ``unit`` as stored, the ``label`` a person reads, the ``direction`` one usually wants.
+
+    ``logarithmic``: a cost that spans powers of ten. ``signature`` names the column that says under which
+    conditions a value was measured: values with different signatures do not compare.
+    """
+
+    kind: Kind = "number"
+    unit: str = ""
+    label: str = ""
+    direction: str = ""
+    logarithmic: bool = False
+    signature: str = ""
+
+
+COUNT, TEXT, TIME = Metric("count"), Metric("text"), Metric("time")
+FRACTION = Metric(unit="fraction", direction="max")
+THROUGHPUT = Metric(unit="images/s", direction="max")
+
+METRICS = {
+    # identity and bookkeeping
+    "trial": COUNT,
+    "epoch": COUNT,
+    "epochs": COUNT,
+    "seed": COUNT,
+    "duplicate_of": COUNT,
+    "arch_id": TEXT,
+    "space": TEXT,
+    "status": TEXT,
+    "error": TEXT,
+    "device": TEXT,
+    "arch": TEXT,
+    "recipe": TEXT,
+    "started": TIME,
+    "finished": TIME,
+    # how good
+    "accuracy": FRACTION,
+    "validation_accuracy": FRACTION,
+    "top1": FRACTION,
+    "top5": FRACTION,
+    "top5_accuracy": FRACTION,
+    "calibration_error": Metric(unit="fraction", direction="min"),
+    "train_loss": Metric(direction="min"),
+    "validation_loss": Metric(direction="min"),
+    "test_loss": Metric(direction="min"),
+    # exact costs
+    "flops": Metric("count", "FLOP", "FLOPs", "min", logarithmic=True),
+    "fvcore_flops": Metric("count", "FLOP", "FLOPs by fvcore", "min", logarithmic=True),
+    "macs": Metric("count", "MAC", "MACs", "min", logarithmic=True),
+    "params": Metric("count", "parameters", "parameters", "min", logarithmic=True),
+    "activations": Metric("count", "elements", "activations", "min", logarithmic=True),
+    # measured costs
+    "latency_ms": Metric(unit="ms", label="latency", direction="min", signature="device"),
+    "latency_iqr_ms": Metric(unit="ms", label="latency IQR", direction="min", signature="device"),
+    "predicted_latency_ms": Metric(unit="ms", label="predicted latency", direction="min", signature="device"),
+    "memory_mb": Metric(unit="MB", label="memory", direction="min", signature="device"),
+    "seconds": Metric(unit="s", label="time", direction="min"),
+    "images_per_second": THROUGHPUT,
+    # published models
+    "resolution": Metric("count", "pixels"),
+    "cpu_latency_ms": Metric(unit="ms", label="CPU latency", direction="min"),
+    "rtx3090_images_per_second": THROUGHPUT,
+    "rtx3090_nhwc_images_per_second": THROUGHPUT,
+    "rtx4090_images_per_second": THROUGHPUT,
+}
+
+TRIAL_COLUMNS = (
+    *("trial", "arch_id", "space", "status", "accuracy", "flops", "macs", "params", "activations"),
+    *("latency_ms", "latency_iqr_ms", "memory_mb", "epochs", "seconds", "error", "device", "seed"),
+    *("started", "finished"),
+)
+EPOCH_COLUMNS = (
+    *("trial", "epoch", "accuracy", "train_loss", "validation_loss", "seconds", "images_per_second"),
+)
+RETRAINED_COLUMNS = ("trial", "seed", "top1", "top5", "epochs", "recipe", "finished")
+
+OTHER = Metric()
+"""A user's own metric."""
+
+
+def metric(name: str) -> Metric:
+    """What is known of a column; of one that a user's evaluator brings, nothing."""
+    return METRICS.get(name, OTHER)
+
+
+def units(columns: Iterable[str]) -> dict[str, str]:
+    """The units of those columns that have one, for a table's ``attrs["units"]``."""
+    return {name: metric(name).unit for name in columns if metric(name).unit}
+
+
+def is_knob(column: str) -> bool:
+    """Whether a column of a trials table is a knob of the network."""
+    return column.startswith("arch.")

@@ -1,0 +1,68 @@
+"""A front that grows: one point after another, for a search under way as for a table of it."""
+
+from typing import Generic, TypeVar
+
+import moocore
+import numpy as np
+
+from results.columns import Array
+
+Item = TypeVar("Item")
+
+
+class FrontArchive(Generic[Item]):
+    """The points that no other dominates, equal ones among them, each with the caller's ``item``.
+
+    Points are costs (objectives,), lower is better: ``Objectives.costs``.
+    """
+
+    def __init__(self, objectives: int) -> None:
+        self.points: Array = np.empty((0, objectives))
+        self.items: list[Item] = []
+        self._volume: tuple[bytes, float] | None = None
+
+    def __len__(self) -> int:
+        return len(self.points)
+
+    def covers(self, point: Array) -> bool:
+        """Whether a point of the front is nowhere worse than this one."""
+        return bool((self.points <= point).all(axis=1).any())
+
+    def add(self, point: Array, item: Item) -> bool:
+        """Take in a point, and drop those that it dominates; False if it is dominated itself, or not known."""
+        nowhere_worse = (self.points <= point).all(axis=1)
+        equal = (self.points == point).all(axis=1)
+        if np.isnan(point).any() or (nowhere_worse & ~equal).any():
+            return False
+        dominated = (point <= self.points).all(axis=1) & ~equal
+        if dominated.any():
+            self.items = [self.items[index] for index in np.flatnonzero(~dominated).tolist()]
+        self.points = np.vstack([self.points[~dominated], point])
+        self.items.append(item)
+        self._volume = None
+        return True
+
+    def hypervolume(self, reference: Array) -> float:
+        """The volume that the front dominates up to ``reference`` (objectives,), exact; kept until it changes."""
+        key = reference.tobytes()
+        if self._volume is None or self._volume[0] != key:
+            self._volume = key, dominated_volume(self.points, reference)
+        return self._volume[1]
+
+    def crowding(self) -> Array:
+        """How far apart the neighbours of each point are (Deb et al., 2002), infinite at the ends."""
+        distance = np.zeros(len(self.points))
+        if not len(distance):
+            return distance
+        for column in self.points.T:
+            order = column.argsort()
+            span = (column[order[-1]] - column[order[0]]) or 1.0
+            distance[order[[0, -1]]] = np.inf
+            distance[order[1:-1]] += (column[order[2:]] - column[order[:-2]]) / span
+        return distance
+
+
+def dominated_volume(costs: Array, reference: Array) -> float:
+    """The hypervolume of points (points, objectives); none beyond ``reference`` counts."""
+    inside = costs[(costs < reference).all(axis=1)]
+    return float(moocore.hypervolume(inside, ref=reference)) if len(inside) else 0.0
