@@ -171,7 +171,8 @@ class SearchView:
     def _doing(self, record: TrialRecord) -> str:
         row = record.metrics
         if not record.epochs:
-            return "in its first epoch" if "latency_ms" in row else "being measured, one at a time"
+            measures = "latency" in self._config.evaluators and "latency_ms" not in row
+            return "being measured, one at a time" if measures else "in its first epoch"
         known = ("accuracy", *self._config.objectives)
         shown = next((with_unit(name, row[name]) for name in known if name in row), "")
         return f"epoch {record.reached}/{self._config.training.epochs} {shown}"

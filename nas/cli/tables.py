@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from evaluators import Prediction
+from nas.config.pairs import split_pair
 from nas.exporting.programs import Check
 from results import Comparison, Run
 from results.wording import label, number, summary
@@ -118,7 +119,9 @@ def parse_objectives(pairs: Iterable[str]) -> dict[str, str]:
     """``("accuracy=max", …)`` as a mapping."""
     objectives: dict[str, str] = {}
     for pair in pairs:
-        name, _, direction = pair.partition("=")
+        name, direction = split_pair(
+            pair, f"--objective {pair}:", "METRIC=max or METRIC=min, e.g. accuracy=max"
+        )
         if name in objectives:
             raise ValueError(f"objective {name} is given twice")
         objectives[name] = direction

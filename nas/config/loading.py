@@ -14,6 +14,7 @@ import yaml
 
 from evaluators.fields import FieldError
 from nas.config.fields import named
+from nas.config.pairs import split_pair
 from nas.config.schema import SearchConfig
 
 T = TypeVar("T")
@@ -40,10 +41,8 @@ def read_values(source: str, overrides: Iterable[str], known: Mapping[str, str])
     """Plain values of a YAML file, or a text in ``known`` by name, with overrides; raises as ``load_config``."""
     values = _read(source, known)
     for override in overrides:
-        key, equals, value = override.partition("=")
-        if not (key.strip() and equals):
-            raise ValueError(f"--set {override}: needs the form key=value, e.g. trials=16")
-        _set(values, key.strip(), _parse(value, f"--set {key}"))
+        key, value = split_pair(override, f"--set {override}:", "key=value, e.g. trials=16")
+        _set(values, key, _parse(value, f"--set {key}"))
     return values
 
 

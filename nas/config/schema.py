@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, ConfigDict, Field, Strict, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, Strict, field_validator, model_validator
 
 from evaluators import DataSettings, Recipe
 from evaluators.fields import from_values
@@ -99,13 +99,20 @@ class StopConfig(Config):
 
 
 class RayConfig(Config):
-    """The cluster: ``local`` starts one on this machine; ``auto``, ``host:port`` or ``ray://host:port`` join one.
+    """The cluster: ``local`` starts one on this machine; ``auto`` or ``host:port`` join one.
 
     ``runtime_env`` is Ray's: what a worker needs that its node lacks.
     """
 
     address: str = "local"
     runtime_env: dict[str, Any] = Field(default_factory=dict)
+
+    @field_validator("address")
+    @classmethod
+    def _no_ray_client(cls, address: str) -> str:
+        if address.startswith("ray://"):
+            raise ValueError("Ray Client (ray://) cannot run Tune; start the search on a node, with auto")
+        return address
 
 
 class SearchConfig(Config):

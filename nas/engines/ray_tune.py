@@ -191,7 +191,6 @@ def run_trials(
             checkpoint_at_end=False,
             raise_on_failed_trial=False,
             verbose=0,
-            _remote=False,  # a controller with its log stays here, with Ray Client too
         )
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from nas.config.pairs import split_pair
 from results import Run, Selection, write_atomic
 from results.strict_json import dumps
 
@@ -21,7 +22,8 @@ def read_choice(options: Mapping[str, Any]) -> dict[str, Any]:
     for name in ("under", "over", "near"):
         choice[name] = dict(_pair(f"--{name}", text) for text in choice[name])
     if choice["buckets"]:
-        name, _, edges = choice["buckets"].partition("=")
+        text = choice["buckets"]
+        name, edges = split_pair(text, f"--buckets {text}:", "METRIC=A,B,…, e.g. latency_ms=5,10")
         choice["buckets"] = {name: [_number("--buckets", edge) for edge in edges.split(",")]}
     return choice
 
@@ -63,9 +65,7 @@ def _content(selection: Selection, run: Run) -> dict[str, Any]:
 
 
 def _pair(option: str, text: str) -> tuple[str, float]:
-    name, equals, value = text.partition("=")
-    if not (name and equals):
-        raise ValueError(f"{option} {text}: needs the form METRIC=VALUE, e.g. latency_ms=5")
+    name, value = split_pair(text, f"{option} {text}:", "METRIC=VALUE, e.g. latency_ms=5")
     return name, _number(option, value)
 
 

@@ -12,6 +12,7 @@ import pandas as pd
 import yaml
 
 from nas.config.loading import load_config
+from nas.config.pairs import split_pair
 from nas.config.schema import SearchConfig
 from nas.samplers.proposer import Proposer
 from nas.samplers.registry import make_sampler
@@ -154,9 +155,8 @@ def _parse(what: str, spec: str) -> tuple[str, dict[str, Any]]:
     name, *pairs = spec.split(",")
     options: dict[str, Any] = {}
     for pair in pairs:
-        key, equals, value = pair.partition("=")
-        if not (key and equals):
-            raise ValueError(f"{what} {spec!r}: {pair!r} needs the form option=value, e.g. {EXAMPLES[what]}")
+        form = f"option=value, e.g. {EXAMPLES[what]}"
+        key, value = split_pair(pair, f"{what} {spec!r}: {pair!r}", form)
         try:
             options[key] = yaml.safe_load(value)
         except yaml.YAMLError as error:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from nas.config.loading import load_config
+from nas.config.pairs import split_pair
 from nas.config.schema import SearchConfig
 from nas.driver import resume, search
 from results import Comparison, Run, compare, load_run, write_atomic, write_table
@@ -51,9 +52,8 @@ def compare_spaces(
 
 def _override(limit: str) -> str:
     """``macs=3e8..4e8`` as the setting ``limits.macs=[3e8, 4e8]``."""
-    name, equals, value = limit.partition("=")
-    if not (name and equals and value):
-        raise ValueError(f"--limit {limit}: needs the form METRIC=MOST or METRIC=LEAST..MOST, e.g. macs=4e8")
+    form = "METRIC=MOST or METRIC=LEAST..MOST, e.g. macs=4e8"
+    name, value = split_pair(limit, f"--limit {limit}:", form)
     least, dots, most = value.partition("..")
     return f"limits.{name}=[{least}, {most}]" if dots else f"limits.{name}={value}"
 

@@ -70,6 +70,17 @@ def test_epochs_of_ones_own_evaluator_need_no_accuracy() -> None:
     assert "score 0.2500" in console.export_text()
 
 
+@pytest.mark.parametrize(
+    ("latency", "told"), [("latency", "being measured"), ("synflow", "in its first epoch")]
+)
+def test_only_a_search_that_measures_latency_waits_for_it(latency: str, told: str) -> None:
+    shown, _ = view(terminal=True, evaluators=("complexity", latency, "training"))
+    tell(shown, "proposed", 0, arch_id="id0")
+    console = Console(width=100, record=True, file=io.StringIO())
+    console.print(shown._render())
+    assert told in console.export_text()
+
+
 def test_before_the_first_trial_it_says_what_it_waits_for() -> None:
     shown, _ = view(terminal=True)
     console = Console(width=100, record=True, file=io.StringIO())

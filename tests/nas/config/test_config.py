@@ -61,6 +61,7 @@ def test_a_saved_configuration_is_the_same_when_loaded(tmp_path: Path) -> None:
         ("objectives.accuracy=most", "quick: objectives.accuracy: must be 'max' or 'min', got 'most'"),
         ("objectives={}", "quick: objectives: dictionary should have at least 1 item"),
         ("reference_point={accuracy: 0}", "quick: reference_point needs exactly the objectives accuracy"),
+        ("ray.address=ray://head:10001", "quick: ray.address: Ray Client (ray://) cannot run Tune; start the"),
         ("trials", "--set trials: needs the form key=value, e.g. trials=16"),
         ("trials=[", "--set trials: not valid YAML in line 1, column 2: expected the node content"),
         ("trials.more=1", "--set trials.more: trials holds no further keys"),

@@ -219,7 +219,7 @@ def test_what_cannot_be_kept_is_found_before_the_first_trial(
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.parametrize("address", ["127.0.0.1:1", "ray://127.0.0.1:1", "127.0.0.1:99999"])
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "127.0.0.1:99999"])
 def test_a_cluster_that_is_not_there_is_named_at_once(tmp_path: Path, address: str) -> None:
     if ray.is_initialized():
         ray.shutdown()  # the one that the session's fixture keeps: `connected` would take it
