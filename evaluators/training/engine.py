@@ -1,5 +1,8 @@
 """The training of a network, an epoch at a time: the same engine for proxy training and for retraining.
 
+An epoch is: draw the order of the images, take a step per batch, measure the norms' statistics anew with the
+weights as they are, validate. Between two batches the device may be lent to a latency measurement.
+
 All chance of an epoch comes from the seed and the epoch's number, so weights, optimiser state and past
 metrics are all that it takes to go on after an interruption.
 """
@@ -75,7 +78,7 @@ class Training:
         _check_sizes(len(dataset.train.labels), recipe.batch_size, shard.world_size)
         self.dataset, self.recipe, self.device, self.seed, self.shard = dataset, recipe, device, seed, shard
         # channels last: a third less time on the CPU (benchmarks/training.py)
-        # torch's overloads leave out memory_format alone
+        # torch's overloads leave out only memory_format
         self.model = model.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.history: list[Metrics] = []
         self.splits = recipe.accumulate
@@ -123,7 +126,7 @@ class Training:
 
         Gives ``epoch``, ``accuracy`` and ``validation_loss`` on the validation images, ``train_loss`` (mean
         over the epoch, labels smoothed), ``learning_rate`` (of the last step), ``seconds`` (waiting for the
-        device excluded), ``images_per_second`` (training alone) and ``batch_splits``; on a GPU also
+        device excluded), ``images_per_second`` (of training only) and ``batch_splits``; on a GPU also
         ``train_memory_mb`` (10^6 bytes), and in words ``precision`` and ``cuda_graph``.
 
         Raises:

@@ -33,7 +33,7 @@ class Recipe:
         batch_size: images a step, those of all processes together.
         lr: the peak for batches of 256 images; it scales with the batch size (Goyal et al. 2017, "Accurate,
             Large Minibatch SGD").
-        weight_decay: of the weights of convolutions and linear layers alone.
+        weight_decay: only of the weights of convolutions and linear layers.
         schedule: ``cosine`` to zero after a linear warm-up of ``warmup_epochs``, which takes half of the training
             at most; or ``one_cycle``, which rises
             for 30 % of the training and then falls, both along a cosine, momentum staying as it is (Smith and
@@ -94,6 +94,7 @@ class Recipe:
     def lr_at(self, epoch: float) -> float:
         """The learning rate after so many epochs, which need not be whole."""
         peak = self.lr * self.batch_size / 256
+        # linear scaling: lr is for batches of 256
         if self.schedule == "one_cycle":
             top = ONE_CYCLE_RISE * self.epochs
             if epoch < top:

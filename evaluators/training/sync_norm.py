@@ -11,7 +11,7 @@ from torch import Tensor, nn
 def synchronise(model: nn.Module, device: torch.device) -> nn.Module:
     """``model`` with its batch norms synchronised in training; weights and their names stay.
 
-    torch's own synchronise on GPUs alone, so on the CPU these stand in.
+    torch's own synchronise only on GPUs, so on the CPU these stand in.
     """
     if device.type == "cuda":
         converted: nn.Module = nn.SyncBatchNorm.convert_sync_batchnorm(model)

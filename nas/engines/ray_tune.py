@@ -1,4 +1,9 @@
-"""The Ray Tune side, kept thin: trials as actors, proposals and outcomes handed to and from the controller."""
+"""The Ray Tune side, kept thin: Tune runs actors, the controller decides.
+
+Tune's searcher asks ``RelaySearch`` for work, which asks ``Controller.next``. Every result goes through
+``RelayScheduler`` to ``Controller.report``, whose answer stops the actor or lets it go on. How a trial ended
+reaches ``Controller.finish`` or ``lost`` through ``RelayCallback``.
+"""
 
 from __future__ import annotations
 
@@ -76,30 +81,31 @@ class Relay:
 class RelaySearch(Searcher):
     """Asks the controller what to run: what is new, and what goes on after a pause or a lost worker.
 
-    To Ray each such leg is a trial of its own, so that a trial put aside holds no actor and no GPU.
+    To Ray each segment of a trial is a trial of its own, so that a trial put aside holds no actor and no GPU.
     """
 
     def __init__(self, relay: Relay, room: Callable[[], int]) -> None:
         super().__init__()
         self._relay, self._room = relay, room
-        self._legs: set[str] = set()
+        self._segments: set[str] = set()
 
     # Ray's annotation leaves out its own FINISHED, a string
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:  # type: ignore[override]
-        if len(self._legs) >= self._room():
+        if len(self._segments) >= self._room():
             return None
         work = self._relay.call(self._relay.controller.next)
         if work is None:
-            over = self._relay.broken or (not self._legs and self._relay.controller.over)
+            # Ray asks for ever unless it is told that there is an end
+            over = self._relay.broken or (not self._segments and self._relay.controller.over)
             return str(Searcher.FINISHED) if over else None
-        self._legs.add(trial_id)
+        self._segments.add(trial_id)
         return {"trial": work.trial, "arch": work.arch.to_dict(), "seed": work.seed, "skip": work.skip}
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
     ) -> None:
         """There is room for another; ``RelayCallback`` hears what came of this one."""
-        self._legs.discard(trial_id)
+        self._segments.discard(trial_id)
 
     def save(self, checkpoint_path: str) -> None:
         """Nothing: the event log is the state."""
@@ -109,7 +115,7 @@ class RelaySearch(Searcher):
 
 
 class RelayScheduler(FIFOScheduler):
-    """Lets the controller decide after every result whether a leg goes on."""
+    """Lets the controller decide after every result whether a segment of a trial goes on."""
 
     def __init__(self, relay: Relay) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # Ray gives it no types
@@ -126,7 +132,7 @@ class RelayScheduler(FIFOScheduler):
 
 
 class RelayCallback(tune.Callback):
-    """Tells the controller how a leg ended."""
+    """Tells the controller how a segment of a trial ended."""
 
     def __init__(self, relay: Relay) -> None:
         self._relay = relay
@@ -137,7 +143,8 @@ class RelayCallback(tune.Callback):
 
     def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         result = trial.last_result
-        if "error" in result:  # else the controller stopped it, or the user did
+        # only a trial that ended by itself has an error, None if all went well
+        if "error" in result:
             facts = {"traceback": result["traceback"]} if result["error"] else {}
             self._relay.call(self._relay.controller.finish, trial.config["trial"], result["error"], **facts)
 
@@ -205,5 +212,5 @@ def _storage(folder: Path | None) -> Iterator[str]:
 
 
 def _name(trial: Trial) -> str:
-    """A trial's number and what tells its legs apart."""
+    """A trial's number and what tells its segments apart."""
     return f"trial-{trial.config['trial']:05d}-{trial.trial_id.rpartition('_')[2]}"

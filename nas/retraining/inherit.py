@@ -1,4 +1,8 @@
-"""A larger network that starts with what a smaller one of its family has learnt."""
+"""A larger network that starts with what a smaller one of its family has learnt.
+
+Modules of the same name are paired. Of each pair of tensors the overlap is copied: the first channels, the
+middle of the kernels. Weights from new channels into old ones start at 0, so that old outputs stay.
+"""
 
 from __future__ import annotations
 
@@ -27,6 +31,7 @@ def inherit(network: Network, smaller: Network) -> tuple[float, tuple[str, ...]]
         The share of the parameters that was copied, and the names of parameters with nothing copied.
     """
     theirs = dict(smaller.named_modules())
+    # the classes of another task mean something else
     classes_differ = network.task.num_classes != smaller.task.num_classes
     copied, new = 0, []
     for path, module in network.named_modules():
@@ -55,6 +60,7 @@ def _copy(target: Tensor, value: Tensor) -> int:
     ours, theirs = [], []
     for axis, (mine, its) in enumerate(zip(target.shape, value.shape, strict=True)):
         length = min(mine, its)
+        # axes beyond (splits, outputs, inputs) are a kernel's, aligned at its centre
         start, other = ((mine - length) // 2, (its - length) // 2) if axis > 2 else (0, 0)
         ours.append(slice(start, start + length))
         theirs.append(slice(other, other + length))
@@ -75,7 +81,7 @@ def _splits(network: Network, smaller: Network, path: str) -> int:
     try:
         ours, theirs = network.get_submodule(parent), smaller.get_submodule(parent)
     except AttributeError:
-        return 1
+        return 1  # the smaller network has no such block
     if not (isinstance(ours, SplitAttention) and isinstance(theirs, SplitAttention)):
         return 1
     if (ours.radix, ours.cardinality) != (theirs.radix, theirs.cardinality):

@@ -58,6 +58,7 @@ def workers_that_fit(plan: Plan) -> Workers:
 
 def equal_share(nodes: Sequence[Node], number: int) -> float:
     """The most whole cores that each of ``number`` processes can have; none is spread over two nodes."""
+    # an equal share of all cores may be more than any node has
     total = int(sum(node.get("CPU", 0) for node in nodes))
     shares = range(total // number, 1, -1)
     return float(next((cpus for cpus in shares if room(nodes, cpus, 0) >= number), 1))
@@ -82,6 +83,7 @@ def run_distributed(job: Job, workers: Workers, watch: Callable[[], None]) -> No
             ),
             run_config=RunConfig(name=f"seed-{job.seed}", storage_path=storage),
         )
+        # the main thread stays free to tell of epochs and to hear Ctrl-C
         pool = ThreadPoolExecutor(1)
         running: Future[Any] = pool.submit(trainer.fit)
         try:

@@ -136,7 +136,7 @@ def _on_ray(plan: Plan, folder: Path, stack: ExitStack, note: Note) -> Run:
 
     def run(job: Job, watch: Callable[[], None]) -> None:
         lost, epochs = 0, -1
-        while True:
+        while True:  # a lost worker is replaced, unless that brings no epoch
             try:
                 return run_distributed(job, workers, watch)
             except LostWorkerError as error:
@@ -190,7 +190,7 @@ def _start(job: Job, dataset: Dataset, note: Note, progress: Progress) -> None:
 
 
 def _drop_damaged(job: Job, note: Note) -> None:
-    """Leave whole checkpoints alone; what is written down of epochs follows the newest."""
+    """Put damaged checkpoints aside; what is written down of epochs follows the newest."""
     for name in (LAST, BEFORE, BEST):
         if not (path := job.folder / name).is_file():
             continue

@@ -59,7 +59,7 @@ OFFICIAL = {
     "resnest14d": Published(f"{_PORTED}/gluon_resnest14-9c8fe254.pth", "9c8fe254"),
     "resnest26d": Published(f"{_PORTED}/gluon_resnest26-50eb607c.pth", "50eb607c"),
 }
-"""ImageNet weights of the published ResNeSts; the two smallest the authors published for MXNet alone."""
+"""ImageNet weights of the published ResNeSts; the two smallest the authors published only for MXNet."""
 
 RESOLUTIONS = {"resnest101": 256, "resnest200": 320, "resnest269": 416}
 """Where the authors test at other than 224 pixels."""

@@ -99,8 +99,10 @@ def _keep(job: Job, training: Training) -> None:
             training.history[-1].pop(name, None)
     history = training.history
     if job.plan.full or float(history[-1]["accuracy"]) >= max(float(row["accuracy"]) for row in history):
+        # the weights that are evaluated, averaged ones if there are
         best = {"epoch": len(history), "weights": training.evaluated.state_dict()}
         save_checkpoint(job.folder / BEST, job.owner, best)
+    # one whole checkpoint is there at every moment
     fresh = job.folder / "fresh.pt"
     save_checkpoint(fresh, job.owner, training.state_dict())
     if (last := job.folder / LAST).exists():
