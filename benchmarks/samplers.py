@@ -25,9 +25,10 @@ import yaml
 from optuna.trial import TrialState
 
 from nas.config.loading import load_config
-from nas.problem import Draw, Outcome, Sampler, Strategy
+from nas.samplers.base import Draw, Outcome, Sampler, Strategy
 from nas.samplers.proposer import Proposer
-from nas.samplers.registry import OptunaStrategy, make_sampler
+from nas.samplers.optuna import OptunaStrategy
+from nas.samplers.registry import make_sampler
 from nas.stopper.asha import MultiObjectiveASHA
 from search_spaces import Arch, ResNeSt, Task, complexity
 

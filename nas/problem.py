@@ -1,11 +1,11 @@
-"""What a search is, and what any way to choose the next network must do."""
+"""What a search is: a space, objectives, limits, and what has been handed out."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -77,57 +77,3 @@ class Problem:
             yield from (arch for arch in drawn if arch.id not in self.taken)
         except ValueError:  # all draws are repeats
             return
-
-
-@dataclass(frozen=True)
-class Draw:
-    """An architecture that a strategy came up with, or took on; ``ticket`` is the strategy's own."""
-
-    arch: Arch
-    ticket: Any = None
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What came of a draw: ``complete``, ``stopped``, ``infeasible`` or ``failed``, and what was measured."""
-
-    status: str
-    metrics: Mapping[str, Any] = field(default_factory=dict)
-
-
-class Strategy(Protocol):
-    """Proposes architectures and learns what they are worth."""
-
-    def draw(self) -> Draw | None:
-        """The next; None if there is no other."""
-
-    def adopt(self, arch: Arch) -> Draw:
-        """Take on an architecture that came from elsewhere as if it had been drawn."""
-
-    def tell(self, draw: Draw, outcome: Outcome) -> None: ...
-
-
-Sampler = Callable[[Problem], Strategy]
-"""From a problem to a strategy for it."""
-
-
-class RandomDraws:
-    """Every architecture inside the cheap limits equally likely, none twice."""
-
-    def __init__(self, problem: Problem, seed: int) -> None:
-        self._problem, self._seed = problem, seed
-
-    @cached_property
-    def _draws(self) -> Iterator[Arch]:
-        """Begun at the first draw, and differently after a restart: what has been drawn is taken by then."""
-        return self._problem.draws(np.random.default_rng([self._seed, len(self._problem.taken)]))
-
-    def draw(self) -> Draw | None:
-        arch = next(self._draws, None)
-        return None if arch is None else Draw(arch)
-
-    def adopt(self, arch: Arch) -> Draw:
-        return Draw(arch)
-
-    def tell(self, draw: Draw, outcome: Outcome) -> None:
-        """Nothing: random draws do not learn."""

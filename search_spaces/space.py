@@ -14,7 +14,7 @@ from search_spaces.blocks.layers import IMAGENET, Task
 from search_spaces.grid import Grid
 from search_spaces.sampling.constrained import Sampler
 from search_spaces.sampling.limits import Limits, Window
-from search_spaces.sampling.mutation import neighbour
+from search_spaces.sampling.mutation import neighbour, neighbours
 from search_spaces.sampling.unit_cube import RandomTrial
 
 
@@ -69,6 +69,14 @@ class SearchSpace(ABC):
             ValueError: if ``arch`` is not in this space, or nothing else is.
         """
         return neighbour(self.suggest, self.params, arch, rng)
+
+    def neighbours(self, arch: Arch, rng: np.random.Generator) -> list[Arch]:
+        """All that ``mutate`` could give, each once; knobs that come into play are random.
+
+        Raises:
+            ValueError: if ``arch`` is not in this space.
+        """
+        return list({other.id: other for other in neighbours(self.suggest, self.params, arch, rng)}.values())
 
     def knobs(self) -> dict[str, Sequence[Any]]:
         """The choices of every knob."""

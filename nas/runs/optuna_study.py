@@ -26,7 +26,7 @@ from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from nas.config.loading import validate
-from nas.samplers.registry import DIRECTIONS
+from nas.samplers.optuna import DIRECTIONS
 from results import Run, load_run
 from results.limits import Limit
 from search_spaces import SearchSpace, arch_from_dict

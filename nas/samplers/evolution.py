@@ -1,56 +1,56 @@
-"""Asynchronous multi-objective evolution that asks a surrogate which of many small mutations to try."""
+"""Asynchronous multi-objective evolution that asks a surrogate which of many candidates to try.
+
+First come networks evenly spread over the costs. Then a Gaussian process is fitted to what was observed, the front
+that it believes in has all its one-knob neighbours as candidates, beside random ones and larger mutations, and the
+candidate is tried that is expected to add the most hypervolume to that front.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from heapq import nsmallest
 from itertools import chain, islice
 
 import numpy as np
 
-from nas.problem import Draw, Outcome, Problem, RandomDraws
-from nas.samplers.hypervolume import Array, crowding, hypervolume_gains
-from nas.samplers.surrogate import Lesson, Network, guess
+from nas.problem import Problem
+from nas.samplers.base import Draw, Outcome, RandomDraws
+from nas.samplers.hypervolume import Array, crowding, hypervolume_gains, undominated
+from nas.samplers.surrogate import Network, Observation, Posterior, Surrogate
 from search_spaces import Arch
 
-POOL = 120
-"""The latest candidates not taken yet, to choose among."""
-GROWTH = 20
-"""New ones each time."""
-TEACHERS = 200
-"""Trials that the surrogate learns from: what is not dominated, then the latest."""
-STARTS = 20
+RANDOM_CANDIDATES = 100
+"""The latest random networks not taken yet, to choose among."""
+NEW = 10
+"""New random candidates, and mutations, each time."""
+MOST = 1000
+"""Candidates at most."""
+LIKELY = 150
+"""Candidates whose gains are averaged: those that would gain the most if all that is guessed came out well."""
+DRAWS = 16
+"""Posterior samples that gains are averaged over."""
+OBSERVED = 300
+"""Observations that the surrogate is fitted to: what is not dominated, then the latest."""
+CHOICE = 20
 """Random networks for each one of the first design to be chosen from."""
 AGAIN = 0.3
 """Chance that a mutation is followed by another."""
-STRANGERS = 0.3
-"""Share of new candidates that are random networks instead, so that the search does not stay where it began."""
 NEAREST = 5
 """Parents while nothing is inside the limits."""
 LONELIEST = 2.0
 """Crowding distance at which the ends of a front count."""
 
 
-@dataclass(frozen=True)
-class Candidate:
-    """``parent`` None: a random network."""
-
-    network: Network
-    parent: str | None
-
-
 class Evolution:
-    """Small mutations of the front, the most promising first; see ``docs/samplers.md``.
+    """Small changes of the front, the most promising first; see ``docs/samplers.md``.
 
-    ``first`` networks are spread over the range of FLOPs. Then each is a mutation of a parent, which wins a
-    tournament of two on the front: by how lonely it is there, and it ages with every child. With ``surrogate``,
-    many mutations are made, some random networks join them, and the one is tried that adds the most hypervolume
-    in a draw of what a Gaussian process believes; costs are exact, only what needs measuring is guessed, and what
-    is in flight counts as measured. Trials stopped early count with what they reached, and teach the surrogate
-    at that epoch.
+    ``first`` networks are spread over the range of FLOPs. With ``surrogate``, the next is the candidate of the
+    highest expected hypervolume improvement; costs are exact, only what needs measuring is guessed, and what is in
+    flight counts as measured. Without, it is a mutation of a parent, which wins a tournament of two on the front:
+    by how lonely it is there, and it ages with every child. Trials stopped early count with what they reached, and
+    teach the surrogate at that epoch.
 
     Raises:
         ValueError: for an option that is wrong.
@@ -60,13 +60,15 @@ class Evolution:
         self._problem, self._seed = problem, seed
         if not isinstance(first, int) or first < 2:
             raise ValueError(f"`first` must be a whole number of at least 2, got {first!r}")
-        self._first, self._surrogate = first, bool(surrogate)
-        self._lessons: list[Lesson] = []
-        self._front: list[Lesson] = []
+        self._first = first
+        self._surrogate = Surrogate(problem) if surrogate else None
+        self._observations: list[Observation] = []
+        self._front: list[Observation] = []
         self._losses: Array = np.empty((0, len(problem.objectives)))
         self._pending: dict[str, Network] = {}
         self._children: Counter[str] = Counter()
-        self._pool: dict[str, Candidate] = {}
+        self._random: dict[str, Network] = {}
+        self._neighbours: dict[str, list[Network]] = {}
         self._spare = RandomDraws(problem, seed)
 
     @cached_property
@@ -75,7 +77,12 @@ class Evolution:
         return np.random.default_rng([self._seed, len(self._problem.taken)])
 
     def draw(self) -> Draw | None:
-        network = self._spread() if len(self._problem.taken) < self._first else self._mutation()
+        if len(self._problem.taken) < self._first:
+            network = self._spread()
+        elif self._surrogate:
+            network = self._most_promising(self._surrogate)
+        else:
+            network = self._mutation(self._parents)
         if network is None:
             return self._spare.draw()
         self._pending[network.arch.id] = network
@@ -87,13 +94,13 @@ class Evolution:
 
     def tell(self, draw: Draw, outcome: Outcome) -> None:
         network = self._pending.pop(draw.arch.id, None) or Network(draw.arch, self._problem)
-        lesson = Lesson.of(network, outcome)
-        self._lessons.append(lesson)
-        if lesson.losses is None or (self._losses <= lesson.losses).all(axis=1).any():
+        observation = Observation.of(network, outcome)
+        self._observations.append(observation)
+        if observation.losses is None or (self._losses <= observation.losses).all(axis=1).any():
             return
-        stays = ~(lesson.losses <= self._losses).all(axis=1)
-        self._front = [*(self._front[index] for index in np.flatnonzero(stays).tolist()), lesson]
-        self._losses = np.vstack([self._losses[stays], lesson.losses])
+        stays = ~(observation.losses <= self._losses).all(axis=1)
+        self._front = [*(self._front[index] for index in np.flatnonzero(stays).tolist()), observation]
+        self._losses = np.vstack([self._losses[stays], observation.losses])
 
     def _spread(self) -> Network | None:
         return next((n for n in self._design if n.arch.id not in self._problem.taken), None)
@@ -101,7 +108,7 @@ class Evolution:
     @cached_property
     def _design(self) -> list[Network]:
         """Random networks evenly spread over the range of log FLOPs, in random order."""
-        drawn = islice(self._problem.draws(self._rng), self._first * STARTS)
+        drawn = islice(self._problem.draws(self._rng), self._first * CHOICE)
         pool = sorted(
             (Network(arch, self._problem) for arch in drawn), key=lambda network: network.costs["flops"]
         )
@@ -111,65 +118,94 @@ class Evolution:
         chosen = {int(abs(flops - goal).argmin()) for goal in np.linspace(flops[0], flops[-1], self._first)}
         return [pool[index] for index in self._rng.permutation(sorted(chosen)).tolist()]
 
-    def _mutation(self) -> Network | None:
-        parents = self._front or self._nearest()
+    @property
+    def _parents(self) -> Sequence[Observation]:
+        """The front, or what is beyond the limits least while nothing is inside."""
+        broken = (other for other in self._observations if other.excess)
+        return self._front or nsmallest(NEAREST, broken, key=lambda other: other.excess)
+
+    def _mutation(self, parents: Sequence[Observation]) -> Network | None:
+        """A new one inside the cheap limits, if there is one at the first try."""
         if not parents:
             return None
-        for _ in range(GROWTH if self._surrogate else 1):
-            if self._surrogate and self._rng.random() < STRANGERS:
-                self._invite()
-            else:
-                self._grow(self._parent(parents))
-        left = [(key, other) for key, other in self._pool.items() if key not in self._problem.taken]
-        self._pool = dict(left[-POOL:])
-        pool = list(self._pool.values())
-        if not pool:
-            return None
-        chosen = pool[self._most_promising([other.network for other in pool]) if self._surrogate else -1]
-        if chosen.parent:
-            self._children[chosen.parent] += 1
-        return chosen.network
-
-    def _nearest(self) -> list[Lesson]:
-        """Parents while nothing is inside the limits: what is beyond them least."""
-        return nsmallest(
-            NEAREST, (other for other in self._lessons if other.excess), key=lambda other: other.excess
-        )
-
-    def _parent(self, parents: Sequence[Lesson]) -> Network:
-        lonely = np.minimum(crowding(self._losses), LONELIEST) if self._front else np.ones(len(parents))
-        a, b = self._rng.integers(len(parents), size=2).tolist()
-        won: int = max(a, b, key=lambda i: lonely[i] / (1 + self._children[parents[i].network.arch.id]))
-        return parents[won].network
-
-    def _invite(self) -> None:
-        """Add a random network to the pool, if there is one left."""
-        if (draw := self._spare.draw()) and draw.arch.id not in self._pool:
-            self._pool[draw.arch.id] = Candidate(Network(draw.arch, self._problem), None)
-
-    def _grow(self, parent: Network) -> None:
-        """Add a mutation to the pool, if it is new and inside the limits."""
+        parent = self._tournament(parents)
         arch = parent.arch
         try:
             for _ in range(self._rng.geometric(1 - AGAIN)):
                 arch = self._problem.space.mutate(arch, self._rng)
         except ValueError:  # no knob leads anywhere
-            return
-        if arch.id not in self._problem.taken and arch.id not in self._pool and self._problem.fits(arch):
-            self._pool[arch.id] = Candidate(Network(arch, self._problem), parent.arch.id)
+            return None
+        if arch.id in self._problem.taken or not self._problem.fits(arch):
+            return None
+        self._children[parent.arch.id] += 1
+        return Network(arch, self._problem)
 
-    def _most_promising(self, pool: list[Network]) -> int:
-        teachers = list(islice(chain(self._front, reversed(self._lessons)), TEACHERS + len(self._front)))
-        teachers = _different(teachers)[:TEACHERS]
+    def _tournament(self, parents: Sequence[Observation]) -> Network:
+        lonely = np.minimum(crowding(self._losses), LONELIEST) if parents is self._front else np.ones(len(parents))
+        a, b = self._rng.integers(len(parents), size=2).tolist()
+        won: int = max(a, b, key=lambda i: lonely[i] / (1 + self._children[parents[i].network.arch.id]))
+        return parents[won].network
+
+    def _most_promising(self, surrogate: Surrogate) -> Network | None:
+        observed = list(islice(_different(chain(self._front, reversed(self._observations))), OBSERVED))
+        if not observed:
+            return None
+        posterior = surrogate.posterior(observed)
+        front, losses = self._believed(posterior, observed)
+        candidates = self._candidates(front or self._parents)
+        if not candidates:
+            return None
         pending = list(self._pending.values())
-        guessed = guess(self._problem, teachers, [*pool, *pending], self._rng)
-        losses = np.array([self._problem.losses(metrics) for metrics in guessed])
-        seen = np.array([lesson.losses for lesson in teachers if lesson.losses is not None])
-        front = np.vstack([self._losses, losses[len(pool) :]])
-        gains = hypervolume_gains(losses[: len(pool)], front, seen) if len(seen) else np.zeros(len(pool))
-        beyond = np.array([self._problem.beyond(metrics) for metrics in guessed])[: len(pool)]
-        return int(np.where(beyond > 0, -beyond, gains).argmax())
+        drawn, excess = posterior.sample(candidates, pending, DRAWS, self._rng)
+        inside = excess == 0
+        gains = np.zeros(len(candidates))
+        if front:
+            seen = np.array([other.losses for other in observed if other.losses is not None])
+            expected = np.vstack([losses, posterior.believed(pending)])
+            best = drawn.min(axis=0)
+            likely = hypervolume_gains(best, expected, seen).argsort()[-LIKELY:]
+            gains[likely] = (hypervolume_gains(drawn[:, likely], expected, seen) * inside[:, likely]).mean(axis=0)
+        # where nothing is to be gained, what is most likely inside the limits, then nearest to them
+        order = np.lexsort([-excess.mean(axis=0), inside.mean(axis=0), gains])
+        return candidates[int(order[-1])]
+
+    def _believed(
+        self, posterior: Posterior, observed: Sequence[Observation]
+    ) -> tuple[list[Observation], Array]:
+        """The front of what was observed as the posterior has it, not by lucky observations, and its losses."""
+        inside = [other for other in observed if other.losses is not None]
+        if not inside:
+            return [], self._losses
+        reached = np.array([other.losses for other in inside])
+        complete = np.array([other.complete for other in inside])
+        losses = np.where(complete[:, None], posterior.believed([other.network for other in inside]), reached)
+        best = undominated(losses)
+        return [inside[index] for index in np.flatnonzero(best).tolist()], losses[best]
+
+    def _candidates(self, parents: Sequence[Observation]) -> list[Network]:
+        """Random networks, mutations and all one-knob neighbours of the parents that are new."""
+        for draw in islice(iter(self._spare.draw, None), NEW):
+            self._random[draw.arch.id] = Network(draw.arch, self._problem)
+        latest = list(self._random.items())[-RANDOM_CANDIDATES:]
+        self._random = {key: network for key, network in latest if key not in self._problem.taken}
+        mutated = [self._mutation(parents) for _ in range(NEW)]
+        near = [network for parent in parents for network in self._near(parent.network)]
+        different = {
+            network.arch.id: network for network in [*self._random.values(), *filter(None, mutated), *near]
+        }
+        new = [network for key, network in different.items() if key not in self._problem.taken]
+        kept = sorted(self._rng.permutation(len(new))[:MOST].tolist())
+        return [new[index] for index in kept]
+
+    def _near(self, network: Network) -> list[Network]:
+        """The one-knob neighbours inside the cheap limits, worked out once."""
+        if network.arch.id not in self._neighbours:
+            around = self._problem.space.neighbours(network.arch, self._rng)
+            self._neighbours[network.arch.id] = [
+                Network(arch, self._problem) for arch in around if self._problem.fits(arch)
+            ]
+        return self._neighbours[network.arch.id]
 
 
-def _different(lessons: Iterable[Lesson]) -> list[Lesson]:
-    return list({lesson.network.arch.id: lesson for lesson in lessons}.values())
+def _different(observations: Iterable[Observation]) -> Iterable[Observation]:
+    return {observation.network.arch.id: observation for observation in observations}.values()

@@ -1,84 +1,174 @@
-"""Gaussian process regression: a quadratic trend in a few inputs, and what the others explain beyond it."""
+"""Gaussian process regression with one length scale per input group.
+
+The kernel is a Matern 5/2 plus that of a quadratic trend in the first inputs. Length scales and noise maximise the
+marginal likelihood times a prior, by its gradient. The scale of the values has a closed form and is not searched.
+"""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import solve_triangular
+from scipy.linalg import cho_solve, solve_triangular
+from scipy.optimize import minimize
 
 Array = NDArray[np.float64]
 
-LENGTHS = (0.5, 1.0, 2.0, 4.0)
-"""Distances over which values are alike; the most likely is taken."""
-NOISES = (0.01, 0.1, 0.5)
-"""Variances of the noise, that which inputs explain beyond the trend being 1; the most likely is taken."""
 TREND = 10.0
 """Prior standard deviation of the trend's weights."""
 JITTER = 1e-6
+LENGTH_SPREAD = 1.0
+"""Prior standard deviation of the log of a length scale."""
+NOISE = (math.log(0.1), 1.5)
+"""Prior mean and standard deviation of the log of the noise's variance, the values explained having 1."""
+BOUNDS = (-6.0, 6.0)
+"""Of the logs that are searched."""
+STEPS = 30
+"""Steps of the search for hyperparameters, at most."""
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """Covariances of values at inputs of shape (points, inputs).
+
+    ``groups`` gives the length scale of every input by its number: the columns of one category share one. The first
+    ``trend`` inputs have a quadratic trend too.
+    """
+
+    groups: NDArray[np.intp]
+    trend: int
+
+    @property
+    def lengths(self) -> int:
+        return int(self.groups.max(initial=-1)) + 1
+
+    def start(self) -> Array:
+        """The prior mean of all hyperparameters: log length scales, then the log variance of the noise."""
+        # distances grow with the root of the number of inputs (Hvarfner et al. 2024)
+        length = 0.5 * math.log(max(self.lengths, 1))
+        return np.array([length] * self.lengths + [NOISE[0]])
+
+    def __call__(self, a: Array, b: Array, theta: Array) -> Array:
+        near = _matern(np.sqrt(_squared(self._scaled(a, theta), self._scaled(b, theta))))
+        return near + self._trend(a, b)
+
+    def slopes(self, x: Array, theta: Array, weights: Array) -> Array:
+        """The derivatives of ``sum(weights * self(x, x))`` by the log length scales; ``weights`` is symmetric."""
+        scaled = self._scaled(x, theta)
+        weighted = weights * _matern_slope(np.sqrt(_squared(scaled, scaled)))
+        rows = weighted.sum(axis=1)
+        by_input = 2 * (rows @ scaled**2 - (scaled * (weighted @ scaled)).sum(axis=0))
+        return np.bincount(self.groups, by_input, self.lengths)
+
+    def _scaled(self, x: Array, theta: Array) -> Array:
+        return np.asarray(x * np.exp(-theta[self.groups]))
+
+    def _trend(self, a: Array, b: Array) -> Array:
+        return TREND**2 * _basis(a[:, : self.trend]) @ _basis(b[:, : self.trend]).T
 
 
 @dataclass(frozen=True)
 class GaussianProcess:
-    """The posterior over values given those at ``x`` (points, inputs), of which the first ``trend`` have one.
+    """The posterior over values given those at ``x`` (points, inputs) (Rasmussen and Williams 2006, ch. 2)."""
 
-    The kernel is Matern 5/2 over all inputs plus that of a quadratic in the trend's (Rasmussen and Williams 2006,
-    sections 2.7 and 4.2).
-    """
-
+    kernel: Kernel
+    theta: Array
     x: Array
-    trend: int
-    length: float
     mean: float
     scale: float
     lower: Array
     half: Array
 
     @classmethod
-    def fit(cls, x: Array, y: Array, trend: int) -> GaussianProcess:
-        """``y``: (points,). Length, noise and variance are those of the highest marginal likelihood."""
-        mean, scale = float(y.mean()), float(y.std()) or 1.0
-        z = (y - mean) / scale
-        distance, basis = _distance(x, x), _basis(x, trend)
-        quadratic = TREND**2 * basis @ basis.T
-        best = -np.inf
-        for length, noise in product(LENGTHS, NOISES):
-            covariance = _matern(distance / length) + quadratic + (noise + JITTER) * np.eye(len(x))
-            lower = np.asarray(np.linalg.cholesky(covariance), dtype=np.float64)
-            half = solve_triangular(lower, z, lower=True)
-            factor = math.sqrt(half @ half / len(z)) or 1.0
-            likelihood = -len(z) * math.log(factor) - np.log(np.diag(lower)).sum()
-            if likelihood > best:
-                best = likelihood
-                found = cls(x, trend, length, mean, scale * factor, lower, np.asarray(half) / factor)
-        return found
+    def fit(
+        cls, kernel: Kernel, x: Array, y: Array, noise: Array | None = None, theta: Array | None = None
+    ) -> GaussianProcess:
+        """With the most likely hyperparameters.
 
-    def sample(self, x: Array, rng: np.random.Generator) -> Array:
-        """Values at all of ``x`` (points, inputs), drawn together: (points,), without noise."""
-        cross = solve_triangular(self.lower, self._covariance(self.x, x), lower=True)
-        covariance = self._covariance(x, x) - cross.T @ cross
-        values, vectors = np.linalg.eigh(covariance)
-        root = vectors * np.sqrt(np.maximum(values, 0))
-        return np.asarray(self.mean + self.scale * (cross.T @ self.half + root @ rng.normal(size=len(x))))
+        ``y``: (points,). ``noise``: the variance of each observation relative to the others, (points,).
+        ``theta``: where the search for hyperparameters starts.
+        """
+        noise = np.ones(len(x)) if noise is None else noise
+        mean, spread = float(y.mean()), float(y.std()) or 1.0
+        z = (y - mean) / spread
+        start = kernel.start() if theta is None else theta
+        found = minimize(
+            lambda theta: _loss(kernel, x, z, noise, theta),
+            start,
+            jac=True,
+            method="L-BFGS-B",
+            bounds=[BOUNDS] * len(start),
+            options={"maxiter": STEPS},
+        )
+        return cls.at(kernel, x, y, noise, np.asarray(found.x))
 
-    def _covariance(self, a: Array, b: Array) -> Array:
-        trend = TREND**2 * _basis(a, self.trend) @ _basis(b, self.trend).T
-        return np.asarray(_matern(_distance(a, b) / self.length) + trend)
+    @classmethod
+    def at(cls, kernel: Kernel, x: Array, y: Array, noise: Array, theta: Array) -> GaussianProcess:
+        """With given hyperparameters."""
+        mean, spread = float(y.mean()), float(y.std()) or 1.0
+        lower = _lower(kernel, x, noise, theta)
+        half = solve_triangular(lower, (y - mean) / spread, lower=True)
+        factor = math.sqrt(half @ half / len(x)) or 1.0
+        return cls(kernel, theta, x, mean, spread * factor, lower, half / factor)
+
+    def predict(self, x: Array) -> tuple[Array, Array]:
+        """Mean and standard deviation of the values at ``x`` (points, inputs), without noise: (points,) each."""
+        cross = solve_triangular(self.lower, self.kernel(self.x, x, self.theta), lower=True)
+        prior = 1 + TREND**2 * (_basis(x[:, : self.kernel.trend]) ** 2).sum(axis=1)
+        variance = np.maximum(prior - (cross**2).sum(axis=0), 0)
+        return self.mean + self.scale * (cross.T @ self.half), self.scale * np.sqrt(variance)
+
+    def believing(self, x: Array) -> GaussianProcess:
+        """As if the mean had been observed at ``x`` (points, inputs): no mean changes, but doubt shrinks there."""
+        cross = solve_triangular(self.lower, self.kernel(self.x, x, self.theta), lower=True)
+        noise = math.exp(self.theta[-1]) + JITTER
+        corner = self.kernel(x, x, self.theta) - cross.T @ cross + noise * np.eye(len(x))
+        lower = np.block(
+            [[self.lower, np.zeros(cross.shape)], [cross.T, np.linalg.cholesky(corner)]]
+        )
+        half = np.concatenate([self.half, np.zeros(len(x))])
+        rows = np.vstack([self.x, x])
+        return GaussianProcess(self.kernel, self.theta, rows, self.mean, self.scale, lower, half)
 
 
-def _basis(x: Array, trend: int) -> Array:
-    inputs = x[:, :trend]
-    return np.hstack([np.ones((len(x), 1)), inputs, inputs**2])
+def _lower(kernel: Kernel, x: Array, noise: Array, theta: Array) -> Array:
+    covariance = kernel(x, x, theta)
+    covariance[np.diag_indices_from(covariance)] += np.exp(theta[-1]) * noise + JITTER
+    return np.asarray(np.linalg.cholesky(covariance))
 
 
-def _distance(a: Array, b: Array) -> Array:
+def _loss(kernel: Kernel, x: Array, z: Array, noise: Array, theta: Array) -> tuple[float, Array]:
+    """Negative log posterior of hyperparameters, with the most likely scale of the values, and its gradient."""
+    lower = _lower(kernel, x, noise, theta)
+    alpha = cho_solve((lower, True), z)
+    explained = float(z @ alpha) or JITTER
+    likelihood = -0.5 * len(z) * math.log(explained) - np.log(np.diag(lower)).sum()
+    inverse = cho_solve((lower, True), np.eye(len(z)))
+    weights = 0.5 * (len(z) / explained * np.outer(alpha, alpha) - inverse)
+    by_noise = np.diag(weights) @ noise * np.exp(theta[-1])
+    gradient = np.append(kernel.slopes(x, theta, weights), by_noise)
+    spread = np.append(np.full(kernel.lengths, LENGTH_SPREAD), NOISE[1])
+    away = (theta - kernel.start()) / spread
+    return 0.5 * away @ away - likelihood, away / spread - gradient
+
+
+def _basis(x: Array) -> Array:
+    return np.hstack([np.ones((len(x), 1)), x, x**2])
+
+
+def _squared(a: Array, b: Array) -> Array:
     squared = (a**2).sum(1)[:, None] + (b**2).sum(1)[None] - 2 * a @ b.T
-    return np.asarray(np.sqrt(np.maximum(squared, 0)))
+    return np.maximum(squared, 0)
 
 
 def _matern(distance: Array) -> Array:
-    r = np.sqrt(5.0) * distance
+    r = math.sqrt(5.0) * distance
     return np.asarray((1 + r + r**2 / 3) * np.exp(-r))
+
+
+def _matern_slope(distance: Array) -> Array:
+    """What a squared difference of one scaled input is multiplied with, in the derivative by its log length."""
+    r = math.sqrt(5.0) * distance
+    return np.asarray(5 / 3 * (1 + r) * np.exp(-r))

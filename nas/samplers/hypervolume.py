@@ -1,4 +1,8 @@
-"""Fronts of losses, lower being better: how lonely points are there, and what others would add."""
+"""Fronts of losses, lower being better: how lonely points are there, and what others would add.
+
+What a front leaves undominated is cut into boxes (Lacour, Klamroth and Fonseca 2017), from their local upper bounds.
+A point adds what it dominates of each box, so one cut serves any number of points.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +14,8 @@ Array = NDArray[np.float64]
 
 MARGIN = 0.1
 """How far beyond the worst seen the reference point lies, in units of the range seen."""
+CHUNK = 4_000_000
+"""Numbers held at once."""
 
 
 def crowding(losses: Array) -> Array:
@@ -23,20 +29,69 @@ def crowding(losses: Array) -> Array:
     return distance
 
 
-def hypervolume_gains(points: Array, front: Array, seen: Array) -> Array:
-    """What each point alone would add to the hypervolume of ``front``, all scaled to the range of ``seen``.
+def undominated(losses: Array) -> NDArray[np.bool_]:
+    """Which of the points (points, objectives) no other is better than; of equal ones, the first."""
+    return np.asarray(moocore.is_nondominated(losses, keep_weakly=False), dtype=bool)
 
-    A loss that is always positive, such as a latency, is taken as its logarithm.
+
+def hypervolume_gains(points: Array, front: Array, seen: Array) -> Array:
+    """What each of ``points`` (..., objectives) alone would add to the hypervolume of ``front``: (...).
+
+    All is scaled to the range of ``seen``. A loss that is always positive, such as a latency, is taken as its
+    logarithm.
     """
-    reference = np.full(points.shape[1], 1 + MARGIN)
-    front, points = (np.minimum(scaled(rows, seen), reference) for rows in (front, points))
-    hypervolume = moocore.Hypervolume(ref=reference)
-    before = hypervolume(front)
-    return np.array([hypervolume(np.vstack([front, point])) - before for point in points])
+    reference = np.full(points.shape[-1], 1 + MARGIN)
+    lower, upper = boxes(scaled(front, seen), reference)
+    flat = scaled(points, seen).reshape(-1, len(reference))
+    step = max(1, CHUNK // lower.size)
+    parts = [_dominated(flat[at : at + step], lower, upper) for at in range(0, len(flat), step)]
+    return np.concatenate([np.zeros(0), *parts]).reshape(points.shape[:-1])
+
+
+def _dominated(points: Array, lower: Array, upper: Array) -> Array:
+    volume = np.ones((len(points), len(lower)))
+    for objective, column in enumerate(points.T):
+        begin = np.maximum(lower[:, objective], column[:, None])
+        volume *= np.maximum(upper[:, objective] - begin, 0)
+    return volume.sum(axis=1)
+
+
+def boxes(front: Array, reference: Array) -> tuple[Array, Array]:
+    """Lower and upper corners of boxes, (boxes, objectives) each, that fill what ``front`` does not dominate.
+
+    ``front``: (points, objectives). Nothing beyond ``reference`` belongs to it.
+    """
+    upper = reference[None].copy()
+    # of bound u, defining[u, k] is the point that bounds it in objective k
+    defining = np.full((1, len(reference), len(reference)), -np.inf)
+    defining[0, range(len(reference)), range(len(reference))] = reference
+    inside = front[(front < reference).all(axis=1)]
+    for point in inside[undominated(inside)] if len(inside) else inside:
+        upper, defining = _cut(point, upper, defining)
+    lower = np.full(upper.shape, -np.inf)
+    for objective in range(1, len(reference)):
+        lower[:, objective] = defining[:, :objective, objective].max(axis=1)
+    full = (lower < upper).all(axis=1)
+    return lower[full], upper[full]
+
+
+def _cut(point: Array, upper: Array, defining: Array) -> tuple[Array, Array]:
+    """Local upper bounds after one more point is on the front (Klamroth, Lacour and Vanderpooten 2015)."""
+    beaten = (point < upper).all(axis=1)
+    uppers, definings = [upper[~beaten]], [defining[~beaten]]
+    for objective, value in enumerate(point):
+        others = np.delete(defining[beaten], objective, axis=1)[:, :, objective]
+        stays = value >= others.max(axis=1, initial=-np.inf)
+        bounds, points = upper[beaten][stays], defining[beaten][stays]
+        bounds[:, objective] = value
+        points[:, objective] = point
+        uppers.append(bounds)
+        definings.append(points)
+    return np.concatenate(uppers), np.concatenate(definings)
 
 
 def scaled(points: Array, seen: Array) -> Array:
-    """Each column from 0, the best seen, to 1, the worst."""
+    """Each column (..., objectives) from 0, the best seen, to 1, the worst."""
     positive = (seen > 0).all(axis=0)
     least = np.where(positive, seen.min(axis=0) / 10, 1.0)  # of what is only guessed to be still less
     points, seen = (np.where(positive, np.log(np.maximum(rows, least)), rows) for rows in (points, seen))

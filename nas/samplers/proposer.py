@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from nas.problem import Draw, Outcome, Problem, RandomDraws, Sampler
+from nas.problem import Problem
+from nas.samplers.base import Draw, Outcome, RandomDraws, Sampler
 from results.limits import Limit
 from search_spaces import IMAGENET, Arch, SearchSpace, Task
 

@@ -1,24 +1,30 @@
-"""What a network that has not been measured may be worth: guesses from its knobs and exact costs."""
+"""What a network that has not been measured may be worth, from its knobs and exact costs."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import numpy as np
+from scipy.stats import norm
 
-from nas.problem import Outcome, Problem
+from nas.problem import Problem
+from nas.samplers.base import Outcome
+from nas.samplers.encoding import Encoder
 from nas.samplers.gaussian_process import Array, GaussianProcess
+from nas.samplers.warp import Warp
 from search_spaces import Arch
 from search_spaces.sampling.limits import LIMITED
 
-SPREAD = 3.0
-"""A positive metric whose values span more than this factor is guessed by its logarithm."""
 AT_LEAST = 4
 """Measurements of a metric before it is guessed at all."""
+GROWTH = 1.1
+"""Hyperparameters are fitted again when there are so many times as many observations."""
+LEAST_NOISE = 0.1
+"""Of an observation, as a share of the median one's; its inverse is the most."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +44,7 @@ class Network:
 
 
 @dataclass(frozen=True)
-class Lesson:
+class Observation:
     """What came of a network.
 
     ``losses`` are there if it was measured inside all limits, be it to the end or until it was stopped, where they
@@ -49,79 +55,138 @@ class Lesson:
     metrics: Mapping[str, Any]
     losses: Array | None
     excess: float
+    complete: bool
 
     @classmethod
-    def of(cls, network: Network, outcome: Outcome) -> Lesson:
+    def of(cls, network: Network, outcome: Outcome) -> Observation:
         problem, metrics = network.problem, outcome.metrics
         excess = problem.beyond(metrics)
         measured = all(math.isfinite(metrics.get(name, math.nan)) for name in problem.objectives)
         inside = measured and outcome.status in ("complete", "stopped") and excess == 0
-        return cls(network, metrics, problem.losses(metrics) if inside else None, excess)
+        losses = problem.losses(metrics) if inside else None
+        return cls(network, metrics, losses, excess, outcome.status == "complete")
+
+    @property
+    def epoch(self) -> float:
+        return float(self.metrics.get("epoch", 1))
 
 
-def guess(
-    problem: Problem, lessons: Sequence[Lesson], networks: Sequence[Network], rng: np.random.Generator
-) -> list[dict[str, float]]:
-    """Objectives and limited metrics of each network: one draw of what the lessons leave possible."""
-    guessed = {
-        name: [network.costs[name] for network in networks]
-        if name in LIMITED
-        else _guess(name, lessons, networks, rng)
-        for name in {**problem.objectives, **problem.limits}
-    }
-    return [dict(zip(guessed, row, strict=True)) for row in zip(*guessed.values(), strict=True)]
+class Surrogate:
+    """One Gaussian process per metric that has to be measured, over log costs, the epoch and the knobs."""
+
+    def __init__(self, problem: Problem) -> None:
+        self._problem = problem
+        self._fitted: dict[str, _Fitted] = {}
+
+    def posterior(self, observations: Sequence[Observation]) -> Posterior:
+        """What ``observations``, at least one, leave possible."""
+        encoder = Encoder.of([other.network for other in observations], [other.epoch for other in observations])
+        metrics = dict.fromkeys([*self._problem.objectives, *self._problem.limits])
+        guesses = {name: self._guess(name, observations, encoder) for name in metrics if name not in LIMITED}
+        return Posterior(self._problem, encoder, guesses)
+
+    def _guess(self, name: str, observations: Sequence[Observation], encoder: Encoder) -> Guess:
+        known = [other for other in observations if math.isfinite(other.metrics.get(name, math.nan))]
+        values = np.array([other.metrics[name] for other in known], dtype=float)
+        if len(known) < AT_LEAST:
+            return Guess(float(values.mean()) if len(values) else 1.0)
+        rows = encoder.rows([other.network for other in known], [other.epoch for other in known])
+        warp, noise = Warp.of(values), _relative_noise(name, known)
+        inputs = [*encoder.names, "noise"]
+        last = self._fitted.get(name, _Fitted(0, {}))
+        start = np.array(list(map(last.logs.get, inputs, encoder.kernel.start())))
+        if len(known) < GROWTH * last.observations and last.logs.keys() == set(inputs):
+            process = GaussianProcess.at(encoder.kernel, rows, warp(values), noise, start)
+        else:
+            process = GaussianProcess.fit(encoder.kernel, rows, warp(values), noise, start)
+            self._fitted[name] = _Fitted(len(known), dict(zip(inputs, process.theta.tolist(), strict=True)))
+        return Guess(float(values.mean()), process, warp)
 
 
-def _guess(
-    name: str, lessons: Sequence[Lesson], networks: Sequence[Network], rng: np.random.Generator
-) -> list[float]:
-    known = [lesson for lesson in lessons if math.isfinite(lesson.metrics.get(name, math.nan))]
-    y = np.array([lesson.metrics[name] for lesson in known], dtype=float)
-    if len(known) < AT_LEAST:
-        return [float(y.mean()) if len(y) else 1.0] * len(networks)
-    logarithmic = y.min() > 0 and y.max() > SPREAD * y.min()
-    epochs = [float(lesson.metrics.get("epoch", 1)) for lesson in known]
-    rows = _rows(
-        [lesson.network for lesson in known] + list(networks), epochs + [max(epochs)] * len(networks)
-    )
-    process = GaussianProcess.fit(rows[: len(known)], np.log(y) if logarithmic else y, trend=TRENDS)
-    drawn = process.sample(rows[len(known) :], rng)
-    values: list[float] = (np.exp(drawn) if logarithmic else drawn).tolist()
-    return values
+@dataclass(frozen=True)
+class _Fitted:
+    """The logs of the hyperparameters of so many observations."""
+
+    observations: int
+    logs: Mapping[str, float]
 
 
-TRENDS = len(LIMITED) + 1
+def _relative_noise(name: str, known: Sequence[Observation]) -> Array:
+    """Variances of the observations relative to each other, by the interquartile range where there is one."""
+    *stem, unit = name.split("_")
+    spread = "_".join([*stem, "iqr", unit])
+    if not all(math.isfinite(other.metrics.get(spread, math.nan)) for other in known):
+        return np.ones(len(known))
+    relative = np.array([other.metrics[spread] / (abs(other.metrics[name]) or 1) for other in known])
+    variance = relative**2 / (float(np.median(relative)) ** 2 or 1.0)
+    return np.asarray(np.clip(variance, LEAST_NOISE, 1 / LEAST_NOISE))
 
 
-def _rows(networks: Sequence[Network], epochs: Sequence[float]) -> Array:
-    """One row each: log costs and log epochs over their range from -1 to 1, then the knobs."""
-    costs = [[*network.costs.values(), epoch] for network, epoch in zip(networks, epochs, strict=True)]
-    logs = np.log(np.array(costs) + 1)
-    low, high = logs.min(axis=0), logs.max(axis=0)
-    logs = 2 * (logs - low) / np.where(high > low, high - low, 1.0) - 1
-    return np.hstack([logs, encode([network.knobs for network in networks])])
+@dataclass(frozen=True)
+class Guess:
+    """Of one metric; without a process, its value is the same for all."""
+
+    value: float
+    process: GaussianProcess | None = None
+    warp: Warp | None = None
+
+    def quantiles(self, rows: Array, pending: Array, levels: Array) -> Array:
+        """Values at ``rows`` at standard normal ``levels``: (levels, rows)."""
+        if self.process is None or self.warp is None:
+            return np.full((len(levels), len(rows)), self.value)
+        process = self.process.believing(pending) if len(pending) else self.process
+        mean, deviation = process.predict(rows)
+        return self.warp.inverse(mean + levels[:, None] * deviation)
 
 
-def encode(knobs: Sequence[Mapping[str, Any]]) -> Array:
-    """One row each: a column from 0 to 1 for a knob of numbers, one a category for any other.
+@dataclass(frozen=True)
+class Posterior:
+    """What observations leave possible."""
 
-    A number that does not apply is in the middle; two categories are as far apart as the ends of a scale.
-    """
-    seen: dict[str, set[Any]] = {}
-    for values in knobs:
-        for name, value in values.items():
-            seen.setdefault(name, set()).add(value)
-    columns = [_column(name, values, knobs) for name, values in sorted(seen.items())]
-    return np.hstack(columns) if columns else np.zeros((len(knobs), 0))
+    problem: Problem
+    encoder: Encoder
+    guesses: Mapping[str, Guess]
 
+    def believed(self, networks: Sequence[Network]) -> Array:
+        """Losses at the middle of what is possible: (networks, objectives)."""
+        return self._losses(self._values(networks, (), np.zeros((1, len(self.guesses)))))[0]
 
-def _column(name: str, values: Iterable[Any], knobs: Sequence[Mapping[str, Any]]) -> Array:
-    values = sorted(values, key=repr)
-    if all(type(value) in (int, float) for value in values):
-        low, high = min(values), max(values)
-        middle = (low + high) / 2
-        column = np.array([[row.get(name, middle)] for row in knobs], dtype=float)
-        return np.asarray((column - low) / ((high - low) or 1.0))
-    return np.array([[name in row and row[name] == value for value in values] for row in knobs]) * math.sqrt(
-        0.5
-    )
+    def sample(
+        self, networks: Sequence[Network], pending: Sequence[Network], draws: int, rng: np.random.Generator
+    ) -> tuple[Array, Array]:
+        """Losses, (draws, networks, objectives), and by how much limits are broken in all, (draws, networks).
+
+        The draws of each network are evenly spread over what is possible, metric by metric. ``pending`` count as
+        observed at what is believed of them.
+        """
+        levels = norm.ppf((np.arange(draws) + 0.5) / draws)
+        shuffled = np.array([rng.permutation(levels) for _ in self.guesses]).reshape(-1, draws).T
+        values = self._values(networks, pending, shuffled)
+        return self._losses(values), self._excess(values)
+
+    def _values(
+        self, networks: Sequence[Network], pending: Sequence[Network], levels: Array
+    ) -> dict[str, Array]:
+        """``levels``: (draws, guesses). Of every objective and limited metric: (draws, networks)."""
+        rows, flying = self.encoder.last(networks), self.encoder.last(pending)
+        columns = zip(self.guesses.items(), levels.T, strict=True)
+        values = {name: guess.quantiles(rows, flying, column) for (name, guess), column in columns}
+        for name in LIMITED:
+            exact = np.array([network.costs[name] for network in networks], dtype=float)
+            values[name] = np.broadcast_to(exact, (len(levels), len(networks)))
+        return values
+
+    def _losses(self, values: Mapping[str, Array]) -> Array:
+        signed = [
+            values[name] if way == "min" else -values[name] for name, way in self.problem.objectives.items()
+        ]
+        return np.stack(signed, axis=-1)
+
+    def _excess(self, values: Mapping[str, Array]) -> Array:
+        total = np.zeros(values[next(iter(LIMITED))].shape)
+        for name, limit in self.problem.limits.items():
+            if limit.max is not None:
+                total += np.maximum(0, (values[name] - limit.max) / (abs(limit.max) or 1))
+            if limit.min is not None:
+                total += np.maximum(0, (limit.min - values[name]) / (abs(limit.min) or 1))
+        return total

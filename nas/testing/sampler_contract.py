@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nas.problem import Sampler
+from nas.samplers.base import Sampler
 from nas.samplers.proposer import Proposal, Proposer
 from search_spaces import Arch, SearchSpace, complexity, get_space
 

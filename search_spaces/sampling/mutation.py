@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -73,6 +73,22 @@ def neighbour(
     Raises:
         ValueError: if ``suggest`` cannot give ``arch``, or no knob leads to another architecture.
     """
+    if other := next(neighbours(suggest, params_of, arch, rng), None):
+        return other
+    raise ValueError(f"no knob of this space leads from {arch.space} {arch.id} to another architecture")
+
+
+def neighbours(
+    suggest: Callable[[Any], Arch],
+    params_of: Callable[[Arch], dict[str, Any]],
+    arch: Arch,
+    rng: np.random.Generator,
+) -> Iterator[Arch]:
+    """The nearest other architecture each way that a knob can move, in random order; some may be equal.
+
+    Raises:
+        ValueError: if ``suggest`` cannot give ``arch``.
+    """
     params = params_of(arch)
     trial = ReplayTrial(params, rng)
     replayed = suggest(trial)
@@ -85,11 +101,10 @@ def neighbour(
     for name in rng.permutation(list(trial.asked)).tolist():
         moves = _moves(trial.asked[name], params[name])
         for way in rng.permutation(len(moves)).tolist():
-            for value in moves[way]:
-                other = suggest(ReplayTrial({**params, name: value}, rng))
-                if other.id != arch.id:
-                    return other
-    raise ValueError(f"no knob of this space leads from {arch.space} {arch.id} to another architecture")
+            reached = (suggest(ReplayTrial({**params, name: value}, rng)) for value in moves[way])
+            other = next((found for found in reached if found.id != arch.id), None)
+            if other is not None:
+                yield other
 
 
 def _moves(choices: Sequence[Any], value: Any) -> list[list[Any]]:

@@ -11,7 +11,7 @@ from optuna.distributions import BaseDistribution
 from optuna.samplers import RandomSampler
 from optuna.trial import FrozenTrial
 
-from nas.problem import Sampler
+from nas.samplers.base import Sampler
 from nas.samplers.proposer import Proposer
 from nas.samplers.registry import make_sampler
 from nas.testing import OBJECTIVES, SamplerContract, run

@@ -1,0 +1,60 @@
+"""Values made more normal before a Gaussian process is fitted to them, and back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+Array = NDArray[np.float64]
+
+FEW = 8
+"""Values for which no shape is fitted."""
+STRAIGHT = 1.0
+"""The power that leaves values as they are."""
+
+
+@dataclass(frozen=True)
+class Warp:
+    """Yeo and Johnson's power transformation of standardised values, or of their logarithms."""
+
+    logarithm: bool
+    centre: float
+    scale: float
+    power: float
+
+    @classmethod
+    def of(cls, values: Array) -> Warp:
+        """The more likely of the two; the values themselves if they are few. ``values``: (points,), at least one."""
+        centre, scale = float(values.mean()), float(values.std()) or 1.0
+        plain = cls(False, centre, scale, STRAIGHT)
+        if len(values) < FEW or values.min() == values.max():
+            return plain
+        standard = (values - centre) / scale
+        # powers from 0 to 2 keep the whole line within reach
+        power = float(np.clip(stats.yeojohnson_normmax(standard), 0, 2))
+        if values.min() > 0:
+            logs = np.log(values)
+            of_logs = stats.boxcox_llf(0, values / scale)
+            if of_logs > stats.yeojohnson_llf(power, standard):
+                return cls(True, float(logs.mean()), float(logs.std()), STRAIGHT)
+        return cls(False, centre, scale, power)
+
+    def __call__(self, values: Array) -> Array:
+        plain = np.log(values) if self.logarithm else values
+        return np.asarray(stats.yeojohnson((plain - self.centre) / self.scale, self.power))
+
+    def inverse(self, warped: Array) -> Array:
+        plain = self.centre + self.scale * _inverse(warped, self.power)
+        return np.exp(plain) if self.logarithm else plain
+
+
+def _inverse(warped: Array, power: float) -> Array:
+    """Yeo and Johnson (2000), equation 1, solved for the value."""
+    up, down = np.maximum(warped, 0), np.maximum(-warped, 0)
+    above = np.expm1(up) if power == 0 else (1 + power * up) ** (1 / power) - 1
+    other = 2 - power
+    below = np.expm1(down) if other == 0 else (1 + other * down) ** (1 / other) - 1
+    return np.asarray(above - below)
