@@ -26,8 +26,8 @@ from optuna.trial import TrialState
 
 from nas.config.loading import load_config
 from nas.samplers.base import Draw, Outcome, Sampler, Strategy
-from nas.samplers.proposer import Proposer
 from nas.samplers.optuna import OptunaStrategy
+from nas.samplers.proposer import Proposer
 from nas.samplers.registry import make_sampler
 from nas.stopper.asha import MultiObjectiveASHA
 from search_spaces import Arch, ResNeSt, Task, complexity

@@ -76,7 +76,7 @@ def _logs(costs: Sequence[str], networks: Sequence[Known], epochs: Sequence[floa
         [*(network.costs[name] for name in costs), epoch]
         for network, epoch in zip(networks, epochs, strict=True)
     ]
-    return np.log(np.array(rows, dtype=float).reshape(-1, len(costs) + 1) + 1)
+    return np.asarray(np.log(np.array(rows, dtype=float).reshape(-1, len(costs) + 1) + 1))
 
 
 def _is_scale(values: Sequence[Any]) -> bool:
@@ -89,5 +89,7 @@ def _column(name: str, values: Sequence[Any], networks: Sequence[Known]) -> Arra
         middle = (low + high) / 2
         column = np.array([[network.knobs.get(name, middle)] for network in networks], dtype=float)
         return np.asarray((column.reshape(-1, 1) - low) / (high - low))
-    rows = [[name in network.knobs and network.knobs[name] == value for value in values] for network in networks]
+    rows = [
+        [name in network.knobs and network.knobs[name] == value for value in values] for network in networks
+    ]
     return np.array(rows, dtype=float).reshape(-1, len(values)) * math.sqrt(0.5)

@@ -56,7 +56,7 @@ class Evolution:
         ValueError: for an option that is wrong.
     """
 
-    def __init__(self, problem: Problem, seed: int, first: int = 16, surrogate: bool = True) -> None:
+    def __init__(self, problem: Problem, seed: int, first: int = 8, surrogate: bool = True) -> None:
         self._problem, self._seed = problem, seed
         if not isinstance(first, int) or first < 2:
             raise ValueError(f"`first` must be a whole number of at least 2, got {first!r}")
@@ -141,7 +141,9 @@ class Evolution:
         return Network(arch, self._problem)
 
     def _tournament(self, parents: Sequence[Observation]) -> Network:
-        lonely = np.minimum(crowding(self._losses), LONELIEST) if parents is self._front else np.ones(len(parents))
+        lonely = (
+            np.minimum(crowding(self._losses), LONELIEST) if parents is self._front else np.ones(len(parents))
+        )
         a, b = self._rng.integers(len(parents), size=2).tolist()
         won: int = max(a, b, key=lambda i: lonely[i] / (1 + self._children[parents[i].network.arch.id]))
         return parents[won].network
@@ -164,7 +166,9 @@ class Evolution:
             expected = np.vstack([losses, posterior.believed(pending)])
             best = drawn.min(axis=0)
             likely = hypervolume_gains(best, expected, seen).argsort()[-LIKELY:]
-            gains[likely] = (hypervolume_gains(drawn[:, likely], expected, seen) * inside[:, likely]).mean(axis=0)
+            gains[likely] = (hypervolume_gains(drawn[:, likely], expected, seen) * inside[:, likely]).mean(
+                axis=0
+            )
         # where nothing is to be gained, what is most likely inside the limits, then nearest to them
         order = np.lexsort([-excess.mean(axis=0), inside.mean(axis=0), gains])
         return candidates[int(order[-1])]

@@ -33,8 +33,8 @@ STEPS = 30
 class Kernel:
     """Covariances of values at inputs of shape (points, inputs).
 
-    ``groups`` gives the length scale of every input by its number: the columns of one category share one. The first
-    ``trend`` inputs have a quadratic trend too.
+    ``groups`` gives the length scale of every input by its number; the columns of one category share it. The
+    first ``trend`` inputs have a quadratic trend too.
     """
 
     groups: NDArray[np.intp]
@@ -60,7 +60,7 @@ class Kernel:
         weighted = weights * _matern_slope(np.sqrt(_squared(scaled, scaled)))
         rows = weighted.sum(axis=1)
         by_input = 2 * (rows @ scaled**2 - (scaled * (weighted @ scaled)).sum(axis=0))
-        return np.bincount(self.groups, by_input, self.lengths)
+        return np.bincount(self.groups, by_input, self.lengths).astype(np.float64)
 
     def _scaled(self, x: Array, theta: Array) -> Array:
         return np.asarray(x * np.exp(-theta[self.groups]))
@@ -125,9 +125,7 @@ class GaussianProcess:
         cross = solve_triangular(self.lower, self.kernel(self.x, x, self.theta), lower=True)
         noise = math.exp(self.theta[-1]) + JITTER
         corner = self.kernel(x, x, self.theta) - cross.T @ cross + noise * np.eye(len(x))
-        lower = np.block(
-            [[self.lower, np.zeros(cross.shape)], [cross.T, np.linalg.cholesky(corner)]]
-        )
+        lower = np.block([[self.lower, np.zeros(cross.shape)], [cross.T, np.linalg.cholesky(corner)]])
         half = np.concatenate([self.half, np.zeros(len(x))])
         rows = np.vstack([self.x, x])
         return GaussianProcess(self.kernel, self.theta, rows, self.mean, self.scale, lower, half)
@@ -160,7 +158,7 @@ def _basis(x: Array) -> Array:
 
 def _squared(a: Array, b: Array) -> Array:
     squared = (a**2).sum(1)[:, None] + (b**2).sum(1)[None] - 2 * a @ b.T
-    return np.maximum(squared, 0)
+    return np.asarray(np.maximum(squared, 0))
 
 
 def _matern(distance: Array) -> Array:

@@ -1,6 +1,6 @@
 """Fronts of losses, lower being better: how lonely points are there, and what others would add.
 
-What a front leaves undominated is cut into boxes (Lacour, Klamroth and Fonseca 2017), from their local upper bounds.
+What a front leaves undominated is cut into boxes, from its local upper bounds (Lacour, Klamroth and Fonseca 2017).
 A point adds what it dominates of each box, so one cut serves any number of points.
 """
 
@@ -53,7 +53,7 @@ def _dominated(points: Array, lower: Array, upper: Array) -> Array:
     for objective, column in enumerate(points.T):
         begin = np.maximum(lower[:, objective], column[:, None])
         volume *= np.maximum(upper[:, objective] - begin, 0)
-    return volume.sum(axis=1)
+    return np.asarray(volume.sum(axis=1))
 
 
 def boxes(front: Array, reference: Array) -> tuple[Array, Array]:

@@ -80,7 +80,9 @@ class Surrogate:
 
     def posterior(self, observations: Sequence[Observation]) -> Posterior:
         """What ``observations``, at least one, leave possible."""
-        encoder = Encoder.of([other.network for other in observations], [other.epoch for other in observations])
+        encoder = Encoder.of(
+            [other.network for other in observations], [other.epoch for other in observations]
+        )
         metrics = dict.fromkeys([*self._problem.objectives, *self._problem.limits])
         guesses = {name: self._guess(name, observations, encoder) for name in metrics if name not in LIMITED}
         return Posterior(self._problem, encoder, guesses)
@@ -149,7 +151,7 @@ class Posterior:
 
     def believed(self, networks: Sequence[Network]) -> Array:
         """Losses at the middle of what is possible: (networks, objectives)."""
-        return self._losses(self._values(networks, (), np.zeros((1, len(self.guesses)))))[0]
+        return np.asarray(self._losses(self._values(networks, (), np.zeros((1, len(self.guesses)))))[0])
 
     def sample(
         self, networks: Sequence[Network], pending: Sequence[Network], draws: int, rng: np.random.Generator

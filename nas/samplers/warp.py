@@ -27,7 +27,7 @@ class Warp:
 
     @classmethod
     def of(cls, values: Array) -> Warp:
-        """The more likely of the two; the values themselves if they are few. ``values``: (points,), at least one."""
+        """The likelier of both; the values themselves if they are few. ``values``: (points,), at least one."""
         centre, scale = float(values.mean()), float(values.std()) or 1.0
         plain = cls(False, centre, scale, STRAIGHT)
         if len(values) < FEW or values.min() == values.max():

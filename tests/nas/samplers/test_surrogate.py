@@ -120,7 +120,10 @@ def observe(rng: np.random.Generator, problem: Problem, status: str, **metrics: 
 def test_a_stopped_trial_teaches_at_its_epoch() -> None:
     """Half of all stopped at half their quality: what is guessed is the quality at the end."""
     rng, problem = RNG(0), Problem(SPACE, {"quality": "max"})
-    ends = ({"status": "complete", "quality": 1.0, "epoch": 9}, {"status": "stopped", "quality": 0.5, "epoch": 1})
+    ends = (
+        {"status": "complete", "quality": 1.0, "epoch": 9},
+        {"status": "stopped", "quality": 0.5, "epoch": 1},
+    )
     observed = [observe(rng, problem, **ends[number % 2]) for number in range(60)]  # type: ignore[arg-type]
     networks = [Network(SPACE.sample(rng), problem) for _ in range(20)]
     believed = Surrogate(problem).posterior(observed).believed(networks)
@@ -130,7 +133,9 @@ def test_a_stopped_trial_teaches_at_its_epoch() -> None:
 def test_what_was_measured_noisily_counts_less() -> None:
     """The same network twice, once with a wide range of latencies: the belief is near the other."""
     problem, rng = Problem(SPACE, {"latency_ms": "min"}), RNG(0)
-    others = [observe(rng, problem, "complete", latency_ms=10 + rng.normal(), latency_iqr_ms=0.2) for _ in range(20)]
+    others = [
+        observe(rng, problem, "complete", latency_ms=10 + rng.normal(), latency_iqr_ms=0.2) for _ in range(20)
+    ]
     network = Network(SPACE.sample(rng), problem)
     pair = [
         Observation.of(network, Outcome("complete", {"latency_ms": value, "latency_iqr_ms": spread}))
