@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from nas.ask_tell import AskTell
     from nas.config.loading import load_config, presets
     from nas.config.schema import SearchConfig
     from nas.controller import Controller
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from nas.stopper.asha import MultiObjectiveASHA
 
 __all__ = [
+    "AskTell",
     "Controller",
     "MultiObjectiveASHA",
     "SearchConfig",
@@ -31,6 +33,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "AskTell": "nas.ask_tell",
     "Controller": "nas.controller",
     "MultiObjectiveASHA": "nas.stopper.asha",
     "SearchConfig": "nas.config.schema",

@@ -44,14 +44,14 @@ def search(
     prepared = prepare(config, progress)
     new_folder(folder, config, prepared.task)
     with sole_driver(folder), EventLog(folder / "events.db") as log:
-        controller = _controller(config, prepared, log, listeners)
+        controller = make_controller(config, prepared, log, listeners)
         try:
             _run(config, controller, prepared, folder)
         except BaseException:
             if not controller.started:
                 shutil.rmtree(folder, ignore_errors=True)
             raise
-    return _outcome(folder)
+    return outcome_of(folder)
 
 
 def resume(
@@ -76,24 +76,24 @@ def resume(
     """
     folder = Path(path)
     config = _with_engine(reopened(folder, tuple(overrides)), serial)
-    with sole_driver(folder), _sound_log(folder / "events.db") as log:
+    with sole_driver(folder), sound_log(folder / "events.db") as log:
         prepared = prepare(config, progress)
-        controller = _controller(config, prepared, log, listeners)
+        controller = make_controller(config, prepared, log, listeners)
         controller.replay(log)
         if controller.over:
             raise ValueError(f"{folder}: nothing is left to do, {controller.reason}; --set can raise a limit")
         write_settings(folder, config)
         _run(config, controller, prepared, folder)
-    return _outcome(folder)
+    return outcome_of(folder)
 
 
-def _sound_log(path: Path) -> EventLog:
+def sound_log(path: Path) -> EventLog:
     if damage := mend(path):
         warnings.warn(f"{path}: {damage}; the search goes on from the rest", stacklevel=3)
     return EventLog(path)
 
 
-def _controller(
+def make_controller(
     config: SearchConfig, prepared: Prepared, log: EventLog, listeners: Sequence[Listener]
 ) -> Controller:
     return Controller(
@@ -122,7 +122,7 @@ def _run(config: SearchConfig, controller: Controller, prepared: Prepared, folde
             raise
     if controller.over:
         controller.close()
-    controller.commit(SearchFinished(None, _reason(controller)))
+    controller.commit(SearchFinished(None, reason_of(controller)))
     checkpoints.discard(controller.ended)
 
 
@@ -130,11 +130,11 @@ def _with_engine(config: SearchConfig, serial: bool) -> SearchConfig:
     return config.model_copy(update={"engine": "serial"}) if serial else config
 
 
-def _reason(controller: Controller) -> str:
+def reason_of(controller: Controller) -> str:
     return (controller.reason or "interrupted") if controller.over else "interrupted"
 
 
-def _outcome(folder: Path) -> Run:
+def outcome_of(folder: Path) -> Run:
     run = load_run(folder)
     run.export()
     write_study(folder)

@@ -51,6 +51,17 @@ def prepare(config: SearchConfig, progress: Progress = lambda what, done, total:
     built_in = _built_in(config, data, task, space)
     evaluators = [built_in.get(name) or _own_evaluator(name, task, built_in) for name in config.evaluators]
     _check_objectives(config, evaluators)
+    return _decided(config, evaluators, task)
+
+
+def prepare_for_others(config: SearchConfig, progress: Progress = lambda what, done, total: None) -> Prepared:
+    """As ``prepare``, for a search whose networks are measured elsewhere: only costs are measured here."""
+    task = load(config.data.absolute(), progress=progress).task
+    return _decided(config, [Complexity(task)], task)
+
+
+def _decided(config: SearchConfig, evaluators: list[Evaluator], task: Task) -> Prepared:
+    space = config.space.build()
     sampler = make_sampler(config.sampler.name, config.seed, config.sampler.model_extra)
     proposer = Proposer(
         space,

@@ -16,6 +16,7 @@ SETTINGS = {
     "own_images": [*TINY, "trials=1"],
     "own_space": [*(each for each in TINY if not each.startswith("space.")), "trials=2"],
     "own_training": [*TINY, "trials=1"],
+    "own_loop": [],
     "own_sampler": [*(each for each in TINY if not each.startswith("sampler")), "trials=2"],
     "analysis": [],
     "pick_and_retrain": ["epochs=1"],

@@ -12,7 +12,7 @@ CONTRACT = {
     "Task build complexity SplitAttention",
     evaluators: "count_flops measure_latency proxy_train load_model write_model_folder predict",
     results: "load_run load_runs pareto_front hypervolume select public_models",
-    nas: "SearchConfig search resume simulate retrain export create MultiObjectiveASHA Controller",
+    nas: "AskTell SearchConfig search resume simulate retrain export create MultiObjectiveASHA Controller",
 }
 
 

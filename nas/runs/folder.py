@@ -23,6 +23,9 @@ from search_spaces import Task
 PACKAGES = ("torch", "numpy", "optuna", "ray", "pandas", "fvcore", "moocore")
 RAISABLE = frozenset({"trials", "stop", "resources", "engine", "ray", "loggers"})
 """Settings that may change when a search goes on; the others decide what its numbers mean."""
+UNCHANGEABLE = (
+    f"cannot change when a search goes on, its trials would not compare; {', '.join(sorted(RAISABLE))} can"
+)
 
 
 def new_folder(folder: Path, config: SearchConfig, task: Task) -> None:
@@ -62,13 +65,15 @@ def reopened(folder: Path, overrides: tuple[str, ...]) -> SearchConfig:
             raise ValueError(f"{folder}: no search to resume, it holds no {name}")
     source = str(folder / "config.yaml")
     before, after = load_config(source), load_config(source, overrides)
-    for name in type(before).model_fields:
-        if name not in RAISABLE and getattr(before, name) != getattr(after, name):
-            raise ValueError(
-                f"--set {name}: cannot change when a search goes on, its trials would not compare; "
-                f"{', '.join(sorted(RAISABLE))} can"
-            )
+    if wrong := changed(before, after):
+        raise ValueError(f"--set {wrong}: {UNCHANGEABLE}")
     return after
+
+
+def changed(before: SearchConfig, after: SearchConfig) -> str | None:
+    """The first setting that differs and may not, when a search goes on."""
+    names = (name for name in type(before).model_fields if name not in RAISABLE)
+    return next((name for name in names if getattr(before, name) != getattr(after, name)), None)
 
 
 def environment(task: Task) -> dict[str, Any]:

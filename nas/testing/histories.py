@@ -17,7 +17,8 @@ from typing import Any
 
 from nas.budget import Budget, Plateau
 from nas.controller import Assignment, Controller
-from nas.problem import Draw, Outcome, Problem, Sampler
+from nas.problem import Problem
+from nas.samplers.base import Draw, Outcome, Sampler
 from nas.samplers.proposer import Proposer
 from nas.samplers.registry import make_sampler
 from nas.stopper.asha import Stopper, make_stopper
