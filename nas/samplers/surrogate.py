@@ -187,8 +187,5 @@ class Posterior:
     def _excess(self, values: Mapping[str, Array]) -> Array:
         total = np.zeros(values[next(iter(LIMITED))].shape)
         for name, limit in self.problem.limits.items():
-            if limit.max is not None:
-                total += np.maximum(0, (values[name] - limit.max) / (abs(limit.max) or 1))
-            if limit.min is not None:
-                total += np.maximum(0, (limit.min - values[name]) / (abs(limit.min) or 1))
+            total += np.maximum(limit.excess(values[name]), 0)
         return total

@@ -10,13 +10,13 @@ from scipy.optimize import check_grad
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
 
-from nas.limits import Limit
 from nas.problem import Problem
 from nas.samplers.base import Outcome
 from nas.samplers.encoding import Encoder
 from nas.samplers.gaussian_process import JITTER, TREND, GaussianProcess, Kernel, _loss
 from nas.samplers.surrogate import Network, Observation, Surrogate
 from nas.samplers.warp import Warp
+from results.limits import Limit
 from search_spaces import get_space
 
 SPACE = get_space("resnest", depth1=[1, 2], depth2=[1, 2, 3], depth3=[1, 2, 3], depth4=[1])
