@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from torch import fx, nn
 from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.utils import parametrize
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 ModuleT = TypeVar("ModuleT", bound=nn.Module)
@@ -18,11 +19,13 @@ def fold(model: ModuleT) -> ModuleT:
 
     The pairs are found by following one symbolic input through ``forward``, so neither names nor the order
     of registration matter. A folded norm leaves ``nn.Identity``, its convolution gains a bias.
+    Parametrised weights become plain ones.
 
     Raises:
         ValueError: naming the norm that no convolution feeds, or why it cannot be folded.
     """
     folded = deepcopy(model).eval()
+    _bake_parametrisations(folded)
     modules = dict(folded.named_modules())
     graph = _trace(folded)
     calls = [node for node in graph.nodes if node.op == "call_module"]
@@ -49,6 +52,20 @@ def fold(model: ModuleT) -> ModuleT:
         folded.set_submodule(source.target, fuse_conv_bn_eval(conv, norm))
         folded.set_submodule(call.target, nn.Identity())
     return folded
+
+
+def _bake_parametrisations(model: nn.Module) -> None:
+    """Weights that are computed from others, normalised or masked ones, become plain weights."""
+    for module in list(model.modules()):
+        if not parametrize.is_parametrized(module):
+            continue
+        assert isinstance(module.parametrizations, nn.ModuleDict)  # noqa: S101 - for mypy
+        weights = {name: getattr(module, name).detach() for name in module.parametrizations}
+        # remove_parametrizations would change the class, which the original has too
+        module.__class__ = parametrize.type_before_parametrizations(module)
+        del module.parametrizations
+        for name, weight in weights.items():
+            module.register_parameter(name, nn.Parameter(weight))
 
 
 class _Tracer(fx.Tracer):

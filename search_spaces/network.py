@@ -81,6 +81,13 @@ class Network(nn.Sequential):
         """The stages in their order, each a sequence of blocks."""
         return [module for name, module in self.named_children() if name in self._stages]
 
+    @property
+    def last_layer(self) -> str:
+        """Name of the classifier, the last convolution or a linear layer: its outputs are the classes."""
+        layers = [name for name, m in self.named_modules() if isinstance(m, nn.Conv2d | nn.Linear)]
+        last: str = layers[-1]
+        return last
+
     def in_head(self, name: str) -> bool:
         """Whether a module, parameter or buffer of this name belongs to the head."""
         return name.partition(".")[0] not in self._body
@@ -105,11 +112,13 @@ def build(arch: Describable, task: Task = IMAGENET, *, zero_gamma: bool = True) 
     """The network, with fresh weights drawn from torch's global generator.
 
     He initialisation over the fan-out; every residual branch ends in a norm that starts at zero unless
-    ``zero_gamma`` is off.
+    ``zero_gamma`` is off. The classifier keeps torch's own start, by its inputs, whatever layer it is.
     """
     network = Network(arch.describe(), task)
+    classifier = network.get_submodule(network.last_layer)
     for module in network.modules():
-        if isinstance(module, nn.Conv2d):
+        # Over the fan-out, few classes would make large logits.
+        if isinstance(module, nn.Conv2d) and module is not classifier:
             nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
         if zero_gamma and isinstance(module, ResidualBlock):
             module.zero_gamma()

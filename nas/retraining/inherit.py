@@ -39,7 +39,7 @@ def inherit(network: Network, smaller: Network) -> tuple[float, tuple[str, ...]]
         for name, target in _own_tensors(module):
             full = f"{path}.{name}"
             value = getattr(source, name, None) if source is not None else None
-            classifier = network.in_head(full) and target.shape[:1] == (network.task.num_classes,)
+            classifier = path == network.last_layer
             if not isinstance(value, Tensor) or value.ndim != target.ndim or (classifier and classes_differ):
                 new += [full] if isinstance(target, nn.Parameter) else []
                 continue

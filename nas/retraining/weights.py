@@ -190,7 +190,6 @@ def _adapt(weights: dict[str, Tensor], network: Network) -> tuple[dict[str, Tens
     """The weights for this number of classes and image channels, and the names of those that stay new."""
     ours = network.state_dict()
     adapted, new = dict(weights), []
-    head = [name for name in ours if network.in_head(name)]
     first = next(name for name, value in ours.items() if value.ndim == 4)
     for name, value in ours.items():
         if name not in adapted:
@@ -200,7 +199,8 @@ def _adapt(weights: dict[str, Tensor], network: Network) -> tuple[dict[str, Tens
         theirs = adapted[name]
         if name == first and theirs.ndim == 4 and theirs.shape[1] == 3 and value.shape[1] == 1:
             adapted[name] = theirs.sum(1, keepdim=True)
-        if name in head and theirs.shape[0] != value.shape[0] == network.task.num_classes:
+        classifier = name.rpartition(".")[0] == network.last_layer
+        if classifier and theirs.shape[:1] != value.shape[:1]:
             adapted[name] = value
             new.append(name)
     return adapted, tuple(new)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
 from torch.nn import functional as F
 
 from search_spaces.cost import Tally
@@ -65,8 +65,15 @@ class Resize(nn.Module):
         self.side = side
 
     def forward(self, x: Tensor) -> Tensor:
-        size = (self.side, self.side)
-        return x if x.shape[2:] == size else F.interpolate(x, size, mode="bilinear", antialias=True)
+        return resize(x, self.side)
+
+
+def resize(x: Tensor, side: int) -> Tensor:
+    size = (side, side)
+    return x if x.shape[2:] == size else F.interpolate(x, size, mode="bilinear", antialias=True)
+
+
+fx.wrap("resize")  # one call in a traced graph, which so stays right for images of any size
 
 
 class SqueezeExcite(nn.Module):
@@ -103,11 +110,14 @@ class DepthwiseSplits(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         splits = self.out_channels // self.in_channels
-        biases = [None] * splits if self.bias is None else self.bias.chunk(splits)
-        maps = [
-            F.conv2d(x, weight, bias, self.stride, self.padding, self.dilation, self.groups)
-            for weight, bias in zip(self.weight.chunk(splits), biases, strict=True)
-        ]
+        weights = self.weight.chunk(splits)
+        biases = None if self.bias is None else self.bias.chunk(splits)
+        maps = []
+        for index in range(splits):  # not over the chunks: fx cannot follow that
+            bias = None if biases is None else biases[index]
+            maps.append(
+                F.conv2d(x, weights[index], bias, self.stride, self.padding, self.dilation, self.groups)
+            )
         return torch.cat(maps, 1)
 
 

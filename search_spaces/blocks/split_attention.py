@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.autograd import forward_ad
 from torch.nn import functional as F
+from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.module import _global_forward_hooks as hooks_on_all
 
 from search_spaces.blocks.layers import DepthwiseSplits
@@ -34,7 +36,7 @@ class SplitAttention(nn.Module):
     writes its maps radix-major; the gate (equations 2 and 3 of the paper) writes cardinality-major. With
     ``radix=1`` the softmax over splits becomes a sigmoid. The gate's norm sees 1x1 maps, so training needs
     more than one image. Names of the sub-modules are the official ones. In training the gradients are by hand
-    (``split_attention_function``) and cannot be differentiated again.
+    (``split_attention_function``), unless something needs plain operators: a transform, a tracer, a hook.
 
     ``groups`` of the convolution and ``gate_channels`` between the gate's layers may be given on their own:
     networks with many narrow groups need the gate to see across them. With ``groups=in_channels`` the
@@ -77,18 +79,27 @@ class SplitAttention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.bn0(self.conv(x))
-        if self.training and not (_is_traced() or self._is_watched()):
+        if self._runs_by_hand(x):
             maps, pooled = relu_pool(x, self.radix)
             return weigh(maps, self.weights(pooled).to(maps.dtype), self.radix)
-        maps = F.relu(x, inplace=True)
+        # A view must not be overwritten, nor what an unknown norm keeps for its gradient.
+        maps = F.relu(x, inplace=self._owns_maps(x))
         splits = by_split(maps, self.radix)
-        total = sum((splits[:, index] for index in range(1, self.radix)), start=splits[:, 0])
+        total = splits[:, 0]
+        for index in range(1, self.radix):
+            total = total + splits[:, index]
         pooled = F.adaptive_avg_pool2d(total, 1)
         return weighted_sum(maps, self.weights(pooled).to(maps.dtype), self.radix)
 
-    def _is_watched(self) -> bool:
-        """Whether a hook takes the maps out: their gradient is then to hold every way to the loss."""
-        return bool(self.conv._forward_hooks or self.bn0._forward_hooks or hooks_on_all)
+    def _runs_by_hand(self, x: Tensor) -> bool:
+        if not self.training or _needs_operators(x) or not self._owns_maps(x):
+            return False
+        # The gradient of maps that a hook takes out is to hold every way to the loss.
+        return not (self.conv._forward_hooks or self.bn0._forward_hooks or hooks_on_all)
+
+    def _owns_maps(self, x: Tensor) -> bool:
+        """Whether nobody but this module needs the output of the first norm."""
+        return isinstance(self.bn0, _BatchNorm | nn.Identity) and not _is_view(x)
 
     @staticmethod
     def cost(
@@ -133,13 +144,24 @@ class SplitAttention(nn.Module):
         """Logits, cardinality-major, to weights, radix-major: (B, radix * channels, 1, 1) both."""
         if self.radix == 1:
             return gate.sigmoid()
-        per_split = gate.view(gate.shape[0], self.cardinality, self.radix, -1).softmax(2)
-        return per_split.transpose(1, 2).reshape(gate.shape)
+        width = self.channels // self.cardinality
+        per_split = gate.unflatten(1, (self.cardinality, self.radix, width)).softmax(2)
+        radix_major: Tensor = per_split.transpose(1, 2).flatten(1, 3)
+        return radix_major
 
 
-def _is_traced() -> bool:
-    """Whether something that looks for plain operators is running: a compiler, an exporter, a counter."""
-    return torch.compiler.is_compiling() or torch.jit.is_tracing()  # type: ignore[attr-defined,no-untyped-call]
+def _needs_operators(x: Tensor) -> bool:
+    """Whether something that takes plain operators apart is running: a compiler, a tracer, a transform."""
+    if type(x) is not Tensor:  # fx and tensor classes of other packages
+        return True
+    if torch.compiler.is_compiling() or torch.jit.is_tracing():  # type: ignore[attr-defined,no-untyped-call]
+        return True
+    forward_mode = forward_ad._current_level >= 0
+    return forward_mode or torch._C._are_functorch_transforms_active()
+
+
+def _is_view(x: Tensor) -> bool:
+    return not _needs_operators(x) and x._is_view()
 
 
 def _check_groups(in_channels: int, channels: int, cardinality: int, radix: int) -> None:

@@ -24,7 +24,6 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.autograd import Function
-from torch.autograd.function import once_differentiable
 
 CACHE_BYTES = 2**21
 """About the second-level cache of one core."""
@@ -40,7 +39,7 @@ def weighted_sum(maps: Tensor, weights: Tensor, radix: int) -> Tensor:
         return torch.lerp(splits[:, 0], splits[:, 1], shares[:, 1])
     out = splits[:, 0] * shares[:, 0]
     for index in range(1, radix):
-        out.addcmul_(splits[:, index], shares[:, index])
+        out = torch.addcmul(out, splits[:, index], shares[:, index])
     return out
 
 
@@ -53,7 +52,7 @@ def relu_pool(x: Tensor, radix: int) -> tuple[Tensor, Tensor]:
     """ReLU in place, and the mean over the pixels of the sum of the splits.
 
     (B, radix * C, H, W) -> the same and (B, C, 1, 1). The maps are for :func:`weigh` alone: their gradient is
-    worked on in place, and leaves out the way through the mean. Once differentiable, as is :func:`weigh`.
+    worked on in place, and leaves out the way through the mean.
     """
     return _ReLUPool.apply(x, radix)  # type: ignore[no-any-return,no-untyped-call]
 
@@ -73,10 +72,12 @@ class _ReLUPool(Function):
         return maps, by_split(maps.mean((2, 3), keepdim=True), radix).sum(1)
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, grad: Tensor, grad_pooled: Tensor) -> tuple[Tensor, None]:
         (maps,) = ctx.saved_tensors
-        share = (grad_pooled.to(grad.dtype) / maps[0, 0].numel()).repeat(1, ctx.radix, 1, 1)
+        pixels = maps.shape[2] * maps.shape[3]
+        share = (grad_pooled.to(grad.dtype) / pixels).repeat(1, ctx.radix, 1, 1)
+        if _is_transformed(grad):
+            return (grad + share) * (maps > 0), None
         for g, s, y in _by_images(maps, grad, share, maps):
             torch.ops.aten.threshold_backward.grad_input(g.add_(s), y, 0, grad_input=g)
         return grad, None
@@ -90,10 +91,13 @@ class _Weigh(Function):
         return weighted_sum(maps, weights, radix)
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, None]:
         maps, weights = ctx.saved_tensors
         grad = grad.unsqueeze(1)
+        if _is_transformed(grad):
+            grad_weights = (by_split(maps, ctx.radix) * grad).sum((3, 4))
+            grad_maps = by_split(weights, ctx.radix) * grad
+            return grad_maps.reshape(maps.shape), grad_weights.view_as(weights), None
         products = (by_split(y, ctx.radix) * g for y, g in _by_images(maps, maps, grad))
         grad_weights = torch.cat([product.sum((3, 4)) for product in products])
         grad_maps = torch.empty_like(maps)
@@ -101,8 +105,15 @@ class _Weigh(Function):
         return grad_maps, grad_weights.view_as(weights), None
 
 
+def _is_transformed(grad: Tensor) -> bool:
+    """Whether the backward pass is itself to be differentiated or batched, so by plain operators."""
+    if torch.is_grad_enabled() or torch._C._are_functorch_transforms_active():
+        return True
+    return torch._C._functorch.is_legacy_batchedtensor(grad)
+
+
 def _by_images(maps: Tensor, *tensors: Tensor) -> Iterator[tuple[Tensor, ...]]:
     """The tensors, as many images at a time as have maps that fit into the cache of a CPU's core."""
-    image = maps[0].numel() * maps.element_size()
+    image = max(1, maps.shape[1:].numel() * maps.element_size())
     count = max(1, CACHE_BYTES // image) if maps.device.type == "cpu" else len(maps)
     return zip(*(torch.split(tensor, count) for tensor in tensors), strict=True)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import parametrizations, parametrize
 
 from search_spaces import ResNeSt, SplitAttention, Task, build, fold
 from search_spaces.testing import unsettled
@@ -103,3 +104,24 @@ def test_what_is_used_in_two_places_is_named() -> None:
     conv.register_forward_hook(lambda module, args, output: output)
     with pytest.raises(ValueError, match="1 cannot be folded: 0 has hooks"):
         fold(nn.Sequential(conv, nn.BatchNorm2d(3)))
+
+
+class Mask(nn.Module):
+    def forward(self, weight: Tensor) -> Tensor:
+        return weight * (weight > 0)
+
+
+def test_parametrised_weights_are_baked_in() -> None:
+    task = Task(7, 32, small_images=True)
+    x = torch.randn(4, 3, 32, 32, dtype=torch.float64)
+    model = unsettled(build(NETWORKS["default"], task).double(), x)
+    first = model.layer1[0]
+    parametrizations.weight_norm(first.conv1)
+    parametrize.register_parametrization(first.conv2.conv, "weight", Mask())
+    parametrizations.spectral_norm(model.fc)
+    folded = fold(model)
+    assert parametrize.is_parametrized(model.layer1[0].conv1), "the original stays as it was"
+    assert not any(parametrize.is_parametrized(module) for module in folded.modules())
+    assert not norms(folded)
+    with torch.inference_mode():
+        torch.testing.assert_close(folded(x), model.eval()(x), rtol=1e-9, atol=1e-9)

@@ -144,6 +144,21 @@ def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
         init_weights(build(arch, Task(3, 32)), arch, str(tmp_path / "a.pth"))
 
 
+@pytest.mark.parametrize("attention", ["se", "split"])
+def test_an_fbnetv2_for_other_classes_keeps_all_but_its_classifier(tmp_path: Path, attention: str) -> None:
+    """Its classifier is a convolution, and another layer may be as wide as there are classes."""
+    arch = FBNetV2(**ROWS, widths=(8,) * 5, expansions=(2.0,) * 5, features=64, attention=attention)
+    trained, network = build(arch, Task(3, 32)), build(arch, Task(64, 32))
+    torch.save(trained.state_dict(), tmp_path / "a.pth")
+    facts = TrainedModel(arch, trained.task, Preprocess(32, (0.0,) * 3, (1.0,) * 3), ("a", "b", "c"))
+    write_model_folder(tmp_path / "folder", facts, trained.state_dict())
+    for source in ("a.pth", "folder"):
+        start = init_weights(network, arch, str(tmp_path / source))
+        assert start.new == ("classifier.weight", "classifier.bias")
+        assert torch.equal(network.embed.weight, trained.embed.weight)
+    assert inherit(build(arch, Task(64, 32)), trained)[1] == ("classifier.weight", "classifier.bias")
+
+
 def pair(small: Any, large: Any, task: Task) -> tuple[Network, Network]:
     smaller = build(small, task)
     unsettled(smaller, images(task, 8)).eval()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from copy import deepcopy
 from itertools import product
 
@@ -141,15 +142,6 @@ def test_checkpointing_and_a_second_pass_over_the_same_graph_give_the_same_gradi
     torch.testing.assert_close(torch.autograd.grad(loss, x), (expected,))
 
 
-def test_second_derivatives_are_refused_in_training_and_right_in_eval_mode() -> None:
-    module = SplitAttention(4, 4, 3, padding=1).double()
-    x = torch.randn(2, 4, 3, 3, dtype=torch.float64, requires_grad=True)
-    (first,) = torch.autograd.grad(module(x).square().sum(), x, create_graph=True)
-    with pytest.raises(RuntimeError, match="once_differentiable"):
-        first.sum().backward()
-    assert torch.autograd.gradgradcheck(module.eval(), (x,), fast_mode=True)
-
-
 @pytest.mark.parametrize("training", [True, False])
 @pytest.mark.parametrize(("radix", "cardinality"), SHAPES)
 def test_counters_see_every_operator_in_both_modes(radix: int, cardinality: int, training: bool) -> None:
@@ -187,3 +179,131 @@ def test_backward_leaves_the_gradient_it_is_given_alone() -> None:
     before = given.clone()
     y.backward(given)
     assert torch.equal(given, before)
+
+
+def theirs_and_ours(radix: int, cardinality: int = 2) -> tuple[nn.Module, SplitAttention]:
+    """The authors' module and ours with the same weights, in training and in float64."""
+    splat = pytest.importorskip("resnest.torch.splat", reason="the authors' package resnest 0.0.5")
+    theirs = splat.SplAtConv2d(
+        8, 8, 3, 1, 1, groups=cardinality, bias=False, radix=radix, norm_layer=nn.BatchNorm2d
+    )
+    ours = SplitAttention(8, 8, 3, 1, 1, cardinality=cardinality, radix=radix)
+    ours.load_state_dict(theirs.state_dict())
+    return theirs.double(), ours.double()
+
+
+def penalty(module: nn.Module, x: Tensor) -> tuple[Tensor, ...]:
+    """Gradients of input and weights of a gradient penalty, as WGAN-GP has (Gulrajani et al. 2017)."""
+    x = x.clone().requires_grad_()
+    out = module(x)
+    (first,) = torch.autograd.grad(out.sin().sum(), x, create_graph=True)
+    loss = (first.square().sum() - 1).square() + out.square().sum()
+    return torch.autograd.grad(loss, (x, *module.parameters()))
+
+
+def by_transform(module: nn.Module, x: Tensor) -> Tensor:
+    def loss(x: Tensor) -> Tensor:
+        statistics = {name: buffer.clone() for name, buffer in module.named_buffers()}
+        out: Tensor = functional_call(module, dict(module.named_parameters()) | statistics, (x,))
+        return out.sin().sum()
+
+    gradient: Tensor = torch.func.grad(loss)(x)
+    return gradient
+
+
+def by_forward_mode(module: nn.Module, x: Tensor) -> Tensor:
+    with torch.autograd.forward_ad.dual_level():
+        dual = torch.autograd.forward_ad.make_dual(x, x.cos())
+        tangent: Tensor = torch.autograd.forward_ad.unpack_dual(module(dual)).tangent
+    return tangent
+
+
+def by_vectorised_jacobian(module: nn.Module, x: Tensor) -> Tensor:
+    jacobian: Tensor = torch.autograd.functional.jacobian(lambda x: module(x).sum((2, 3)), x, vectorize=True)
+    return jacobian
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit.script`:DeprecationWarning")  # forward mode uses it itself
+@pytest.mark.parametrize("radix", [1, 2, 4])
+@pytest.mark.parametrize(
+    "derivative",
+    [penalty, by_transform, by_forward_mode, by_vectorised_jacobian],
+    ids=lambda derivative: derivative.__name__,
+)
+def test_every_derivative_of_the_training_step_is_the_authors(
+    radix: int, derivative: Callable[[nn.Module, Tensor], Tensor | tuple[Tensor, ...]]
+) -> None:
+    theirs, ours = theirs_and_ours(radix)
+    x = torch.randn(3, 8, 5, 5, dtype=torch.float64)
+    torch.testing.assert_close(derivative(ours, x), derivative(theirs, x), rtol=1e-8, atol=1e-8)
+
+
+@pytest.mark.parametrize("radix", [1, 2, 4])
+def test_gradients_per_image_are_those_of_one_image_at_a_time(radix: int) -> None:
+    module = SplitAttention(8, 8, 3, padding=1, radix=radix, norm=False).double()
+    parameters, x = dict(module.named_parameters()), torch.randn(3, 8, 5, 5, dtype=torch.float64)
+
+    def loss(parameters: dict[str, Tensor], image: Tensor) -> Tensor:
+        out: Tensor = functional_call(module, parameters, (image[None],))
+        return out.sin().sum()
+
+    found = torch.func.vmap(torch.func.grad(loss), in_dims=(None, 0))(parameters, x)
+    for index, image in enumerate(x):
+        expected = torch.autograd.grad(module(image[None]).sin().sum(), list(parameters.values()))
+        torch.testing.assert_close(tuple(value[index] for value in found.values()), expected)
+
+
+@pytest.mark.parametrize("depthwise", [False, True])
+@pytest.mark.parametrize("radix", [1, 2, 4])
+def test_fx_traces_it_while_training(radix: int, depthwise: bool) -> None:
+    module = SplitAttention(8, 8, 3, padding=1, radix=radix, groups=8 if depthwise else None).double()
+    traced = torch.fx.symbolic_trace(module)
+    x = torch.randn(3, 8, 5, 5, dtype=torch.float64)
+    torch.testing.assert_close(gradients(traced, x), gradients(module, x))
+
+
+class LayerNorm2d(nn.LayerNorm):
+    """Over the channels; the output is a view."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x.movedim(1, -1)).movedim(-1, 1)
+
+
+class Saturating(nn.Module):
+    """Its gradient needs its output, which must not be overwritten."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.tanh()
+
+
+@pytest.mark.parametrize(
+    "norm", [nn.InstanceNorm2d(16), nn.GroupNorm(4, 16), LayerNorm2d(16), Saturating()], ids=str
+)
+def test_any_norm_may_take_the_place_of_the_first(norm: nn.Module) -> None:
+    """Equal to the same in plain torch, written out for radix 2 and cardinality 1."""
+    module = SplitAttention(8, 8, 3, padding=1, radix=2)
+    module.bn0 = norm
+    module.double()
+    x = torch.randn(3, 8, 5, 5, dtype=torch.float64, requires_grad=True)
+    maps = norm(module.conv(x)).relu().unflatten(1, (2, 8))
+    hidden = module.bn1(module.fc1(maps.sum(1).mean((2, 3), keepdim=True))).relu()
+    weights = module.fc2(hidden).unflatten(1, (2, 8)).softmax(1)
+    expected = (maps * weights).sum(1)
+    found = module(x)
+    torch.testing.assert_close(found, expected)
+    wanted = (x, *module.parameters())
+    torch.testing.assert_close(
+        torch.autograd.grad(found.sin().sum(), wanted), torch.autograd.grad(expected.sin().sum(), wanted)
+    )
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize(("radix", "cardinality"), SHAPES)
+def test_no_images_give_no_maps(radix: int, cardinality: int, training: bool) -> None:
+    module = SplitAttention(16, 16, 3, 2, 1, cardinality=cardinality, radix=radix).train(training)
+    x = torch.randn(0, 16, 6, 6, requires_grad=True)
+    out = module(x)
+    assert out.shape == (0, 16, 3, 3)
+    out.sum().backward()
+    assert module.conv.weight.grad is not None
+    assert not module.conv.weight.grad.any()
