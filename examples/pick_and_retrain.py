@@ -15,7 +15,7 @@ if __name__ == "__main__":
     print(pick.why)
 
     Path("pick.json").write_text(json.dumps({"arch": pick.arch, "run": str(run.path)}))
-    overrides = ["epochs=4", *sys.argv[1:]]
+    overrides = ["epochs=4", "engine=serial", *sys.argv[1:]]
     found = retrain("pick.json", "runs/picked", data="digits", overrides=overrides, engine="serial")
     print(f"{found.mean['top1']:.1%} of the test images, which no search has seen")
 

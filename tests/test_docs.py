@@ -35,7 +35,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
         serial=True,
     )
     best = load_run(folder / "run").front()["trial"].iloc[0]
-    retrain(folder / "run", folder / "retrained", trial=int(best), overrides=["epochs=1"], serial=True)
+    retrain(folder / "run", folder / "retrained", trial=int(best), overrides=["epochs=1", "engine=serial"])
     export(folder / "retrained", folder / "model", onnx=False, program=False)
     return folder
 

@@ -16,14 +16,19 @@ from nas.cli.commands.app import command, console, new_file, run_folder, seriall
 @settings
 @click.option("--out", type=click.Path(path_type=Path), help="New run folder [default: runs/NAME-TIME].")
 @serially
-def search(preset: str, overrides: tuple[str, ...], out: Path | None, serial: bool) -> int:
+@click.option("--dry-run", is_flag=True, help="Try every part once, say what it will cost, write nothing.")
+def search(preset: str, overrides: tuple[str, ...], out: Path | None, serial: bool, dry_run: bool) -> int:
     """Search for a Pareto front of networks and leave it in a run folder."""
     import nas
+    from nas.cli.dry_run_view import print_dry_run
     from nas.cli.search_view import SearchView
     from nas.cli.tables import print_outcome
 
     config = nas.load_config(preset, with_engine(overrides, serial))
     out = out or Path("runs") / f"{Path(preset).stem}-{datetime.now():%Y%m%d-%H%M%S}"
+    if dry_run:
+        print_dry_run(config, out, console)
+        return 0
     with SearchView(config, console) as view:
         run = nas.search(config, out, [view], view.data)
     return print_outcome(run, console)

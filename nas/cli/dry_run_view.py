@@ -1,0 +1,41 @@
+"""What a dry run found, in a few lines."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rich.console import Console
+
+from nas.cli.progress import shown_if_slow
+from nas.config.schema import SearchConfig
+from nas.studies.dry_run import Tried, dry_run
+
+
+def print_dry_run(config: SearchConfig, out: Path, console: Console) -> None:
+    """Try the search that would go to ``out``: the range of networks, what it would take, what is odd."""
+    with shown_if_slow(Console(stderr=True)) as progress:
+        found = dry_run(config, out, progress)
+    low, high = found.hours
+    lines = [
+        f"smallest  {_network(found.smallest)}",
+        f"largest   {_network(found.largest)}",
+        f"networks  {found.networks}, {found.at_once} at once on this machine",
+        f"time      {_duration(low)} to {_duration(high)}, early stopping not counted",
+        f"disk      at most {found.disk_mb:,.0f} MB",
+        *(f"odd       {each}" for each in found.odd),
+        "nothing was written but decoded images in the cache; leave out --dry-run to search",
+    ]
+    for line in lines:
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def _network(tried: Tried) -> str:
+    memory = f", {tried.memory_mb:,.0f} MB on the GPU" if tried.memory_mb else ""
+    return (
+        f"{tried.arch.id} {tried.cost.macs / 1e6:,.2f} M MACs, {tried.cost.params / 1e6:,.2f} M parameters, "
+        f"a batch in {1000 * tried.batch_seconds:,.0f} ms{memory}"
+    )
+
+
+def _duration(hours: float) -> str:
+    return f"{60 * hours:.1f} min" if hours < 1 else f"{hours:.1f} h"

@@ -1,0 +1,190 @@
+"""What a search would cost, and what is odd about it, found out in seconds and without writing a run folder.
+
+Networks are drawn as a search draws them. The smallest and the largest of them are measured, and trained for a
+batch as a trial trains; every other network lies in between, so the cost is told as a range.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from time import perf_counter
+
+import numpy as np
+import torch
+
+from evaluators import Dataset, Evaluator, load, load_test
+from evaluators.data.cache import Progress
+from evaluators.devices.device import synchronize
+from evaluators.devices.lock import Shared
+from evaluators.devices.seeding import build_seeded
+from evaluators.latency.cores import allowed_cores
+from evaluators.training.memory import peak_memory, reset_peak
+from evaluators.training.train_step import TrainStep
+from nas.config.schema import SearchConfig
+from nas.exporting.programs import to_program
+from nas.prepare import device_of, gpus_per_trial, prepare
+from search_spaces import Arch, Complexity, Task, complexity
+from search_spaces.sampling.limits import LIMITED
+
+DRAWN = 200
+BYTES_A_STATE = 4 * 4
+"""Weights, gradients, momentum and the averaged weights, in float32: what a trial's checkpoint may hold."""
+BYTES_A_TRIAL = 20_000
+"""Of the log and the tables."""
+NOISY_IMAGES = 500
+LOPSIDED = 10
+
+
+@dataclass(frozen=True)
+class Tried:
+    """One network: its exact cost, a trained batch (after one to warm up), and the other evaluators.
+
+    ``memory_mb`` (10^6 bytes) is the batch's on a GPU, None on a CPU.
+    """
+
+    arch: Arch
+    cost: Complexity
+    batch_seconds: float
+    other_seconds: float
+    memory_mb: float | None
+
+    def trial_seconds(self, batches: int, epochs: int) -> float:
+        return epochs * batches * self.batch_seconds + self.other_seconds
+
+
+@dataclass(frozen=True)
+class DryRun:
+    """``hours`` from all trials being the smallest network to all the largest; ``odd`` is worth a look."""
+
+    smallest: Tried
+    largest: Tried
+    networks: int
+    at_once: int
+    hours: tuple[float, float]
+    disk_mb: float
+    odd: list[str]
+
+
+def dry_run(config: SearchConfig, out: Path, progress: Progress = lambda what, done, total: None) -> DryRun:
+    """Try all parts of the search once. Decoded images are kept in the cache, nothing else is written.
+
+    Raises:
+        ValueError: as ``nas.search``; also for test images that ``retrain`` would refuse, or a network that
+            ``export`` would.
+    """
+    prepared = prepare(config, progress)
+    data = config.data.absolute()
+    device = torch.device(device_of(config))
+    dataset = load(data, device)
+    load_test(data, progress)
+    first, last = _extremes(config, prepared.task)
+    to_program(build_seeded(first, prepared.task, config.seed))
+    smallest, largest = (_tried(arch, config, dataset, prepared.evaluators, device) for arch in (first, last))
+    at_once = _at_once(config, device)
+    # validation is a forward pass, about a third of a step
+    images = len(dataset.train.labels) + len(dataset.validation.labels) / 3
+    batches = max(1, round(images / config.training.batch_size)) if "training" in config.evaluators else 0
+    seconds = [tried.trial_seconds(batches, config.training.epochs) for tried in (smallest, largest)]
+    shortest, longest = (config.trials * each / at_once / 3600 for each in seconds)
+    if config.stop.hours is not None:
+        longest = min(longest, config.stop.hours)
+    states = at_once * largest.cost.params * BYTES_A_STATE
+    disk = (states + config.trials * BYTES_A_TRIAL) / 1e6
+    odd = [*_odd_images(dataset), *_odd_disk(out, disk), *_odd_budget(config, shortest)]
+    return DryRun(smallest, largest, config.trials, at_once, (min(shortest, longest), longest), disk, odd)
+
+
+def _extremes(config: SearchConfig, task: Task) -> tuple[Arch, Arch]:
+    """The cheapest and the dearest of some networks inside the limits, by MACs."""
+    limits = {name: (limit.min, limit.max) for name, limit in config.limits.items() if name in LIMITED}
+    draws = config.space.build().samples(np.random.default_rng(config.seed), limits, task)
+    drawn = list(_as_many_as_there_are(islice(draws, DRAWN)))
+    macs = [complexity(arch, task).macs for arch in drawn]
+    return drawn[int(np.argmin(macs))], drawn[int(np.argmax(macs))]
+
+
+def _as_many_as_there_are(draws: Iterator[Arch]) -> Iterator[Arch]:
+    """A small space ends with an error, which only counts before its first network."""
+    yield next(draws)
+    while True:
+        try:
+            yield next(draws)
+        except (StopIteration, ValueError):
+            return
+
+
+def _tried(
+    arch: Arch, config: SearchConfig, dataset: Dataset, evaluators: list[Evaluator], device: torch.device
+) -> Tried:
+    started = perf_counter()
+    for evaluator in evaluators:
+        if "epoch" not in evaluator.metrics and "accuracy" not in evaluator.metrics:
+            list(evaluator.evaluate(arch, seed=config.seed))
+    others = perf_counter() - started
+    seconds, memory = _trained_batch(arch, config, dataset, device)
+    return Tried(arch, complexity(arch, dataset.task), seconds, others, memory)
+
+
+def _trained_batch(
+    arch: Arch, config: SearchConfig, dataset: Dataset, device: torch.device
+) -> tuple[float, float | None]:
+    """Seconds of the second batch, since the first one warms up; peak memory on a GPU."""
+    recipe, network = config.training, build_seeded(arch, dataset.task, config.seed).to(device)
+    optimizer = recipe.optimizer(network, torch.tensor(recipe.lr, device=device))
+    step = TrainStep(network, optimizer, recipe, device, recipe.accumulate)
+    count = min(recipe.batch_size, len(dataset.train.labels))
+    batch = dataset.train.take(torch.arange(count), device)
+    reset_peak(device)
+    seconds = 0.0
+    for _ in range(2):
+        with Shared(device):
+            started = perf_counter()
+            step(dataset.normalise(batch.images), batch.labels)
+            synchronize(device)
+            seconds = perf_counter() - started
+    return seconds, peak_memory(device).get("train_memory_mb")
+
+
+def _at_once(config: SearchConfig, device: torch.device) -> int:
+    """Trials that this machine runs side by side."""
+    if config.engine == "serial":
+        return 1
+    by_cpu = int(allowed_cores() / config.resources.cpus)
+    gpus = gpus_per_trial(config)
+    by_gpu = int(torch.cuda.device_count() / gpus) if gpus and device.type == "cuda" else by_cpu
+    return max(1, min(by_cpu, by_gpu, config.trials))
+
+
+def _odd_images(dataset: Dataset) -> Iterator[str]:
+    validation = len(dataset.validation.labels)
+    if validation < NOISY_IMAGES:
+        error = 0.5 / validation**0.5
+        yield f"{validation} validation images: accuracy is known to {error:.1%} at best; more data, or repeats"
+    counts = torch.bincount(dataset.train.labels.cpu(), minlength=dataset.task.num_classes)
+    if counts.max() > LOPSIDED * counts.min():
+        yield f"classes have {int(counts.min())} to {int(counts.max())} images: accuracy favours the large ones"
+    if dataset.corrupt:
+        yield f"{len(dataset.corrupt)} images cannot be read and are left out, the first {dataset.corrupt[0]}"
+
+
+def _odd_disk(out: Path, needed_mb: float) -> Iterator[str]:
+    there = next(folder for folder in (out.absolute(), *out.absolute().parents) if folder.exists())
+    free = shutil.disk_usage(there).free / 1e6
+    if free < needed_mb:
+        yield f"{there} has {free:,.0f} MB free, the search may need {needed_mb:,.0f} MB"
+    if not os.access(there, os.W_OK):
+        yield f"{there} cannot be written"
+
+
+def _odd_budget(config: SearchConfig, shortest: float) -> Iterator[str]:
+    hours = config.stop.hours
+    if "training" not in config.evaluators:
+        yield f"evaluators {', '.join(config.evaluators)}: what a training of your own takes is not counted"
+    if hours is not None and shortest > hours:
+        share = hours / shortest
+        yield f"stop.hours {hours:g} is reached after {share:.0%} of the trials, even if all are the smallest"
