@@ -1,8 +1,9 @@
 """Design spaces of split-attention networks: knobs, networks, exact costs. Needs torch and numpy alone."""
 
 from search_spaces.arch import Arch
-from search_spaces.blocks.bottleneck import Block, Bottleneck
-from search_spaces.blocks.layers import IMAGENET, Head, Stem, Task
+from search_spaces.blocks.bottleneck import Bottleneck
+from search_spaces.blocks.ends import Head, Stem
+from search_spaces.blocks.residual import Block
 from search_spaces.blocks.split_attention import SplitAttention
 from search_spaces.catalog import REFERENCES, arch_from_dict, get_space, list_networks, reference
 from search_spaces.cost import OPERATORS, Complexity, Tally
@@ -13,6 +14,7 @@ from search_spaces.folding import fold
 from search_spaces.grid import Grid
 from search_spaces.network import Description, Network, build, complexity
 from search_spaces.space import SearchSpace, Trial, choose
+from search_spaces.task import IMAGENET, Task
 
 __all__ = [
     "IMAGENET",

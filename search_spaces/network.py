@@ -11,9 +11,11 @@ from typing import NamedTuple, Protocol
 import torch
 from torch import Tensor, nn
 
-from search_spaces.blocks.bottleneck import Block, ResidualBlock
-from search_spaces.blocks.layers import IMAGENET, End, Resize, Task
+from search_spaces.blocks.ends import End
+from search_spaces.blocks.layers import Resize
+from search_spaces.blocks.residual import Block, ResidualBlock
 from search_spaces.cost import Complexity, Tally
+from search_spaces.task import IMAGENET, Task
 
 
 @dataclass(frozen=True)

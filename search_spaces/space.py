@@ -10,12 +10,12 @@ from typing import Any, ClassVar, Protocol
 import numpy as np
 
 from search_spaces.arch import Arch, brief
-from search_spaces.blocks.layers import IMAGENET, Task
 from search_spaces.grid import Grid
 from search_spaces.sampling.constrained import Sampler
 from search_spaces.sampling.limits import Limits, Window
 from search_spaces.sampling.mutation import neighbour, neighbours
 from search_spaces.sampling.unit_cube import RandomTrial
+from search_spaces.task import IMAGENET, Task
 
 
 class Trial(Protocol):

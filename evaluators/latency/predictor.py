@@ -21,7 +21,7 @@ from evaluators.latency.latency import Latency, LatencyResult
 from evaluators.latency.table import LatencyTable, default_table
 from search_spaces import Arch, SearchSpace, Tally, Task, build, complexity
 from search_spaces.arch import canonical
-from search_spaces.blocks.layers import End
+from search_spaces.blocks.ends import End
 from search_spaces.sampling.limits import Limits
 
 BLOCK_SECONDS = 0.3

@@ -11,7 +11,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from evaluators.training.recipe import Recipe
 from search_spaces import Network
-from search_spaces.blocks.bottleneck import ResidualBlock
+from search_spaces.blocks.residual import ResidualBlock
 
 
 class Drops:

@@ -11,7 +11,7 @@ from nas.runs.folder import task_of
 from results import Run, load_run, write_report
 from results.report.overlay import overlay
 from search_spaces import Arch, Task, arch_from_dict
-from search_spaces.blocks.bottleneck import Block
+from search_spaces.blocks.residual import Block
 from search_spaces.cost import Tally
 
 Stage = dict[str, Any]

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from search_spaces.blocks.attended_conv import AttendedConv
-from search_spaces.blocks.bottleneck import ResidualBlock
 from search_spaces.blocks.layers import activation, activation_cost
+from search_spaces.blocks.residual import ResidualBlock
 from search_spaces.cost import Tally
 
 

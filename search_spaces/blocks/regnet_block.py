@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from search_spaces.blocks.attended_conv import AttendedConv
-from search_spaces.blocks.bottleneck import ResidualBlock
+from search_spaces.blocks.residual import ResidualBlock
 from search_spaces.cost import Tally
 
 

@@ -9,9 +9,9 @@ from typing import Any, ClassVar
 
 from search_spaces.arch import Arch
 from search_spaces.blocks.attended_conv import AttendedConv
-from search_spaces.blocks.bottleneck import Block
+from search_spaces.blocks.ends import ExpandedHead, SimpleStem
 from search_spaces.blocks.inverted_residual import InvertedResidual, Projection
-from search_spaces.blocks.layers import ExpandedHead, SimpleStem
+from search_spaces.blocks.residual import Block
 from search_spaces.grid import Grid
 from search_spaces.network import Description
 from search_spaces.space import SearchSpace, Trial, check_knob, choose

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, NamedTuple
 
 from search_spaces.arch import Arch
 from search_spaces.blocks.attended_conv import AttendedConv
-from search_spaces.blocks.layers import Head, SimpleStem
+from search_spaces.blocks.ends import Head, SimpleStem
 from search_spaces.blocks.regnet_block import RegNetBlock
 from search_spaces.grid import Grid
 from search_spaces.network import Description

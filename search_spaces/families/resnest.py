@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from search_spaces.arch import Arch
 from search_spaces.blocks.bottleneck import Bottleneck
-from search_spaces.blocks.layers import Head, Stem
+from search_spaces.blocks.ends import Head, Stem
 from search_spaces.blocks.split_attention import round_up
 from search_spaces.network import Description
 from search_spaces.space import SearchSpace, Trial, check_knob, choose

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 
 from search_spaces.arch import Arch
-from search_spaces.blocks.layers import Task
 from search_spaces.network import complexity
 from search_spaces.sampling.cost_model import CostFit
 from search_spaces.sampling.limits import Window, short
 from search_spaces.sampling.unit_cube import Array, Cube, RandomTrial
+from search_spaces.task import Task
 
 WARM_UP = 3000
 """Plain draws before anything cleverer, and steps that a walk takes to forget how it got inside."""

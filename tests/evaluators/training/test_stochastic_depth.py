@@ -13,7 +13,7 @@ from evaluators.training.engine import Training
 from evaluators.training.recipe import split_parameters
 from evaluators.training.stochastic_depth import Drops
 from search_spaces import Arch, ResNeSt, Task, get_space, reference
-from search_spaces.blocks.bottleneck import ResidualBlock
+from search_spaces.blocks.residual import ResidualBlock
 
 CPU = torch.device("cpu")
 TASK = Task(10, 16, 1, small_images=True)
