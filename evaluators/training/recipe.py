@@ -93,8 +93,8 @@ class Recipe:
 
     def lr_at(self, epoch: float) -> float:
         """The learning rate after so many epochs, which need not be whole."""
-        peak = self.lr * self.batch_size / 256
         # linear scaling: lr is for batches of 256
+        peak = self.lr * self.batch_size / 256
         if self.schedule == "one_cycle":
             top = ONE_CYCLE_RISE * self.epochs
             if epoch < top:

@@ -279,7 +279,7 @@ def test_divergence_is_told(arch: Path, tmp_path: Path) -> None:
 @pytest.fixture
 def plain(arch: Path) -> dict[str, Any]:
     """No chance but the order of the images, and norms over the whole batch."""
-    return {"overrides": (*QUICK, "sync_norm=true", "augment={}"), "data": "digits"}
+    return {"overrides": (*QUICK, "sync_norm=true", "augment={}", "lr=0.1"), "data": "digits"}
 
 
 def test_two_workers_follow_the_curve_of_one(
