@@ -26,6 +26,7 @@ from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from nas.config.loading import validate
+from nas.runs.study_rows import add_in_bulk
 from nas.samplers.optuna import DIRECTIONS
 from results import Run, load_run
 from results.limits import Limit
@@ -50,12 +51,12 @@ def write_study(folder: str | Path, path: str | Path | None = None) -> int:
     run = load_run(folder)
     path = Path(folder) / "study.db" if path is None else Path(path)
     config = validate(run.config, str(folder))
-    with _study(path, run.objectives) as study:
+    with _study(path, run.objectives) as (study, storage):
         known = {trial.user_attrs.get("trial") for trial in study.get_trials(deepcopy=False)}
         finished = run.trials[(run.trials["status"] != "running") & ~run.trials["trial"].isin(known)]
         reader = _Reader(run, config.space.build(), config.limits)
         trials = [reader.trial(row) for row in finished.to_dict("records")]
-        study.add_trials(trials)
+        add_in_bulk(storage, storage.get_study_id_from_name(STUDY), trials)
     return len(trials)
 
 
@@ -82,7 +83,7 @@ def mirrored(folder: Path, every: float = 10.0) -> Iterator[None]:
 
 
 @contextmanager
-def _study(path: Path, objectives: Mapping[str, str]) -> Iterator[optuna.Study]:
+def _study(path: Path, objectives: Mapping[str, str]) -> Iterator[tuple[optuna.Study, RDBStorage]]:
     def connect() -> sqlite3.Connection:
         connection = sqlite3.connect(path, check_same_thread=False, timeout=30)
         connection.execute("PRAGMA synchronous = OFF")  # it can be written again at any time
@@ -103,7 +104,7 @@ def _study(path: Path, objectives: Mapping[str, str]) -> Iterator[optuna.Study]:
         )
         with warnings.catch_warnings(action="ignore", category=ExperimentalWarning):
             study.set_metric_names(list(objectives))
-        yield study
+        yield study, storage
     finally:
         storage.remove_session()
         storage.engine.dispose()
@@ -120,7 +121,13 @@ class _Reader:
     def __post_init__(self) -> None:
         epochs = self.run.epochs
         self._curve = next((name for name in self.run.objectives if name in epochs.columns), None)
-        self._epochs = dict(tuple(epochs.groupby("trial"))) if self._curve else {}
+        self._curves: dict[int, dict[int, float]] = {}
+        if self._curve:
+            known = epochs.dropna(subset=[self._curve])
+            for trial, epoch, value in zip(
+                known["trial"], known["epoch"], known[self._curve].astype(float), strict=True
+            ):
+                self._curves.setdefault(int(trial), {})[int(epoch)] = value
 
     def trial(self, row: Mapping[Any, Any]) -> FrozenTrial:
         row = {name: value for name, value in row.items() if not pd.isna(value)}
@@ -133,7 +140,7 @@ class _Reader:
             distributions=distributions,
             values=values,
             user_attrs={name: _plain(row[name]) for name in row if not name.startswith("arch.")},
-            intermediate_values=self._intermediate(row["trial"]),
+            intermediate_values=self._curves.get(row["trial"], {}),
             constraints={n: limit.excess(row[n]) for n, limit in self.limits.items() if n in row},
         )
         for mark, name in (("started", "datetime_start"), ("finished", "datetime_complete")):
@@ -145,12 +152,6 @@ class _Reader:
         asked = _Recorder(self.space.params(arch_from_dict(json.loads(row["arch"]))))
         self.space.suggest(asked)
         return {name: asked.params[name] for name in asked.distributions}, asked.distributions
-
-    def _intermediate(self, trial: int) -> dict[int, float]:
-        if trial not in self._epochs:
-            return {}
-        rows = self._epochs[trial].dropna(subset=[self._curve])
-        return dict(zip(rows["epoch"].astype(int).tolist(), rows[self._curve].tolist(), strict=True))
 
 
 @dataclass

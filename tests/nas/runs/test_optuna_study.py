@@ -67,6 +67,31 @@ def test_states_values_curves_and_constraints(folder: Path) -> None:
     assert study.trials[3].user_attrs["error"] == "out of memory"
 
 
+def test_rows_written_in_bulk_are_those_that_optuna_writes(folder: Path, tmp_path: Path) -> None:
+    write_study(folder)
+    study = load(folder)
+    theirs = optuna.create_study(
+        study_name="theirs", storage=f"sqlite:///{tmp_path / 'theirs.db'}", directions=study.directions
+    )
+    theirs.add_trials(study.trials)
+    again = optuna.load_study(study_name="theirs", storage=f"sqlite:///{tmp_path / 'theirs.db'}")
+    fields = (
+        "number",
+        "state",
+        "params",
+        "distributions",
+        "user_attrs",
+        "system_attrs",
+        "intermediate_values",
+    )
+    for ours, other in zip(study.trials, again.trials, strict=True):
+        assert [getattr(ours, name) for name in fields] == [getattr(other, name) for name in fields]
+        assert (ours.values, ours.datetime_start) == (other.values, other.datetime_start)
+        assert ours.datetime_complete == other.datetime_complete
+    study.tell(study.ask(), [0.5, 1.0])  # and Optuna goes on from them
+    assert study.trials[-1].number == len(STATUSES)
+
+
 def test_it_grows_with_the_log(folder: Path) -> None:
     write_study(folder)
     with EventLog(folder / "events.db") as log:
