@@ -15,6 +15,7 @@ from search_spaces.grid import Grid
 from search_spaces.network import Description, Network, build, complexity
 from search_spaces.space import SearchSpace, Trial, choose
 from search_spaces.task import IMAGENET, Task
+from search_spaces.union import Union, union
 
 __all__ = [
     "IMAGENET",
@@ -40,6 +41,7 @@ __all__ = [
     "Tally",
     "Task",
     "Trial",
+    "Union",
     "arch_from_dict",
     "build",
     "choose",
@@ -48,4 +50,5 @@ __all__ = [
     "get_space",
     "list_networks",
     "reference",
+    "union",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
@@ -14,6 +14,7 @@ from search_spaces.extension import import_named
 from search_spaces.families import fbnetv2, fbnetv2_published, regnety, resnest
 from search_spaces.grid import Grid
 from search_spaces.space import SearchSpace
+from search_spaces.union import union
 
 SPACES: dict[str, type[SearchSpace]] = {
     "resnest": resnest.ResNeStSpace,
@@ -24,14 +25,17 @@ REFERENCES: dict[str, Arch] = {**resnest.PUBLISHED, **regnety.PUBLISHED, **fbnet
 """Published networks by name; ``reference`` looks one up."""
 
 
-def get_space(name: str, **knobs: Any) -> SearchSpace:
+def get_space(name: str | Sequence[str | Mapping[str, Any]], **knobs: Any) -> SearchSpace:
     """The space of that name, with the knobs named here narrowed to one value, a list, a range or a grid.
 
-    ``name`` is a built-in space or ``"module:Name"`` of a ``SearchSpace`` subclass.
+    ``name`` is a built-in space or ``"module:Name"`` of a ``SearchSpace`` subclass; or a list of several, each a
+    name or ``{"name": ..., "share": ..., knob: choices, ...}``, for their union.
 
     Raises:
         ValueError: naming the space, knob or value that does not exist.
     """
+    if not isinstance(name, str):
+        return _union(name, knobs)
     space = SPACES.get(name) or _own(name)
     known = [field.name for field in fields(space)]
     for knob, choices in knobs.items():
@@ -43,6 +47,26 @@ def get_space(name: str, **knobs: Any) -> SearchSpace:
         if not knobs[knob]:
             raise ValueError(f"space {name}: {knob} has no choices")
     return space(**knobs)
+
+
+def _union(entries: object, knobs: Mapping[str, Any]) -> SearchSpace:
+    """The space of a list of entries; of one entry, that space itself."""
+    if knobs:
+        raise ValueError(
+            f"{next(iter(knobs))}: in a list of spaces, knobs stand beside the name of each space"
+        )
+    if not isinstance(entries, list | tuple) or not entries:
+        raise ValueError(f"space must be a name or a list of spaces, got {brief(entries)}")
+    members: list[SearchSpace] = []
+    shares: list[float] = []
+    for entry in entries:
+        settings: Any = {"name": entry} if isinstance(entry, str) else entry
+        if not isinstance(settings, Mapping) or not isinstance(settings.get("name"), str):
+            raise ValueError(f"a space of a list is a name, or a mapping with a 'name', got {brief(entry)}")
+        narrowing = {str(knob): choices for knob, choices in settings.items() if knob != "share"}
+        members.append(get_space(**narrowing))
+        shares.append(settings.get("share", 1.0))
+    return union(*members, shares=shares) if len(members) > 1 else members[0]
 
 
 def _own(name: str) -> type[SearchSpace]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
@@ -81,6 +81,10 @@ class SearchSpace(ABC):
     def knobs(self) -> dict[str, Sequence[Any]]:
         """The choices of every knob."""
         return {field.name: getattr(self, field.name) for field in fields(self)}
+
+    def narrowed(self, knob: str, choices: Sequence[Any]) -> SearchSpace:
+        """This space with other choices for one knob."""
+        return replace(self, **{knob: choices})
 
     def check_choices(self, legal: Mapping[str, Collection[Any]]) -> None:
         """Raise ``ValueError`` naming a knob with an illegal choice; ints for floats become floats."""
