@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, ConfigDict, Field, Strict, field_validator, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, RootModel, Strict, field_validator, model_validator
 
 from evaluators import DataSettings, Recipe
 from evaluators.fields import from_values
@@ -23,12 +23,12 @@ def data_settings(value: Any) -> DataSettings:
     return from_values(DataSettings, named(value))
 
 
-class SpaceConfig(Config):
-    """A space by name (built in, or ``module:Name``) and, as further keys, the knobs to narrow."""
+class SpaceConfig(RootModel[Any]):
+    """A space by name with the knobs to narrow as further keys, or a list of such spaces: their union."""
 
-    model_config = ConfigDict(extra="allow")
+    model_config = ConfigDict(frozen=True)
 
-    name: str = "resnest"
+    root: Any = {"name": "resnest"}
 
     @model_validator(mode="after")
     def _exists(self) -> SpaceConfig:
@@ -36,7 +36,9 @@ class SpaceConfig(Config):
         return self
 
     def build(self) -> SearchSpace:
-        return get_space(self.name, **(self.model_extra or {}))
+        if isinstance(self.root, Mapping) and "name" not in self.root:
+            return get_space("resnest", **self.root)
+        return get_space(self.root if isinstance(self.root, list | tuple) else [self.root])
 
 
 class SamplerConfig(Config):
@@ -118,6 +120,7 @@ class RayConfig(Config):
 class SearchConfig(Config):
     """Everything that decides a search.
 
+    ``space`` may be a list: all its families are searched together.
     ``reference_point`` bounds the hypervolume (one value per objective); without it the worst value seen does.
     ``limits`` bound metrics: a number is the most, ``[low, high]`` or ``{min, max}`` a range. ``start_from`` names
     networks to try first: published ones, JSON files, run folders.

@@ -1,0 +1,45 @@
+"""A search over several families, from settings to a pick and on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import nas
+from results import load_run
+from search_spaces import arch_from_dict
+
+SETTINGS = """
+space:
+  - {name: resnest, depth1: 1, depth2: 1, depth3: 1, depth4: 1, width1: 8, width2: [8, 16], width3: 16, width4: 32}
+  - {name: regnety, depth: [8, 9], w0: 8, group_width: 8, stem_width: 16, attention: [se, split]}
+objectives: {accuracy: max, macs: min}
+evaluators: [complexity, training]
+data: {name: digits, subset: 300}
+training: {epochs: 1}
+trials: 6
+engine: serial
+"""
+
+
+def test_families_are_searched_together_and_resumed(tmp_path: Path) -> None:
+    file = tmp_path / "families.yaml"
+    file.write_text(SETTINGS)
+    nas.search(nas.load_config(str(file)), tmp_path / "run")
+    run = nas.resume(tmp_path / "run", ["trials=8"])
+    trials = run.trials
+    assert len(trials) == 8
+    assert set(trials["space"]) == {"resnest", "regnety"}
+    assert (trials["arch.family"] == trials["space"]).all()
+    # the knobs of the other family are missing, never a made-up value
+    assert trials.loc[trials["space"] == "resnest", "arch.regnety.depth"].isna().all()
+    assert trials.loc[trials["space"] == "regnety", "arch.regnety.depth"].notna().all()
+    chosen = load_run(tmp_path / "run").select(maximize="accuracy")
+    assert arch_from_dict(chosen.arch).id == chosen.row["arch_id"]
+
+
+def test_the_preset_of_families_is_a_space() -> None:
+    assert set(nas.load_config("cifar10-families").space.build().knobs()["family"]) == {
+        "resnest",
+        "regnety",
+        "fbnetv2",
+    }
