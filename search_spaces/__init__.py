@@ -15,7 +15,7 @@ from search_spaces.grid import Grid
 from search_spaces.network import Description, Network, build, complexity
 from search_spaces.space import SearchSpace, Trial, choose
 from search_spaces.task import IMAGENET, Task
-from search_spaces.union import Union, union
+from search_spaces.union import union
 
 __all__ = [
     "IMAGENET",
@@ -41,7 +41,6 @@ __all__ = [
     "Tally",
     "Task",
     "Trial",
-    "Union",
     "arch_from_dict",
     "build",
     "choose",
