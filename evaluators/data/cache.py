@@ -20,16 +20,18 @@ import torch
 from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 
-from evaluators.data.decode import ColourError, Entry, Failure, images, is_grey, opened
+from evaluators.data.decode import ColourError, Entry, Failure, images, is_grey, opened, pixels
 from evaluators.data.decode_pool import decode_all
+from evaluators.data.folders import class_files, class_folders, is_image
 from evaluators.data.listing import Listing
-from evaluators.data.split import Split
+from evaluators.data.split import Split, content_of, statistics
 
 VERSION = 2
 FILES_A_JOB, ROWS_A_JOB = 250, 2000
 PROBED = 256
 BLANK = 1e-3
 """Deviation, in grey values, of images that show nothing."""
+FACTS = ("classes", "mean", "deviation", "corrupt", "content")
 NAMED = 5
 """Images that cannot be read, named in the log; all are in ``Dataset.corrupt``."""
 
@@ -37,15 +39,8 @@ Progress = Callable[[str, int, int], None]
 log = logging.getLogger("splitsearch.data")
 
 
-def cache_folder(named: str | None) -> Path:
-    """The folder named, else ``$SPLITSEARCH_CACHE``, else ``splitsearch`` in the user's cache folder."""
-    if chosen := named or os.environ.get("SPLITSEARCH_CACHE"):
-        return Path(chosen).expanduser().absolute()
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "splitsearch"
-
-
 def cache_key(paths: Iterable[Path], **settings: Any) -> str:
-    """Changes with the settings and whenever a file in ``paths`` (files, or folders of folders) does.
+    """Changes with the settings and whenever an image in ``paths`` (files, or folders of folders) does.
 
     Sizes and times stand for the content: hashing it would cost as much as decoding small images. The time of
     change is among them, because a copy may bring along the time of modification of what it replaces.
@@ -53,22 +48,24 @@ def cache_key(paths: Iterable[Path], **settings: Any) -> str:
     digest = hashlib.sha256(json.dumps([VERSION, settings], sort_keys=True).encode())
     for path in paths:
         for name, facts in _stamped(path):
-            stamp = f"{name}\0{facts.st_size} {facts.st_mtime_ns} {facts.st_ctime_ns}\n"
-            digest.update(stamp.encode(errors="surrogateescape"))
+            stamp = f"{facts.st_size} {facts.st_mtime_ns} {facts.st_ctime_ns}" if facts else "folder"
+            digest.update(f"{name}\0{stamp}\n".encode(errors="surrogateescape"))
     return digest.hexdigest()[:20]
 
 
-def _stamped(path: Path) -> Iterator[tuple[str, os.stat_result]]:
+def _stamped(path: Path) -> Iterator[tuple[str, os.stat_result | None]]:
     if not path.is_dir():
         yield str(path.absolute()), path.stat()
         return
-    for folder in sorted((entry for entry in os.scandir(path) if entry.is_dir()), key=lambda e: e.name):
-        yield folder.name, folder.stat()
-        for entry in sorted(os.scandir(folder.path), key=lambda e: e.name):
+    for name in class_folders(path):
+        yield name, None
+        for inside, entry in class_files(path / name):
+            if not is_image(entry):
+                continue
             try:
-                yield entry.name, entry.stat()
+                yield f"{name}/{inside}", entry.stat()
             except FileNotFoundError:  # a link to nothing
-                yield entry.name, entry.stat(follow_symlinks=False)
+                yield f"{name}/{inside}", entry.stat(follow_symlinks=False)
 
 
 @dataclass(frozen=True)
@@ -84,7 +81,9 @@ class Decoded:
     mean: list[float]
     deviation: list[float]
     corrupt: list[str]
+    content: dict[str, Any]
     small_images: bool | None = None
+    white: float | None = 255.0
 
 
 Shape = tuple[int | None, int | None]  # resolution and channels; None: as the images have them
@@ -164,7 +163,7 @@ def _build(
         _drop(folder / "images.npy", good)
     np.save(folder / "labels.npy", listing.labels[wanted[good]])
     sizes = [int(kept.sum()) for kept in parts]
-    images = np.load(folder / "images.npy", mmap_mode="r")
+    images = np.load(folder / "images.npy", mmap_mode="c")
     mean, deviation = statistics(images[: sizes[0]])
     _check_contrast(listing, deviation)
     facts = {
@@ -174,6 +173,9 @@ def _build(
         "deviation": deviation,
         "corrupt": corrupt,
     }
+    labels, kept_images = torch.from_numpy(listing.labels[wanted[good]]), torch.from_numpy(np.asarray(images))
+    pieces = zip(splits, kept_images.permute(0, 3, 1, 2).split(sizes), labels.split(sizes), strict=True)
+    facts["content"] = content_of({name: Split(*part) for name, *part in pieces}, listing.classes)
     (folder / "facts.json").write_text(json.dumps(facts))
 
 
@@ -200,6 +202,24 @@ def _probe(listing: Listing, wanted: NDArray[np.int64], shape: Shape) -> tuple[i
             )
         resolution = next(iter(sizes), (1, 1))[0]  # none could be read: decoding will name the first
     return resolution, channels or (1 if grey and all(grey) else 3)
+
+
+def probe(listing: Listing, resolution: int, channels: int) -> None:
+    """Read the first, a middle and the last image; ``ValueError`` if one has not the channels of the others.
+
+    One that cannot be read may be left out when the time comes.
+    """
+    chosen = np.unique(np.linspace(0, len(listing.labels) - 1, 3, dtype=np.int64))
+    for job in _jobs(listing, chosen):
+        for entry in job:
+            for name, stored in images(entry):
+                try:
+                    with warnings.catch_warnings(action="ignore"):
+                        pixels(stored, resolution, channels)
+                except ColourError as error:
+                    raise ColourError(f"{name}: {error}") from None
+                except Exception as error:  # decoders raise anything
+                    log.warning("%s: a test image that cannot be read (%s)", name, error)
 
 
 def _decode(
@@ -294,19 +314,6 @@ def _drop(path: Path, good: NDArray[np.bool_]) -> None:
     shorter.replace(path)
 
 
-def statistics(images: NDArray[Any]) -> tuple[list[float], list[float]]:
-    """Mean and deviation of each channel of (N, H, W, C) images, in double precision, some at a time."""
-    sums, squares = np.zeros(images.shape[-1]), np.zeros(images.shape[-1])
-    for start in range(0, len(images), 256):
-        some = images[start : start + 256].reshape(-1, images.shape[-1]).astype(np.float64)
-        sums += some.sum(0)
-        squares += np.einsum("nc,nc->c", some, some)
-    count = images.size / images.shape[-1]
-    mean = sums / count
-    deviation = np.sqrt(np.clip(squares / count - mean**2, 1e-12, None))
-    return mean.tolist(), deviation.tolist()
-
-
 def _open(folder: Path, max_corrupt: float) -> Decoded:
     try:
         facts = json.loads((folder / "facts.json").read_text())
@@ -319,4 +326,4 @@ def _open(folder: Path, max_corrupt: float) -> Decoded:
     except (OSError, ValueError, RuntimeError, LookupError) as error:
         raise ValueError(f"{folder}: decoded images are damaged ({error}); delete this folder") from error
     _check_corrupt(facts["corrupt"], sum(sizes) + len(facts["corrupt"]), max_corrupt)
-    return Decoded(splits, **{name: facts[name] for name in ("classes", "mean", "deviation", "corrupt")})
+    return Decoded(splits, **{name: facts[name] for name in FACTS})

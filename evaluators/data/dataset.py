@@ -7,8 +7,10 @@ the former into train and validation; only ``load_test`` reads the latter. A use
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,18 +21,18 @@ from evaluators.data.cache import (
     Contents,
     Decoded,
     Progress,
-    cache_folder,
     cache_key,
     decoded,
     log,
-    statistics,
+    probe,
 )
 from evaluators.data.cifar import ARCHIVES, fetch_archive
 from evaluators.data.in_memory import source_in_memory
-from evaluators.data.listing import Listing, find_files, read_listing
+from evaluators.data.listing import Listing
 from evaluators.data.settings import DataSettings
-from evaluators.data.split import Split
-from evaluators.data.stratify import stratified
+from evaluators.data.sources import find_files, read_listing
+from evaluators.data.split import Parts, Split, content_of, statistics, stratified, stratified_by_key
+from evaluators.data.user_cache import cache_folder
 from evaluators.devices.device import resolve_device
 from search_spaces import Task
 
@@ -43,6 +45,8 @@ class Dataset:
 
     ``mean`` and ``deviation`` are (C,), of each channel of ``train``, on the device. ``corrupt`` names the
     images that could not be read and were left out, ``classes`` the classes in the order of their labels.
+    ``white`` is the value of white in the images, None where nobody knows. ``content`` tells these images from
+    any others, wherever they lie: how many of each class, and a digest of their pixels.
     """
 
     train: Split
@@ -52,6 +56,8 @@ class Dataset:
     deviation: Tensor
     corrupt: tuple[str, ...] = ()
     classes: tuple[str, ...] = ()
+    white: float | None = 255.0
+    content: Mapping[str, Any] = field(default_factory=dict)
 
     def normalise(self, images: Tensor) -> Tensor:
         """(N, C, H, W) images of this dataset as float32 with mean 0 and deviation 1 per channel of train."""
@@ -79,15 +85,26 @@ def load(
         OSError: for files that cannot be read or written.
     """
     settings = DataSettings(data) if isinstance(data, str) else data
-    key = settings, resolve_device(str(device))
-    dataset = _kept.pop(key, None) or _load(*key, progress)
+    where = resolve_device(str(device))
+    key = settings, where, _state(settings)
+    dataset = _kept.pop(key, None) or _load(settings, where, progress)
+    key = settings, where, _state(settings)  # a download has changed it
     while len(_kept) > 1:
         del _kept[next(iter(_kept))]
     _kept[key] = dataset
     return dataset
 
 
-_kept: dict[tuple[DataSettings, torch.device], Dataset] = {}  # the last used comes last
+Key = tuple[DataSettings, torch.device, str]
+_kept: dict[Key, Dataset] = {}  # the last used comes last
+
+
+def _state(settings: DataSettings) -> str:
+    """Another text whenever the images change on disk; nothing where there are none yet, or in memory."""
+    if settings.name not in OF_FILES:
+        return ""
+    root = _place(settings)
+    return cache_key(find_files(settings.name, root).development) if root and root.exists() else ""
 
 
 def _load(settings: DataSettings, device: torch.device, progress: Progress) -> Dataset:
@@ -99,7 +116,17 @@ def _load(settings: DataSettings, device: torch.device, progress: Progress) -> D
     if _fits(train, validation, device=device):
         train, validation = train.to(device), validation.to(device)
     mean, deviation = (torch.tensor(each, device=device) for each in (found.mean, found.deviation))
-    return Dataset(train, validation, task, mean, deviation, tuple(found.corrupt), tuple(found.classes))
+    return Dataset(
+        train,
+        validation,
+        task,
+        mean,
+        deviation,
+        tuple(found.corrupt),
+        tuple(found.classes),
+        found.white,
+        found.content,
+    )
 
 
 def load_test(
@@ -116,6 +143,21 @@ def load_test(
     return source_in_memory(settings, OF_FILES).test
 
 
+def check_test(data: DataSettings | str, dataset: Dataset) -> None:
+    """Read the test images' labels and a few of the images, before anything is paid for.
+
+    Raises:
+        ValueError: as ``load_test`` would in the end.
+    """
+    settings = DataSettings(data) if isinstance(data, str) else data
+    if settings.name not in OF_FILES:
+        return  # checked with the source
+    files = find_files(settings.name, _root(settings, lambda what, done, total: None))
+    if files.test:
+        listing = read_listing(settings.name, files.test, list(dataset.classes))
+        probe(listing, dataset.task.resolution, dataset.task.channels)
+
+
 def _fits(*splits: Split, device: torch.device) -> bool:
     """Whether the images are to lie on the device: at most half of what is free, training needs the rest."""
     if device.type == "cpu":
@@ -127,11 +169,13 @@ def _fits(*splits: Split, device: torch.device) -> bool:
 def _from_memory(settings: DataSettings) -> Decoded:
     source = source_in_memory(settings, OF_FILES)
     labels = source.development.labels.numpy()
-    train, validation = (source.development.at(part) for part in _split(labels, settings))
+    train, validation = (source.development.at(part) for part in _split(labels, settings, None))
     mean, deviation = statistics(train.images.permute(0, 2, 3, 1).numpy())
     classes = [str(label) for label in range(labels.max() + 1)]
     splits = {"train": train, "validation": validation}
-    return Decoded(splits, classes, mean, deviation, [], source.small_images)
+    white = 255.0 if train.images.dtype == torch.uint8 else source.white
+    content = content_of(splits, classes)
+    return Decoded(splits, classes, mean, deviation, [], content, source.small_images, white)
 
 
 def _from_files(settings: DataSettings, progress: Progress) -> Decoded:
@@ -149,7 +193,8 @@ def _from_files(settings: DataSettings, progress: Progress) -> Decoded:
                 len(test),
                 len(test) + len(kept),
             )
-        train, validation = _split(listing.labels[kept], settings)
+        train, validation = _split(listing.labels[kept], settings, listing.keys[kept])
+        _tell_unvalidated(root, listing, kept[validation])
         return listing, {"train": kept[train], "validation": kept[validation]}
 
     facts = asdict(settings)
@@ -180,30 +225,44 @@ def _test_from_files(settings: DataSettings, progress: Progress) -> Split:
 
 def _hold_out_test(listing: Listing) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Indices of images for the test and of the rest, whatever the settings: the test stays the same."""
-    return stratified(listing.labels, max(1, round(TEST_SHARE * len(listing.labels))), seed=0)
+    count = max(1, round(TEST_SHARE * len(listing.labels)))
+    return stratified_by_key(listing.labels, listing.keys, count, seed=0)
+
+
+def _tell_unvalidated(root: Path, listing: Listing, validation: NDArray[np.int64]) -> None:
+    counts = np.bincount(listing.labels[validation], minlength=len(listing.classes))
+    if not counts.all():
+        names = ", ".join(np.asarray(listing.classes)[counts == 0][:5])
+        log.warning("%s: too few images of %s to have one for validation; all are trained on", root, names)
+
+
+def _place(settings: DataSettings) -> Path | None:
+    """The folder or file where the images are, or are to be; None if nothing says."""
+    if settings.root is not None:
+        return Path(settings.root).expanduser()
+    return cache_folder(settings.cache) / settings.name if settings.download else None
 
 
 def _root(settings: DataSettings, progress: Progress) -> Path:
-    if settings.download:
-        if settings.name not in ARCHIVES:
-            raise ValueError(
-                f"data.download: only {' and '.join(ARCHIVES)} can be fetched, not {settings.name}"
-            )
-        root = (
-            Path(settings.root).expanduser()
-            if settings.root
-            else cache_folder(settings.cache) / settings.name
-        )
-        fetch_archive(settings.name, root, progress)
-        return root
-    if settings.root is None:
+    root = _place(settings)
+    if settings.download and settings.name not in ARCHIVES:
+        raise ValueError(f"data.download: only {' and '.join(ARCHIVES)} can be fetched, not {settings.name}")
+    if root is None:
         hint = ", or download: true" if settings.name in ARCHIVES else ""
         raise ValueError(f"data.root: {settings.name} needs the folder where its images are{hint}")
-    return Path(settings.root).expanduser()
+    if settings.download:
+        fetch_archive(settings.name, root, progress)
+    return root
 
 
-def _split(labels: NDArray[np.int64], settings: DataSettings) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Indices of the images to train and to validate with."""
+def _split(labels: NDArray[np.int64], settings: DataSettings, keys: NDArray[np.uint64] | None) -> Parts:
+    """Indices of the images to train and to validate with; by ``keys``, where images have names."""
+
+    def draw(among: NDArray[np.int64], count: int, **rule: int) -> Parts:
+        if keys is None:
+            return stratified(labels[among], count, settings.split_seed, **rule)
+        return stratified_by_key(labels[among], keys[among], count, settings.split_seed, **rule)
+
     classes, used = int(labels.max()) + 1, np.arange(len(labels))
     if settings.subset is not None:
         if not 2 * classes <= settings.subset <= len(labels):
@@ -211,12 +270,12 @@ def _split(labels: NDArray[np.int64], settings: DataSettings) -> tuple[NDArray[n
                 f"data.subset: {settings.subset} must be from {2 * classes}, two images a class, to "
                 f"{len(labels)}, which there are without test"
             )
-        used, _ = stratified(labels, settings.subset, settings.split_seed, at_least=2)
+        used = draw(used, settings.subset, at_least=2, keep=0)[0]
     count = round(settings.validation * len(used))
     if not 0 < count <= len(used) - classes:
         raise ValueError(
             f"data.validation: {settings.validation} is {count} of {len(used)} images; at least 1 is needed, and "
             f"at most {len(used) - classes}, which leaves one a class to train with"
         )
-    validation, train = stratified(labels[used], count, settings.split_seed)
+    validation, train = draw(used, count)
     return used[train], used[validation]

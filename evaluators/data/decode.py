@@ -208,23 +208,24 @@ class _ArraysOnly(pickle.Unpickler):
         return super().find_class(module.replace("numpy.core", "numpy._core"), name)
 
 
-def read_cifar(path: str) -> dict[str, Any]:
-    """Content of one of CIFAR's official Python files: ``data`` (N, 3072) uint8 and lists of labels.
-
-    Raises:
-        ValueError: naming the file, if it is damaged or anything else.
-    """
+def unpickled(path: str) -> dict[str, Any]:
+    """Content of one of CIFAR's Python files; ``ValueError`` naming it, if it is damaged or anything else."""
     try:
         with Path(path).open("rb") as file:
-            content = _ArraysOnly(file, encoding="latin1").load()
-        data = content["data"]
-        if data.dtype != np.uint8 or data.ndim != 2 or data.shape[1] != 3072:
-            raise ValueError("its data are not rows of 3072 bytes")
+            return dict(_ArraysOnly(file, encoding="latin1").load())
     except OSError:
         raise
     except Exception as error:  # a damaged pickle raises anything
         raise ValueError(f"{path}: not one of CIFAR's Python files, or damaged ({error})") from error
-    return dict(content)
+
+
+def read_cifar(path: str) -> dict[str, Any]:
+    """One of CIFAR's official batches: ``data`` (N, 3072) uint8 and lists of labels; raises as ``unpickled``."""
+    content = unpickled(path)
+    data = content.get("data")
+    if not isinstance(data, np.ndarray) or data.dtype != np.uint8 or data.ndim != 2 or data.shape[1] != 3072:
+        raise ValueError(f"{path}: not one of CIFAR's Python files, its data are not rows of 3072 bytes")
+    return content
 
 
 def serve(requests: IO[str], replies: IO[str]) -> None:

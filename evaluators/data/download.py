@@ -10,10 +10,13 @@ import urllib.request
 from collections.abc import Callable
 from http.client import HTTPException, HTTPResponse
 from pathlib import Path
+from time import sleep
 
 CHUNK = 1 << 20
 TIMEOUT_SECONDS = 30
 FIRST_PAUSE_SECONDS = 0.2
+PAUSE_GROWS = 3
+"""Times the pause before; five attempts wait 8 seconds in all, in which a server may come back."""
 
 
 def download(
@@ -50,6 +53,7 @@ def download(
                     raise OSError(
                         f"{url}: cannot be downloaded ({error}); start again to continue"
                     ) from error
+                sleep(FIRST_PAUSE_SECONDS * PAUSE_GROWS**attempt)
         if not _is_right(part, sha256, md5):
             part.unlink()
             raise ValueError(f"{url}: what came has not the expected checksum; it was deleted, try again")

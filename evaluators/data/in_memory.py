@@ -8,8 +8,7 @@ from functools import cache
 import torch
 
 from evaluators.data.settings import DataSettings
-from evaluators.data.split import Source, Split
-from evaluators.data.stratify import stratified
+from evaluators.data.split import Source, Split, stratified
 from search_spaces.extension import import_named
 
 
@@ -54,12 +53,27 @@ def _checked_source(name: str, others: tuple[str, ...]) -> Source:
         raise ValueError(f"data {name!r} must return an evaluators.Source, not {type(source).__name__}")
     for split in source[:2]:
         _check_split(name, split)
+    _check_test(name, source)
     counts = source.development.labels.bincount()
     if (few := (counts < 2).nonzero()).numel():
         raise ValueError(
             f"data {name!r} has {counts[few[0, 0]]} images of class {few[0, 0]}; 2 are the least"
         )
     return source
+
+
+def _check_test(name: str, source: Source) -> None:
+    """What does not fit would be found after the last epoch."""
+    ours, theirs = source.development, source.test
+    facts = {
+        "images": (tuple(ours.images.shape[1:]), tuple(theirs.images.shape[1:])),
+        "type": (ours.images.dtype, theirs.images.dtype),
+    }
+    for what, (development, test) in facts.items():
+        if development != test:
+            raise ValueError(f"data {name!r} has {what} {development} to train with and {test} to test with")
+    if (label := int(theirs.labels.max())) > (last := int(ours.labels.max())):
+        raise ValueError(f"data {name!r} has test label {label}; those to train with end at {last}")
 
 
 def _check_split(name: str, split: Split) -> None:

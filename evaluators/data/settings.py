@@ -6,7 +6,7 @@ from dataclasses import KW_ONLY, dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
-from evaluators.data.cache import cache_folder
+from evaluators.data.user_cache import cache_folder
 from evaluators.fields import Bounds, check, require
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from evaluators.data.user_cache import cache_folder
 from evaluators.devices.lock import flock_exclusive
 
 VERSION = 2
@@ -21,9 +21,8 @@ CREATE TABLE IF NOT EXISTS latency (
 
 
 def default_table() -> Path:
-    """In the user's cache: ``$XDG_CACHE_HOME`` or ``~/.cache``."""
-    cache = os.environ.get("XDG_CACHE_HOME")
-    return (Path(cache) if cache else Path.home() / ".cache") / "splitsearch" / "latency.db"
+    """In the cache folder, which ``$SPLITSEARCH_CACHE`` may name."""
+    return cache_folder() / "latency.db"
 
 
 @dataclass(frozen=True)

@@ -57,9 +57,9 @@ class Preprocess:
             raise ValueError(f"preprocess: unknown interpolation {self.interpolation!r}; use {RESAMPLING}")
 
     @classmethod
-    def of_bytes(cls, resolution: int, mean: Tensor, deviation: Tensor) -> Self:
-        """For images held as bytes, with the (C,) mean and deviation that normalise their values 0 to 255."""
-        return cls(resolution, tuple((mean / 255).tolist()), tuple((deviation / 255).tolist()))
+    def of_values(cls, resolution: int, mean: Tensor, deviation: Tensor, white: float = 255.0) -> Self:
+        """With the (C,) mean and deviation that normalise values from 0 to ``white``, 255 of images held as bytes."""
+        return cls(resolution, tuple((mean / white).tolist()), tuple((deviation / white).tolist()))
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:

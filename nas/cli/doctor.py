@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 from rich.console import Console
 
-from evaluators.data.cache import cache_folder
+from evaluators.data.user_cache import cache_folder
 from evaluators.devices.device import device_name
 from evaluators.latency.cores import allowed_cores
 from nas.cli.version import installed, version_line

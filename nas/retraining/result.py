@@ -94,7 +94,7 @@ def _trained(plan: Plan, row: dict[str, Any], found: Retrained, dataset: Dataset
     return TrainedModel(
         plan.network,
         dataset.task,
-        Preprocess.of_bytes(dataset.task.resolution, dataset.mean, dataset.deviation),
+        preprocess_of(dataset),
         dataset.classes,
         measured
         | spread

@@ -13,7 +13,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from evaluators.data.cache import cache_folder
+from evaluators.data.user_cache import cache_folder
 from evaluators.data.download import download
 from evaluators.devices.seeding import build_seeded
 from evaluators.models.folder import (

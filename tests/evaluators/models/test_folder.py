@@ -172,7 +172,7 @@ def test_bytes_normalised_alike(tmp_path: Path) -> None:
     path = photo(tmp_path / "a.png", (16, 16))
     values = torch.from_numpy(pixels(path, 16, 3).copy()).permute(2, 0, 1).float()
     expected = (values - mean.view(3, 1, 1)) / deviation.view(3, 1, 1)
-    found = Preprocess.of_bytes(16, mean, deviation).read(path)
+    found = Preprocess.of_values(16, mean, deviation).read(path)
     torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)
 
 

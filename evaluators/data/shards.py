@@ -1,0 +1,129 @@
+"""Images in parquet files, as on the Hugging Face hub."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evaluators.data.decode import image_column
+from evaluators.data.listing import Files, Listing, checked_labels, listed, split_named
+
+
+def find_shards(root: Path, looked_for: str) -> Files:
+    """Parquet files by the split that their name says, or a folder above them does; without any, all are train.
+
+    Raises:
+        ValueError: if there are none, some say no split while others do, or one split lies in two places,
+            as those of two configurations or snapshots do.
+    """
+    if root.is_file():
+        if root.suffix != ".parquet":
+            raise ValueError(f"data.root: {root} is neither a folder nor a .parquet file")
+        return Files([root], [])
+    inside = (path.relative_to(root) for path in sorted(root.glob("**/*.parquet")))
+    shards = [path for path in inside if not any(part.startswith(".") for part in path.parts)]
+    if not shards:
+        raise ValueError(f"data.root: {root} holds {looked_for} *.parquet")
+    by_split: dict[str | None, list[Path]] = {}
+    for path in shards:
+        by_split.setdefault(_split_of(path), []).append(path)
+    if len(by_split) > 1 and None in by_split:
+        raise ValueError(
+            f"data.root: {root} holds {by_split[None][0]}, which says no split, and other files that do; "
+            "name it train, validation or test, or move it away"
+        )
+    for split, paths in by_split.items():
+        _check_place(root, split or "train", paths)
+    whole = {split: [root / path for path in paths] for split, paths in by_split.items()}
+    if None in whole:
+        return Files(whole[None], [])
+    test = whole.get("test") or whole.get("validation") or []
+    if "train" not in whole:
+        raise ValueError(f"data.root: {root} holds {test[0].relative_to(root)} and no train*.parquet")
+    return Files(whole["train"], test)
+
+
+def _split_of(path: Path) -> str | None:
+    """The file's own word counts first, then the nearest folder's."""
+    said = (split_named(name) for name in (path.stem, *reversed(path.parts[:-1])))
+    return next((split for split in said if split), None)
+
+
+def _check_place(root: Path, split: str, paths: list[Path]) -> None:
+    places = {_data_set(path): path for path in paths}
+    if len(places) > 1:
+        first, second, *_ = places.values()
+        raise ValueError(
+            f"data.root: {root} holds several sets of {split} images, such as {first} and {second}; "
+            "name the folder of one of them"
+        )
+
+
+def _data_set(path: Path) -> tuple[str, ...]:
+    """The folders above the one that says the split."""
+    parts = path.parts[:-1]
+    said = [number for number, part in enumerate(parts) if split_named(part)]
+    return parts[: said[0]] if said else parts
+
+
+def read_shards(name: str, files: Sequence[Path], classes: list[str] | None) -> Listing:
+    """Labels by the names that each file gives its classes, where it does: files need not number them alike."""
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    labels, containers, sizes, names = [], [], [], []
+    known = list(classes or [])
+    for path in files:
+        try:
+            with parquet.ParquetFile(path) as file:
+                image_column(file.schema_arrow)
+                column, own = _label_column(file.schema_arrow, name)
+                values = file.read([column], use_threads=False).column(0)
+                groups = [file.metadata.row_group(group).num_rows for group in range(file.num_row_groups)]
+        except (pa.ArrowException, ValueError, KeyError, OSError) as error:
+            if isinstance(error, OSError) and error.errno is not None:  # Arrow's for damage has no number
+                raise
+            raise ValueError(f"{path}: not a readable parquet file of images ({error})") from error
+        if own and classes is None:
+            known += [each for each in own if each not in known]
+        most = len(own or known) or None
+        found = checked_labels(values.to_pylist(), path, most)
+        labels.append(_renumbered(found, own, known, path) if own and known != own else found)
+        containers += [(path, group) for group in range(len(groups))]
+        names += [f"{path.name}/{group}" for group in range(len(groups))]
+        sizes += groups
+    together = np.concatenate(labels)
+    known = known or [str(label) for label in range(together.max(initial=-1) + 1)]
+    return listed("parquet", list(files), containers, sizes, together, known, names)
+
+
+def _renumbered(labels: NDArray[np.int64], own: list[str], known: list[str], path: Path) -> NDArray[np.int64]:
+    """From a file's own numbers of classes to everyone's."""
+    used = np.unique(labels)
+    if not set(own) & set(known) and known == [str(number) for number in range(len(known))]:
+        return labels  # the others have no names
+    if unknown := [own[label] for label in used if own[label] not in known]:
+        raise ValueError(
+            f"{path}: class {unknown[0]!r} is not among those to train with, {', '.join(known):.200}"
+        )
+    places = np.asarray([known.index(each) if each in known else -1 for each in own], np.int64)
+    return places[labels]
+
+
+def _label_column(schema: Any, name: str) -> tuple[str, list[str] | None]:
+    """The column of labels and, where Hugging Face's metadata tell them, the names of its classes."""
+    import json
+
+    candidates = (
+        ("fine_label", "label", "labels") if name == "cifar100" else ("label", "labels", "fine_label")
+    )
+    column = next((candidate for candidate in candidates if candidate in schema.names), None)
+    if column is None:
+        raise ValueError(f"no column label, only {', '.join(schema.names)}")
+    described = json.loads((schema.metadata or {}).get(b"huggingface", b"{}"))
+    feature = described.get("info", {}).get("features", {}).get(column, {})
+    return column, feature.get("names")
