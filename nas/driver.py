@@ -13,7 +13,7 @@ from nas.controller import Controller, Listener
 from nas.engines.checkpoints import Checkpoints
 from nas.engines.engine import make_engine
 from nas.prepare import Prepared, prepare
-from nas.runs.folder import new_folder, reopened, write_settings
+from nas.runs.folder import check_images, new_folder, reopened, write_settings
 from nas.runs.lock import sole_driver
 from nas.runs.optuna_study import mirrored, write_study
 from nas.runs.stages import stage_reader
@@ -42,7 +42,7 @@ def search(
     """
     config, folder = _with_engine(config, serial), Path(out)
     prepared = prepare(config, progress)
-    new_folder(folder, config, prepared.task)
+    new_folder(folder, config, prepared.task, prepared.images)
     with sole_driver(folder), EventLog(folder / "events.db") as log:
         controller = make_controller(config, prepared, log, listeners)
         try:
@@ -78,6 +78,7 @@ def resume(
     config = _with_engine(reopened(folder, tuple(overrides)), serial)
     with sole_driver(folder), sound_log(folder / "events.db") as log:
         prepared = prepare(config, progress)
+        check_images(folder, prepared.images)
         controller = make_controller(config, prepared, log, listeners)
         controller.replay(log)
         if controller.over:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import torch
 
@@ -18,6 +19,7 @@ from evaluators import (
     load,
 )
 from evaluators.data.cache import Progress
+from evaluators.data.dataset import check_test
 from evaluators.devices.device import resolve_device
 from evaluators.zero_cost import PROXIES
 from nas.config.schema import SearchConfig
@@ -38,6 +40,7 @@ class Prepared:
     proposer: Proposer
     stopper: Stopper
     task: Task
+    images: Mapping[str, Any]
 
 
 def prepare(config: SearchConfig, progress: Progress = lambda what, done, total: None) -> Prepared:
@@ -46,7 +49,9 @@ def prepare(config: SearchConfig, progress: Progress = lambda what, done, total:
     Images that are not decoded yet are decoded; ``progress`` is told of it as ``evaluators.load`` does.
     """
     data = config.data.absolute()
-    task = load(data, progress=progress).task
+    dataset = load(data, progress=progress)
+    check_test(data, dataset)
+    task = dataset.task
     space = config.space.build()
     built_in = _built_in(config, data, task, space)
     evaluators = [built_in.get(name) or _own_evaluator(name, task, built_in) for name in config.evaluators]
@@ -73,7 +78,7 @@ def _decided(config: SearchConfig, evaluators: list[Evaluator], task: Task) -> P
         start_from=load_starts(config.start_from, space, config.limits, task),
     )
     stopper = config.stopper.build(config.objectives, config.training.epochs)
-    return Prepared(evaluators, proposer, stopper, task)
+    return Prepared(evaluators, proposer, stopper, task, dataset.content)
 
 
 def _built_in(

@@ -26,7 +26,7 @@ from evaluators.data.folders import class_files, class_folders, is_image
 from evaluators.data.listing import Listing
 from evaluators.data.split import Split, content_of, statistics
 
-VERSION = 2
+VERSION = 3
 FILES_A_JOB, ROWS_A_JOB = 250, 2000
 PROBED = 256
 BLANK = 1e-3

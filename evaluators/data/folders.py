@@ -40,9 +40,7 @@ def find_folders(root: Path) -> Files:
     for name in class_folders(root):
         split = split_named(name) if _is_split(name) else None
         if split in by_split:
-            raise ValueError(
-                f"data.root: {root} holds {by_split[split]} and {name}; which is {split}?"
-            )
+            raise ValueError(f"data.root: {root} holds {by_split[split]} and {name}; which is {split}?")
         if split and class_folders(root / name):
             by_split[split] = name
     if "train" in by_split:

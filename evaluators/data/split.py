@@ -86,6 +86,21 @@ def content_of(splits: Mapping[str, Split], classes: Sequence[str]) -> dict[str,
     return {"digest": digest.hexdigest(), "images": dict(counts)}
 
 
+def changed_images(before: Mapping[str, Any], now: Mapping[str, Any]) -> str | None:
+    """What has changed between two of ``content_of``; None if nothing has, or an earlier version wrote none."""
+    if not before or before["digest"] == now["digest"]:
+        return None
+    old, new = before["images"], now["images"]
+    if gone := [name for name in old if name not in new]:
+        return f"class {gone[0]!r} is gone from the images"
+    if added := [name for name in new if name not in old]:
+        return f"class {added[0]!r} is new among the images"
+    if differing := [name for name in new if old[name] != new[name]]:
+        name = differing[0]
+        return f"class {name!r} had {old[name]} images to train and validate with and has {new[name]}"
+    return "the images are others than before, as many of each class"
+
+
 def statistics(images: NDArray[Any]) -> tuple[list[float], list[float]]:
     """Mean and deviation of each channel of (N, H, W, C) images, in double precision, some at a time."""
     sums, squares = np.zeros(images.shape[-1]), np.zeros(images.shape[-1])

@@ -13,6 +13,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from evaluators.data.dataset import Dataset
 from evaluators.data.decode import eight_bits, is_grey, spare_detail, upright
 
 RESAMPLING = ("bilinear", "bicubic")
@@ -58,8 +59,23 @@ class Preprocess:
 
     @classmethod
     def of_values(cls, resolution: int, mean: Tensor, deviation: Tensor, white: float = 255.0) -> Self:
-        """With the (C,) mean and deviation that normalise values from 0 to ``white``, 255 of images held as bytes."""
+        """With the (C,) mean and deviation that normalise values from 0 to ``white``; of bytes that is 255."""
         return cls(resolution, tuple((mean / white).tolist()), tuple((deviation / white).tolist()))
+
+    @classmethod
+    def of_dataset(cls, dataset: Dataset) -> Self:
+        """What the dataset's images went through; ``ValueError`` if picture files cannot be brought to that."""
+        channels = dataset.task.channels
+        if channels not in (1, 3):
+            raise ValueError(
+                f"the images have {channels} channels; a model folder is for pictures of 1 or 3, which files hold"
+            )
+        if dataset.white is None:
+            raise ValueError(
+                "the images are floats of unknown scale, so no picture file can be preprocessed for the network; "
+                "say it: evaluators.Source(..., white=1.0) where 1.0 is white"
+            )
+        return cls.of_values(dataset.task.resolution, dataset.mean, dataset.deviation, dataset.white)
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:

@@ -29,7 +29,7 @@ def save_checkpoint(path: Path, owner: dict[str, Any], state: dict[str, Any]) ->
 
 
 def load_checkpoint(path: Path, owner: dict[str, Any], device: torch.device) -> dict[str, Any]:
-    """The state saved by the same owner.
+    """The state saved by the same owner; what an earlier version did not write of it cannot differ.
 
     Raises:
         DamagedCheckpointError: if the file is damaged.
@@ -42,7 +42,7 @@ def load_checkpoint(path: Path, owner: dict[str, Any], device: torch.device) -> 
         raise DamagedCheckpointError(
             f"checkpoint {path} is damaged or not ours; delete it to start over"
         ) from error
-    for name in owner | saved_owner:
+    for name in saved_owner:
         if (theirs := saved_owner.get(name)) != (ours := owner.get(name)):
             raise ValueError(
                 f"checkpoint {path} is another run's: {name} is {theirs} there and {ours} here; "

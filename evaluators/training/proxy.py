@@ -81,6 +81,7 @@ def proxy_train(
     model = build_seeded(arch, dataset.task, seed, zero_gamma=recipe.zero_gamma)
     training = Training(model, dataset, recipe, where, seed, memory_fraction=memory_fraction)
     owner = {"arch": arch.id, "recipe": asdict(recipe), "data": asdict(settings), "seed": seed}
+    owner["images"] = dataset.content["digest"]
     if checkpoint is not None and checkpoint.exists():
         training.load_state_dict(load_checkpoint(checkpoint, owner, where))
     return _epochs(training, checkpoint, owner)

@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from pydantic import Field
 
 from evaluators import DataSettings, Recipe
+from evaluators.data.split import changed_images
 from evaluators.fields import field_types, from_values, hint
 from nas.config.fields import named
 from nas.config.loading import built, presets, read_values
@@ -32,13 +34,15 @@ RECIPES = "recipes"
 class Plan(RetrainConfig):
     """A retraining of one network.
 
-    ``trial`` and ``run`` say where the network was found, ``name`` what its recipe is called.
+    ``trial`` and ``run`` say where the network was found, ``name`` what its recipe is called, ``images`` what the
+    images were when it began (``Dataset.content``).
     """
 
     arch: dict[str, Any]
     name: str
     run: str | None = None
     trial: int | None = None
+    images: dict[str, Any] = Field(default_factory=dict)
 
     @property
     def network(self) -> Arch:
@@ -48,7 +52,7 @@ class Plan(RetrainConfig):
         """What a checkpoint must agree on to be gone on from."""
         images = asdict(self.data) | {"cache": None, "download": False}
         own = {"recipe": asdict(self.recipe), "data": images, "full": self.full, "init": self.init}
-        return {"arch": self.network.id, "seed": seed, **own}
+        return {"arch": self.network.id, "seed": seed, "images": self.images.get("digest"), **own}
 
 
 def make_plan(
@@ -165,8 +169,15 @@ def check_same(before: Plan, after: Plan, folder: Path) -> None:
             )
 
 
+def bound(plan: Plan, content: Mapping[str, Any], folder: Path) -> Plan:
+    """``plan`` for images of this content; ``ValueError`` if the training in ``folder`` began with others."""
+    if any(folder.glob("seed-*/*.pt")) and (change := changed_images(load_plan(folder).images, content)):
+        raise ValueError(f"{folder}: cannot go on, {change}; name a new folder with --out")
+    return plan.model_copy(update={"images": dict(content)})
+
+
 def _flat(plan: Plan) -> Mapping[str, Any]:
-    values = plan.model_dump(mode="json")
+    values = plan.model_dump(mode="json", exclude={"images"})  # ``bound`` compares those
     parts = {f"{part}.{key}": value for part in ("data", "recipe") for key, value in values.pop(part).items()}
     return values | {
         name: value for name, value in parts.items() if name not in ("data.cache", "data.download")

@@ -94,7 +94,7 @@ def _trained(plan: Plan, row: dict[str, Any], found: Retrained, dataset: Dataset
     return TrainedModel(
         plan.network,
         dataset.task,
-        preprocess_of(dataset),
+        Preprocess.of_dataset(dataset),
         dataset.classes,
         measured
         | spread

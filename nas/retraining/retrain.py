@@ -12,11 +12,12 @@ from typing import Any
 import torch
 from safetensors.torch import save
 
-from evaluators import Dataset, Metrics, load_test
+from evaluators import Dataset, Metrics, Preprocess, load_test
+from evaluators.data.split import changed_images
 from evaluators.devices.device import training_device
 from evaluators.training.checkpoint import DamagedCheckpointError, load_checkpoint
 from evaluators.training.shard import ALONE
-from nas.retraining.plan import Plan, changed, check_same, load_plan, make_plan, save_plan
+from nas.retraining.plan import Plan, bound, changed, check_same, load_plan, make_plan, save_plan
 from nas.retraining.result import Retrained, append_rows, write_results
 from nas.retraining.source import Origin
 from nas.retraining.tensorboard import Board
@@ -64,6 +65,10 @@ def retrain(
     plan, origin = _plan(source, folder, other_data, overrides, options)
     dataset = images(plan, CPU)
     _check_task(dataset, origin, other_data)
+    Preprocess.of_dataset(dataset)  # the model folder will need it
+    plan = bound(plan, dataset.content, folder)
+    if (plan.data == origin.data) and (change := changed_images(origin.images, dataset.content)):
+        note(f"{change} since the search, which chose this network by the images it had")
     load_test(plan.data, progress)  # decoded now, so that nothing is missing in the end
     with ExitStack() as stack:
         folder.mkdir(parents=True, exist_ok=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ import pandas as pd
 
 from evaluators import DataSettings, Recipe
 from nas.config.loading import validate
-from nas.runs.folder import task_of
+from nas.runs.folder import images_of, task_of
 from nas.runs.networks import load_arch
 from results import Run, load_run
 from search_spaces import REFERENCES, Arch, Task, arch_from_dict, reference
@@ -27,6 +27,7 @@ class Origin:
     run: Path | None = None
     trial: int | None = None
     task: Task | None = None
+    images: dict[str, Any] = field(default_factory=dict)
 
 
 def find_origin(source: str, trial: int | None = None) -> Origin:
@@ -98,4 +99,5 @@ def _found(
         run.absolute() if run else None,
         trial,
         task_of(run) if run else None,
+        images_of(run) if run else {},
     )

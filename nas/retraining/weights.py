@@ -13,8 +13,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from evaluators.data.user_cache import cache_folder
 from evaluators.data.download import download
+from evaluators.data.user_cache import cache_folder
 from evaluators.devices.seeding import build_seeded
 from evaluators.models.folder import (
     TrainedModel,

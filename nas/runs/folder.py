@@ -6,6 +6,7 @@ import json
 import os
 import platform
 import shutil
+from collections.abc import Mapping
 from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any
 import torch
 import yaml
 
+from evaluators.data.split import changed_images
 from evaluators.devices.device import device_name
 from nas.config.loading import load_config
 from nas.config.schema import SearchConfig
@@ -28,7 +30,9 @@ UNCHANGEABLE = (
 )
 
 
-def new_folder(folder: Path, config: SearchConfig, task: Task) -> None:
+def new_folder(
+    folder: Path, config: SearchConfig, task: Task, images: Mapping[str, Any] | None = None
+) -> None:
     """Make the folder with its settings, environment and an empty log; leaves nothing if that fails.
 
     Raises:
@@ -41,7 +45,9 @@ def new_folder(folder: Path, config: SearchConfig, task: Task) -> None:
         raise ValueError(f"{folder}: exists already; name a new folder with --out, or resume it") from None
     try:
         write_settings(folder, config)
-        write_atomic(folder / "environment.json", json.dumps(environment(task), indent=2) + "\n")
+        write_atomic(
+            folder / "environment.json", json.dumps(environment(task, images or {}), indent=2) + "\n"
+        )
         EventLog(folder / "events.db").close()
         (folder / "checkpoints").mkdir()
     except OSError:
@@ -76,7 +82,7 @@ def changed(before: SearchConfig, after: SearchConfig) -> str | None:
     return next((name for name in names if getattr(before, name) != getattr(after, name)), None)
 
 
-def environment(task: Task) -> dict[str, Any]:
+def environment(task: Task, images: Mapping[str, Any]) -> dict[str, Any]:
     """What the search runs on: machine, devices, versions, and what its data asks of a network."""
     gpus = [device_name(torch.device("cuda", index)) for index in range(torch.cuda.device_count())]
     return {
@@ -87,6 +93,7 @@ def environment(task: Task) -> dict[str, Any]:
         "gpus": gpus,
         "packages": {name: _version(name) for name in PACKAGES},
         "task": asdict(task),
+        "images": dict(images),
     }
 
 
@@ -96,6 +103,22 @@ def task_of(run: Path) -> Task | None:
         return Task(**json.loads((run / "environment.json").read_text())["task"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
+
+
+def images_of(run: Path) -> dict[str, Any]:
+    """What tells the search's images from others (``Dataset.content``); empty if the run does not say."""
+    try:
+        return dict(json.loads((run / "environment.json").read_text())["images"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+
+
+def check_images(run: Path, now: Mapping[str, Any]) -> None:
+    """``ValueError`` if a search would go on with other images than it began with."""
+    if change := changed_images(images_of(run), now):
+        raise ValueError(
+            f"{run}: cannot go on, {change}; so its trials would not compare; begin a new search"
+        )
 
 
 def _version(package: str) -> str | None:

@@ -10,7 +10,7 @@ import pytest
 import torch
 from sklearn.datasets import load_digits
 
-from evaluators import DataSettings, Split, load, load_test
+from evaluators import DataSettings, Preprocess, Split, load, load_test
 from search_spaces import Task
 
 
@@ -176,6 +176,50 @@ def test_own_source_that_cannot_be_used(
 ) -> None:
     split = f"Split({images}, {labels})"
     assert_refused(message, name=module(f"Source({split}, {split}, True)"))
+
+
+@pytest.mark.parametrize(
+    ("test", "message"),
+    [
+        (
+            "Split(torch.rand(8, 3, 6, 6), torch.arange(8) % 2)",
+            "has images (3, 4, 4) to train with and (3, 6, 6)",
+        ),
+        (
+            "Split(torch.rand(8, 1, 4, 4), torch.arange(8) % 2)",
+            "has images (3, 4, 4) to train with and (1, 4, 4)",
+        ),
+        (
+            "Split(torch.zeros(8, 3, 4, 4).byte(), torch.arange(8) % 2)",
+            "has type torch.float32 to train with",
+        ),
+        (
+            "Split(torch.rand(8, 3, 4, 4), torch.arange(8) % 3)",
+            "has test label 2; those to train with end at 1",
+        ),
+    ],
+)
+def test_own_test_part_that_is_not_like_the_other(
+    module: Callable[[str], str], test: str, message: str
+) -> None:
+    split = "Split(torch.rand(8, 3, 4, 4), torch.arange(8) % 2)"
+    assert_refused(message, name=module(f"Source({split}, {test}, True)"))
+
+
+def test_own_source_says_what_white_is(module: Callable[[str], str]) -> None:
+    """Else ``predict`` would be wrong by 255, or nobody could tell."""
+    split = "Split(torch.rand(40, 3, 4, 4, generator=torch.Generator().manual_seed(0)), torch.arange(40) % 2)"
+    told = load(module(f"Source({split}, {split}, True, white=1.0)"))
+    preprocess = Preprocess.of_dataset(told)
+    assert preprocess.mean == pytest.approx((0.5,) * 3, abs=0.05)
+    assert preprocess.std == pytest.approx((0.29,) * 3, abs=0.02)
+    with pytest.raises(ValueError, match="floats of unknown scale, so no picture file"):
+        Preprocess.of_dataset(load(module(f"Source({split}, {split}, True)")))
+    four = split.replace("40, 3", "40, 4")
+    with pytest.raises(
+        ValueError, match="the images have 4 channels; a model folder is for pictures of 1 or 3"
+    ):
+        Preprocess.of_dataset(load(module(f"Source({four}, {four}, True, white=1.0)")))
 
 
 def test_own_source_of_the_wrong_type(module: Callable[[str], str]) -> None:

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -105,7 +106,9 @@ def test_a_server_that_cannot_resume_sends_everything_again(server: Server, tmp_
 
 def test_passing_trouble_of_the_server_is_waited_out(server: Server, tmp_path: Path) -> None:
     server.errors = [503, 500]
+    started = perf_counter()
     assert download(server.url, tmp_path / "file.bin", sha256=SHA256).read_bytes() == CONTENT
+    assert 0.2 + 0.6 <= perf_counter() - started < 5
 
 
 def test_what_was_already_whole_needs_no_more(server: Server, tmp_path: Path) -> None:
