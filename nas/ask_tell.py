@@ -15,7 +15,7 @@ from nas.config.schema import SearchConfig
 from nas.controller import Assignment
 from nas.driver import make_controller, outcome_of, reason_of, sound_log
 from nas.prepare import prepare_for_others
-from nas.runs.folder import UNCHANGEABLE, changed, new_folder, write_settings
+from nas.runs.folder import UNCHANGEABLE, changed, check_images, new_folder, write_settings
 from nas.runs.lock import sole_driver
 from results import load_run
 from results.log.events import SearchFinished, SearchStarted
@@ -40,12 +40,13 @@ class AskTell:
         self._costs = prepared.evaluators[0]
         old = _known(folder, config)
         if not old:
-            new_folder(folder, config, prepared.task)
+            new_folder(folder, config, prepared.task, prepared.images)
         with ExitStack() as opened:
             opened.enter_context(sole_driver(folder))
             log = opened.enter_context(sound_log(folder / "events.db"))
             self._controller = make_controller(config, prepared, log, ())
             if old:
+                check_images(folder, prepared.images)
                 self._controller.replay(log)
                 write_settings(folder, config)
             self._controller.commit(SearchStarted(None, config.model_dump(mode="json"), config.objectives))

@@ -10,6 +10,7 @@ import torch
 
 from evaluators import (
     Complexity,
+    Dataset,
     DataSettings,
     Evaluator,
     Latency,
@@ -52,21 +53,20 @@ def prepare(config: SearchConfig, progress: Progress = lambda what, done, total:
     dataset = load(data, progress=progress)
     check_test(data, dataset)
     task = dataset.task
-    space = config.space.build()
-    built_in = _built_in(config, data, task, space)
+    built_in = _built_in(config, data, task, config.space.build())
     evaluators = [built_in.get(name) or _own_evaluator(name, task, built_in) for name in config.evaluators]
     _check_objectives(config, evaluators)
-    return _decided(config, evaluators, task)
+    return _decided(config, evaluators, dataset)
 
 
 def prepare_for_others(config: SearchConfig, progress: Progress = lambda what, done, total: None) -> Prepared:
     """As ``prepare``, for a search whose networks are measured elsewhere: only costs are measured here."""
-    task = load(config.data.absolute(), progress=progress).task
-    return _decided(config, [Complexity(task)], task)
+    dataset = load(config.data.absolute(), progress=progress)
+    return _decided(config, [Complexity(dataset.task)], dataset)
 
 
-def _decided(config: SearchConfig, evaluators: list[Evaluator], task: Task) -> Prepared:
-    space = config.space.build()
+def _decided(config: SearchConfig, evaluators: list[Evaluator], dataset: Dataset) -> Prepared:
+    space, task = config.space.build(), dataset.task
     sampler = make_sampler(config.sampler.name, config.seed, config.sampler.model_extra)
     proposer = Proposer(
         space,
