@@ -269,7 +269,7 @@ def test_images_of_a_published_search_lie_anywhere() -> None:
 
 def test_divergence_is_told(arch: Path, tmp_path: Path) -> None:
     message = refusal(
-        *(arch, "--data", "digits", "--set", "lr=1e12", "--set", "epochs=2", "--set", "data.subset=200"),
+        *(arch, "--data", "digits", "--set", "lr=1e12", "--set", "epochs=2", "--set", "data.subset=400"),
         *("--serial", "--out", tmp_path / "out"),
     )
     assert "loss" in message
