@@ -14,8 +14,11 @@ from search_spaces.grid import Grid
 from search_spaces.sampling.constrained import Sampler
 from search_spaces.sampling.limits import Limits, Window
 from search_spaces.sampling.mutation import neighbour, neighbours
+from search_spaces.sampling.streams import Streams
 from search_spaces.sampling.unit_cube import RandomTrial
 from search_spaces.task import IMAGENET, Task
+
+STREAMS = Streams()
 
 
 class Trial(Protocol):
@@ -43,8 +46,21 @@ class SearchSpace(ABC):
         """The knob values with which ``suggest`` would give ``arch``: flat, named as in ``suggest``."""
 
     def sample(self, rng: np.random.Generator, limits: Limits | None = None, task: Task = IMAGENET) -> Arch:
-        """One architecture, every choice equally likely; with ``limits``, the first of ``samples``."""
-        return next(self.samples(rng, limits, task)) if limits else self.suggest(RandomTrial(rng))
+        """One architecture, every choice equally likely; with ``limits``, the next of ``samples`` of ``rng``.
+
+        Called in a loop it is as fast as the iterator, and repeats nothing before all has been drawn.
+
+        Raises:
+            ValueError: as ``samples`` does.
+        """
+        if not limits:
+            return self._draw(rng)
+        ends = tuple(Window.of(limits).ends.items())
+        return STREAMS.next((self, rng), (ends, task), lambda: self.samples(rng, limits, task))
+
+    def _draw(self, rng: np.random.Generator) -> Arch:
+        """One architecture, whatever it costs."""
+        return self.suggest(RandomTrial(rng))
 
     def samples(
         self, rng: np.random.Generator, limits: Limits | None = None, task: Task = IMAGENET

@@ -112,9 +112,7 @@ class Union(SearchSpace):
             f"the union of {', '.join(self.families)} has no {type(arch).__name__} like {arch.id}"
         )
 
-    def sample(self, rng: np.random.Generator, limits: Limits | None = None, task: Task = IMAGENET) -> Arch:
-        if limits:
-            return next(self.samples(rng, limits, task))
+    def _draw(self, rng: np.random.Generator) -> Arch:
         return self.members[self._pick(rng, range(len(self.members)))].sample(rng)
 
     def samples(
