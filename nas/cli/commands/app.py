@@ -23,6 +23,7 @@ class CommandLine(click.Group):
         for stream in (sys.stdout, sys.stderr):
             if isinstance(stream, TextIOWrapper):
                 stream.reconfigure(errors="replace")  # an ASCII terminal has no "…"
+        console.file = sys.stdout  # a search before, in this process, may have lost its terminal
         try:
             code = super().main(*arguments, **options | {"standalone_mode": False})
         except click.ClickException as error:
