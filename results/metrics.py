@@ -62,7 +62,9 @@ METRICS = {
     # measured costs
     "latency_ms": Metric(unit="ms", label="latency", direction="min", signature="device"),
     "latency_iqr_ms": Metric(unit="ms", label="latency IQR", direction="min", signature="device"),
-    "predicted_latency_ms": Metric(unit="ms", label="predicted latency", direction="min", signature="device"),
+    "predicted_latency_ms": Metric(
+        unit="ms", label="predicted latency", direction="min", signature="predicted_latency_device"
+    ),
     "memory_mb": Metric(unit="MB", label="memory", direction="min", signature="device"),
     "seconds": Metric(unit="s", label="time", direction="min"),
     "images_per_second": THROUGHPUT,

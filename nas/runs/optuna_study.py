@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -145,7 +146,7 @@ class _Reader:
         )
         for mark, name in (("started", "datetime_start"), ("finished", "datetime_complete")):
             if mark in row:
-                setattr(made, name, pd.Timestamp(row[mark]).floor("us").tz_convert(None).to_pydatetime())
+                setattr(made, name, _local(row[mark]))
         return made
 
     def _knobs(self, row: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, BaseDistribution]]:
@@ -172,6 +173,11 @@ class _Recorder:
     def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
         self.distributions[name] = CategoricalDistribution(choices)
         return self.params[name]
+
+
+def _local(moment: pd.Timestamp) -> datetime:
+    """Optuna's times are local ones without a zone."""
+    return moment.floor("us").to_pydatetime().astimezone().replace(tzinfo=None)
 
 
 def _plain(value: Any) -> Any:

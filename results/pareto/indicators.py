@@ -1,5 +1,6 @@
 """Fronts over time, against each other, and over repeated searches; by moocore."""
 
+import math
 from collections.abc import Mapping, Sequence
 
 import moocore
@@ -73,8 +74,8 @@ def attainment(
     """What the given share of repeated searches reached: their empirical attainment surfaces.
 
     ``by`` names the column that tells the searches apart. Columns ``percentile`` (of the searches) and the
-    objectives; each percentile's rows are the corners of its surface. 2 or 3 objectives (Fonseca et al.,
-    2011).
+    objectives; each percentile's rows are the corners of its surface, none where fewer searches reached anything.
+    2 or 3 objectives (Fonseca et al., 2011).
     """
     if len(objectives) not in (2, 3):
         raise ValueError(f"attainment is defined here for 2 or 3 objectives, not {len(objectives)}")
@@ -89,9 +90,18 @@ def attainment(
         ]
     sets = pd.factorize(df[by].to_numpy()[known])[0] + 1
     order = np.argsort(sets, kind="stable")
-    surfaces = moocore.eaf(costs[order], sets[order], percentiles=list(percentiles))
-    surfaces[:, :-1] = aims.costs(surfaces[:, :-1])
-    return pd.DataFrame(surfaces, columns=columns)[["percentile", *objectives]]
+    there, searches = int(sets.max()), df[by].nunique()
+    surfaces = []
+    for percentile in percentiles:
+        # searches that reached nothing count too: how many of the others make up this share of all
+        needed = max(1, math.ceil(searches * percentile / 100 - 1e-9))
+        if needed <= there:
+            surface = moocore.eaf(costs[order], sets[order], percentiles=[100 * needed / there])
+            surface[:, :-1] = aims.costs(surface[:, :-1])
+            surface[:, -1] = percentile
+            surfaces.append(surface)
+    rows = np.concatenate([np.empty((0, len(columns))), *surfaces])
+    return pd.DataFrame(rows, columns=columns)[["percentile", *objectives]]
 
 
 def _costs(df: pd.DataFrame, objectives: Objectives) -> tuple[Array, Mask]:
@@ -113,5 +123,7 @@ def _two_fronts(
                 f"the {name} table has no row with all of {', '.join(objectives)}: no front to compare"
             )
     span = np.ptp(reference, axis=0)
+    both = np.ptp(np.concatenate([points, reference]), axis=0)
+    span = np.where(span > 0, span, both)  # where the second front has no range, that of both
     unit = np.where(span > 0, span, 1.0) if scaled else np.ones(len(span))
     return points / unit, reference / unit

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from results.columns import Array, known_rows, numbers
+from results.columns import Array, final, numbers
 from results.limits import Limits, spell, violation
 from results.objectives import Objectives
 from results.pareto.pareto import pareto_front
@@ -72,7 +72,15 @@ def select(
         both = ways if len(ways) > 1 else ["maximize", "minimize"]
         raise ValueError(f"choose one of {' and '.join(both)}")
     aims = _aims(df, objectives, maximize, minimize)
-    table, within = _within(df, aims, _limits(under, over), needs=[*(near or ()), *(buckets or ())])
+    aims.points(df)  # every objective is a column of numbers
+    # the objectives that only break ties may be missing
+    if near:
+        needs = list(near)
+    elif knee or diverse is not None:
+        needs = list(aims)
+    else:
+        needs = [next(iter(aims)), *(buckets or ())]
+    table, within = _within(df, _limits(under, over), needs)
     if knee:
         return _knee(table, aims, within)
     if near:
@@ -106,20 +114,16 @@ def _aims(
 
 def _limits(under: Mapping[str, float] | None, over: Mapping[str, float] | None) -> Limits:
     most, least = dict(under or {}), dict(over or {})
-    return {name: (least.get(name), most.get(name)) for name in (*most, *(set(least) - set(most)))}
+    return {name: (least.get(name), most.get(name)) for name in most | least}
 
 
-def _within(
-    df: pd.DataFrame, aims: Objectives, limits: Limits, needs: Sequence[str]
-) -> tuple[pd.DataFrame, str]:
+def _within(df: pd.DataFrame, limits: Limits, needs: Sequence[str]) -> tuple[pd.DataFrame, str]:
     """The rows with all that is needed inside the limits, and the limits in words."""
-    known = known_rows(np.where(np.isfinite(points := aims.points(df)), points, np.nan))
+    known = final(df)
     for name in needs:
         known &= np.isfinite(numbers(df, name))
     if not known.any():
-        raise ValueError(
-            f"no finished row has {', '.join(dict.fromkeys([*aims, *needs]))}: nothing to select from"
-        )
+        raise ValueError(f"no finished row has {', '.join(dict.fromkeys(needs))}: nothing to select from")
     table = df.loc[known]
     excess = violation(table, limits)
     if not (excess == 0).any():

@@ -71,19 +71,29 @@ def _sigmas(
     if "latency_ms" not in spread and "latency_iqr_ms" in df.columns:
         spread["latency_ms"] = df["latency_iqr_ms"] / IQR_PER_SIGMA
     if "accuracy" not in spread and images and "accuracy" in objectives:
-        share = df["accuracy"].clip(0, 1)
-        spread["accuracy"] = (share * (1 - share) / images) ** 0.5
+        spread["accuracy"] = _accuracy_error(df, images)
     columns = []
     for name in objectives:
         given = spread.get(name, 0.0)
         values = df[given] if isinstance(given, str) else given
+        if isinstance(values, pd.Series) and not df.index.isin(values.index).all():
+            raise ValueError(f"spread of {name}: it is on another index than the table")
         wide = (
-            pd.Series(values, index=df.index) if np.isscalar(values) else pd.Series(values).reindex(df.index)
+            values.reindex(df.index) if isinstance(values, pd.Series) else pd.Series(values, index=df.index)
         )
         columns.append(np.nan_to_num(wide.to_numpy(dtype=float, na_value=np.nan)))
         if (columns[-1] < 0).any():
             raise ValueError(f"spread of {name}: {columns[-1].min():g} is negative")
     return np.stack(columns, axis=1)
+
+
+def _accuracy_error(df: pd.DataFrame, images: int) -> "pd.Series[float]":
+    """The standard error of an accuracy by Agresti and Coull: two more images right, two more wrong."""
+    share = numbers(df, "accuracy")
+    if not (np.isnan(share) | ((share >= 0) & (share <= 1))).all():
+        raise ValueError("accuracy is needed as a fraction from 0 to 1 for its error, not in per cent")
+    centre = (share * images + 2) / (images + 4)
+    return pd.Series(np.sqrt(centre * (1 - centre) / (images + 4)), index=df.index)
 
 
 def _rivals(costs: Array, sigma: Array) -> NDArray[np.intp]:

@@ -14,6 +14,7 @@ from results.objectives import Objectives
 from results.pareto.indicators import hypervolume_over_time
 from results.pareto.pareto import hypervolume, pareto_front
 from results.pareto.select import Selection, select
+from results.runs.comparability import incomparable
 from results.runs.snapshot import Stamp, write_snapshot
 from results.runs.tables import Tables
 
@@ -160,14 +161,8 @@ class Run:
         return aims
 
     def _incomparable(self, objectives: Mapping[str, str]) -> str | None:
-        """Why the complete trials do not compare: ``device`` says all that a latency depends on."""
-        devices = self.complete["device"].dropna().unique()
-        if len(devices) < 2 or not any(name.startswith("latency") for name in objectives):
-            return None
-        return (
-            f"latencies of {len(devices)} devices do not compare ({'; '.join(devices)}): "
-            "choose other objectives, or filter .trials by one device and call pareto_front"
-        )
+        """Why the complete trials do not compare."""
+        return incomparable(self.complete, objectives)
 
     def _check_comparable(self, objectives: Mapping[str, str]) -> None:
         if reason := self._incomparable(objectives):

@@ -8,7 +8,9 @@ from typing import Any
 
 import pandas as pd
 
+from results.metrics import METRICS
 from results.pareto.pareto import pareto_front
+from results.runs.comparability import incomparable
 from results.runs.loading import load_run
 from results.runs.remote import is_url, matching_runs
 from results.runs.run import Run
@@ -32,8 +34,14 @@ class Runs:
         return self.trials[self.trials["status"] == "complete"]
 
     def front(self, objectives: Mapping[str, str] | None = None) -> pd.DataFrame:
-        """The Pareto front of all complete trials together; ``objectives`` default to those of the first run."""
-        return pareto_front(self.complete, objectives or next(iter(self.runs.values())).objectives)
+        """The Pareto front of all complete trials together; ``objectives`` default to those of the first run.
+
+        Raises ``ValueError`` for metrics that do not compare, ``mixed`` or not.
+        """
+        aims = objectives or next(iter(self.runs.values())).objectives
+        if reason := incomparable(self.complete, aims):
+            raise ValueError(reason)
+        return pareto_front(self.complete, aims)
 
 
 def load_runs(paths: str | Path | Iterable[str | Path], *, mixed: bool = False) -> Runs:
@@ -75,13 +83,14 @@ def _names(paths: list[str | Path]) -> list[str]:
 
 
 def _differences(runs: Mapping[str, Run]) -> Iterable[str]:
-    """What differs between the first run and another, in words: ``data.name is digits in a, cifar10 in b``."""
-    (first, one), *others = runs.items()
-    for second, other in others:
-        a, b = _conditions(one), _conditions(other)
-        for key in a:
-            if key in b and a[key] != b[key]:
-                yield f"{key} is {a[key]} in {first}, {b[key]} in {second}"
+    """What differs between two runs, in words: ``data.name is digits in a, cifar10 in b``."""
+    known: dict[str, tuple[str, Any]] = {}
+    for name, run in runs.items():
+        for key, value in _conditions(run).items():
+            # the first run that has a setting speaks for it, be it not the first of all
+            first, expected = known.setdefault(key, (name, value))
+            if value != expected:
+                yield f"{key} is {expected} in {first}, {value} in {name}"
 
 
 def _conditions(run: Run) -> dict[str, Any]:
@@ -91,8 +100,10 @@ def _conditions(run: Run) -> dict[str, Any]:
         values = run.config.get(section)
         for key, value in (values if isinstance(values, Mapping) else {"name": values}).items():
             flat[f"{section}.{key}"] = value
-    devices = sorted(run.trials["device"].dropna().unique())
-    return flat | ({"device": " and ".join(devices)} if devices else {})
+    for signature in dict.fromkeys(metric.signature for metric in METRICS.values()):
+        if signature in run.trials and len(devices := sorted(run.trials[signature].dropna().unique())):
+            flat[signature] = " and ".join(map(str, devices))
+    return flat
 
 
 def _concatenated(runs: Mapping[str, Run], name: str) -> pd.DataFrame:

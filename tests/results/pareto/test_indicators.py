@@ -69,3 +69,11 @@ def test_attainment_by_hand():
         attainment(runs, OBJECTIVES, by="seed")
     with pytest.raises(ValueError, match="2 or 3 objectives, not 1"):
         attainment(runs, {"ms": "min"})
+
+
+def test_a_search_that_reached_nothing_counts_in_attainment():
+    table = pd.DataFrame(
+        {"run": ["a", "b", "c", "d"], "x": [1.0, 2.0, None, None], "y": [1.0, 2.0, None, None]}
+    )
+    found = attainment(table, {"x": "min", "y": "min"}, percentiles=(25, 50, 75))
+    assert found.set_index("percentile")["x"].to_dict() == {25: 1.0, 50: 2.0}

@@ -81,7 +81,7 @@ def test_bad_choices_are_named(table, choice, message):
 
 
 def test_nothing_to_select_from_is_said(table):
-    with pytest.raises(ValueError, match="no finished row has accuracy, latency_ms"):
+    with pytest.raises(ValueError, match="no finished row has accuracy: nothing to select from"):
         select(table[table["status"] == "stopped"], OBJECTIVES)
     with pytest.raises(ValueError, match="nothing to select by"):
         select(table)
@@ -98,3 +98,16 @@ def test_public_models_under_three_budgets():
         inside = models[(models["flops"] <= budget).fillna(False)]
         assert inside.set_index("model")["accuracy"].idxmax() == name
     assert names[0] == "efficientnet_b1.ra4_e3600_r240_in1k"
+
+
+def test_what_is_not_asked_about_may_be_missing_and_the_infinite_is_not_picked():
+    table = pd.DataFrame({"accuracy": [0.824, 0.828, 0.7], "latency_ms": [2.0, None, float("inf")]})
+    objectives = {"accuracy": "max", "latency_ms": "min"}
+    assert select(table, objectives, maximize="accuracy").row["accuracy"] == 0.828
+    assert select(table, objectives, near={"latency_ms": 100.0}).row["latency_ms"] == 2.0
+    assert select(table, objectives, knee=True).row["latency_ms"] == 2.0
+
+
+def test_numbers_may_stand_in_a_column_of_objects():
+    table = pd.DataFrame({"accuracy": pd.Series([0.8, None, 0.9], dtype=object)})
+    assert select(table, maximize="accuracy").row["accuracy"] == 0.9

@@ -63,3 +63,13 @@ def test_the_spread_of_repetitions_is_pooled():
     assert repeat_spread(repeats, "top1") == pytest.approx(np.sqrt(0.005 / 2))
     with pytest.raises(ValueError, match="no trial has top1 twice"):
         repeat_spread(repeats.tail(1), "top1")
+
+
+def test_a_perfect_accuracy_has_an_error_too_and_wrong_units_are_refused():
+    table = pd.DataFrame({"accuracy": [1.0, 0.99], "latency_ms": [2.0, 2.0]})
+    found = front_probability(table, OBJECTIVES, validation_images=100)
+    assert 0.1 < found[1] < 0.5
+    with pytest.raises(ValueError, match="as a fraction from 0 to 1"):
+        front_probability(table.assign(accuracy=[99.0, 98.0]), OBJECTIVES, validation_images=100)
+    with pytest.raises(ValueError, match="spread of latency_ms: it is on another index"):
+        front_probability(table, OBJECTIVES, {"latency_ms": pd.Series([1.0, 1.0], index=[7, 8])})

@@ -1,6 +1,7 @@
 import shutil
 import sqlite3
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -176,3 +177,21 @@ def test_logs_of_version_1_load_for_ever(tmp_path):
     assert run.epochs[["trial", "epoch"]].to_numpy().tolist() == [[0, 1], [0, 2], [1, 1]]
     assert run.retrained["top1"].tolist() == [0.95]
     assert (run.config, run.ended) == ({"data": {"name": "digits"}, "trials": 5}, "5 trials done")
+
+
+def test_devices_never_meet_in_one_front(make, tmp_path):
+    bare = tmp_path / "bare"
+    bare.mkdir()
+    with EventLog(bare / "events.db") as log:
+        log.append("search_started", config={"data": "digits"}, objectives=OBJECTIVES)
+    folders = [bare, make("one", "CPU A"), make("two", "CPU B")]
+    with pytest.raises(ValueError, match="device is CPU A in one, CPU B in two"):
+        load_runs(folders)
+    mixed = load_runs(folders, mixed=True)
+    assert len(mixed.front(OBJECTIVES))
+    trials = mixed.trials.assign(latency_ms=1.0, predicted_latency_ms=1.0, predicted_latency_device="A")
+    trials.loc[trials["run"] == "two", "predicted_latency_device"] = "B"
+    found = replace(mixed, trials=trials)
+    for name in ("latency_ms", "predicted_latency_ms"):
+        with pytest.raises(ValueError, match="2 devices do not compare"):
+            found.front({"accuracy": "max", name: "min"})
