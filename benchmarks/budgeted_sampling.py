@@ -44,9 +44,14 @@ def build_and_count(space: SearchSpace, task: Task, rng: np.random.Generator) ->
         complexity(arch, task)
 
 
-def cost_alone(space: SearchSpace, task: Task, window: Window, rng: np.random.Generator, draws: int) -> int:
+def cost_alone(
+    space: SearchSpace, task: Task, window: Window, rng: np.random.Generator, draws: int
+) -> int:
     costs = [complexity(space.sample(rng), task) for _ in range(draws)]
-    return sum(not window.outside({name: getattr(cost, name) for name in window.ends}) for cost in costs)
+    return sum(
+        not window.outside({name: getattr(cost, name) for name in window.ends})
+        for cost in costs
+    )
 
 
 def compare(space: SearchSpace, task: Task, limits: Limits, draws: int) -> None:
@@ -71,7 +76,9 @@ def compare(space: SearchSpace, task: Task, limits: Limits, draws: int) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
     parser.add_argument("--space", help="only this space")
     parser.add_argument("--draws", type=int, default=1000)
     asked = parser.parse_args()

@@ -26,7 +26,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("networks", nargs="*", default=["resnest50", "resnest14d", "resnest50_fast_4s2x40d"])
+    parser.add_argument(
+        "networks",
+        nargs="*",
+        default=["resnest50", "resnest14d", "resnest50_fast_4s2x40d"],
+    )
     for name in parser.parse_args().networks:
         compare(name)
     rate()

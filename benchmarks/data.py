@@ -39,14 +39,19 @@ print(perf_counter() - started)
 
 
 def mapped(dataset: Dataset, count: int) -> Iterator[Tensor]:
-    generator, augmentation = torch.Generator().manual_seed(0), Augmentation(shift=4, flip=True)
+    generator, augmentation = (
+        torch.Generator().manual_seed(0),
+        Augmentation(shift=4, flip=True),
+    )
     for indices in torch.randperm(len(dataset.train.labels))[:count].split(BATCH):
         batch = dataset.train.take(indices, torch.device("cpu"))
         yield dataset.normalise(augmentation.apply(batch.images, generator))
 
 
 def pillow(encoded: list[bytes], dataset: Dataset) -> Iterator[Tensor]:
-    mean, deviation = (value.view(1, -1, 1, 1).cpu() for value in (dataset.mean, dataset.deviation))
+    mean, deviation = (
+        value.view(1, -1, 1, 1).cpu() for value in (dataset.mean, dataset.deviation)
+    )
     for start in range(0, len(encoded), BATCH):
         images = []
         for content in encoded[start : start + BATCH]:
@@ -71,14 +76,26 @@ def main(root: str, count: int = 10_000) -> None:
         started = perf_counter()
         dataset = load(DataSettings("cifar10", root, cache=cache))
         cores = len(os.sched_getaffinity(0))
-        print(f"first load, decoding 50,000 images on {cores} cores: {perf_counter() - started:.1f} s")
-        again = subprocess.run(
-            [sys.executable, "-c", LOAD, root, cache], capture_output=True, text=True, check=True
+        print(
+            f"first load, decoding 50,000 images on {cores} cores: {perf_counter() - started:.1f} s"
         )
-        print(f"load by another process, cache found: {float(again.stdout) * 1e3:.1f} ms")
-        column = parquet.read_table(next(Path(root).glob("train*.parquet")))["image"][:count]
+        again = subprocess.run(
+            [sys.executable, "-c", LOAD, root, cache],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        print(
+            f"load by another process, cache found: {float(again.stdout) * 1e3:.1f} ms"
+        )
+        column = parquet.read_table(next(Path(root).glob("train*.parquet")))["image"][
+            :count
+        ]
         encoded = [image["bytes"] for image in column.to_pylist()]
-        times = [(seconds(mapped(dataset, count)), seconds(pillow(encoded, dataset))) for _ in range(PASSES)]
+        times = [
+            (seconds(mapped(dataset, count)), seconds(pillow(encoded, dataset)))
+            for _ in range(PASSES)
+        ]
     ratios = [other / ours for ours, other in times]
     ours, other = (statistics.median(side) for side in zip(*times, strict=True))
     print(

@@ -32,7 +32,9 @@ def with_statistics(network: Network) -> Network:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
     parser.add_argument("--count", type=int, default=30)
     parser.add_argument("--largest", type=float, default=60e6, help="parameters")
     parser.add_argument("--seed", type=int, default=0)

@@ -38,11 +38,18 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--trials", type=int, default=60)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--pause", type=float, default=8.0, help="longest pause between kills, in seconds")
+    parser.add_argument(
+        "--pause",
+        type=float,
+        default=8.0,
+        help="longest pause between kills, in seconds",
+    )
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name) / "run"
-        cluster = Cluster(initialize_head=True, head_node_args=NODE | {"include_dashboard": False})
+        cluster = Cluster(
+            initialize_head=True, head_node_args=NODE | {"include_dashboard": False}
+        )
         try:
             kills = torment(cluster, folder, options)
         finally:
@@ -50,7 +57,9 @@ def main() -> None:
         report(folder, kills, options.trials)
 
 
-def torment(cluster: Cluster, folder: Path, options: argparse.Namespace) -> Counter[str]:
+def torment(
+    cluster: Cluster, folder: Path, options: argparse.Namespace
+) -> Counter[str]:
     """Run the search to its end, killing on the way; what was killed how often."""
     chance, kills = random.Random(options.seed), Counter[str]()
     nodes = [cluster.add_node(**NODE) for _ in range(2)]
@@ -78,7 +87,10 @@ def torment(cluster: Cluster, folder: Path, options: argparse.Namespace) -> Coun
             cluster.remove_node(nodes.pop(0), allow_graceful=False)
             nodes.append(cluster.add_node(**NODE))
         kills[what] += 1
-        print(f"{kills.total():3d} killed: {what:8} {len(finished(folder)):3d} trials finished", flush=True)
+        print(
+            f"{kills.total():3d} killed: {what:8} {len(finished(folder)):3d} trials finished",
+            flush=True,
+        )
 
 
 def start(command: str, *arguments: object) -> subprocess.Popen[bytes]:
@@ -96,12 +108,18 @@ def start(command: str, *arguments: object) -> subprocess.Popen[bytes]:
 
 def evaluations(cluster: Cluster) -> list[int]:
     """Processes of this cluster that evaluate a trial."""
-    raylets = {info.process.pid for node in cluster.list_all_nodes() for info in node.all_processes["raylet"]}
+    raylets = {
+        info.process.pid
+        for node in cluster.list_all_nodes()
+        for info in node.all_processes["raylet"]
+    }
     found = []
     for folder in Path("/proc").glob("[0-9]*"):
         try:
             parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
-            ours = parent in raylets and (folder / "cmdline").read_bytes().startswith(b"ray::Evaluation")
+            ours = parent in raylets and (folder / "cmdline").read_bytes().startswith(
+                b"ray::Evaluation"
+            )
         except OSError:
             continue  # it has ended meanwhile
         if ours:
@@ -111,21 +129,35 @@ def evaluations(cluster: Cluster) -> list[int]:
 
 def finished(folder: Path) -> Counter[int | None]:
     """How often each trial's end is in the log."""
-    return Counter(event.trial for event in read_events(folder / "events.db") if event.kind == "finished")
+    return Counter(
+        event.trial
+        for event in read_events(folder / "events.db")
+        if event.kind == "finished"
+    )
 
 
 def report(folder: Path, kills: Counter[str], trials: int) -> None:
     events = read_events(folder / "events.db")
     proposed = Counter(event.trial for event in events if event.kind == "proposed")
-    statuses = Counter(event.data["status"] for event in events if event.kind == "finished")
+    statuses = Counter(
+        event.data["status"] for event in events if event.kind == "finished"
+    )
     starts = sum(event.kind == "search_started" for event in events)
     seconds = events[-1].time - events[0].time
     print(
         f"{kills.total()} kills -9 ({', '.join(f'{n} {what}' for what, n in kills.items())}), {starts} starts"
     )
-    print(f"{len(proposed)} trials proposed of {trials} asked for, {dict(statuses)}, {seconds:.0f} s")
-    twice = [trial for trial, times in (proposed + finished(folder)).items() if times != 2]
-    print("every trial was proposed once and finished once" if not twice else f"WRONG: trials {twice}")
+    print(
+        f"{len(proposed)} trials proposed of {trials} asked for, {dict(statuses)}, {seconds:.0f} s"
+    )
+    twice = [
+        trial for trial, times in (proposed + finished(folder)).items() if times != 2
+    ]
+    print(
+        "every trial was proposed once and finished once"
+        if not twice
+        else f"WRONG: trials {twice}"
+    )
     sys.exit(bool(twice) or len(proposed) != trials)
 
 

@@ -29,14 +29,20 @@ OBJECTIVES = {"accuracy": "max", "latency_ms": "min", "flops": "min"}
 
 
 def race(
-    name: str, rounds: int, ours: Callable[[], object], plain: Callable[[], object], limit: float
+    name: str,
+    rounds: int,
+    ours: Callable[[], object],
+    plain: Callable[[], object],
+    limit: float,
 ) -> None:
     times: dict[Callable[[], object], list[tuple[float, float]]] = {ours: [], plain: []}
     for _ in range(rounds):
         for action in (ours, plain):
             wall, work = time.perf_counter(), time.process_time()
             action()
-            times[action].append((time.perf_counter() - wall, time.process_time() - work))
+            times[action].append(
+                (time.perf_counter() - wall, time.process_time() - work)
+            )
     (fast, work), (slow, _) = min(times[ours]), min(times[plain])
     print(
         f"{name}: {fast:.3f} s (to reach: {limit:g} s), {work:.3f} s of the processor; plain {slow:.3f} s, "
@@ -56,7 +62,9 @@ def write_log(folder: Path, trials: int, epochs: int) -> None:
     add("search_started", config={"data": "digits"}, objectives=OBJECTIVES)
     for trial in range(trials):
         knobs = {
-            f"{knob}{stage}": int(rng.integers(1, 9)) for knob in ("depth", "width") for stage in range(1, 5)
+            f"{knob}{stage}": int(rng.integers(1, 9))
+            for knob in ("depth", "width")
+            for stage in range(1, 5)
         }
         add(
             "proposed",
@@ -87,20 +95,32 @@ def write_log(folder: Path, trials: int, epochs: int) -> None:
             )
         add("finished", trial, status="complete", error=None)
     with sqlite3.connect(folder / "events.db") as connection:
-        connection.executemany("INSERT INTO events (time, kind, trial, data) VALUES (?, ?, ?, ?)", rows)
+        connection.executemany(
+            "INSERT INTO events (time, kind, trial, data) VALUES (?, ?, ?, ?)", rows
+        )
     connection.close()
 
 
 def enlarge(folder: Path, rows: int) -> pd.DataFrame:
     """Give the run's snapshot ``rows`` trials with values of their own, as if its log had them."""
     run, rng = load_run(folder), np.random.default_rng(1)
-    trials = run.trials.take(rng.integers(0, len(run.trials), rows)).reset_index(drop=True)
+    trials = run.trials.take(rng.integers(0, len(run.trials), rows)).reset_index(
+        drop=True
+    )
     trials["trial"] = pd.array(np.arange(rows), dtype="Int64")
-    trials["arch_id"] = pd.array([f"{number:012x}" for number in range(rows)], dtype="string")
-    trials["accuracy"], trials["latency_ms"] = rng.uniform(size=rows), rng.uniform(1, 60, rows)
+    trials["arch_id"] = pd.array(
+        [f"{number:012x}" for number in range(rows)], dtype="string"
+    )
+    trials["accuracy"], trials["latency_ms"] = (
+        rng.uniform(size=rows),
+        rng.uniform(1, 60, rows),
+    )
     trials["flops"] = pd.array(rng.integers(10**6, 6 * 10**9, rows), dtype="Int64")
     write_snapshot(
-        folder, Tables(trials, run.epochs, run.retrained), last_event(folder / "events.db"), run.facts
+        folder,
+        Tables(trials, run.epochs, run.retrained),
+        last_event(folder / "events.db"),
+        run.facts,
     )
     return trials
 
@@ -135,14 +155,18 @@ def plain_hypervolume(
 
 def plain_replay(path: Path) -> pd.DataFrame:
     with sqlite3.connect(path) as connection:
-        rows = connection.execute("SELECT trial, data FROM events WHERE trial IS NOT NULL").fetchall()
+        rows = connection.execute(
+            "SELECT trial, data FROM events WHERE trial IS NOT NULL"
+        ).fetchall()
     connection.close()
     table = pd.DataFrame([json.loads(data) | {"trial": trial} for trial, data in rows])
     return table.groupby("trial").last()
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--rounds", type=int, default=3)
     asked = parser.parse_args()
@@ -181,7 +205,9 @@ def main() -> None:
         "hypervolume of 1,000 in 3-D", asked.rounds,
         lambda: hypervolume(front, lows, corner), lambda: plain_hypervolume(sphere, [1.1] * 3), 0.1,
     )  # fmt: skip
-    assert np.isclose(hypervolume(front, lows, corner), plain_hypervolume(sphere, [1.1] * 3))
+    assert np.isclose(
+        hypervolume(front, lows, corner), plain_hypervolume(sphere, [1.1] * 3)
+    )
 
 
 if __name__ == "__main__":

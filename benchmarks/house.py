@@ -34,15 +34,24 @@ class Module:
     """One file, read: its tree, its code lines, and how many tokens and comments it has."""
 
     def __init__(self, path: Path, root: Path) -> None:
-        self.path, self.name = path, ".".join(path.relative_to(root).with_suffix("").parts)
+        self.path, self.name = (
+            path,
+            ".".join(path.relative_to(root).with_suffix("").parts),
+        )
         text = path.read_text(encoding="utf-8")
         self.tree = ast.parse(text)
         self.lines = len(text.splitlines())
         prose = self._docstring_lines()
         tokens = list(tokenize.generate_tokens(io.StringIO(text).readline))
-        code = [token for token in tokens if token.type not in LAYOUT and token.start[0] not in prose]
+        code = [
+            token
+            for token in tokens
+            if token.type not in LAYOUT and token.start[0] not in prose
+        ]
         self.tokens = len(code)
-        self.code = {line for token in code for line in range(token.start[0], token.end[0] + 1)}
+        self.code = {
+            line for token in code for line in range(token.start[0], token.end[0] + 1)
+        }
         self.comments = sum(token.type == tokenize.COMMENT for token in tokens)
 
     def _docstring_lines(self) -> set[int]:
@@ -54,13 +63,20 @@ class Module:
             and isinstance(node.value, ast.Constant)
             and isinstance(node.value.value, str)
         ]
-        return {line for text in texts for line in range(text.lineno, (text.end_lineno or text.lineno) + 1)}
+        return {
+            line
+            for text in texts
+            for line in range(text.lineno, (text.end_lineno or text.lineno) + 1)
+        }
 
     def functions(self) -> Iterator[int]:
         """Code lines of each function, its signature included."""
         for node in ast.walk(self.tree):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-                yield sum(line in self.code for line in range(node.lineno, (node.end_lineno or 0) + 1))
+                yield sum(
+                    line in self.code
+                    for line in range(node.lineno, (node.end_lineno or 0) + 1)
+                )
 
     def public(self) -> Iterator[str]:
         """Names of the public functions, classes, constants and aliases it defines."""
@@ -68,26 +84,39 @@ class Module:
             if isinstance(node, Definition):
                 names = [node.name]
             elif isinstance(node, ast.Assign | ast.AnnAssign):
-                targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-                names = [target.id for target in targets if isinstance(target, ast.Name)]
+                targets = (
+                    node.targets if isinstance(node, ast.Assign) else [node.target]
+                )
+                names = [
+                    target.id for target in targets if isinstance(target, ast.Name)
+                ]
             else:
                 names = []
             yield from (name for name in names if not name.startswith("_"))
 
     def any_count(self) -> int:
         """How often the type ``Any`` is written, imports aside."""
-        return sum(isinstance(node, ast.Name) and node.id == "Any" for node in ast.walk(self.tree))
+        return sum(
+            isinstance(node, ast.Name) and node.id == "Any"
+            for node in ast.walk(self.tree)
+        )
 
     def imports(self) -> Iterator[str]:
         """Modules that it imports, early or late, as far as their names say."""
-        package = self.name if self.path.name == "__init__.py" else self.name.rpartition(".")[0]
+        package = (
+            self.name
+            if self.path.name == "__init__.py"
+            else self.name.rpartition(".")[0]
+        )
         for node in ast.walk(self.tree):
             if isinstance(node, ast.Import):
                 yield from (alias.name for alias in node.names)
             elif isinstance(node, ast.ImportFrom):
                 base = node.module or ""
                 if node.level:
-                    parent = package.split(".")[: len(package.split(".")) - node.level + 1]
+                    parent = package.split(".")[
+                        : len(package.split(".")) - node.level + 1
+                    ]
                     base = ".".join([*parent, base]).strip(".")
                 yield base
                 yield from (f"{base}.{alias.name}" for alias in node.names)
@@ -96,7 +125,11 @@ class Module:
 def in_circles(modules: dict[str, Module]) -> int:
     """How many modules reach themselves by imports, the doors of packages aside."""
     edges = {
-        name: {target for target in module.imports() if target in modules and target != name}
+        name: {
+            target
+            for target in module.imports()
+            if target in modules and target != name
+        }
         for name, module in modules.items()
     }
 
@@ -117,15 +150,24 @@ def in_circles(modules: dict[str, Module]) -> int:
 
 def figures(root: Path) -> dict[str, float]:
     """Every figure by its name, of the checkout at ``root``."""
-    modules = [Module(path, root) for package in PACKAGES for path in sorted((root / package).rglob("*.py"))]
-    tests = sum(len(path.read_text(encoding="utf-8").splitlines()) for path in (root / "tests").rglob("*.py"))
+    modules = [
+        Module(path, root)
+        for package in PACKAGES
+        for path in sorted((root / package).rglob("*.py"))
+    ]
+    tests = sum(
+        len(path.read_text(encoding="utf-8").splitlines())
+        for path in (root / "tests").rglob("*.py")
+    )
     functions = [size for module in modules for size in module.functions()]
     code = sum(len(module.code) for module in modules)
     homes = Counter(name for module in modules for name in module.public())
     folders: dict[Path, int] = defaultdict(int)
     for module in modules:
         folders[module.path.parent] += module.path.name != "__init__.py"
-    plain = {module.name: module for module in modules if module.path.name != "__init__.py"}
+    plain = {
+        module.name: module for module in modules if module.path.name != "__init__.py"
+    }
     command_line = Module(root / "run_search.py", root)
     return {
         "files in the largest flat folder": max(folders.values()),
@@ -133,12 +175,19 @@ def figures(root: Path) -> dict[str, float]:
         "function code lines, median": statistics.median(functions),
         "function code lines, p90": statistics.quantiles(functions, n=10)[-1],
         "function code lines, largest": max(functions),
-        "lines of the longest file": max(module.lines for module in [*modules, command_line]),
-        "comments per 100 lines": 100 * sum(module.comments for module in modules) / code,
+        "lines of the longest file": max(
+            module.lines for module in [*modules, command_line]
+        ),
+        "comments per 100 lines": 100
+        * sum(module.comments for module in modules)
+        / code,
         "tokens a line": sum(module.tokens for module in modules) / code,
-        "Any per 1000 lines": 1000 * sum(module.any_count() for module in modules) / code,
+        "Any per 1000 lines": 1000
+        * sum(module.any_count() for module in modules)
+        / code,
         "public names with two homes": sum(count > 1 for count in homes.values()),
-        "lines of tests a line of source": tests / sum(module.lines for module in [*modules, command_line]),
+        "lines of tests a line of source": tests
+        / sum(module.lines for module in [*modules, command_line]),
         "code lines": code,
     }
 

@@ -28,22 +28,26 @@ RECIPE = Recipe()
 NETWORKS: dict[str, Arch] = {
     "resnest": ResNeSt((1, 1, 1, 1), (16, 24, 32, 48), stem_width=16, radix=2),
     "regnety": RegNetY(depth=8, w0=16, wa=8.0, wm=2.0, group_width=8, stem_width=16),
-    "fbnetv2": get_space("fbnetv2", rows2=1, rows3=1, rows4=1, rows5=1, width_multiplier=0.5).sample(
-        np.random.default_rng(0)
-    ),
+    "fbnetv2": get_space(
+        "fbnetv2", rows2=1, rows3=1, rows4=1, rows5=1, width_multiplier=0.5
+    ).sample(np.random.default_rng(0)),
 }
 
 
 def accuracy(arch: Arch, dataset: Dataset, images: int, seed: int) -> float:
     train = Split(dataset.train.images[:images], dataset.train.labels[:images])
     network = build_seeded(arch, dataset.task, seed, zero_gamma=RECIPE.zero_gamma)
-    training = Training(network, replace(dataset, train=train), RECIPE, torch.device("cpu"), seed)
+    training = Training(
+        network, replace(dataset, train=train), RECIPE, torch.device("cpu"), seed
+    )
     while len(training.history) < RECIPE.epochs:
         training.next_epoch()
     return float(training.history[-1]["accuracy"])
 
 
-def compare(family: str, arch: Arch, batches: int, rests: list[int], seeds: int) -> list[float]:
+def compare(
+    family: str, arch: Arch, batches: int, rests: list[int], seeds: int
+) -> list[float]:
     """Differences to no rest, in standard errors of the difference."""
     dataset, whole = load("digits"), batches * RECIPE.batch_size
     plain = [accuracy(arch, dataset, whole, seed) for seed in range(seeds)]
@@ -79,7 +83,9 @@ def main() -> None:
     ]
     for bound in (1, 2):
         within = sum(abs(distance) <= bound for distance in distances)
-        print(f"{within} of {len(distances)} differences within {bound} standard error(s)")
+        print(
+            f"{within} of {len(distances)} differences within {bound} standard error(s)"
+        )
 
 
 if __name__ == "__main__":

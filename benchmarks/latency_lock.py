@@ -38,7 +38,8 @@ def row(name: str, rounds: int, measure: Callable[[], float]) -> None:
     seconds = (perf_counter() - started) / rounds
     spread = f"{min(latencies):5.2f} to {max(latencies):5.2f}"
     print(
-        f"{name:26s} {statistics.median(latencies):6.2f} ms  {spread}  {seconds:5.2f} s a round", flush=True
+        f"{name:26s} {statistics.median(latencies):6.2f} ms  {spread}  {seconds:5.2f} s a round",
+        flush=True,
     )
 
 
@@ -48,19 +49,26 @@ def main() -> None:
     rounds = parser.parse_args().rounds
     torch.set_num_threads(1)
     task = load("digits").task
-    latency = Latency(task, max_load=1, interval=1)  # nothing is refused: it is the lock that is judged
+    latency = Latency(
+        task, max_load=1, interval=1
+    )  # nothing is refused: it is the lock that is judged
 
     def alone() -> float:
         return next(latency.evaluate(SMALL))["latency_ms"]
 
     def unprotected() -> float:
         model = build(SMALL, task)
-        return measure_latency(model, task, threads=latency.threads, max_load=1, interval=1).median_ms
+        return measure_latency(
+            model, task, threads=latency.threads, max_load=1, interval=1
+        ).median_ms
 
     row("idle", rounds, alone)
     context = multiprocessing.get_context("spawn")
     started = context.Barrier(3)
-    trainers = [context.Process(target=train_forever, args=(started,), daemon=True) for _ in range(2)]
+    trainers = [
+        context.Process(target=train_forever, args=(started,), daemon=True)
+        for _ in range(2)
+    ]
     for trainer in trainers:
         trainer.start()
     started.wait()
@@ -72,7 +80,9 @@ def main() -> None:
     with Shared(torch.device("cpu"), turn_seconds=0) as turn:
         for _ in range(10_000):
             turn.give_way()
-    print(f"giving way costs {(perf_counter() - asked) / 10_000 * 1e6:.0f} microseconds")
+    print(
+        f"giving way costs {(perf_counter() - asked) / 10_000 * 1e6:.0f} microseconds"
+    )
 
 
 if __name__ == "__main__":

@@ -32,8 +32,12 @@ def main() -> None:
     parser.add_argument("--networks", type=int, default=16, help="held out, per space")
     parser.add_argument("--calibration", type=int, default=PredictedLatency.calibration)
     parser.add_argument("--resolution", type=int, default=32)
-    parser.add_argument("--spaces", nargs="+", default=SPACES, help="presets or families")
-    parser.add_argument("--macs", type=float, default=100e6, help="of a network, at most")
+    parser.add_argument(
+        "--spaces", nargs="+", default=SPACES, help="presets or families"
+    )
+    parser.add_argument(
+        "--macs", type=float, default=100e6, help="of a network, at most"
+    )
     parser.add_argument("--max-load", type=float, default=0.1)
     parser.add_argument("--interval", type=float, default=0.01)
     parser.add_argument("--table", type=Path)
@@ -43,16 +47,29 @@ def main() -> None:
     latency = Latency(task, max_load=options.max_load, interval=options.interval)
     limits = {"macs": (None, options.macs)}
     print(latency.signature)
-    print("space       networks   milliseconds    MAPE    tau   rounds differ  leave-one-out  parts  seconds")
+    print(
+        "space       networks   milliseconds    MAPE    tau   rounds differ  leave-one-out  parts  seconds"
+    )
     for name in options.spaces:
-        space = load_config(name).space.build() if name in presets() else get_space(name)
-        archs = list(islice(space.samples(np.random.default_rng(1), limits, task), options.networks))
-        predictor = PredictedLatency(latency, space, options.calibration, table=str(table), limits=limits)
+        space = (
+            load_config(name).space.build() if name in presets() else get_space(name)
+        )
+        archs = list(
+            islice(
+                space.samples(np.random.default_rng(1), limits, task), options.networks
+            )
+        )
+        predictor = PredictedLatency(
+            latency, space, options.calibration, table=str(table), limits=limits
+        )
         started = perf_counter()
         rows = [next(predictor.evaluate(arch)) for arch in archs]
         predicted = np.array([row["predicted_latency_ms"] for row in rows])
         rounds = np.array(
-            [[latency.measure_alone(build(arch, task)).median_ms for arch in archs] for _ in range(ROUNDS)]
+            [
+                [latency.measure_alone(build(arch, task)).median_ms for arch in archs]
+                for _ in range(ROUNDS)
+            ]
         )
         measured = rounds.min(0)
         print(

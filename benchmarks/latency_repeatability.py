@@ -21,12 +21,25 @@ def measure(options: argparse.Namespace) -> None:
     model = build(reference(options.network), task)
     try:
         result = measure_latency(
-            model, task, options.device, threads=1, max_seconds=2, max_load=options.max_load
+            model,
+            task,
+            options.device,
+            threads=1,
+            max_seconds=2,
+            max_load=options.max_load,
         )
     except UnstableLatencyError as error:
         print(json.dumps({"refused": str(error)}))
     else:
-        print(json.dumps({"ms": result.median_ms, "interval": result.interval, "load": result.load}))
+        print(
+            json.dumps(
+                {
+                    "ms": result.median_ms,
+                    "interval": result.interval,
+                    "load": result.load,
+                }
+            )
+        )
 
 
 def main() -> None:
@@ -36,7 +49,9 @@ def main() -> None:
     parser.add_argument("--resolution", type=int, default=96)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--max-load", type=float, default=0.1)
-    parser.add_argument("--once", action="store_true", help="measure in this process and print JSON")
+    parser.add_argument(
+        "--once", action="store_true", help="measure in this process and print JSON"
+    )
     options = parser.parse_args()
     if options.once:
         return measure(options)
@@ -50,7 +65,10 @@ def main() -> None:
             continue
         medians.append(result["ms"])
         load = "" if result["load"] is None else f", others took {result['load']:.0%}"
-        print(f"{result['ms']:8.3f} ms, known to {result['interval']:.1%}{load}", flush=True)
+        print(
+            f"{result['ms']:8.3f} ms, known to {result['interval']:.1%}{load}",
+            flush=True,
+        )
     if len(medians) > 1:
         variation = statistics.stdev(medians) / statistics.mean(medians)
         print(f"coefficient of variation {variation:.1%} over {len(medians)} processes")

@@ -41,7 +41,9 @@ class Nothing:
     task: Task
     metrics = tuple(OBJECTIVES)
 
-    def evaluate(self, arch: Arch, *, seed: int = 0, checkpoint: Path | None = None) -> Iterator[Metrics]:
+    def evaluate(
+        self, arch: Arch, *, seed: int = 0, checkpoint: Path | None = None
+    ) -> Iterator[Metrics]:
         number = int(arch.id, 16)
         yield {"accuracy": number % 997 / 997, "cost": number % 991 / 991}
 
@@ -71,14 +73,20 @@ class PlainTrainable(tune.Trainable):
 
     def step(self) -> dict[str, Any]:
         number = hash(tuple(self.values[name] for name in KNOBS))
-        return {"accuracy": number % 997 / 997, "cost": number % 991 / 991, "done": True}
+        return {
+            "accuracy": number % 997 / 997,
+            "cost": number % 991 / 991,
+            "done": True,
+        }
 
 
 class EndTimes(tune.Callback):
     def __init__(self) -> None:
         self.times: list[float] = []
 
-    def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+    def on_trial_complete(
+        self, iteration: int, trials: list[Any], trial: Any, **info: Any
+    ) -> None:
         self.times.append(time.perf_counter())
 
 
@@ -89,12 +97,16 @@ def plain(trials: int, *, reuse: bool) -> float:
             PlainTrainable,
             param_space={name: tune.choice(values) for name, values in KNOBS.items()},
             tune_config=tune.TuneConfig(
-                search_alg=OptunaSearch(metric=list(OBJECTIVES), mode=list(OBJECTIVES.values())),
+                search_alg=OptunaSearch(
+                    metric=list(OBJECTIVES), mode=list(OBJECTIVES.values())
+                ),
                 num_samples=trials,
                 max_concurrent_trials=int(ray.cluster_resources()["CPU"]),
                 reuse_actors=reuse,
             ),
-            run_config=tune.RunConfig(storage_path=storage, callbacks=[ends], verbose=0),
+            run_config=tune.RunConfig(
+                storage_path=storage, callbacks=[ends], verbose=0
+            ),
         )
         tuner.fit()
     return (ends.times[-1] - ends.times[0]) / (len(ends.times) - 1)
@@ -105,23 +117,36 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--trials", type=int, default=200)
-    parser.add_argument("--slow-trials", type=int, default=10, help="for Tune with its defaults")
+    parser.add_argument(
+        "--slow-trials", type=int, default=10, help="for Tune with its defaults"
+    )
     options = parser.parse_args()
     get_space("resnest")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         with connected(RayConfig(), folder / "log.txt"):
             sides = {
-                "this project on Ray": lambda: ours(options.trials, folder / "ray", serial=False),
-                "this project, serial": lambda: ours(options.trials, folder / "serial", serial=True),
-                "Tuner + OptunaSearch, reuse_actors": lambda: plain(options.trials, reuse=True),
-                "Tuner + OptunaSearch, defaults": lambda: plain(options.slow_trials, reuse=False),
+                "this project on Ray": lambda: ours(
+                    options.trials, folder / "ray", serial=False
+                ),
+                "this project, serial": lambda: ours(
+                    options.trials, folder / "serial", serial=True
+                ),
+                "Tuner + OptunaSearch, reuse_actors": lambda: plain(
+                    options.trials, reuse=True
+                ),
+                "Tuner + OptunaSearch, defaults": lambda: plain(
+                    options.slow_trials, reuse=False
+                ),
             }
             reference = None
             for name, measure in sides.items():
                 seconds = measure()
                 reference = reference or seconds
-                print(f"{name:<38}{seconds:8.3f} s a trial   {seconds / reference:6.1f}x", flush=True)
+                print(
+                    f"{name:<38}{seconds:8.3f} s a trial   {seconds / reference:6.1f}x",
+                    flush=True,
+                )
 
 
 if __name__ == "__main__":

@@ -41,13 +41,17 @@ class RayOptunaSearch:
 
     def __init__(self, config: SearchConfig, emulator: Emulator, seed: int) -> None:
         self.space, self.task = emulator.space, emulator.task
-        self.limits = {name: limit for name, limit in config.limits.items() if name in LIMITED}
+        self.limits = {
+            name: limit for name, limit in config.limits.items() if name in LIMITED
+        }
 
         def define(trial: Any) -> None:
             self.space.suggest(trial)
 
         optuna.logging.set_verbosity(optuna.logging.ERROR)
-        warnings.filterwarnings("ignore", "Define-by-run function")  # its own sampling takes that long
+        warnings.filterwarnings(
+            "ignore", "Define-by-run function"
+        )  # its own sampling takes that long
         names, ways = list(config.objectives), list(config.objectives.values())
         self.search = OptunaSearch(define, metric=names, mode=ways, seed=seed)
         self.asked = 0
@@ -56,9 +60,14 @@ class RayOptunaSearch:
         while True:
             trial = self.asked
             self.asked += 1
-            arch = self.space.suggest(optuna.trial.FixedTrial(self.search.suggest(str(trial))))
+            arch = self.space.suggest(
+                optuna.trial.FixedTrial(self.search.suggest(str(trial)))
+            )
             cost = complexity(arch, self.task)
-            if all(limit.excess(getattr(cost, name)) <= 0 for name, limit in self.limits.items()):
+            if all(
+                limit.excess(getattr(cost, name)) <= 0
+                for name, limit in self.limits.items()
+            ):
                 return Proposal(trial, arch)
             self.search.on_trial_complete(str(trial), error=True)
 
@@ -69,9 +78,13 @@ class RayOptunaSearch:
 class RayASHA(NoStopping):
     """``ASHAScheduler`` on accuracy: it knows one metric."""
 
-    def __init__(self, config: SearchConfig, seed: int, eta: int, min_epochs: int) -> None:
+    def __init__(
+        self, config: SearchConfig, seed: int, eta: int, min_epochs: int
+    ) -> None:
         last = config.training.epochs
-        self.scheduler = ASHAScheduler("epoch", "accuracy", "max", last, min_epochs, eta)
+        self.scheduler = ASHAScheduler(
+            "epoch", "accuracy", "max", last, min_epochs, eta
+        )
         self.trials: set[int] = set()
 
     def report(self, trial: int, epoch: int, metrics: Mapping[str, Any]) -> Any:
@@ -79,16 +92,23 @@ class RayASHA(NoStopping):
         if trial not in self.trials:
             self.trials.add(trial)
             self.scheduler.on_trial_add(None, known)
-        return self.scheduler.on_trial_result(None, known, {**metrics, "epoch": epoch}).lower()
+        return self.scheduler.on_trial_result(
+            None, known, {**metrics, "epoch": epoch}
+        ).lower()
 
 
 class SyneTuneMOASHA(NoStopping):
     """``MOASHA`` over all objectives, with its default priority."""
 
-    def __init__(self, config: SearchConfig, seed: int, eta: int, min_epochs: int) -> None:
+    def __init__(
+        self, config: SearchConfig, seed: int, eta: int, min_epochs: int
+    ) -> None:
         from syne_tune.optimizer.schedulers.multiobjective.moasha import MOASHA
 
-        self.signs = {name: -1.0 if way == "max" else 1.0 for name, way in config.objectives.items()}
+        self.signs = {
+            name: -1.0 if way == "max" else 1.0
+            for name, way in config.objectives.items()
+        }
         np.random.seed(seed)  # what it draws brackets from
         names, last = list(config.objectives), config.training.epochs
         self.scheduler = MOASHA(
@@ -111,4 +131,8 @@ class SyneTuneMOASHA(NoStopping):
         return self.scheduler.on_trial_result(known, {**values, "epoch": epoch}).lower()
 
 
-OTHERS: dict[str, Any] = {"optuna_search": RayOptunaSearch, "ray_asha": RayASHA, "syne_tune": SyneTuneMOASHA}
+OTHERS: dict[str, Any] = {
+    "optuna_search": RayOptunaSearch,
+    "ray_asha": RayASHA,
+    "syne_tune": SyneTuneMOASHA,
+}

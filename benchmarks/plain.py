@@ -92,10 +92,16 @@ def _authors(ours: SplitAttention) -> SplAtConv2d:
 
 
 def plain_train(
-    network: nn.Module, train: Jpegs, validation: Jpegs, recipe: Recipe, workers: int = 0
+    network: nn.Module,
+    train: Jpegs,
+    validation: Jpegs,
+    recipe: Recipe,
+    workers: int = 0,
 ) -> Iterator[Metrics]:
     """Accuracy and images a second after every epoch."""
-    loader = DataLoader(train, recipe.batch_size, shuffle=True, num_workers=workers, drop_last=True)
+    loader = DataLoader(
+        train, recipe.batch_size, shuffle=True, num_workers=workers, drop_last=True
+    )
     held_out = DataLoader(validation, 256, num_workers=workers)
     optimizer = torch.optim.SGD(
         network.parameters(),
@@ -110,7 +116,9 @@ def plain_train(
         for step, (images, labels) in enumerate(loader):
             for group in optimizer.param_groups:
                 group["lr"] = recipe.lr_at(epoch + (step + 0.5) / len(loader))
-            loss = F.cross_entropy(network(images), labels, label_smoothing=recipe.label_smoothing)
+            loss = F.cross_entropy(
+                network(images), labels, label_smoothing=recipe.label_smoothing
+            )
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
@@ -126,12 +134,18 @@ def plain_train(
 @torch.no_grad()
 def accuracy(network: nn.Module, loader: DataLoader[tuple[Tensor, int]]) -> float:
     network.eval()
-    right = torch.cat([network(images).argmax(1) == labels for images, labels in loader])
+    right = torch.cat(
+        [network(images).argmax(1) == labels for images, labels in loader]
+    )
     return float(right.double().mean())
 
 
 def small_network(number: int) -> ResNeSt:
     """One of sixteen: four settings of the widths by four of the attention; 8 to 30 million MACs."""
-    widths = ((8, 16, 32, 32), (8, 16, 32, 64), (16, 16, 32, 64), (16, 32, 48, 64))[number % 4]
+    widths = ((8, 16, 32, 32), (8, 16, 32, 64), (16, 16, 32, 64), (16, 32, 48, 64))[
+        number % 4
+    ]
     radix, cardinality = ((1, 1), (2, 1), (2, 2), (4, 1))[number // 4]
-    return ResNeSt((1, 1, 1, 1), widths, radix=radix, cardinality=cardinality, stem_width=8)
+    return ResNeSt(
+        (1, 1, 1, 1), widths, radix=radix, cardinality=cardinality, stem_width=8
+    )

@@ -60,15 +60,21 @@ SMALL: dict[str, dict[str, Any]] = {
 
 SPLIT = {f"split, radix {radix}": radix for radix in (1, 2, 4)}
 KINDS: dict[str, dict[str, dict[str, Any]]] = {
-    "resnest": {NONE: {"radix": 0}} | {kind: {"radix": radix} for kind, radix in SPLIT.items()},
+    "resnest": {NONE: {"radix": 0}}
+    | {kind: {"radix": radix} for kind, radix in SPLIT.items()},
     **dict.fromkeys(
         ("regnety", "fbnetv2"),
         {NONE: {"attention": "none"}, "se": {"attention": "se"}}
-        | {kind: {"attention": "split", "radix": radix} for kind, radix in SPLIT.items()},
+        | {
+            kind: {"attention": "split", "radix": radix}
+            for kind, radix in SPLIT.items()
+        },
     ),
 }
 """What to replace in an architecture for each kind of attention."""
-COLOURS = {NONE: "grey", "se": "orange"} | dict(zip(SPLIT, ("skyblue", "royalblue", "navy"), strict=True))
+COLOURS = {NONE: "grey", "se": "orange"} | dict(
+    zip(SPLIT, ("skyblue", "royalblue", "navy"), strict=True)
+)
 PAIRED = {"resnest": "split, radix 2", "regnety": "split, radix 2"}
 """Families whose kinds cost nearly the same MACs, and the kind that is drawn; FBNetV2 pays for its splits."""
 
@@ -76,7 +82,12 @@ PAIRED = {"resnest": "split, radix 2", "regnety": "split, radix 2"}
 def draw(family: str, count: int, kind: str) -> list[Arch]:
     only = {knob: [value] for knob, value in KINDS[family][kind].items()}
     space: SearchSpace = get_space(family, **SMALL[family], **only)
-    return list(islice(space.samples(np.random.default_rng(0), task=TASK, limits={"macs": MACS}), count))
+    return list(
+        islice(
+            space.samples(np.random.default_rng(0), task=TASK, limits={"macs": MACS}),
+            count,
+        )
+    )
 
 
 def networks(family: str, count: int) -> Iterator[tuple[int, str, Arch]]:
@@ -94,7 +105,8 @@ def networks(family: str, count: int) -> Iterator[tuple[int, str, Arch]]:
 
 def train(family: str, asked: argparse.Namespace) -> Run:
     settings = {
-        "space": {"name": family, **SMALL[family]} | ({"radix": [0, 1, 2, 4]} if family == "resnest" else {}),
+        "space": {"name": family, **SMALL[family]}
+        | ({"radix": [0, 1, 2, 4]} if family == "resnest" else {}),
         "objectives": {"accuracy": "max", "macs": "min"},
         "evaluators": ["complexity", "training"],
         "data": {
@@ -117,13 +129,22 @@ def train(family: str, asked: argparse.Namespace) -> Run:
 def table_of(run: Run, family: str, count: int) -> pd.DataFrame:
     """A row per network: ``family``, ``number``, ``kind``, its costs, its accuracy after every epoch."""
     known = run.complete.drop_duplicates("arch_id").set_index("arch_id")
-    curves = run.epochs.pivot_table(index="trial", columns="epoch", values="accuracy").add_prefix("accuracy_")
+    curves = run.epochs.pivot_table(
+        index="trial", columns="epoch", values="accuracy"
+    ).add_prefix("accuracy_")
     rows = []
     for number, kind, arch in networks(family, count):
         if arch.id in known.index:
             trial = known.loc[arch.id]
-            facts = {"family": family, "number": number, "kind": kind, "arch_id": arch.id}
-            rows.append(facts | trial[KEPT].to_dict() | curves.loc[trial["trial"]].to_dict())
+            facts = {
+                "family": family,
+                "number": number,
+                "kind": kind,
+                "arch_id": arch.id,
+            }
+            rows.append(
+                facts | trial[KEPT].to_dict() | curves.loc[trial["trial"]].to_dict()
+            )
     return pd.DataFrame(rows)
 
 
@@ -138,8 +159,15 @@ def verdicts(table: pd.DataFrame, against: str = NONE) -> pd.DataFrame:
         for kind in accuracy:
             middle = Quantile("accuracy", (0.5,))(group[group["kind"] == kind]).iloc[0]
             row = {"family": family, "kind": kind, "networks": accuracy[kind].count()}
-            row |= {"median": middle["value"], "lower": middle["lower"], "upper": middle["upper"]}
-            row |= {name: cost.loc[kind, name] / cost.loc[against, name] - 1 for name in cost}
+            row |= {
+                "median": middle["value"],
+                "lower": middle["lower"],
+                "upper": middle["upper"],
+            }
+            row |= {
+                name: cost.loc[kind, name] / cost.loc[against, name] - 1
+                for name in cost
+            }
             if kind != against:
                 row |= _gain(accuracy[kind], accuracy[against], paired=family in PAIRED)
             rows.append(row)
@@ -149,7 +177,9 @@ def verdicts(table: pd.DataFrame, against: str = NONE) -> pd.DataFrame:
     return found
 
 
-def _gain(kind: pd.Series[float], other: pd.Series[float], paired: bool) -> dict[str, float]:
+def _gain(
+    kind: pd.Series[float], other: pd.Series[float], paired: bool
+) -> dict[str, float]:
     """Mean of ``kind`` less mean of ``other``, with a 95 % interval, and how likely chance gives as much.
 
     NaN for a single network, as of a run that is soon interrupted.
@@ -159,10 +189,15 @@ def _gain(kind: pd.Series[float], other: pd.Series[float], paired: bool) -> dict
         return np.mean(first, axis) - np.mean(second, axis)
 
     both = kind.notna() & other.notna()
-    samples = [(values[both] if paired else values.dropna()).to_numpy() for values in (kind, other)]
+    samples = [
+        (values[both] if paired else values.dropna()).to_numpy()
+        for values in (kind, other)
+    ]
     if min(map(len, samples)) < 2:
         return dict.fromkeys(("gain", "gain_lower", "gain_upper", "p"), float("nan"))
-    interval = stats.bootstrap(samples, gain, paired=paired, rng=np.random.default_rng(0)).confidence_interval
+    interval = stats.bootstrap(
+        samples, gain, paired=paired, rng=np.random.default_rng(0)
+    ).confidence_interval
     test = stats.wilcoxon if paired else stats.mannwhitneyu
     return {
         "gain": gain(*samples),
@@ -189,7 +224,11 @@ def figure(table: pd.DataFrame) -> str:
             edf = EDF()(group)
             line = {"shape": "hv", "color": COLOURS[str(kind)]}
             chart.add_trace(
-                go.Scatter(x=edf["error"], y=edf["share"], name=kind, line=line, mode="lines"), 1, column
+                go.Scatter(
+                    x=edf["error"], y=edf["share"], name=kind, line=line, mode="lines"
+                ),
+                1,
+                column,
             )
     chart.update_xaxes(title_text="error on validation images", tickformat=".0%")
     chart.update_yaxes(range=[0, 1.02])
@@ -198,19 +237,30 @@ def figure(table: pd.DataFrame) -> str:
     for trace in chart.data:
         trace.showlegend = trace.name not in once
         once.add(trace.name)
-    chart.update_layout(width=1200, height=420, template="plotly_white", margin={"t": 40})
+    chart.update_layout(
+        width=1200, height=420, template="plotly_white", margin={"t": 40}
+    )
     return str(chart.to_html(include_plotlyjs=True))
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
     parser.add_argument("folder", type=Path, help="of CIFAR-10, or a table")
     parser.add_argument("--networks", type=int, default=30)
-    parser.add_argument("--images", type=int, default=5000, help="3 of 5 train, 2 validate (5000)")
-    parser.add_argument("--epochs", type=int, default=6)
-    parser.add_argument("--families", nargs="+", default=list(SMALL), choices=list(SMALL))
     parser.add_argument(
-        "--against", default=NONE, help="the kind that others are compared with", choices=COLOURS
+        "--images", type=int, default=5000, help="3 of 5 train, 2 validate (5000)"
+    )
+    parser.add_argument("--epochs", type=int, default=6)
+    parser.add_argument(
+        "--families", nargs="+", default=list(SMALL), choices=list(SMALL)
+    )
+    parser.add_argument(
+        "--against",
+        default=NONE,
+        help="the kind that others are compared with",
+        choices=COLOURS,
     )
     parser.add_argument("--precision", default="auto")
     parser.add_argument("--out", type=Path, default=Path("runs/populations"))
@@ -221,13 +271,20 @@ def main() -> None:
     if asked.folder.suffix == ".parquet":
         table = pd.read_parquet(asked.folder)
     else:
-        tables = [table_of(train(family, asked), family, asked.networks) for family in asked.families]
+        tables = [
+            table_of(train(family, asked), family, asked.networks)
+            for family in asked.families
+        ]
         table = pd.concat(tables, ignore_index=True)
     if asked.table:
         write_table(table, asked.table)
     if asked.figure:
         asked.figure.write_text(figure(table))
-    print(verdicts(table, asked.against).to_string(index=False, float_format="{:.4f}".format))
+    print(
+        verdicts(table, asked.against).to_string(
+            index=False, float_format="{:.4f}".format
+        )
+    )
 
 
 if __name__ == "__main__":

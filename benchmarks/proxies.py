@@ -41,7 +41,9 @@ COSTS = ["params", "macs"]
 def accuracies(run: Run) -> pd.DataFrame:
     """A row per complete network, by its id; a column per epoch."""
     ids = run.complete.set_index("trial")["arch_id"]
-    curves = run.epochs.pivot_table(index="trial", columns="epoch", values="accuracy").reindex(ids.index)
+    curves = run.epochs.pivot_table(
+        index="trial", columns="epoch", values="accuracy"
+    ).reindex(ids.index)
     return curves.dropna().set_axis(ids[curves.dropna().index], axis=0)
 
 
@@ -62,7 +64,11 @@ def train_again(run: Run, asked: argparse.Namespace) -> pd.DataFrame:
         settings = {
             "space": config["space"],
             "objectives": {"accuracy": "max", "macs": "min"},
-            "evaluators": ["complexity", *(SCORES if name == "truth" else []), "training"],
+            "evaluators": [
+                "complexity",
+                *(SCORES if name == "truth" else []),
+                "training",
+            ],
             "data": data | of_data,
             "training": config["training"] | of_training,
         }
@@ -84,19 +90,27 @@ def agreement(proxies: pd.DataFrame, truth: pd.Series[float]) -> pd.DataFrame:
             for pair in combinations((proxies[name], truth, proxies["macs"]), 2)
         )
         both = (1 - macs**2) * (1 - size**2)
-        beyond.append((ours - macs * size) / both**0.5 if name != "macs" else float("nan"))
+        beyond.append(
+            (ours - macs * size) / both**0.5 if name != "macs" else float("nan")
+        )
     return rank_agreement(proxies, truth).assign(beyond_macs=beyond)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
     parser.add_argument("run", type=Path)
     parser.add_argument("folder", type=Path, help="of CIFAR-10, or a table")
     parser.add_argument("--networks", type=int, default=12)
-    parser.add_argument("--images", type=int, default=8000, help="train and validation together (8000)")
+    parser.add_argument(
+        "--images", type=int, default=8000, help="train and validation together (8000)"
+    )
     parser.add_argument("--epochs", type=int, default=9)
     parser.add_argument("--out", type=Path, default=Path("runs/proxies"))
-    parser.add_argument("--table", type=Path, help="keep a row per network in this file")
+    parser.add_argument(
+        "--table", type=Path, help="keep a row per network in this file"
+    )
     asked = parser.parse_args()
     try:
         run = load_run(asked.run)
@@ -105,12 +119,18 @@ def main() -> None:
     if asked.folder.suffix == ".parquet":
         table = pd.read_parquet(asked.folder).set_index("arch_id")
     elif run.config["data"]["subset"] is None:
-        parser.error(f"{asked.run}: was not searched on a subset of the images, which is to be halved")
+        parser.error(
+            f"{asked.run}: was not searched on a subset of the images, which is to be halved"
+        )
     else:
         table = train_again(run, asked)
     if asked.table:
         write_table(table.reset_index(names="arch_id"), asked.table)
-    print(agreement(table.drop(columns="truth"), table["truth"]).round(2).to_string(index=False))
+    print(
+        agreement(table.drop(columns="truth"), table["truth"])
+        .round(2)
+        .to_string(index=False)
+    )
     curves = accuracies(run).add_prefix("epoch ")
     everything = curves.join(run.complete.set_index("arch_id")[COSTS])
     last = everything.pop(curves.columns[-1])

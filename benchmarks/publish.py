@@ -27,10 +27,16 @@ def pooled(runs: list[Run], complete: bool) -> Tables:
     tables, offset = [], 0
     for run in runs:
         rows = run.complete if complete else run.trials
-        parts = (rows, run.epochs[run.epochs["trial"].isin(rows["trial"])], run.retrained)
+        parts = (
+            rows,
+            run.epochs[run.epochs["trial"].isin(rows["trial"])],
+            run.retrained,
+        )
         tables.append([part.assign(trial=part["trial"] + offset) for part in parts])
         offset += int(run.trials["trial"].max()) + 1
-    return Tables(*(pd.concat(parts, ignore_index=True) for parts in zip(*tables, strict=True)))
+    return Tables(
+        *(pd.concat(parts, ignore_index=True) for parts in zip(*tables, strict=True))
+    )
 
 
 def settings_of(run: Run) -> dict[str, Any]:
@@ -42,7 +48,9 @@ def settings_of(run: Run) -> dict[str, Any]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
     parser.add_argument("out", type=Path)
     parser.add_argument("runs", type=Path, nargs="+")
     parser.add_argument("--complete", action="store_true")
@@ -61,13 +69,17 @@ def main() -> None:
     }
     tables = pooled(runs, asked.complete)
     if asked.complete:
-        config["trials"] = len(tables.trials)  # what a simulation of it takes for its size
+        config["trials"] = len(
+            tables.trials
+        )  # what a simulation of it takes for its size
     asked.out.mkdir(parents=True, exist_ok=True)
     write_snapshot(asked.out, tables, None, facts)
     write_atomic(asked.out / "config.yaml", yaml.safe_dump(config, sort_keys=False))
     shutil.copyfile(asked.runs[0] / "environment.json", asked.out / "environment.json")
     found = load_run(asked.out)
-    print(f"{len(found.trials)} trials, {len(found.complete)} complete, {len(found.front())} on the front")
+    print(
+        f"{len(found.trials)} trials, {len(found.complete)} complete, {len(found.front())} on the front"
+    )
 
 
 if __name__ == "__main__":

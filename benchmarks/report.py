@@ -41,10 +41,20 @@ TASK = Task(10, 32, 3, small_images=True)
 
 def synthesize(folder: Path, trials: int) -> None:
     """A log as a search leaves it: half trained to the end, the others stopped, infeasible or failed."""
-    rng, space, ticks = np.random.default_rng(0), get_space("resnest"), count(1_760_000_000, 2)
+    rng, space, ticks = (
+        np.random.default_rng(0),
+        get_space("resnest"),
+        count(1_760_000_000, 2),
+    )
     with EventLog(folder / "events.db", clock=lambda: float(next(ticks))) as log:
-        log._connection.execute("BEGIN")  # one commit for all: only the reading is timed
-        log.append("search_started", config={"data": "cifar10", "trials": trials}, objectives=OBJECTIVES)
+        log._connection.execute(
+            "BEGIN"
+        )  # one commit for all: only the reading is timed
+        log.append(
+            "search_started",
+            config={"data": "cifar10", "trials": trials},
+            objectives=OBJECTIVES,
+        )
         for trial in range(trials):
             add_trial(log, trial, space.sample(rng), rng)
         log._connection.execute("COMMIT")
@@ -53,21 +63,46 @@ def synthesize(folder: Path, trials: int) -> None:
 
 def add_trial(log: EventLog, trial: int, arch: Arch, rng: np.random.Generator) -> None:
     knobs = get_space("resnest").params(arch)
-    log.append("proposed", trial, arch_id=arch.id, space="resnest", arch=arch.to_dict(), knobs=knobs, seed=0)
+    log.append(
+        "proposed",
+        trial,
+        arch_id=arch.id,
+        space="resnest",
+        arch=arch.to_dict(),
+        knobs=knobs,
+        seed=0,
+    )
     cost, fate = complexity(arch, TASK), rng.random()
     if fate < 0.03:
         log.append("finished", trial, status="failed", error="out of memory")
         return
     log.append("measured", trial, flops=cost.flops, macs=cost.macs, params=cost.params)
     if fate < 0.06:
-        log.append("finished", trial, status="infeasible", error=f"flops {cost.flops} is outside the limit")
+        log.append(
+            "finished",
+            trial,
+            status="infeasible",
+            error=f"flops {cost.flops} is outside the limit",
+        )
         return
-    log.append("measured", trial, latency_ms=cost.flops**0.4 / 500 * rng.lognormal(0, 0.2), device="one")
+    log.append(
+        "measured",
+        trial,
+        latency_ms=cost.flops**0.4 / 500 * rng.lognormal(0, 0.2),
+        device="one",
+    )
     top = 0.3 + 0.05 * np.log10(cost.flops) + 0.02 * rng.normal()
     last = EPOCHS if fate > 0.5 else int(rng.choice([1, 3]))
     for epoch in range(1, last + 1):
-        log.append("epoch", trial, epoch=epoch, accuracy=top * (1 - 0.5 * np.exp(-epoch / 2)))
-    log.append("finished", trial, status="complete" if last == EPOCHS else "stopped", error=None)
+        log.append(
+            "epoch", trial, epoch=epoch, accuracy=top * (1 - 0.5 * np.exp(-epoch / 2))
+        )
+    log.append(
+        "finished",
+        trial,
+        status="complete" if last == EPOCHS else "stopped",
+        error=None,
+    )
 
 
 def timed(name: str, work: Callable[[], object]) -> None:
@@ -91,7 +126,9 @@ def open_in_browser(report: Path) -> None:
         return
     frame = "new Promise(done => requestAnimationFrame(() => setTimeout(() => done(performance.now()))))"
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
+        browser = playwright.chromium.launch(
+            executable_path=chromium, args=["--no-sandbox", "--disable-gpu"]
+        )
         page = browser.new_page()
         page.goto(report.as_uri())
         print(f"{'open (page clock)':26} {page.evaluate(frame) / 1000:6.2f} s")

@@ -54,15 +54,29 @@ def final_accuracy(arch: ResNeSt) -> float:
     gate = {0: -0.5, 1: 0.0, 2: 0.45, 4: 0.15}[arch.radix]
     gate -= 0.12 * (arch.cardinality == 4) * (arch.widths[0] < 16)
     gate -= 0.3 * (arch.bottleneck_width == 64) * (arch.cardinality > 1)
-    stem = 0.35 * arch.deep_stem + 0.2 * arch.avd - 0.15 * arch.avd_first * (arch.radix == 1)
-    quality = 0.8 * size + shape + gate + stem + 0.25 * (arch.depths[2] - arch.depths[0])
-    return float(0.985 - 0.5 / (1 + np.exp(0.9 * quality + 0.6)) + 0.006 * noise(arch, "accuracy"))
+    stem = (
+        0.35 * arch.deep_stem
+        + 0.2 * arch.avd
+        - 0.15 * arch.avd_first * (arch.radix == 1)
+    )
+    quality = (
+        0.8 * size + shape + gate + stem + 0.25 * (arch.depths[2] - arch.depths[0])
+    )
+    return float(
+        0.985
+        - 0.5 / (1 + np.exp(0.9 * quality + 0.6))
+        + 0.006 * noise(arch, "accuracy")
+    )
 
 
 @cache
 def pace_of(arch: ResNeSt) -> float:
     """Epochs after which most has been learned."""
-    slowness = 1.2 + 0.4 * np.log(complexity(arch, TASK).params / 1e4) + 0.3 * noise(arch, "speed")
+    slowness = (
+        1.2
+        + 0.4 * np.log(complexity(arch, TASK).params / 1e4)
+        + 0.3 * noise(arch, "speed")
+    )
     return float(max(0.5, slowness))
 
 
@@ -93,20 +107,30 @@ class Told:
 
     def tell(self, draw: Draw, outcome: Outcome) -> None:
         if outcome.status == "stopped" and self.how != "as_is":
-            if self.how in ("pruned", "infeasible") and not isinstance(self.strategy, OptunaStrategy):
+            if self.how in ("pruned", "infeasible") and not isinstance(
+                self.strategy, OptunaStrategy
+            ):
                 raise SystemExit(f"only Optuna's samplers can be told '{self.how}'")
             if self.how == "pruned":
                 self.strategy._study.tell(draw.ticket, state=TrialState.PRUNED)
                 return
             if self.how == "infeasible":
                 draw.ticket.set_constraint("stopped", 1.0)
-            outcome = Outcome("failed") if self.how == "ignored" else replace(outcome, status="complete")
+            outcome = (
+                Outcome("failed")
+                if self.how == "ignored"
+                else replace(outcome, status="complete")
+            )
         self.strategy.tell(draw, outcome)
 
 
 def sampler(name: str, seed: int, how: str) -> Sampler:
     name, *options = name.split("+")
-    made = make_sampler(name, seed, {k: yaml.safe_load(v) for k, _, v in (o.partition("=") for o in options)})
+    made = make_sampler(
+        name,
+        seed,
+        {k: yaml.safe_load(v) for k, _, v in (o.partition("=") for o in options)},
+    )
     return lambda problem: Told(made(problem), how)
 
 
@@ -146,7 +170,9 @@ class Search:
             yield None
 
 
-def curve(name: str, seed: int, how: str, asked: argparse.Namespace) -> tuple[np.ndarray, float]:
+def curve(
+    name: str, seed: int, how: str, asked: argparse.Namespace
+) -> tuple[np.ndarray, float]:
     """Hypervolume after each epoch, and the seconds that it took."""
     space = load_config("quick").space.build()
     proposer = Proposer(space, OBJECTIVES, sampler(name, seed, how), seed, task=TASK)
@@ -155,7 +181,9 @@ def curve(name: str, seed: int, how: str, asked: argparse.Namespace) -> tuple[np
     points, reached, started = [REFERENCE], [0.0], time.perf_counter()
     for _, metrics in zip(range(asked.trials * EPOCHS), search.epochs(), strict=False):
         if metrics is not None:
-            point = np.minimum([-metrics["accuracy"], np.log(metrics["flops"])], REFERENCE)
+            point = np.minimum(
+                [-metrics["accuracy"], np.log(metrics["flops"])], REFERENCE
+            )
             points = [*points, point]
             reached.append(hypervolume(np.array(points)))
         else:
@@ -164,28 +192,50 @@ def curve(name: str, seed: int, how: str, asked: argparse.Namespace) -> tuple[np
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument(
-        "--samplers", default="random,nsga2+population_size=20,tpe,evolution+surrogate=false,evolution"
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("--told", help="as_is (as SplitSearch does), ignored, pruned, infeasible, final")
+    parser.add_argument(
+        "--samplers",
+        default="random,nsga2+population_size=20,tpe,evolution+surrogate=false,evolution",
+    )
+    parser.add_argument(
+        "--told", help="as_is (as SplitSearch does), ignored, pruned, infeasible, final"
+    )
     parser.add_argument("--seeds", type=int, default=8)
     parser.add_argument("--trials", type=int, default=200)
     parser.add_argument("--in-flight", type=int, default=4)
     asked = parser.parse_args()
     full = argparse.Namespace(**vars(asked) | {"told": None, "trials": RANDOM})
-    goal = float(np.mean([curve("random", 1000 + seed, "as_is", full)[0][-1] for seed in range(asked.seeds)]))
-    print(f"hypervolume of {RANDOM} random networks: {goal:.4f} (mean of {asked.seeds})")
+    goal = float(
+        np.mean(
+            [
+                curve("random", 1000 + seed, "as_is", full)[0][-1]
+                for seed in range(asked.seeds)
+            ]
+        )
+    )
+    print(
+        f"hypervolume of {RANDOM} random networks: {goal:.4f} (mean of {asked.seeds})"
+    )
     for name in asked.samplers.split(","):
         for how in (asked.told or "as_is").split(","):
             runs = [curve(name, seed, how, asked) for seed in range(asked.seeds)]
             report(f"{name} {how if asked.told else ''}", runs, goal, asked.trials)
 
 
-def report(name: str, runs: list[tuple[np.ndarray, float]], goal: float, trials: int) -> None:
+def report(
+    name: str, runs: list[tuple[np.ndarray, float]], goal: float, trials: int
+) -> None:
     reached = np.array([line for line, _ in runs])
-    when = [int((line >= goal).argmax()) if line[-1] >= goal else len(line) for line in reached]
-    means = ", ".join(f"{reached[:, share * len(reached[0]) // 4 - 1].mean():.4f}" for share in (1, 2, 4))
+    when = [
+        int((line >= goal).argmax()) if line[-1] >= goal else len(line)
+        for line in reached
+    ]
+    means = ", ".join(
+        f"{reached[:, share * len(reached[0]) // 4 - 1].mean():.4f}"
+        for share in (1, 2, 4)
+    )
     error = reached[:, -1].std() / np.sqrt(len(reached))
     print(
         f"{name:36s} there after {np.median(when) / EPOCHS:4.0f} trials' epochs ({min(when) / EPOCHS:.0f} to "

@@ -17,7 +17,10 @@ DRAWN = 6
 
 
 def figure(
-    curves: pd.DataFrame, fronts: pd.DataFrame, table: pd.DataFrame, objectives: Mapping[str, str]
+    curves: pd.DataFrame,
+    fronts: pd.DataFrame,
+    table: pd.DataFrame,
+    objectives: Mapping[str, str],
 ) -> str:
     """A page of HTML; ``table`` has the searches, best first.
 
@@ -26,20 +29,37 @@ def figure(
     """
     names = [f"{row.sampler}, {row.stopper}" for row in table.itertuples()]
     samplers = dict.fromkeys(table["sampler"])
-    colours = {name: f"hsl({place * 137 % 360}, 60%, 45%)" for place, name in enumerate(samplers)}
+    colours = {
+        name: f"hsl({place * 137 % 360}, 60%, 45%)"
+        for place, name in enumerate(samplers)
+    }
     other = list(objectives)[-1]
     chart = make_subplots(
-        1, 2, subplot_titles=["hypervolume, median", f"accuracy by {other}, median attainment"]
+        1,
+        2,
+        subplot_titles=[
+            "hypervolume, median",
+            f"accuracy by {other}, median attainment",
+        ],
     )
     for row, name in zip(table.itertuples(), names, strict=True):
         mine = (curves["sampler"] == row.sampler) & (curves["stopper"] == row.stopper)
         median = curves[mine].groupby("cost")["hypervolume"].median()
-        line = {"color": colours[str(row.sampler)], "dash": "dot" if row.stopper == "none" else "solid"}
-        chart.add_trace(go.Scatter(x=median.index, y=median, name=name, line=line), 1, 1)
+        line = {
+            "color": colours[str(row.sampler)],
+            "dash": "dot" if row.stopper == "none" else "solid",
+        }
+        chart.add_trace(
+            go.Scatter(x=median.index, y=median, name=name, line=line), 1, 1
+        )
         if row.Index < DRAWN or name == "random, none":
-            mine = (fronts["sampler"] == row.sampler) & (fronts["stopper"] == row.stopper)
+            mine = (fronts["sampler"] == row.sampler) & (
+                fronts["stopper"] == row.stopper
+            )
             plane = {"accuracy": objectives["accuracy"], other: objectives[other]}
-            surface = attainment(fronts[mine], plane, by="seed", percentiles=(50,)).sort_values(other)
+            surface = attainment(
+                fronts[mine], plane, by="seed", percentiles=(50,)
+            ).sort_values(other)
             steps = go.Scatter(
                 x=surface[other],
                 y=surface["accuracy"],
@@ -53,6 +73,9 @@ def figure(
     best = curves["hypervolume"].max()
     chart.update_yaxes(range=[LOWEST * best, 1.01 * best], col=1)
     chart.update_layout(
-        width=1200, height=480, template="plotly_white", margin={"t": 40, "l": 50, "r": 20, "b": 50}
+        width=1200,
+        height=480,
+        template="plotly_white",
+        margin={"t": 40, "l": 50, "r": 20, "b": 50},
     )
     return str(chart.to_html(include_plotlyjs=True))

@@ -85,7 +85,9 @@ def stopping(seeds: int, trials: int, workers: int) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
     parser.add_argument("what", choices=["speed", "stopping"])
     parser.add_argument("--trials", type=int)
     parser.add_argument("--workers", type=int)
@@ -93,7 +95,11 @@ def main() -> None:
     parser.add_argument("--stopper", action="append", choices=STOPPERS, dest="stoppers")
     asked = parser.parse_args()
     if asked.what == "speed":
-        speed(asked.stoppers or ["none", "asha", "moasha"], asked.trials or 20_000, asked.workers or 1024)
+        speed(
+            asked.stoppers or ["none", "asha", "moasha"],
+            asked.trials or 20_000,
+            asked.workers or 1024,
+        )
     else:
         stopping(asked.seeds, asked.trials or 1000, asked.workers or 16)
 

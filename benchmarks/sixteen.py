@@ -20,4 +20,8 @@ class Sixteen(SearchSpace):
         return small_network(choose(trial, "number", self.number))
 
     def params(self, arch: Arch) -> dict[str, Any]:
-        return {"number": next(number for number in self.number if small_network(number) == arch)}
+        return {
+            "number": next(
+                number for number in self.number if small_network(number) == arch
+            )
+        }

@@ -69,7 +69,8 @@ class Result:
 
     def __str__(self) -> str:
         whole, added = (
-            "  ".join(with_interval(self.times[f"{part}{side}"]) for side in SIDES) for part in ("", "added ")
+            "  ".join(with_interval(self.times[f"{part}{side}"]) for side in SIDES)
+            for part in ("", "added ")
         )
         saved = "  ".join(f"{self.saved[side] / 2**20:6.0f}" for side in SIDES)
         return f"{whole}  {self.speedup:5.2f}  {added}  {self.added:5.2f}  {saved}"
@@ -85,16 +86,27 @@ def measure(case: Case, batch: int, rounds: int, device: torch.device) -> Result
     torch.manual_seed(0)
     channels, side = STAGES[case.stage]
     layout = FORMATS[case.layout]
-    modules = {name: module.to(device, memory_format=layout) for name, module in build(case).items()}
+    modules = {
+        name: module.to(device, memory_format=layout)
+        for name, module in build(case).items()
+    }
 
     def maps(count: int) -> Tensor:
-        return torch.randn(batch, count, side, side, device=device).to(memory_format=layout)
+        return torch.randn(batch, count, side, side, device=device).to(
+            memory_format=layout
+        )
 
-    x, convolved = (maps(count).requires_grad_() for count in (channels, case.radix * channels))
+    x, convolved = (
+        maps(count).requires_grad_() for count in (channels, case.radix * channels)
+    )
 
     def forward(name: str) -> Tensor:
-        with torch.autocast(device.type, case.dtype, enabled=case.dtype != torch.float32):
-            out: Tensor = modules[name](x if name in SIDES else convolved.to(case.dtype))
+        with torch.autocast(
+            device.type, case.dtype, enabled=case.dtype != torch.float32
+        ):
+            out: Tensor = modules[name](
+                x if name in SIDES else convolved.to(case.dtype)
+            )
         return out
 
     grads = {name: torch.randn_like(forward(name)) for name in modules}
@@ -112,8 +124,12 @@ def measure(case: Case, batch: int, rounds: int, device: torch.device) -> Result
                 times[name].append(elapsed)
     base = times.pop("norm + ReLU")
     for side in SIDES:
-        times[f"added {side}"] = [a - b for a, b in zip(times[f"added {side}"], base, strict=True)]
-    return Result(times, {side: saved_bytes(forward, side, modules[side]) for side in SIDES})
+        times[f"added {side}"] = [
+            a - b for a, b in zip(times[f"added {side}"], base, strict=True)
+        ]
+    return Result(
+        times, {side: saved_bytes(forward, side, modules[side]) for side in SIDES}
+    )
 
 
 def build(case: Case) -> dict[str, nn.Module]:
@@ -121,9 +137,18 @@ def build(case: Case) -> dict[str, nn.Module]:
     channels, _ = STAGES[case.stage]
     groups, radix = case.cardinality, case.radix
     theirs = SplAtConv2d(
-        channels, channels, 3, padding=1, groups=groups, bias=False, radix=radix, norm_layer=nn.BatchNorm2d
+        channels,
+        channels,
+        3,
+        padding=1,
+        groups=groups,
+        bias=False,
+        radix=radix,
+        norm_layer=nn.BatchNorm2d,
     )
-    ours = SplitAttention(channels, channels, 3, padding=1, cardinality=groups, radix=radix)
+    ours = SplitAttention(
+        channels, channels, 3, padding=1, cardinality=groups, radix=radix
+    )
     ours.load_state_dict(theirs.state_dict())
     tails = {"added theirs": deepcopy(theirs), "added ours": deepcopy(ours)}
     for tail in tails.values():
@@ -147,8 +172,13 @@ def milliseconds(step: Callable[[str], None], name: str, device: torch.device) -
 
 
 def saved_bytes(forward: Callable[[str], Tensor], name: str, module: nn.Module) -> int:
-    own = {tensor.untyped_storage().data_ptr() for tensor in (*module.parameters(), *module.buffers())}
-    saved: dict[int, Tensor] = {}  # the tensors themselves, or a freed address could come back
+    own = {
+        tensor.untyped_storage().data_ptr()
+        for tensor in (*module.parameters(), *module.buffers())
+    }
+    saved: dict[
+        int, Tensor
+    ] = {}  # the tensors themselves, or a freed address could come back
 
     def keep(tensor: Tensor) -> Tensor:
         saved[tensor.untyped_storage().data_ptr()] = tensor
@@ -156,21 +186,31 @@ def saved_bytes(forward: Callable[[str], Tensor], name: str, module: nn.Module) 
 
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
         forward(name)
-    return sum(tensor.untyped_storage().nbytes() for at, tensor in saved.items() if at not in own)
+    return sum(
+        tensor.untyped_storage().nbytes()
+        for at, tensor in saved.items()
+        if at not in own
+    )
 
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--quick", action="store_true", help="radix 2, cardinality 1, 9 rounds")
+    parser.add_argument(
+        "--quick", action="store_true", help="radix 2, cardinality 1, 9 rounds"
+    )
     parser.add_argument("--batch", type=int, default=32, help="images (32)")
     parser.add_argument("--rounds", type=int, help="(21)")
     parser.add_argument("--threads", type=int, default=1, help="on CPU (1)")
-    parser.add_argument("--stages", type=int, nargs="+", default=list(STAGES), choices=STAGES)
+    parser.add_argument(
+        "--stages", type=int, nargs="+", default=list(STAGES), choices=STAGES
+    )
     parser.add_argument("--radix", type=int, nargs="+", choices=(1, 2, 4))
     parser.add_argument("--cardinality", type=int, nargs="+", choices=(1, 2))
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument(
+        "--device", default="cuda" if torch.cuda.is_available() else "cpu"
+    )
     told = parser.parse_args()
     told.rounds = max(told.rounds or (9 if told.quick else 21), 2)
     told.radix = told.radix or ([2] if told.quick else [1, 2, 4])
@@ -182,13 +222,30 @@ def main() -> None:
     told = arguments()
     device = torch.device(told.device)
     torch.set_num_threads(told.threads)
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else f"CPU, {told.threads} thread(s)"
-    print(f"torch {torch.__version__}, {name}, batch {told.batch}, {told.rounds} rounds")
-    print(f"{'':41s}  {'whole module, ms':37s}     x  {'attention adds, ms':37s}    of  saved, MiB")
+    name = (
+        torch.cuda.get_device_name(device)
+        if device.type == "cuda"
+        else f"CPU, {told.threads} thread(s)"
+    )
+    print(
+        f"torch {torch.__version__}, {name}, batch {told.batch}, {told.rounds} rounds"
+    )
+    print(
+        f"{'':41s}  {'whole module, ms':37s}     x  {'attention adds, ms':37s}    of  saved, MiB"
+    )
     sides = f"{'theirs':16s}  {'ours':16s}"
-    print(f"{'stage, channels, side':41s}  {sides}    times  {sides}  theirs  theirs  ours")
-    dtypes = [torch.float32, torch.bfloat16] if device.type == "cuda" else [torch.float32]
-    cases = [Case(*values) for values in product(told.stages, told.radix, told.cardinality, FORMATS, dtypes)]
+    print(
+        f"{'stage, channels, side':41s}  {sides}    times  {sides}  theirs  theirs  ours"
+    )
+    dtypes = (
+        [torch.float32, torch.bfloat16] if device.type == "cuda" else [torch.float32]
+    )
+    cases = [
+        Case(*values)
+        for values in product(
+            told.stages, told.radix, told.cardinality, FORMATS, dtypes
+        )
+    ]
     results: dict[Case, Result] = {}
     for number, case in enumerate(cases, start=1):
         print(f"{number}/{len(cases)} ...", end="\r", file=sys.stderr, flush=True)
@@ -201,7 +258,11 @@ def verdict(results: dict[Case, Result]) -> str:
     """The figures wanted: at stages 1 and 2 with radix 2 at most half of theirs, slower nowhere."""
     slowest = min(result.speedup for result in results.values())
     line = f"whole module at least {slowest:.2f} times as fast as theirs (wanted: 1.00)"
-    early = [result.added for case, result in results.items() if case.stage <= 2 and case.radix == 2]
+    early = [
+        result.added
+        for case, result in results.items()
+        if case.stage <= 2 and case.radix == 2
+    ]
     if early:
         added = f"attention adds at most {max(early):.2f} of what it adds in theirs (wanted: 0.50)"
         line = f"stages 1 and 2, radix 2: {added}; everywhere: {line}"

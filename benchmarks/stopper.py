@@ -25,7 +25,10 @@ def rungs(count: int, d: int, rng: np.random.Generator) -> Iterator[tuple[str, A
     yield "independent", rng.random((count, d))
     yield "all non-dominated", sphere / np.linalg.norm(sphere, axis=1, keepdims=True)
     yield "correlated", rng.random((count, 1)) + 0.01 * rng.random((count, d))
-    yield "all in one chain", np.repeat(rng.permutation(count)[:, None], d, axis=1).astype(float)
+    yield (
+        "all in one chain",
+        np.repeat(rng.permutation(count)[:, None], d, axis=1).astype(float),
+    )
     yield "grid of 10", rng.integers(0, 10, (count, d)).astype(float)
 
 
@@ -51,7 +54,9 @@ def compare(name: str, points: Array, last: int = 200) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
     parser.add_argument("--recorded", type=int, default=10_000)
     count = parser.parse_args().recorded
     for d in (2, 3, 4):

@@ -33,12 +33,15 @@ def engine_train(training: Training) -> Iterator[Metrics]:
         yield training.next_epoch()
 
 
-def both_data_paths(dataset: Dataset, train: Jpegs, recipe: Recipe) -> tuple[float, float]:
+def both_data_paths(
+    dataset: Dataset, train: Jpegs, recipe: Recipe
+) -> tuple[float, float]:
     """Seconds that each side takes to make an epoch's batches, without training on them."""
     started = perf_counter()
     for batch in torch.randperm(len(dataset.train.labels)).split(recipe.batch_size):
         images = recipe.augment.apply(
-            dataset.train.take(batch, torch.device("cpu")).images, torch.default_generator
+            dataset.train.take(batch, torch.device("cpu")).images,
+            torch.default_generator,
         )
         dataset.normalise(images)
     turned = perf_counter()
@@ -59,15 +62,27 @@ def arguments() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--images", type=int, default=10_000, help="train and validation together (10000)")
+    parser.add_argument(
+        "--images",
+        type=int,
+        default=10_000,
+        help="train and validation together (10000)",
+    )
     parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument(
-        "--network", type=int, default=5, choices=range(16), help="of plain.small_network (5)"
+        "--network",
+        type=int,
+        default=5,
+        choices=range(16),
+        help="of plain.small_network (5)",
     )
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument(
-        "--precision", default="float32", choices=("float32", "bfloat16"), help="the engine's"
+        "--precision",
+        default="float32",
+        choices=("float32", "bfloat16"),
+        help="the engine's",
     )
     return parser.parse_args()
 
@@ -85,12 +100,20 @@ def main() -> None:
     train, validation = jpegs(told.folder, told.images)
     with tempfile.TemporaryDirectory() as cache:
         started = perf_counter()
-        dataset = load(DataSettings("cifar10", str(told.folder), subset=told.images, cache=cache))
+        dataset = load(
+            DataSettings("cifar10", str(told.folder), subset=told.images, cache=cache)
+        )
         decoded = perf_counter() - started
         speeds: dict[str, list[float]] = {"engine": [], "plain": []}
         accuracies: dict[str, list[float]] = {"engine": [], "plain": []}
         for seed in range(told.seeds):
-            training = Training(build_seeded(arch, TASK, seed), dataset, recipe, torch.device("cpu"), seed)
+            training = Training(
+                build_seeded(arch, TASK, seed),
+                dataset,
+                recipe,
+                torch.device("cpu"),
+                seed,
+            )
             torch.manual_seed(seed)
             plain = plain_train(authors_network(arch), train, validation, recipe)
             for rows in zip(engine_train(training), plain, strict=True):
@@ -110,8 +133,12 @@ def main() -> None:
             f"accuracy {with_interval(accuracies[side])}"
         )
     ratios = [ours / theirs for ours, theirs in zip(*speeds.values(), strict=True)]
-    print(f"engine / plain: {median(ratios):.2f} times the images/s ({min(ratios):.2f} to {max(ratios):.2f})")
-    print(f"decoding once took {decoded:.1f} s, an epoch of decoding in the plain loop {data[1]:.1f} s")
+    print(
+        f"engine / plain: {median(ratios):.2f} times the images/s ({min(ratios):.2f} to {max(ratios):.2f})"
+    )
+    print(
+        f"decoding once took {decoded:.1f} s, an epoch of decoding in the plain loop {data[1]:.1f} s"
+    )
 
 
 if __name__ == "__main__":

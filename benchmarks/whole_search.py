@@ -83,7 +83,9 @@ def theirs(told: argparse.Namespace, folder: Path) -> dict[str, Any]:
     def train(config: dict[str, Any]) -> None:
         torch.manual_seed(told.seed)
         network = authors_network(small_network(config["number"]))
-        for row in plain_train(network, *jpegs(told.folder, told.images), recipe, told.workers):
+        for row in plain_train(
+            network, *jpegs(told.folder, told.images), recipe, told.workers
+        ):
             tune.report(dict(row))
 
     tuner = tune.Tuner(
@@ -101,11 +103,24 @@ def run_side(side: str, seed: int, told: argparse.Namespace) -> dict[str, Any]:
     source = Path(__file__).resolve().parent
     paths = [str(source.parent), str(source), os.environ.get("PYTHONPATH", "")]
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, *sys.argv, "--side", side, "--seed", str(seed), "--out", folder]
+        command = [
+            sys.executable,
+            *sys.argv,
+            "--side",
+            side,
+            "--seed",
+            str(seed),
+            "--out",
+            folder,
+        ]
         started = perf_counter()
-        subprocess.run(command, check=True, env=os.environ | {"PYTHONPATH": os.pathsep.join(paths)})
+        subprocess.run(
+            command, check=True, env=os.environ | {"PYTHONPATH": os.pathsep.join(paths)}
+        )
         seconds = perf_counter() - started
-        return json.loads((Path(folder) / "result.json").read_text()) | {"seconds": seconds}
+        return json.loads((Path(folder) / "result.json").read_text()) | {
+            "seconds": seconds
+        }
 
 
 def arguments() -> argparse.Namespace:
@@ -113,12 +128,24 @@ def arguments() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--images", type=int, default=10_000, help="train and validation together (10000)")
+    parser.add_argument(
+        "--images",
+        type=int,
+        default=10_000,
+        help="train and validation together (10000)",
+    )
     parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--networks", type=int, default=16)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--precision", default="auto", help="ours (auto: float32 on the CPU)")
-    parser.add_argument("--workers", type=int, default=0, help="of their DataLoader (0, the fastest here)")
+    parser.add_argument(
+        "--precision", default="auto", help="ours (auto: float32 on the CPU)"
+    )
+    parser.add_argument(
+        "--workers",
+        type=int,
+        default=0,
+        help="of their DataLoader (0, the fastest here)",
+    )
     parser.add_argument("--side", choices=SIDES, help=argparse.SUPPRESS)
     parser.add_argument("--seed", type=int, default=0, help=argparse.SUPPRESS)
     parser.add_argument("--out", type=Path, help=argparse.SUPPRESS)
@@ -135,20 +162,31 @@ def compare(told: argparse.Namespace) -> None:
             results[side].append(result)
             accuracy = mean(result["accuracies"])
             print(
-                f"seed {seed} {side:7s} {result['seconds']:7.1f} s  mean accuracy {accuracy:.4f}", flush=True
+                f"seed {seed} {side:7s} {result['seconds']:7.1f} s  mean accuracy {accuracy:.4f}",
+                flush=True,
             )
-    accuracies = {side: [mean(result["accuracies"]) for result in results[side]] for side in SIDES}
+    accuracies = {
+        side: [mean(result["accuracies"]) for result in results[side]] for side in SIDES
+    }
     gains = [a - b for a, b in zip(*accuracies.values(), strict=True)]
-    ratios = [b["seconds"] / a["seconds"] for a, b in zip(*results.values(), strict=True)]
+    ratios = [
+        b["seconds"] / a["seconds"] for a, b in zip(*results.values(), strict=True)
+    ]
     waits = [wait for result in results["ours"] for wait in result["waits"]]
-    later = [wait for result in results["ours"] for wait in result["waits"][os.cpu_count() :]]
+    later = [
+        wait for result in results["ours"] for wait in result["waits"][os.cpu_count() :]
+    ]
     print(
         f"wall time, theirs / ours: {median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f}; wanted: 1.5)"
     )
     for side, values in accuracies.items():
-        print(f"mean accuracy of the {told.networks} networks, {side}: {with_interval(values)}")
+        print(
+            f"mean accuracy of the {told.networks} networks, {side}: {with_interval(values)}"
+        )
     print(f"ours - theirs: {with_interval(gains)}")
-    print(f"first epoch starts after launch, all trials: {median(waits):.2f} s, at most {max(waits):.2f} s")
+    print(
+        f"first epoch starts after launch, all trials: {median(waits):.2f} s, at most {max(waits):.2f} s"
+    )
     if later:
         print(
             f"  trials in actors that ran before: {median(later):.2f} s, at most {max(later):.2f} s (wanted: 1)"

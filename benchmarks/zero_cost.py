@@ -35,11 +35,14 @@ def main() -> None:
     seconds = {}
     for proxy in PROXIES:
         started = perf_counter()
-        scores[proxy] = [next(ZeroCost(proxy, task).evaluate(arch))[proxy] for arch in archs]
+        scores[proxy] = [
+            next(ZeroCost(proxy, task).evaluate(arch))[proxy] for arch in archs
+        ]
         seconds[proxy] = (perf_counter() - started) / len(archs)
     started = perf_counter()
     accuracy = [
-        list(proxy_train(arch, "digits", Recipe(epochs=options.epochs)))[-1]["accuracy"] for arch in archs
+        list(proxy_train(arch, "digits", Recipe(epochs=options.epochs)))[-1]["accuracy"]
+        for arch in archs
     ]
     seconds["training"] = (perf_counter() - started) / len(archs)
     print(
@@ -48,10 +51,19 @@ def main() -> None:
     rng = np.random.default_rng(0)
     for name, values in scores.items():
         draws = rng.integers(0, len(archs), (1000, len(archs)))
-        taus = [kendall_tau(np.array(values)[draw], np.array(accuracy)[draw]) for draw in draws]
+        taus = [
+            kendall_tau(np.array(values)[draw], np.array(accuracy)[draw])
+            for draw in draws
+        ]
         lower, upper = np.quantile(taus, (0.05, 0.95))
-        cost = f"{seconds[name] * 1e3:5.0f} ms a network" if name in seconds else "exact, no network needed"
-        print(f"{name:8s} tau {kendall_tau(values, accuracy):6.3f}  ({lower:6.3f} to {upper:6.3f})  {cost}")
+        cost = (
+            f"{seconds[name] * 1e3:5.0f} ms a network"
+            if name in seconds
+            else "exact, no network needed"
+        )
+        print(
+            f"{name:8s} tau {kendall_tau(values, accuracy):6.3f}  ({lower:6.3f} to {upper:6.3f})  {cost}"
+        )
     print(f"training {seconds['training'] * 1e3:.0f} ms a network")
 
 

@@ -5,10 +5,20 @@ from evaluators.data.dataset import Dataset, load, load_test
 from evaluators.data.settings import DataSettings
 from evaluators.data.split import Source, Split
 from evaluators.evaluator import Evaluator, Metrics
-from evaluators.latency.latency import Latency, LatencyResult, UnstableLatencyError, measure_latency
+from evaluators.latency.latency import (
+    Latency,
+    LatencyResult,
+    UnstableLatencyError,
+    measure_latency,
+)
 from evaluators.latency.predictor import PredictedLatency, PredictorError
 from evaluators.latency.table import LatencyTable
-from evaluators.models.folder import TrainedModel, load_model, read_model_folder, write_model_folder
+from evaluators.models.folder import (
+    TrainedModel,
+    load_model,
+    read_model_folder,
+    write_model_folder,
+)
 from evaluators.models.predict import Prediction, predict
 from evaluators.models.preprocess import Preprocess
 from evaluators.training.augment import Augmentation

@@ -24,7 +24,9 @@ class Complexity:
 
     metrics: ClassVar[tuple[str, ...]] = ("flops", "macs", "params", "activations")
 
-    def evaluate(self, arch: Arch, *, seed: int = 0, checkpoint: Path | None = None) -> Iterator[Metrics]:
+    def evaluate(
+        self, arch: Arch, *, seed: int = 0, checkpoint: Path | None = None
+    ) -> Iterator[Metrics]:
         cost = complexity(arch, self.task)
         yield {name: getattr(cost, name) for name in self.metrics}
 
@@ -52,7 +54,9 @@ def count_operators(model: nn.Module, task: Task) -> dict[str, int]:
         try:
             from fvcore.nn import FlopCountAnalysis
         except ImportError as error:
-            raise ImportError("counting FLOPs needs fvcore, which is missing: pip install fvcore") from error
+            raise ImportError(
+                "counting FLOPs needs fvcore, which is missing: pip install fvcore"
+            ) from error
         analysis = FlopCountAnalysis(copy.deepcopy(model).eval(), image)
         analysis.unsupported_ops_warnings(False).uncalled_modules_warnings(False)
         counted = analysis.by_operator()

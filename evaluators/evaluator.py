@@ -23,7 +23,9 @@ class Evaluator(Protocol):
     def metrics(self) -> tuple[str, ...]:
         """Names of the numbers that ``evaluate`` yields, ``epoch`` aside."""
 
-    def evaluate(self, arch: Arch, *, seed: int = 0, checkpoint: Path | None = None) -> Iterator[Metrics]:
+    def evaluate(
+        self, arch: Arch, *, seed: int = 0, checkpoint: Path | None = None
+    ) -> Iterator[Metrics]:
         """Yield one dict of metrics, or one an epoch with ``epoch`` counted from 1.
 
         Strings are facts that go with the numbers, such as the device. ``checkpoint`` is a file to continue

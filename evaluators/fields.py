@@ -39,7 +39,12 @@ S = TypeVar("S", bound=Settings)
 WORDS = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
 LARGEST = sys.float_info.max
 """A greater whole number is no float."""
-TYPES = {bool: "true or false", int: "a whole number", float: "a finite number", str: "a text"}
+TYPES = {
+    bool: "true or false",
+    int: "a whole number",
+    float: "a finite number",
+    str: "a text",
+}
 
 
 @dataclass(frozen=True)
@@ -94,7 +99,9 @@ def require(settings: Settings, name: str, holds: bool, wanted: str) -> None:
     """Refuse the field unless ``holds``: it must be ``wanted``. For rules between fields."""
     if not holds:
         value = getattr(settings, name)
-        raise FieldError(type(settings).__name__, (name,), f"must be {wanted}, got {value!r:.80}")
+        raise FieldError(
+            type(settings).__name__, (name,), f"must be {wanted}, got {value!r:.80}"
+        )
 
 
 def from_values(kind: type[S], values: object) -> S:
@@ -106,12 +113,18 @@ def from_values(kind: type[S], values: object) -> S:
     if isinstance(values, kind):
         return values
     if not isinstance(values, Mapping):
-        raise FieldError(kind.__name__, (), f"must be a mapping of settings, got {values!r:.80}")
+        raise FieldError(
+            kind.__name__, (), f"must be a mapping of settings, got {values!r:.80}"
+        )
     known = field_types(kind)
     for name in values:
         if name not in known:
-            raise FieldError(kind.__name__, (str(name),), f"unknown key{hint(str(name), known)}")
-    made = {name: _made(kind, name, known[name], value) for name, value in values.items()}
+            raise FieldError(
+                kind.__name__, (str(name),), f"unknown key{hint(str(name), known)}"
+            )
+    made = {
+        name: _made(kind, name, known[name], value) for name, value in values.items()
+    }
     return kind(**made)
 
 
@@ -132,11 +145,17 @@ def field_types(kind: type[Settings]) -> dict[str, Any]:
 def _made(kind: type[Settings], name: str, annotation: Any, value: object) -> object:
     """``value`` as the field wants it: nested settings from a mapping, a tuple from a list."""
     for choice in _choices(annotation):
-        if is_dataclass(choice) and isinstance(choice, type) and isinstance(value, Mapping):
+        if (
+            is_dataclass(choice)
+            and isinstance(choice, type)
+            and isinstance(value, Mapping)
+        ):
             try:
                 return from_values(choice, value)
             except FieldError as error:
-                raise FieldError(kind.__name__, (name, *error.path), error.problem) from error
+                raise FieldError(
+                    kind.__name__, (name, *error.path), error.problem
+                ) from error
         if get_origin(choice) is tuple and isinstance(value, list):
             return tuple(value)
     return value
@@ -147,7 +166,9 @@ def _choices(annotation: Any) -> tuple[Any, ...]:
     if get_origin(annotation) is Annotated:
         return _choices(get_args(annotation)[0])
     if get_origin(annotation) in (Union, UnionType):
-        return tuple(choice for part in get_args(annotation) for choice in _choices(part))
+        return tuple(
+            choice for part in get_args(annotation) for choice in _choices(part)
+        )
     return (annotation,)
 
 
@@ -158,10 +179,16 @@ def _wanted(annotation: Any, value: object) -> str | None:
     if value is None and NoneType in choices:
         return None
     typed = any(_fits(choice, value) for choice in choices)
-    within = bounds is None or (typed and isinstance(value, int | float) and bounds.holds(value))
+    within = bounds is None or (
+        typed and isinstance(value, int | float) and bounds.holds(value)
+    )
     if typed and within:
         return None
-    words = [str(bounds)] if typed else [_named(choice) for choice in choices if choice is not NoneType]
+    words = (
+        [str(bounds)]
+        if typed
+        else [_named(choice) for choice in choices if choice is not NoneType]
+    )
     if NoneType in choices:
         words.append("null")
     return " or ".join(words)
@@ -177,7 +204,11 @@ def _fits(choice: Any, value: object) -> bool:
         return isinstance(value, str) and value in get_args(choice)
     if get_origin(choice) is tuple:
         kinds = get_args(choice)
-        return isinstance(value, tuple) and len(value) == len(kinds) and all(map(_fits, kinds, value))
+        return (
+            isinstance(value, tuple)
+            and len(value) == len(kinds)
+            and all(map(_fits, kinds, value))
+        )
     if choice is float:
         return _is_number(value) and abs(value) <= LARGEST  # which NaN is not
     if choice is int:
@@ -193,5 +224,12 @@ def _named(choice: Any) -> str:
     if get_origin(choice) is Literal:
         return " or ".join(map(str, get_args(choice)))
     if get_origin(choice) is tuple:
-        return f"{len(get_args(choice))} whole numbers" if set(get_args(choice)) == {int} else "a list"
-    return TYPES.get(choice, f"settings of {choice.__name__}" if isinstance(choice, type) else str(choice))
+        return (
+            f"{len(get_args(choice))} whole numbers"
+            if set(get_args(choice)) == {int}
+            else "a list"
+        )
+    return TYPES.get(
+        choice,
+        f"settings of {choice.__name__}" if isinstance(choice, type) else str(choice),
+    )

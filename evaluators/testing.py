@@ -37,14 +37,23 @@ class EvaluatorContract:
     def test_is_an_evaluator(self, evaluator: Evaluator) -> None:
         assert isinstance(evaluator, Evaluator)
 
-    def test_metrics_names_what_is_yielded(self, evaluator: Evaluator, rows: list[Metrics]) -> None:
+    def test_metrics_names_what_is_yielded(
+        self, evaluator: Evaluator, rows: list[Metrics]
+    ) -> None:
         assert rows
         for row in rows:
-            numbers = {name for name, value in row.items() if not isinstance(value, str)}
+            numbers = {
+                name for name, value in row.items() if not isinstance(value, str)
+            }
             assert numbers - {"epoch"} == set(evaluator.metrics)
 
     def test_numbers_are_finite(self, rows: list[Metrics]) -> None:
-        numbers = [value for row in rows for value in row.values() if not isinstance(value, str)]
+        numbers = [
+            value
+            for row in rows
+            for value in row.values()
+            if not isinstance(value, str)
+        ]
         assert all(math.isfinite(number) for number in numbers)
 
     def test_json_keeps_every_value(self, rows: list[Metrics]) -> None:
@@ -72,4 +81,7 @@ class EvaluatorContract:
         assert torch.equal(torch.get_rng_state(), before)
 
     def _repeatable(self, rows: Iterator[Metrics] | list[Metrics]) -> list[Metrics]:
-        return [{name: row[name] for name in ("epoch", *self.deterministic) if name in row} for row in rows]
+        return [
+            {name: row[name] for name in ("epoch", *self.deterministic) if name in row}
+            for row in rows
+        ]

@@ -36,7 +36,12 @@ ZEN_STEP = 0.01
 ZEN_REPEATS = 2
 
 CPU = torch.device("cpu")
-RELUS = (torch.ops.aten.relu, torch.ops.aten.relu_, torch.ops.aten.hardswish, torch.ops.aten.hardswish_)
+RELUS = (
+    torch.ops.aten.relu,
+    torch.ops.aten.relu_,
+    torch.ops.aten.hardswish,
+    torch.ops.aten.hardswish_,
+)
 SMOOTH = (nn.Hardswish, nn.SiLU, nn.GELU)
 """Activations that are the identity on large numbers alone."""
 
@@ -56,7 +61,9 @@ class ZeroCost:
     def metrics(self) -> tuple[str, ...]:
         return (self.proxy,)
 
-    def evaluate(self, arch: Arch, *, seed: int = 0, checkpoint: Path | None = None) -> Iterator[Metrics]:
+    def evaluate(
+        self, arch: Arch, *, seed: int = 0, checkpoint: Path | None = None
+    ) -> Iterator[Metrics]:
         task = replace(self.task, resolution=min(self.task.resolution, MAX_RESOLUTION))
         with Shared(CPU), seeded(seed, CPU):
             score = PROXIES[self.proxy](build(arch, task, zero_gamma=False), task)
@@ -83,7 +90,9 @@ def synflow(model: nn.Module, task: Task) -> float:
 
     for block in _blocks(model):
         block.register_forward_hook(scaled)
-    model.eval()(torch.ones(1, task.channels, task.resolution, task.resolution)).sum().backward()
+    model.eval()(
+        torch.ones(1, task.channels, task.resolution, task.resolution)
+    ).sum().backward()
     layers = (m for m in model.modules() if isinstance(m, nn.Conv2d | nn.Linear))
     weights = (layer.weight for layer in layers if layer.weight.grad is not None)
     flow: float = sum((w * w.grad).sum().item() for w in weights if w.grad is not None)
@@ -116,12 +125,20 @@ def zen(model: nn.Module, task: Task) -> float:
     _open_gates(model)
     _cut_shortcuts(model)
     features = _features(model.train())
-    aside = {id(gate.bn1) for gate in model.modules() if isinstance(gate, SplitAttention)}
-    norms = [m for m in features.modules() if isinstance(m, nn.BatchNorm2d) and id(m) not in aside]
+    aside = {
+        id(gate.bn1) for gate in model.modules() if isinstance(gate, SplitAttention)
+    }
+    norms = [
+        m
+        for m in features.modules()
+        if isinstance(m, nn.BatchNorm2d) and id(m) not in aside
+    ]
     deviations: list[float] = []
 
     def note(module: nn.Module, args: tuple[Tensor, ...]) -> None:
-        deviations.append(args[0].var((0, 2, 3), unbiased=False).mean().sqrt().log().item())
+        deviations.append(
+            args[0].var((0, 2, 3), unbiased=False).mean().sqrt().log().item()
+        )
 
     scores: list[float] = []
     for _ in range(ZEN_REPEATS):
@@ -137,7 +154,11 @@ def zen(model: nn.Module, task: Task) -> float:
     return sum(scores) / len(scores)
 
 
-PROXIES: Mapping[str, Callable[[nn.Module, Task], float]] = {"synflow": synflow, "naswot": naswot, "zen": zen}
+PROXIES: Mapping[str, Callable[[nn.Module, Task], float]] = {
+    "synflow": synflow,
+    "naswot": naswot,
+    "zen": zen,
+}
 """Scores by name; each takes the model for its own and changes it."""
 
 
@@ -148,7 +169,9 @@ class _Codes(TorchDispatchMode):
         super().__init__()  # type: ignore[no-untyped-call]  # torch gives it no types
         self.kernel = kernel
 
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
         if func.overloadpacket in RELUS:
             signs = (args[0] > 0).flatten(1).float().mul_(2).sub_(1)
             units = signs.shape[1]
@@ -202,5 +225,9 @@ def _blocks(model: nn.Module) -> list[nn.Module]:
 def _features(model: nn.Module) -> nn.Module:
     """The network up to the global pooling."""
     modules = list(model.children())
-    end = next(i for i, module in enumerate(modules) if isinstance(module, nn.AdaptiveAvgPool2d))
+    end = next(
+        i
+        for i, module in enumerate(modules)
+        if isinstance(module, nn.AdaptiveAvgPool2d)
+    )
     return nn.Sequential(*modules[:end])

@@ -15,13 +15,17 @@ class Pyramid(nn.Module):
         self.backbone, self.levels = backbone, levels
         channels = [stage.channels for stage in backbone.feature_info[-levels:]]
         self.lateral = nn.ModuleList(nn.Conv2d(count, width, 1) for count in channels)
-        self.smooth = nn.ModuleList(nn.Conv2d(width, width, 3, padding=1) for _ in channels)
+        self.smooth = nn.ModuleList(
+            nn.Conv2d(width, width, 3, padding=1) for _ in channels
+        )
 
     def forward(self, images: Tensor) -> list[Tensor]:
         features = self.backbone.features(images)[-self.levels :]
         maps = [conv(x) for conv, x in zip(self.lateral, features, strict=True)]
         for level in range(self.levels - 2, -1, -1):
-            maps[level] = maps[level] + interpolate(maps[level + 1], maps[level].shape[2:])
+            maps[level] = maps[level] + interpolate(
+                maps[level + 1], maps[level].shape[2:]
+            )
         return [conv(x) for conv, x in zip(self.smooth, maps, strict=True)]
 
 

@@ -9,5 +9,9 @@ if __name__ == "__main__":
     run = search(config, "runs/first-search", serial=True)
 
     front = run.front()
-    print(front[["trial", "accuracy", "latency_ms", "flops", "params"]].to_string(index=False))
+    print(
+        front[["trial", "accuracy", "latency_ms", "flops", "params"]].to_string(
+            index=False
+        )
+    )
     print("open runs/first-search/report.html")

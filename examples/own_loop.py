@@ -5,7 +5,11 @@ import sys
 from nas import AskTell, load_config
 from search_spaces import complexity
 
-settings = ["trials=12", "objectives={accuracy: max, flops: min}", "reference_point=null"]
+settings = [
+    "trials=12",
+    "objectives={accuracy: max, flops: min}",
+    "reference_point=null",
+]
 config = load_config("quick", [*settings, *sys.argv[1:]])
 
 with AskTell(config, "runs/own-loop") as search:

@@ -13,22 +13,39 @@ class MiddleFirst(optuna.samplers.BaseSampler):
     def __init__(self, seed: int | None = None) -> None:
         self._random = optuna.samplers.RandomSampler(seed=seed)
 
-    def infer_relative_search_space(self, study: Any, trial: Any) -> dict[str, BaseDistribution]:
+    def infer_relative_search_space(
+        self, study: Any, trial: Any
+    ) -> dict[str, BaseDistribution]:
         return {}
 
-    def sample_relative(self, study: Any, trial: Any, search_space: Any) -> dict[str, Any]:
+    def sample_relative(
+        self, study: Any, trial: Any, search_space: Any
+    ) -> dict[str, Any]:
         return {}
 
-    def sample_independent(self, study: Any, trial: Any, name: str, distribution: BaseDistribution) -> Any:
+    def sample_independent(
+        self, study: Any, trial: Any, name: str, distribution: BaseDistribution
+    ) -> Any:
         if trial.number > 0:
             return self._random.sample_independent(study, trial, name, distribution)
         if isinstance(distribution, CategoricalDistribution):
             return distribution.choices[len(distribution.choices) // 2]
         middle = (distribution.low + distribution.high) / 2
-        return distribution.to_external_repr(middle - (middle - distribution.low) % (distribution.step or 1))
+        return distribution.to_external_repr(
+            middle - (middle - distribution.low) % (distribution.step or 1)
+        )
 
 
 if __name__ == "__main__":
-    settings = ["sampler=own_sampler:MiddleFirst", "trials=4", "training.epochs=2", *sys.argv[1:]]
+    settings = [
+        "sampler=own_sampler:MiddleFirst",
+        "trials=4",
+        "training.epochs=2",
+        *sys.argv[1:],
+    ]
     run = search(load_config("quick", settings), "runs/own-sampler", serial=True)
-    print(run.trials[["trial", "arch.width2", "arch.radix", "accuracy"]].to_string(index=False))
+    print(
+        run.trials[["trial", "arch.width2", "arch.radix", "accuracy"]].to_string(
+            index=False
+        )
+    )

@@ -5,7 +5,16 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from nas import load_config, search
-from search_spaces import Arch, Bottleneck, Description, Head, SearchSpace, Stem, Trial, choose
+from search_spaces import (
+    Arch,
+    Bottleneck,
+    Description,
+    Head,
+    SearchSpace,
+    Stem,
+    Trial,
+    choose,
+)
 
 
 @dataclass(frozen=True)
@@ -28,13 +37,24 @@ class PairSpace(SearchSpace):
     radix: tuple[int, ...] = (0, 1, 2, 4)
 
     def suggest(self, trial: Trial) -> Pair:
-        return Pair(choose(trial, "width", self.width), choose(trial, "radix", self.radix))
+        return Pair(
+            choose(trial, "width", self.width), choose(trial, "radix", self.radix)
+        )
 
     def params(self, arch: Arch) -> dict[str, int]:
         return {"width": arch.width, "radix": arch.radix}
 
 
 if __name__ == "__main__":
-    settings = ["space=own_space:PairSpace", "trials=6", "training.epochs=2", *sys.argv[1:]]
+    settings = [
+        "space=own_space:PairSpace",
+        "trials=6",
+        "training.epochs=2",
+        *sys.argv[1:],
+    ]
     run = search(load_config("quick", settings), "runs/own-space", serial=True)
-    print(run.front()[["arch.width", "arch.radix", "accuracy", "flops"]].to_string(index=False))
+    print(
+        run.front()[["arch.width", "arch.radix", "accuracy", "flops"]].to_string(
+            index=False
+        )
+    )

@@ -18,7 +18,9 @@ class PlainTraining:
     task: Task
     metrics = ("accuracy",)
 
-    def evaluate(self, arch: Arch, *, seed: int = 0, checkpoint: Path | None = None) -> Iterator[Metrics]:
+    def evaluate(
+        self, arch: Arch, *, seed: int = 0, checkpoint: Path | None = None
+    ) -> Iterator[Metrics]:
         torch.manual_seed(seed)
         data, network = load("digits"), build(arch, self.task)
         images, labels = data.normalise(data.train.images), data.train.labels
@@ -30,11 +32,16 @@ class PlainTraining:
                 optimiser.zero_grad()
             with torch.no_grad():
                 found = network.eval()(data.normalise(data.validation.images)).argmax(1)
-            yield {"epoch": epoch, "accuracy": (found == data.validation.labels).float().mean().item()}
+            yield {
+                "epoch": epoch,
+                "accuracy": (found == data.validation.labels).float().mean().item(),
+            }
 
 
 if __name__ == "__main__":
     evaluators = 'evaluators=[complexity, latency, "own_training:PlainTraining"]'
-    config = load_config("quick", [evaluators, "training.epochs=2", "trials=4", *sys.argv[1:]])
+    config = load_config(
+        "quick", [evaluators, "training.epochs=2", "trials=4", *sys.argv[1:]]
+    )
     run = search(config, "runs/own-training", serial=True)
     print(run.epochs[["trial", "epoch", "accuracy"]].to_string(index=False))

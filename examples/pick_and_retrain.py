@@ -16,8 +16,14 @@ if __name__ == "__main__":
 
     Path("pick.json").write_text(json.dumps({"arch": pick.arch, "run": str(run.path)}))
     overrides = ["epochs=4", "engine=serial", *sys.argv[1:]]
-    found = retrain("pick.json", "runs/picked", data="digits", overrides=overrides, engine="serial")
+    found = retrain(
+        "pick.json", "runs/picked", data="digits", overrides=overrides, engine="serial"
+    )
     print(f"{found.mean['top1']:.1%} of the test images, which no search has seen")
 
     model, facts = load_model("runs/picked"), read_model_folder("runs/picked")
-    print(sum(weights.numel() for weights in model.parameters()), "parameters; classes", facts.labels)
+    print(
+        sum(weights.numel() for weights in model.parameters()),
+        "parameters; classes",
+        facts.labels,
+    )

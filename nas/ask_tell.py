@@ -15,7 +15,13 @@ from nas.config.schema import SearchConfig
 from nas.controller import Assignment
 from nas.driver import make_controller, outcome_of, reason_of, sound_log
 from nas.prepare import prepare_for_others
-from nas.runs.folder import UNCHANGEABLE, changed, check_images, new_folder, write_settings
+from nas.runs.folder import (
+    UNCHANGEABLE,
+    changed,
+    check_images,
+    new_folder,
+    write_settings,
+)
 from nas.runs.lock import sole_driver
 from results import load_run
 from results.log.events import SearchFinished, SearchStarted
@@ -49,7 +55,9 @@ class AskTell:
                 check_images(folder, prepared.images)
                 self._controller.replay(log)
                 write_settings(folder, config)
-            self._controller.commit(SearchStarted(None, config.model_dump(mode="json"), config.objectives))
+            self._controller.commit(
+                SearchStarted(None, config.model_dump(mode="json"), config.objectives)
+            )
             self._opened: ExitStack | None = opened.pop_all()
 
     def ask(self) -> Assignment | None:
@@ -61,7 +69,9 @@ class AskTell:
         while (work := self._controller.next()) is not None:
             known = self._controller.trials[work.trial].metrics
             costs = next(iter(self._costs.evaluate(work.arch)))
-            if costs.items() <= known.items() or self._controller.report(work.trial, costs):
+            if costs.items() <= known.items() or self._controller.report(
+                work.trial, costs
+            ):
                 return work
         return None
 
@@ -113,18 +123,25 @@ class AskTell:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self.close()
 
     def _check_open(self) -> None:
         if self._opened is None:
-            raise ValueError(f"{self._folder}: this search is closed; AskTell(config, out) goes on with it")
+            raise ValueError(
+                f"{self._folder}: this search is closed; AskTell(config, out) goes on with it"
+            )
 
     def _check(self, trial: int) -> None:
         self._check_open()
         if trial not in self._controller.trials:
-            raise ValueError(f"trial {trial!r} was not handed out; ask() gives trials their numbers")
+            raise ValueError(
+                f"trial {trial!r} was not handed out; ask() gives trials their numbers"
+            )
 
 
 def _known(folder: Path, config: SearchConfig) -> bool:

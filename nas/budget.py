@@ -35,17 +35,24 @@ class Spending:
     """What has been spent of a budget, and the first reason to start nothing more."""
 
     def __init__(
-        self, budget: Budget, objectives: Mapping[str, str], reference: Mapping[str, float] | None = None
+        self,
+        budget: Budget,
+        objectives: Mapping[str, str],
+        reference: Mapping[str, float] | None = None,
     ) -> None:
         self.budget = budget
         self.trials = self.epochs = 0
         self.seconds = 0.0
         self._objectives = Objectives.of(objectives)
-        self._reference = None if reference is None else self._objectives.reference(reference)
+        self._reference = (
+            None if reference is None else self._objectives.reference(reference)
+        )
         self._recent: deque[NDArray[np.float64]] = deque()
         self._worst = np.full(len(objectives), -np.inf)
         # the front now, and as it was before the recent trials
-        self._now, self._before = (FrontArchive[None](len(objectives)) for _ in range(2))
+        self._now, self._before = (
+            FrontArchive[None](len(objectives)) for _ in range(2)
+        )
 
     def complete(self, values: Sequence[float]) -> None:
         """One more complete trial, with its values in the order of the objectives."""
@@ -66,7 +73,9 @@ class Spending:
 
     @property
     def out_of_time(self) -> bool:
-        return self.budget.hours is not None and self.seconds >= self.budget.hours * 3600
+        return (
+            self.budget.hours is not None and self.seconds >= self.budget.hours * 3600
+        )
 
     @property
     def spent(self) -> str | None:

@@ -21,7 +21,16 @@ from nas.stopper.asha import Stopper
 from results import Event, TrialStatus, strict_json
 from results.limits import Limit
 from results.log.event_log import Log
-from results.log.events import Content, EpochEnded, Finished, Lost, Measured, Noted, Promoted, Proposed
+from results.log.events import (
+    Content,
+    EpochEnded,
+    Finished,
+    Lost,
+    Measured,
+    Noted,
+    Promoted,
+    Proposed,
+)
 from results.log.record import TrialRecord
 from search_spaces import Arch, arch_from_dict
 
@@ -63,9 +72,20 @@ class Controller:
         listeners: Sequence[Listener] = (),
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.proposer, self.log, self.stopper, self.listeners = proposer, log, stopper, list(listeners)
-        self.state = SearchState(proposer, stopper, budget, limits or {}, reference_point)
-        self.trials, self.spending, self.seed = self.state.trials, self.state.spending, seed
+        self.proposer, self.log, self.stopper, self.listeners = (
+            proposer,
+            log,
+            stopper,
+            list(listeners),
+        )
+        self.state = SearchState(
+            proposer, stopper, budget, limits or {}, reference_point
+        )
+        self.trials, self.spending, self.seed = (
+            self.state.trials,
+            self.state.spending,
+            seed,
+        )
         self.exhausted = False
         self._produces = produces
         self._waiting: deque[int] = deque()
@@ -84,7 +104,11 @@ class Controller:
     @property
     def ended(self) -> dict[int, TrialStatus]:
         """Status of every trial that is over."""
-        return {number: record.status for number, record in self.trials.items() if record.status.over}
+        return {
+            number: record.status
+            for number, record in self.trials.items()
+            if record.status.over
+        }
 
     @property
     def over(self) -> bool:
@@ -93,13 +117,17 @@ class Controller:
             return False
         if self.spending.out_of_time:
             return True
-        none_to_go_on = not self._waiting and (self._none_to_promote or not self.state.paused)
+        none_to_go_on = not self._waiting and (
+            self._none_to_promote or not self.state.paused
+        )
         return none_to_go_on and self._nothing_new()
 
     @property
     def reason(self) -> str | None:
         """Why nothing new is started; None if something could be."""
-        return self.spending.spent or ("the space holds no further networks" if self.exhausted else None)
+        return self.spending.spent or (
+            "the space holds no further networks" if self.exhausted else None
+        )
 
     # Commands: what they decide is in the log when they return.
 
@@ -120,7 +148,8 @@ class Controller:
                 self.exhausted = True
                 return None
             self.commit(
-                self._proposed(proposal), *self.state.duplicate(proposal.trial, proposal.duplicate_of)
+                self._proposed(proposal),
+                *self.state.duplicate(proposal.trial, proposal.duplicate_of),
             )
             if proposal.duplicate_of is None:
                 return self._start(proposal.trial)
@@ -143,7 +172,11 @@ class Controller:
         # What is decided on must be what a replay will read.
         known = json.loads(strict_json.dumps(metrics))
         others = {name: value for name, value in known.items() if name != "epoch"}
-        news = Measured(trial, known) if epoch is None else EpochEnded(trial, epoch, others)
+        news = (
+            Measured(trial, known)
+            if epoch is None
+            else EpochEnded(trial, epoch, others)
+        )
         self.commit(news, *self.state.verdict(trial, epoch, record.metrics | known))
         if record.status is TrialStatus.RUNNING and self.spending.out_of_time:
             self._interrupt(record)
@@ -173,7 +206,9 @@ class Controller:
     def close(self) -> None:
         """Trials put aside that nothing can promote any more are stopped; with more hours, some could be."""
         if not self.spending.out_of_time:
-            self.commit(*(Finished(number, TrialStatus.STOPPED) for number in self.state.paused))
+            self.commit(
+                *(Finished(number, TrialStatus.STOPPED) for number in self.state.paused)
+            )
 
     def commit(self, *contents: Content) -> None:
         """Log events in one transaction, then take them in and tell the listeners."""
@@ -216,7 +251,9 @@ class Controller:
             except Exception as error:  # what is shown must not end what is computed
                 self.listeners.remove(listener)
                 reason = " ".join(f"{type(error).__name__}: {error}".split())
-                self.commit(Noted(None, f"a view failed and is shown no more: {reason:.200}"))
+                self.commit(
+                    Noted(None, f"a view failed and is shown no more: {reason:.200}")
+                )
 
     def _nothing_new(self) -> bool:
         return self.exhausted or self.spending.spent is not None
@@ -233,7 +270,9 @@ class Controller:
         record = self.trials[number]
         record.status = TrialStatus.RUNNING
         self._running.add(number)
-        arch = arch_from_dict(dict(record.proposal.arch or {}) if record.proposal else {})
+        arch = arch_from_dict(
+            dict(record.proposal.arch or {}) if record.proposal else {}
+        )
         return Assignment(number, arch, self.seed, self._skipped(record))
 
     def _interrupt(self, record: TrialRecord) -> None:
@@ -243,7 +282,9 @@ class Controller:
     def _skipped(self, record: TrialRecord) -> int:
         """The last evaluator that has yielded anything: those before it need not run again."""
         yielded = [
-            i for i, names in enumerate(self._produces) if any(name in record.metrics for name in names)
+            i
+            for i, names in enumerate(self._produces)
+            if any(name in record.metrics for name in names)
         ]
         return max(yielded, default=0)
 
@@ -251,7 +292,13 @@ class Controller:
         arch = proposal.arch
         knobs = self.proposer.space.params(arch)
         return Proposed(
-            proposal.trial, arch.id, arch.space, arch.to_dict(), knobs, self.seed, proposal.duplicate_of
+            proposal.trial,
+            arch.id,
+            arch.space,
+            arch.to_dict(),
+            knobs,
+            self.seed,
+            proposal.duplicate_of,
         )
 
     def _tick(self) -> None:

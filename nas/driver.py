@@ -82,7 +82,9 @@ def resume(
         controller = make_controller(config, prepared, log, listeners)
         controller.replay(log)
         if controller.over:
-            raise ValueError(f"{folder}: nothing is left to do, {controller.reason}; --set can raise a limit")
+            raise ValueError(
+                f"{folder}: nothing is left to do, {controller.reason}; --set can raise a limit"
+            )
         write_settings(folder, config)
         _run(config, controller, prepared, folder)
     return outcome_of(folder)
@@ -90,12 +92,17 @@ def resume(
 
 def sound_log(path: Path) -> EventLog:
     if damage := mend(path):
-        warnings.warn(f"{path}: {damage}; the search goes on from the rest", stacklevel=3)
+        warnings.warn(
+            f"{path}: {damage}; the search goes on from the rest", stacklevel=3
+        )
     return EventLog(path)
 
 
 def make_controller(
-    config: SearchConfig, prepared: Prepared, log: EventLog, listeners: Sequence[Listener]
+    config: SearchConfig,
+    prepared: Prepared,
+    log: EventLog,
+    listeners: Sequence[Listener],
 ) -> Controller:
     return Controller(
         prepared.proposer,
@@ -110,15 +117,21 @@ def make_controller(
     )
 
 
-def _run(config: SearchConfig, controller: Controller, prepared: Prepared, folder: Path) -> None:
+def _run(
+    config: SearchConfig, controller: Controller, prepared: Prepared, folder: Path
+) -> None:
     engine = make_engine(config, folder)
     checkpoints = Checkpoints(config.storage or str(folder.resolve() / "checkpoints"))
     checkpoints.prove()
-    controller.commit(SearchStarted(None, config.model_dump(mode="json"), config.objectives))
+    controller.commit(
+        SearchStarted(None, config.model_dump(mode="json"), config.objectives)
+    )
     try:
         with mirrored(folder):
             engine.run(controller, prepared.evaluators, checkpoints)
-    except KeyboardInterrupt:  # the first Ctrl-C ends the trials; this is the second, or one while Ray starts
+    except (
+        KeyboardInterrupt
+    ):  # the first Ctrl-C ends the trials; this is the second, or one while Ray starts
         if not controller.ended:
             raise
     if controller.over:

@@ -44,7 +44,9 @@ class Prepared:
     images: Mapping[str, Any]
 
 
-def prepare(config: SearchConfig, progress: Progress = lambda what, done, total: None) -> Prepared:
+def prepare(
+    config: SearchConfig, progress: Progress = lambda what, done, total: None
+) -> Prepared:
     """Build all that a configuration names, so that what cannot work is found before anything starts.
 
     Images that are not decoded yet are decoded; ``progress`` is told of it as ``evaluators.load`` does.
@@ -54,18 +56,25 @@ def prepare(config: SearchConfig, progress: Progress = lambda what, done, total:
     check_test(data, dataset)
     task = dataset.task
     built_in = _built_in(config, data, task, config.space.build())
-    evaluators = [built_in.get(name) or _own_evaluator(name, task, built_in) for name in config.evaluators]
+    evaluators = [
+        built_in.get(name) or _own_evaluator(name, task, built_in)
+        for name in config.evaluators
+    ]
     _check_objectives(config, evaluators)
     return _decided(config, evaluators, dataset)
 
 
-def prepare_for_others(config: SearchConfig, progress: Progress = lambda what, done, total: None) -> Prepared:
+def prepare_for_others(
+    config: SearchConfig, progress: Progress = lambda what, done, total: None
+) -> Prepared:
     """As ``prepare``, for a search whose networks are measured elsewhere: only costs are measured here."""
     dataset = load(config.data.absolute(), progress=progress)
     return _decided(config, [Complexity(dataset.task)], dataset)
 
 
-def _decided(config: SearchConfig, evaluators: list[Evaluator], dataset: Dataset) -> Prepared:
+def _decided(
+    config: SearchConfig, evaluators: list[Evaluator], dataset: Dataset
+) -> Prepared:
     space, task = config.space.build(), dataset.task
     sampler = make_sampler(config.sampler.name, config.seed, config.sampler.model_extra)
     proposer = Proposer(
@@ -89,10 +98,20 @@ def _built_in(
     if settings.pop("resource") is None:
         resolve_device(settings["device"])
     latency = Latency(task, **settings)
-    cheap = {name: (limit.min, limit.max) for name, limit in config.limits.items() if name in LIMITED}
-    predicted = PredictedLatency(latency, space, **config.predicted_latency.model_dump(), limits=cheap)
-    config.training.dtype(torch.device(device))  # a precision that the device cannot train in
-    training = ProxyTraining(data, config.training, device, share if 0 < share < 1 else None)
+    cheap = {
+        name: (limit.min, limit.max)
+        for name, limit in config.limits.items()
+        if name in LIMITED
+    }
+    predicted = PredictedLatency(
+        latency, space, **config.predicted_latency.model_dump(), limits=cheap
+    )
+    config.training.dtype(
+        torch.device(device)
+    )  # a precision that the device cannot train in
+    training = ProxyTraining(
+        data, config.training, device, share if 0 < share < 1 else None
+    )
     return {
         "complexity": Complexity(task),
         "latency": latency,
@@ -120,9 +139,13 @@ def _own_evaluator(name: str, task: Task, built_in: Iterable[str]) -> Evaluator:
     try:
         evaluator = make(task)
     except Exception as error:
-        raise ValueError(f"evaluator {name!r} cannot be made: {type(error).__name__}: {error}") from error
+        raise ValueError(
+            f"evaluator {name!r} cannot be made: {type(error).__name__}: {error}"
+        ) from error
     if not isinstance(evaluator, Evaluator):
-        raise ValueError(f"{name!r} is no evaluator: it needs metrics and evaluate (evaluators.Evaluator)")
+        raise ValueError(
+            f"{name!r} is no evaluator: it needs metrics and evaluate (evaluators.Evaluator)"
+        )
     return evaluator
 
 
@@ -135,4 +158,6 @@ def _check_objectives(config: SearchConfig, evaluators: Sequence[Evaluator]) -> 
             )
     for name in config.limits:
         if name not in (*produced, *LIMITED):
-            raise ValueError(f"limits.{name}: no evaluator measures it; there are {', '.join(produced)}")
+            raise ValueError(
+                f"limits.{name}: no evaluator measures it; there are {', '.join(produced)}"
+            )

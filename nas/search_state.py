@@ -59,7 +59,9 @@ class SearchState:
         if content is None or number is None or isinstance(content, Retrained):
             return
         if isinstance(content, Proposed):
-            self.proposer.replay(number, arch_from_dict(dict(content.arch or {})), content.duplicate_of)
+            self.proposer.replay(
+                number, arch_from_dict(dict(content.arch or {})), content.duplicate_of
+            )
         elif isinstance(content, Promoted):
             self.stopper.promote()
         self.apply(event)
@@ -71,7 +73,9 @@ class SearchState:
         match content:
             case Proposed(duplicate_of=original):
                 return self.duplicate(record.number, original)
-            case Measured() if record.proposal and record.proposal.duplicate_of is not None:
+            case Measured() if (
+                record.proposal and record.proposal.duplicate_of is not None
+            ):
                 return expected[1:]
             case Measured():
                 return self.verdict(record.number, None, record.metrics)
@@ -99,34 +103,54 @@ class SearchState:
         """The trial is over: whoever learns from trials learns how."""
         if record.status is TrialStatus.DUPLICATE:
             return
-        measured = {name: value for name, value in record.metrics.items() if value is not None}
+        measured = {
+            name: value for name, value in record.metrics.items() if value is not None
+        }
         self.stopper.finish(record.number)
         self.proposer.tell(record.number, record.status, measured)
         if record.status is TrialStatus.COMPLETE:
-            self.spending.complete([float(measured[name]) for name in self.proposer.objectives])
+            self.spending.complete(
+                [float(measured[name]) for name in self.proposer.objectives]
+            )
 
     def duplicate(self, trial: int, original: int | None) -> list[Content]:
         """What follows the proposal of a network that was measured as trial ``original``."""
         if original is None:
             return []
         known = self.trials[original].metrics if original in self.trials else {}
-        answer = {name: value for name, value in known.items() if name not in ("epoch", "seconds")}
+        answer = {
+            name: value
+            for name, value in known.items()
+            if name not in ("epoch", "seconds")
+        }
         return [Measured(trial, answer), Finished(trial, TrialStatus.DUPLICATE)]
 
-    def verdict(self, trial: int, epoch: int | None, metrics: Mapping[str, Any]) -> list[Content]:
+    def verdict(
+        self, trial: int, epoch: int | None, metrics: Mapping[str, Any]
+    ) -> list[Content]:
         """What follows news of a trial, of which all the ``metrics`` are known now."""
         if broken := self._broken_limit(metrics):
             return [Finished(trial, TrialStatus.INFEASIBLE, broken)]
-        decision = "continue" if epoch is None else self.stopper.report(trial, epoch, metrics)
+        decision = (
+            "continue" if epoch is None else self.stopper.report(trial, epoch, metrics)
+        )
         if decision == "continue":
             return []
         decided = Decided(trial, decision, epoch)
-        return [decided, Finished(trial, TrialStatus.STOPPED)] if decision == "stop" else [decided]
+        return (
+            [decided, Finished(trial, TrialStatus.STOPPED)]
+            if decision == "stop"
+            else [decided]
+        )
 
     @property
     def paused(self) -> list[int]:
         """Trials that were put aside."""
-        return [n for n, record in self.trials.items() if record.status is TrialStatus.PAUSED]
+        return [
+            n
+            for n, record in self.trials.items()
+            if record.status is TrialStatus.PAUSED
+        ]
 
     def no_number(self, metrics: Mapping[str, Any]) -> str | None:
         """What is wrong with a text where a table needs a number: an objective, or a metric with a limit."""
@@ -154,4 +178,6 @@ class SearchState:
 
 
 def _missing(name: str, record: TrialRecord) -> str:
-    return "came out as no finite number" if name in record.metrics else "was not measured"
+    return (
+        "came out as no finite number" if name in record.metrics else "was not measured"
+    )

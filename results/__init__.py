@@ -4,7 +4,12 @@ from results.atomic import write_atomic
 from results.log.event_log import EventLog
 from results.log.events import Event, TrialStatus
 from results.log.memory import MemoryLog
-from results.pareto.indicators import attainment, epsilon_indicator, hypervolume_over_time, igd_plus
+from results.pareto.indicators import (
+    attainment,
+    epsilon_indicator,
+    hypervolume_over_time,
+    igd_plus,
+)
 from results.pareto.pareto import hypervolume, pareto_front, pareto_rank
 from results.pareto.select import Selection, select
 from results.pareto.uncertainty import front_probability, repeat_spread

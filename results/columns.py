@@ -17,7 +17,9 @@ NOT_FINAL = ("stopped", "infeasible", "duplicate", "failed", "running")
 def numbers(df: pd.DataFrame, name: str) -> Array:
     """A copy of a column in float64, NaN where missing; ``ValueError`` unless it holds numbers."""
     if name not in df.columns:
-        raise ValueError(f"{name} is no column; there are {', '.join(map(str, df.columns))}")
+        raise ValueError(
+            f"{name} is no column; there are {', '.join(map(str, df.columns))}"
+        )
     column = df[name]
     if not pd.api.types.is_numeric_dtype(column):
         for value in column.dropna():

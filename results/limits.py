@@ -30,8 +30,15 @@ class Limit:
 
     def __post_init__(self) -> None:
         ends = [end for end in (self.min, self.max) if end is not None]
-        if not ends or bool in map(type, ends) or not all(map(math.isfinite, ends)) or ends != sorted(ends):
-            raise ValueError(f"a limit needs min, max or both, and min <= max, got {self.min} and {self.max}")
+        if (
+            not ends
+            or bool in map(type, ends)
+            or not all(map(math.isfinite, ends))
+            or ends != sorted(ends)
+        ):
+            raise ValueError(
+                f"a limit needs min, max or both, and min <= max, got {self.min} and {self.max}"
+            )
 
     @classmethod
     def of(cls, value: Any) -> Self:
@@ -43,7 +50,9 @@ class Limit:
         try:
             return cls(**value) if isinstance(value, Mapping) else cls(max=value)
         except TypeError:
-            raise ValueError(f"a limit is a number, [low, high] or {{min, max}}, got {value!r:.80}") from None
+            raise ValueError(
+                f"a limit is a number, [low, high] or {{min, max}}, got {value!r:.80}"
+            ) from None
 
     def excess(self, value: Number) -> Number:
         """How far ``value`` is outside, as a share of the end it is beyond (of 0: as it is); at most 0 inside."""

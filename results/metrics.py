@@ -60,10 +60,17 @@ METRICS = {
     "params": Metric("count", "parameters", "parameters", "min", logarithmic=True),
     "activations": Metric("count", "elements", "activations", "min", logarithmic=True),
     # measured costs
-    "latency_ms": Metric(unit="ms", label="latency", direction="min", signature="device"),
-    "latency_iqr_ms": Metric(unit="ms", label="latency IQR", direction="min", signature="device"),
+    "latency_ms": Metric(
+        unit="ms", label="latency", direction="min", signature="device"
+    ),
+    "latency_iqr_ms": Metric(
+        unit="ms", label="latency IQR", direction="min", signature="device"
+    ),
     "predicted_latency_ms": Metric(
-        unit="ms", label="predicted latency", direction="min", signature="predicted_latency_device"
+        unit="ms",
+        label="predicted latency",
+        direction="min",
+        signature="predicted_latency_device",
     ),
     "memory_mb": Metric(unit="MB", label="memory", direction="min", signature="device"),
     "seconds": Metric(unit="s", label="time", direction="min"),
@@ -77,12 +84,39 @@ METRICS = {
 }
 
 TRIAL_COLUMNS = (
-    *("trial", "arch_id", "space", "status", "accuracy", "flops", "macs", "params", "activations"),
-    *("latency_ms", "latency_iqr_ms", "memory_mb", "epochs", "seconds", "error", "device", "seed"),
+    *(
+        "trial",
+        "arch_id",
+        "space",
+        "status",
+        "accuracy",
+        "flops",
+        "macs",
+        "params",
+        "activations",
+    ),
+    *(
+        "latency_ms",
+        "latency_iqr_ms",
+        "memory_mb",
+        "epochs",
+        "seconds",
+        "error",
+        "device",
+        "seed",
+    ),
     *("started", "finished"),
 )
 EPOCH_COLUMNS = (
-    *("trial", "epoch", "accuracy", "train_loss", "validation_loss", "seconds", "images_per_second"),
+    *(
+        "trial",
+        "epoch",
+        "accuracy",
+        "train_loss",
+        "validation_loss",
+        "seconds",
+        "images_per_second",
+    ),
 )
 RETRAINED_COLUMNS = ("trial", "seed", "top1", "top5", "epochs", "recipe", "finished")
 

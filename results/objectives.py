@@ -20,11 +20,15 @@ class Objectives(Mapping[str, str]):
 
     def __init__(self, directions: Mapping[str, str]) -> None:
         if not directions:
-            raise ValueError('no objectives given; for example {"accuracy": "max", "flops": "min"}')
+            raise ValueError(
+                'no objectives given; for example {"accuracy": "max", "flops": "min"}'
+            )
         for name, direction in directions.items():
             check_direction(direction, f"objective {name} has direction")
         self._directions = dict(directions)
-        self._signs = np.array([-1.0 if way == "max" else 1.0 for way in directions.values()])
+        self._signs = np.array(
+            [-1.0 if way == "max" else 1.0 for way in directions.values()]
+        )
 
     @classmethod
     def of(cls, value: Mapping[str, str]) -> Self:
@@ -50,7 +54,9 @@ class Objectives(Mapping[str, str]):
 
     def costs_of(self, metrics: Mapping[str, Any]) -> Array:
         """The costs (objectives,) of one network; NaN where a metric is None."""
-        values = [np.nan if metrics[name] is None else float(metrics[name]) for name in self]
+        values = [
+            np.nan if metrics[name] is None else float(metrics[name]) for name in self
+        ]
         return self.costs(np.array(values))
 
     def points(self, df: pd.DataFrame) -> Array:

@@ -34,7 +34,13 @@ def name_of(metric: str) -> str:
 
 def label(metric: str) -> str:
     """The name of a metric with its unit, for an axis or a column."""
-    unit = "%" if scale(metric) != 1 else "" if about(metric).logarithmic else about(metric).unit
+    unit = (
+        "%"
+        if scale(metric) != 1
+        else ""
+        if about(metric).logarithmic
+        else about(metric).unit
+    )
     return f"{name_of(metric)}{unit and f' ({unit})'}"
 
 
@@ -46,7 +52,9 @@ def number(metric: str, value: Any) -> str:
         return str(value)
     value = float(value) * scale(metric)
     if about(metric).logarithmic:
-        factor, prefix = next(((size, sign) for size, sign in _PREFIXES if abs(value) >= size), (1.0, ""))
+        factor, prefix = next(
+            ((size, sign) for size, sign in _PREFIXES if abs(value) >= size), (1.0, "")
+        )
         return f"{value / factor:.4g} {prefix}".strip()
     if value and not 1e-4 <= abs(value) < 1e6:
         return f"{value:.3e}"
@@ -73,7 +81,9 @@ def duration(seconds: float) -> str:
 
 def summary(run: Run, front: pd.DataFrame) -> list[str]:
     """The run in a few sentences."""
-    aims = ", ".join(f"{name} ({_sense(direction)})" for name, direction in run.objectives.items())
+    aims = ", ".join(
+        f"{name} ({_sense(direction)})" for name, direction in run.objectives.items()
+    )
     sentences = [
         counted(len(run.trials), "network")
         + f"{_where(run)} in {duration(run.seconds)}{_outcomes(run.trials)}.",
@@ -85,12 +95,19 @@ def summary(run: Run, front: pd.DataFrame) -> list[str]:
     if run.damage:
         sentences.append(f"Take care: {run.damage}.")
     if run.complete.empty:
-        return [*sentences, "No network has been trained to the end yet, so there is no front to show."]
+        return [
+            *sentences,
+            "No network has been trained to the end yet, so there is no front to show.",
+        ]
     if run.no_front:
         return [*sentences, f"There is no front: {run.no_front}."]
     if len(front):
-        reference = ", ".join(with_unit(name, value) for name, value in run.reference_point().items())
-        best = ", ".join(with_unit(name, front.iloc[0][name]) for name in run.objectives)
+        reference = ", ".join(
+            with_unit(name, value) for name, value in run.reference_point().items()
+        )
+        best = ", ".join(
+            with_unit(name, front.iloc[0][name]) for name in run.objectives
+        )
         sentences += [
             f"{counted(len(front), 'network')} on the Pareto front; best in {next(iter(run.objectives))}: "
             f"trial {front.iloc[0]['trial']} ({best}).",
@@ -118,5 +135,9 @@ def _where(run: Run) -> str:
 
 def _outcomes(trials: pd.DataFrame) -> str:
     counts = trials["status"].value_counts()
-    parts = [f"{counts[status]} {words}" for status, words in _OUTCOMES.items() if status in counts]
+    parts = [
+        f"{counts[status]} {words}"
+        for status, words in _OUTCOMES.items()
+        if status in counts
+    ]
     return f": {', '.join(parts)}" if parts else ""

@@ -5,7 +5,13 @@ from search_spaces.blocks.bottleneck import Bottleneck
 from search_spaces.blocks.ends import Head, Stem
 from search_spaces.blocks.residual import Block
 from search_spaces.blocks.split_attention import SplitAttention
-from search_spaces.catalog import REFERENCES, arch_from_dict, get_space, list_networks, reference
+from search_spaces.catalog import (
+    REFERENCES,
+    arch_from_dict,
+    get_space,
+    list_networks,
+    reference,
+)
 from search_spaces.cost import OPERATORS, Complexity, Tally
 from search_spaces.families.fbnetv2 import FBNetV2, FBNetV2Space
 from search_spaces.families.regnety import RegNetY, RegNetYSpace

@@ -40,7 +40,9 @@ class Arch(ABC):
     def to_dict(self) -> dict[str, Any]:
         """JSON-safe knobs, and under ``space`` the name of the family; inverse of ``arch_from_dict``."""
         knobs = {field.name: getattr(self, field.name) for field in fields(self)}
-        return {"space": self.space} | {k: list(v) if isinstance(v, tuple) else v for k, v in knobs.items()}
+        return {"space": self.space} | {
+            k: list(v) if isinstance(v, tuple) else v for k, v in knobs.items()
+        }
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
@@ -52,11 +54,18 @@ class Arch(ABC):
         knobs = {name: value for name, value in values.items() if name != "space"}
         known = _field_types(cls)
         if unknown := sorted(str(name) for name in knobs.keys() - known):
-            raise ValueError(f"{cls.__name__} has no field {unknown[0]!r}; its fields are {', '.join(known)}")
+            raise ValueError(
+                f"{cls.__name__} has no field {unknown[0]!r}; its fields are {', '.join(known)}"
+            )
         for field in fields(cls):
-            if field.name not in knobs and field.default is field.default_factory is MISSING:
+            if (
+                field.name not in knobs
+                and field.default is field.default_factory is MISSING
+            ):
                 raise ValueError(f"{cls.__name__} needs a field {field.name!r}")
-        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in knobs.items()})
+        return cls(
+            **{k: tuple(v) if isinstance(v, list) else v for k, v in knobs.items()}
+        )
 
     def check_types(self) -> None:
         """Raise ``ValueError`` naming the first field of the wrong type; an int for a float becomes one."""
@@ -86,7 +95,9 @@ def _is_a(value: Any, wanted: Any) -> bool:
     if float not in (wanted, *items):
         return types <= {items[0] if items else wanted}
     numbers = value if items else (value,)
-    return types <= {int, float} and all(abs(number) <= sys.float_info.max for number in numbers)
+    return types <= {int, float} and all(
+        abs(number) <= sys.float_info.max for number in numbers
+    )
 
 
 def _as_float(value: float) -> float:
@@ -103,7 +114,11 @@ def brief(value: object) -> str:
 
 def _spell_type(wanted: Any) -> str:
     if items := get_args(wanted):
-        return "a list of finite numbers" if items[0] is float else f"a list of {items[0].__name__}"
+        return (
+            "a list of finite numbers"
+            if items[0] is float
+            else f"a list of {items[0].__name__}"
+        )
     return "a finite number" if wanted is float else f"of type {wanted.__name__}"
 
 
@@ -114,7 +129,11 @@ def canonical(part: object) -> str:
     if is_dataclass(part) and isinstance(part, Hashable):
         return _canonical_part(part)
     # what is equal is spelled alike, whichever of True, 1 and 1.0 the cache has met first
-    return json.dumps(int(part) if isinstance(part, bool | float) and float(part).is_integer() else part)
+    return json.dumps(
+        int(part)
+        if isinstance(part, bool | float) and float(part).is_integer()
+        else part
+    )
 
 
 @lru_cache(maxsize=100_000)

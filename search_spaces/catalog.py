@@ -21,11 +21,17 @@ SPACES: dict[str, type[SearchSpace]] = {
     "regnety": regnety.RegNetYSpace,
     "fbnetv2": fbnetv2.FBNetV2Space,
 }
-REFERENCES: dict[str, Arch] = {**resnest.PUBLISHED, **regnety.PUBLISHED, **fbnetv2_published.PUBLISHED}
+REFERENCES: dict[str, Arch] = {
+    **resnest.PUBLISHED,
+    **regnety.PUBLISHED,
+    **fbnetv2_published.PUBLISHED,
+}
 """Published networks by name; ``reference`` looks one up."""
 
 
-def get_space(name: str | Sequence[str | Mapping[str, Any]], **knobs: Any) -> SearchSpace:
+def get_space(
+    name: str | Sequence[str | Mapping[str, Any]], **knobs: Any
+) -> SearchSpace:
     """The space of that name, with the knobs named here narrowed to one value, a list, a range or a grid.
 
     ``name`` is a built-in space or ``"module:Name"`` of a ``SearchSpace`` subclass; or a list of several, each a
@@ -43,7 +49,9 @@ def get_space(name: str | Sequence[str | Mapping[str, Any]], **knobs: Any) -> Se
             raise ValueError(f"space {name} has no knob {knob!r}{_hint(knob, known)}")
         if not isinstance(choices, range | Grid):
             choices = choices if isinstance(choices, list | tuple) else [choices]
-            knobs[knob] = tuple(choice for i, choice in enumerate(choices) if choice not in choices[:i])
+            knobs[knob] = tuple(
+                choice for i, choice in enumerate(choices) if choice not in choices[:i]
+            )
         if not knobs[knob]:
             raise ValueError(f"space {name}: {knob} has no choices")
     return space(**knobs)
@@ -56,14 +64,22 @@ def _union(entries: object, knobs: Mapping[str, Any]) -> SearchSpace:
             f"{next(iter(knobs))}: in a list of spaces, knobs stand beside the name of each space"
         )
     if not isinstance(entries, list | tuple) or not entries:
-        raise ValueError(f"space must be a name or a list of spaces, got {brief(entries)}")
+        raise ValueError(
+            f"space must be a name or a list of spaces, got {brief(entries)}"
+        )
     members: list[SearchSpace] = []
     shares: list[float] = []
     for entry in entries:
         settings: Any = {"name": entry} if isinstance(entry, str) else entry
-        if not isinstance(settings, Mapping) or not isinstance(settings.get("name"), str):
-            raise ValueError(f"a space of a list is a name, or a mapping with a 'name', got {brief(entry)}")
-        narrowing = {str(knob): choices for knob, choices in settings.items() if knob != "share"}
+        if not isinstance(settings, Mapping) or not isinstance(
+            settings.get("name"), str
+        ):
+            raise ValueError(
+                f"a space of a list is a name, or a mapping with a 'name', got {brief(entry)}"
+            )
+        narrowing = {
+            str(knob): choices for knob, choices in settings.items() if knob != "share"
+        }
         members.append(get_space(**narrowing))
         shares.append(settings.get("share", 1.0))
     return union(*members, shares=shares) if len(members) > 1 else members[0]
@@ -72,7 +88,9 @@ def _union(entries: object, knobs: Mapping[str, Any]) -> SearchSpace:
 def _own(name: str) -> type[SearchSpace]:
     space = import_named(name, "space", SPACES)
     if not (isinstance(space, type) and issubclass(space, SearchSpace)):
-        raise ValueError(f"space {name!r} is not a subclass of search_spaces.SearchSpace")
+        raise ValueError(
+            f"space {name!r} is not a subclass of search_spaces.SearchSpace"
+        )
     if isabstract(space) or not hasattr(space, "arch_type"):
         raise ValueError(f"space {name!r} needs arch_type, suggest and params")
     return space
@@ -85,7 +103,9 @@ def reference(name: str) -> Arch:
         ValueError: if there is none of that name.
     """
     if name not in REFERENCES:
-        raise ValueError(f"no published network {name!r}{_hint(name, list(REFERENCES))}")
+        raise ValueError(
+            f"no published network {name!r}{_hint(name, list(REFERENCES))}"
+        )
     return REFERENCES[name]
 
 
@@ -101,7 +121,9 @@ def arch_from_dict(values: Mapping[str, Any]) -> Arch:
         ValueError: naming the field that is missing, unknown or wrong.
     """
     if not isinstance(values, Mapping) or not isinstance(values.get("space"), str):
-        raise ValueError(f"an architecture needs a field 'space' that names its space, got {brief(values)}")
+        raise ValueError(
+            f"an architecture needs a field 'space' that names its space, got {brief(values)}"
+        )
     name = values["space"]
     return (SPACES.get(name) or _own(name)).arch_type.from_dict(values)
 

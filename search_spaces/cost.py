@@ -53,7 +53,13 @@ class Tally:
     Every module's ``cost`` walks a tally through the same steps as its ``forward`` walks a tensor.
     """
 
-    __slots__ = ("channels", "height", "kept", "width", *(field.name for field in fields(Complexity)))
+    __slots__ = (
+        "channels",
+        "height",
+        "kept",
+        "width",
+        *(field.name for field in fields(Complexity)),
+    )
 
     def __init__(self, channels: int, height: int, width: int) -> None:
         self.channels, self.height, self.width = channels, height, width
@@ -121,7 +127,9 @@ class Tally:
         gate.keep()
         self.add(gate)
 
-    def avg_pool(self, kernel_size: int, stride: int, padding: int = 0, ceil_mode: bool = False) -> None:
+    def avg_pool(
+        self, kernel_size: int, stride: int, padding: int = 0, ceil_mode: bool = False
+    ) -> None:
         self.keep()
         self.kept = False
         self.height = _pooled(self.height, kernel_size, stride, padding, ceil_mode)
@@ -152,7 +160,9 @@ class Tally:
 
         What autograd keeps of the map itself counts on the main path.
         """
-        return Tally(self.channels if channels is None else channels, self.height, self.width)
+        return Tally(
+            self.channels if channels is None else channels, self.height, self.width
+        )
 
     def add(self, other: Tally | Complexity) -> None:
         """Add what another path, or a block, has cost; the shape stays."""
@@ -171,7 +181,9 @@ class Tally:
 _COUNTS = attrgetter(*(field.name for field in fields(Complexity)))
 
 
-def _pooled(size: int, kernel_size: int, stride: int, padding: int, ceil_mode: bool) -> int:
+def _pooled(
+    size: int, kernel_size: int, stride: int, padding: int, ceil_mode: bool
+) -> int:
     free = size + 2 * padding - kernel_size
     if not ceil_mode:
         return free // stride + 1

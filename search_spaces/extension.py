@@ -14,8 +14,12 @@ def import_named(name: str, kind: str, built_in: Iterable[str]) -> Any:
         ValueError: if ``name`` is not of the form ``module:Name``, or importing it fails in whatever way.
     """
     if ":" not in name:
-        raise ValueError(f"unknown {kind} {name!r}; built in: {', '.join(built_in)}; your own: module:Name")
+        raise ValueError(
+            f"unknown {kind} {name!r}; built in: {', '.join(built_in)}; your own: module:Name"
+        )
     try:
         return resolve_name(name)
     except Exception as error:
-        raise ValueError(f"{kind} {name!r} cannot be imported: {type(error).__name__}: {error}") from error
+        raise ValueError(
+            f"{kind} {name!r} cannot be imported: {type(error).__name__}: {error}"
+        ) from error

@@ -29,8 +29,12 @@ def fold(model: ModuleT) -> ModuleT:
     modules = dict(folded.named_modules())
     graph = _trace(folded)
     calls = [node for node in graph.nodes if node.op == "call_module"]
-    names = Counter(module for _, module in folded.named_modules(remove_duplicate=False))
-    read = {node.target.rpartition(".")[0] for node in graph.nodes if node.op == "get_attr"}
+    names = Counter(
+        module for _, module in folded.named_modules(remove_duplicate=False)
+    )
+    read = {
+        node.target.rpartition(".")[0] for node in graph.nodes if node.op == "get_attr"
+    }
     times = Counter(node.target for node in calls)
     for call in calls:
         norm = modules[call.target]
@@ -41,14 +45,20 @@ def fold(model: ModuleT) -> ModuleT:
         if not isinstance(conv, nn.Conv2d):
             raise ValueError(f"{call.target} has no convolution before it to fold into")
         if len(source.users) > 1 or times[source.target] > 1:
-            raise ValueError(f"{call.target} cannot be folded: {source.target} is used elsewhere too")
+            raise ValueError(
+                f"{call.target} cannot be folded: {source.target} is used elsewhere too"
+            )
         for name, module in ((call.target, norm), (source.target, conv)):
             if names[module] > 1 or name in read:
-                raise ValueError(f"{call.target} cannot be folded: {name} is used elsewhere too")
+                raise ValueError(
+                    f"{call.target} cannot be folded: {name} is used elsewhere too"
+                )
             if module._forward_hooks or module._forward_pre_hooks:
                 raise ValueError(f"{call.target} cannot be folded: {name} has hooks")
         if norm.running_mean is None:
-            raise ValueError(f"{call.target} cannot be folded: it keeps no running statistics")
+            raise ValueError(
+                f"{call.target} cannot be folded: it keeps no running statistics"
+            )
         folded.set_submodule(source.target, fuse_conv_bn_eval(conv, norm))
         folded.set_submodule(call.target, nn.Identity())
     return folded
@@ -60,7 +70,9 @@ def _bake_parametrisations(model: nn.Module) -> None:
         if not parametrize.is_parametrized(module):
             continue
         assert isinstance(module.parametrizations, nn.ModuleDict)  # noqa: S101 - for mypy
-        weights = {name: getattr(module, name).detach() for name in module.parametrizations}
+        weights = {
+            name: getattr(module, name).detach() for name in module.parametrizations
+        }
         # remove_parametrizations would change the class, which the original has too
         module.__class__ = parametrize.type_before_parametrizations(module)
         del module.parametrizations
@@ -72,11 +84,15 @@ class _Tracer(fx.Tracer):
     """Looks into modules that hold others; what the rest do inside is their own."""
 
     def is_leaf_module(self, module: nn.Module, qualified_name: str) -> bool:
-        return not any(module.children()) or super().is_leaf_module(module, qualified_name)
+        return not any(module.children()) or super().is_leaf_module(
+            module, qualified_name
+        )
 
 
 def _trace(model: nn.Module) -> fx.Graph:
     try:
         return _Tracer().trace(model)
     except fx.proxy.TraceError as error:
-        raise ValueError(f"the data flow of {type(model).__name__} cannot be followed: {error}") from error
+        raise ValueError(
+            f"the data flow of {type(model).__name__} cannot be followed: {error}"
+        ) from error

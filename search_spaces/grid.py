@@ -22,15 +22,30 @@ class Grid(Sequence[float]):
     step: float
 
     def __post_init__(self) -> None:
-        low, high, step = (Decimal(str(end)) for end in (self.low, self.high, self.step))
-        if not (low.is_finite() and high.is_finite() and 0 < step <= high - low and (high - low) % step == 0):
-            raise ValueError(f"a grid goes up from low to high in whole steps, got {self}")
+        low, high, step = (
+            Decimal(str(end)) for end in (self.low, self.high, self.step)
+        )
+        if not (
+            low.is_finite()
+            and high.is_finite()
+            and 0 < step <= high - low
+            and (high - low) % step == 0
+        ):
+            raise ValueError(
+                f"a grid goes up from low to high in whole steps, got {self}"
+            )
         for name in ("low", "high", "step"):
             object.__setattr__(self, name, float(getattr(self, name)))
 
     @cached_property
     def digits(self) -> int:
-        return max(0, *(-int(Decimal(str(end)).as_tuple().exponent) for end in (self.low, self.step)))
+        return max(
+            0,
+            *(
+                -int(Decimal(str(end)).as_tuple().exponent)
+                for end in (self.low, self.step)
+            ),
+        )
 
     def nearest(self, value: float) -> float:
         """The point of the grid that ``value`` stands for, rounding errors aside."""

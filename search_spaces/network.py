@@ -81,12 +81,18 @@ class Network(nn.Sequential):
     @property
     def stages(self) -> list[nn.Module]:
         """The stages in their order, each a sequence of blocks."""
-        return [module for name, module in self.named_children() if name in self._stages]
+        return [
+            module for name, module in self.named_children() if name in self._stages
+        ]
 
     @property
     def last_layer(self) -> str:
         """Name of the classifier, the last convolution or a linear layer: its outputs are the classes."""
-        layers = [name for name, m in self.named_modules() if isinstance(m, nn.Conv2d | nn.Linear)]
+        layers = [
+            name
+            for name, m in self.named_modules()
+            if isinstance(m, nn.Conv2d | nn.Linear)
+        ]
         last: str = layers[-1]
         return last
 
@@ -110,7 +116,9 @@ def _feature_info(description: Description, task: Task) -> tuple[StageInfo, ...]
     return tuple(StageInfo(maps.shape[1], side // maps.shape[2]) for maps in outputs)
 
 
-def build(arch: Describable, task: Task = IMAGENET, *, zero_gamma: bool = True) -> Network:
+def build(
+    arch: Describable, task: Task = IMAGENET, *, zero_gamma: bool = True
+) -> Network:
     """The network, with fresh weights drawn from torch's global generator.
 
     He initialisation over the fan-out; every residual branch ends in a norm that starts at zero unless
@@ -135,7 +143,9 @@ def complexity(arch: Describable, task: Task = IMAGENET) -> Complexity:
     description.stem.cost(x, task)
     for block in chain.from_iterable(description.stages):
         x.keep()
-        cost, (x.channels, x.height, x.width, x.kept) = _block_cost(block, x.channels, x.height, x.width)
+        cost, (x.channels, x.height, x.width, x.kept) = _block_cost(
+            block, x.channels, x.height, x.width
+        )
         x.add(cost)
     description.head.cost(x, task)
     return x.total()

@@ -26,7 +26,9 @@ class Trial(Protocol):
 
     def suggest_int(self, name: str, low: int, high: int, *, step: int = 1) -> int: ...
 
-    def suggest_float(self, name: str, low: float, high: float, *, step: float | None = None) -> float: ...
+    def suggest_float(
+        self, name: str, low: float, high: float, *, step: float | None = None
+    ) -> float: ...
 
     def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any: ...
 
@@ -45,7 +47,12 @@ class SearchSpace(ABC):
     def params(self, arch: Arch) -> dict[str, Any]:
         """The knob values with which ``suggest`` would give ``arch``: flat, named as in ``suggest``."""
 
-    def sample(self, rng: np.random.Generator, limits: Limits | None = None, task: Task = IMAGENET) -> Arch:
+    def sample(
+        self,
+        rng: np.random.Generator,
+        limits: Limits | None = None,
+        task: Task = IMAGENET,
+    ) -> Arch:
         """One architecture, every choice equally likely; with ``limits``, the next of ``samples`` of ``rng``.
 
         Called in a loop it is as fast as the iterator, and repeats nothing before all has been drawn.
@@ -56,14 +63,19 @@ class SearchSpace(ABC):
         if not limits:
             return self._draw(rng)
         ends = tuple(Window.of(limits).ends.items())
-        return STREAMS.next((self, rng), (ends, task), lambda: self.samples(rng, limits, task))
+        return STREAMS.next(
+            (self, rng), (ends, task), lambda: self.samples(rng, limits, task)
+        )
 
     def _draw(self, rng: np.random.Generator) -> Arch:
         """One architecture, whatever it costs."""
         return self.suggest(RandomTrial(rng))
 
     def samples(
-        self, rng: np.random.Generator, limits: Limits | None = None, task: Task = IMAGENET
+        self,
+        rng: np.random.Generator,
+        limits: Limits | None = None,
+        task: Task = IMAGENET,
     ) -> Iterator[Arch]:
         """Different architectures (by id) without end, distributed as ``sample`` is inside the limits.
 
@@ -92,7 +104,12 @@ class SearchSpace(ABC):
         Raises:
             ValueError: if ``arch`` is not in this space.
         """
-        return list({other.id: other for other in neighbours(self.suggest, self.params, arch, rng)}.values())
+        return list(
+            {
+                other.id: other
+                for other in neighbours(self.suggest, self.params, arch, rng)
+            }.values()
+        )
 
     def knobs(self) -> dict[str, Sequence[Any]]:
         """The choices of every knob."""
@@ -106,9 +123,13 @@ class SearchSpace(ABC):
         """Raise ``ValueError`` naming a knob with an illegal choice; ints for floats become floats."""
         for name, choices in self.knobs().items():
             if isinstance(legal[name], Grid) and not isinstance(choices, Grid):
-                choices = tuple(float(value) if type(value) is int else value for value in choices)
+                choices = tuple(
+                    float(value) if type(value) is int else value for value in choices
+                )
                 object.__setattr__(self, name, choices)
-            for value in (*choices[:2], choices.high) if isinstance(choices, Grid) else choices:
+            for value in (
+                (*choices[:2], choices.high) if isinstance(choices, Grid) else choices
+            ):
                 check_knob(f"space {self.arch_type.space}", name, value, legal[name])
 
 
@@ -117,7 +138,9 @@ def choose(trial: Trial, name: str, choices: Sequence[Any]) -> Any:
     if len(choices) == 1:
         return choices[0]
     if isinstance(choices, Grid):
-        return choices.nearest(trial.suggest_float(name, choices.low, choices.high, step=choices.step))
+        return choices.nearest(
+            trial.suggest_float(name, choices.low, choices.high, step=choices.step)
+        )
     if (step := _even_step(choices)) > 0:
         return trial.suggest_int(name, choices[0], choices[-1], step=step)
     return trial.suggest_categorical(name, choices)
@@ -130,7 +153,12 @@ def _even_step(choices: Sequence[Any]) -> int:
     if set(map(type, choices)) != {int}:
         return 0
     step = int(choices[1] - choices[0])
-    return step if step > 0 and tuple(choices) == tuple(range(choices[0], choices[-1] + 1, step)) else 0
+    return (
+        step
+        if step > 0
+        and tuple(choices) == tuple(range(choices[0], choices[-1] + 1, step))
+        else 0
+    )
 
 
 def check_knob(owner: str, name: str, value: object, legal: Collection[Any]) -> None:
@@ -144,6 +172,11 @@ def spell(legal: Collection[Any]) -> str:
     values = legal if isinstance(legal, Grid) else list(legal)
     step = values.step if isinstance(values, Grid) else _even_step(values)
     if len(values) > 5 and step > 0:
-        return f"{values[0]} to {values[-1]}" + (f" in steps of {step}" if step != 1 else "")
-    *most, last = [str(value).lower() if isinstance(value, bool) else str(value) for value in values]
+        return f"{values[0]} to {values[-1]}" + (
+            f" in steps of {step}" if step != 1 else ""
+        )
+    *most, last = [
+        str(value).lower() if isinstance(value, bool) else str(value)
+        for value in values
+    ]
     return f"{', '.join(most)} or {last}" if most else last

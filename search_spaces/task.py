@@ -23,7 +23,9 @@ class Task:
             if type(value) is not int or value < 1:
                 raise ValueError(f"Task.{name} must be a positive int, got {value!r}")
         if type(self.small_images) is not bool:
-            raise ValueError(f"Task.small_images must be true or false, got {self.small_images!r}")
+            raise ValueError(
+                f"Task.small_images must be true or false, got {self.small_images!r}"
+            )
 
 
 IMAGENET = Task()

@@ -53,7 +53,9 @@ class Replay:
     def suggest_int(self, name: str, low: int, high: int, *, step: int = 1) -> int:
         return int(self._answer(name, range(low, high + 1, step)))
 
-    def suggest_float(self, name: str, low: float, high: float, *, step: float | None = None) -> float:
+    def suggest_float(
+        self, name: str, low: float, high: float, *, step: float | None = None
+    ) -> float:
         if step is None:
             return min(max(float(self.params[name]), low), high)
         return float(self._answer(name, Grid(low, high, step)))
@@ -87,7 +89,9 @@ class SpaceContract:
         assert draw(space, 5, seed=1) == draw(space, 5, seed=1)
         assert len(set(draw(space, 50))) > 1
 
-    def test_params_inverts_suggest(self, space: SearchSpace, archs: list[Arch]) -> None:
+    def test_params_inverts_suggest(
+        self, space: SearchSpace, archs: list[Arch]
+    ) -> None:
         for arch in archs:
             assert space.suggest(Replay(space.params(arch))) == arch
 
@@ -101,7 +105,10 @@ class SpaceContract:
     def test_every_knob_makes_a_difference(self, space: SearchSpace) -> None:
         for knob, choices in space.knobs().items():
             if len(choices) > 1:
-                ends = [space.narrowed(knob, (choice,)) for choice in (choices[0], choices[-1])]
+                ends = [
+                    space.narrowed(knob, (choice,))
+                    for choice in (choices[0], choices[-1])
+                ]
                 first, last = ({arch.id for arch in draw(end, 20)} for end in ends)
                 assert first != last, f"knob {knob} changes no network"
 
@@ -109,7 +116,9 @@ class SpaceContract:
         for arch in archs:
             assert arch_from_dict(json.loads(json.dumps(arch.to_dict()))) == arch
 
-    def test_archs_and_spaces_are_values(self, space: SearchSpace, archs: list[Arch]) -> None:
+    def test_archs_and_spaces_are_values(
+        self, space: SearchSpace, archs: list[Arch]
+    ) -> None:
         for arch in archs:
             copy = pickle.loads(pickle.dumps(arch))  # noqa: S301
             assert (copy, hash(copy), copy.id) == (arch, hash(arch), arch.id)
@@ -117,14 +126,18 @@ class SpaceContract:
                 setattr(arch, fields(arch)[0].name, None)
         assert pickle.loads(pickle.dumps(space)) == space  # noqa: S301
 
-    def test_archs_share_an_id_exactly_if_they_share_a_description(self, archs: list[Arch]) -> None:
+    def test_archs_share_an_id_exactly_if_they_share_a_description(
+        self, archs: list[Arch]
+    ) -> None:
         for a, b in combinations(archs, 2):
             assert (a.id == b.id) == (a.describe() == b.describe())
         for arch in archs:
             twin = type(arch).from_dict(arch.to_dict())
             assert canonical(twin.describe()) == canonical(arch.describe())
 
-    def test_a_wrong_field_is_refused_by_name(self, space: SearchSpace, archs: list[Arch]) -> None:
+    def test_a_wrong_field_is_refused_by_name(
+        self, space: SearchSpace, archs: list[Arch]
+    ) -> None:
         good = archs[0].to_dict()
         wrongs: list[Any] = [None, {}, [{}], float("nan"), [float("inf")]]
         for field in fields(archs[0]):
@@ -134,11 +147,14 @@ class SpaceContract:
         with pytest.raises(ValueError, match="no_such_field"):
             arch_from_dict(good | {"no_such_field": 1})
 
-    @pytest.mark.parametrize("sampler", ["RandomSampler", "TPESampler", "NSGAIISampler"])
+    @pytest.mark.parametrize(
+        "sampler", ["RandomSampler", "TPESampler", "NSGAIISampler"]
+    )
     def test_optuna_draws_legal_archs(self, space: SearchSpace, sampler: str) -> None:
         optuna = pytest.importorskip("optuna")
         study = optuna.create_study(
-            directions=["minimize", "maximize"], sampler=getattr(optuna.samplers, sampler)(seed=0)
+            directions=["minimize", "maximize"],
+            sampler=getattr(optuna.samplers, sampler)(seed=0),
         )
         for _ in range(15):
             trial = study.ask()
@@ -148,12 +164,16 @@ class SpaceContract:
             study.tell(trial, [cost.macs, cost.params])
 
     @pytest.mark.parametrize("task", TASKS, ids=str)
-    def test_cost_is_what_the_built_network_costs(self, small: SearchSpace, task: Task) -> None:
+    def test_cost_is_what_the_built_network_costs(
+        self, small: SearchSpace, task: Task
+    ) -> None:
         (arch,) = draw(small, 1, seed=task.resolution)
         cost, model = complexity(arch, task), build(arch, task)
         measured = {operator: getattr(cost, operator) for operator in OPERATORS}
         assert measured == count_operators(model, task), arch
-        assert cost.params == sum(parameter.numel() for parameter in model.parameters()), arch
+        assert cost.params == sum(
+            parameter.numel() for parameter in model.parameters()
+        ), arch
         assert cost.activations == count_activations(model, task), arch
         assert cost.training_bytes == count_saved_bytes(model, task), arch
 
@@ -167,21 +187,31 @@ class SpaceContract:
         logits.square().sum().backward()
         for name, parameter in model.named_parameters():
             assert parameter.grad is not None, f"{name} takes no part: {arch}"
-            assert parameter.grad.isfinite().all(), f"{name} has no finite gradient: {arch}"
+            assert parameter.grad.isfinite().all(), (
+                f"{name} has no finite gradient: {arch}"
+            )
 
     def test_norms_fold_away(self, small: SearchSpace) -> None:
         torch.manual_seed(0)
         task = TASKS[0]
         for arch in draw(small, 3):
-            model = unsettled(build(arch, task, zero_gamma=False).double(), images(task, 4).double())
+            model = unsettled(
+                build(arch, task, zero_gamma=False).double(), images(task, 4).double()
+            )
             folded = fold(model)
-            assert not any(isinstance(module, nn.BatchNorm2d) for module in folded.modules()), arch
+            assert not any(
+                isinstance(module, nn.BatchNorm2d) for module in folded.modules()
+            ), arch
             with torch.inference_mode():
                 expected = model.eval()(images(task, 2).double())
                 assert expected.std() > 0
-                torch.testing.assert_close(folded(images(task, 2).double()), expected, rtol=1e-8, atol=1e-8)
+                torch.testing.assert_close(
+                    folded(images(task, 2).double()), expected, rtol=1e-8, atol=1e-8
+                )
 
-    def test_mutations_are_other_networks_of_the_space(self, space: SearchSpace) -> None:
+    def test_mutations_are_other_networks_of_the_space(
+        self, space: SearchSpace
+    ) -> None:
         rng = np.random.default_rng(0)
         (arch,) = draw(space, 1)
         for _ in range(20):
@@ -190,19 +220,25 @@ class SpaceContract:
             assert space.suggest(Replay(space.params(mutant))) == mutant
             arch = mutant
 
-    def test_draws_keep_to_their_limits(self, space: SearchSpace, archs: list[Arch]) -> None:
+    def test_draws_keep_to_their_limits(
+        self, space: SearchSpace, archs: list[Arch]
+    ) -> None:
         middle = float(np.median([complexity(arch).macs for arch in archs]))
         limits = {"macs": (0.8 * middle, 1.2 * middle)}
         drawn = list(islice(space.samples(np.random.default_rng(0), limits), 20))
         assert len({arch.id for arch in drawn}) == 20
-        assert all(0.8 * middle <= complexity(arch).macs <= 1.2 * middle for arch in drawn)
+        assert all(
+            0.8 * middle <= complexity(arch).macs <= 1.2 * middle for arch in drawn
+        )
 
 
 def unsettled(model: nn.Module, x: Tensor) -> nn.Module:
     """The model with norms and statistics far from their start."""
     for name, parameter in model.named_parameters():
         if parameter.ndim == 1:
-            nn.init.uniform_(parameter, *((0.5, 2.0) if name.endswith("weight") else (-0.5, 0.5)))
+            nn.init.uniform_(
+                parameter, *((0.5, 2.0) if name.endswith("weight") else (-0.5, 0.5))
+            )
     with torch.no_grad():
         model.train()(x)
     return model
@@ -215,22 +251,30 @@ def draw(space: SearchSpace, count: int, seed: int = 0) -> list[Arch]:
 
 def images(task: Task, count: int) -> Tensor:
     generator = torch.Generator().manual_seed(0)
-    return torch.randn(count, task.channels, task.resolution, task.resolution, generator=generator)
+    return torch.randn(
+        count, task.channels, task.resolution, task.resolution, generator=generator
+    )
 
 
 def count_operators(model: nn.Module, task: Task) -> dict[str, int]:
     """fvcore's count of one image in eval mode: the operators of ``Complexity``, and any other it finds."""
     fvcore = pytest.importorskip("fvcore.nn")
     count = fvcore.FlopCountAnalysis(model.eval(), images(task, 1))
-    count.unsupported_ops_warnings(False).uncalled_modules_warnings(False).tracer_warnings("none")
-    return dict.fromkeys(OPERATORS, 0) | {name: int(flops) for name, flops in count.by_operator().items()}
+    count.unsupported_ops_warnings(False).uncalled_modules_warnings(
+        False
+    ).tracer_warnings("none")
+    return dict.fromkeys(OPERATORS, 0) | {
+        name: int(flops) for name, flops in count.by_operator().items()
+    }
 
 
 def count_activations(model: nn.Module, task: Task) -> int:
     """Output elements of all convolution, linear and max-pool layers, from forward hooks, for one image."""
     outputs: list[int] = []
     handles = [
-        module.register_forward_hook(lambda module, args, output: outputs.append(output.numel()))
+        module.register_forward_hook(
+            lambda module, args, output: outputs.append(output.numel())
+        )
         for module in model.modules()
         if isinstance(module, nn.Conv2d | nn.Linear | nn.MaxPool2d)
     ]
@@ -243,7 +287,10 @@ def count_activations(model: nn.Module, task: Task) -> int:
 
 def count_saved_bytes(model: nn.Module, task: Task) -> float:
     """Bytes of the storages that autograd keeps in a training pass for one image more."""
-    fixed = {tensor.untyped_storage().data_ptr() for tensor in (*model.parameters(), *model.buffers())}
+    fixed = {
+        tensor.untyped_storage().data_ptr()
+        for tensor in (*model.parameters(), *model.buffers())
+    }
 
     def saved_bytes(batch: int) -> int:
         kept: dict[int, Tensor] = {}
@@ -255,6 +302,10 @@ def count_saved_bytes(model: nn.Module, task: Task) -> float:
         with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
             logits = model.train()(images(task, batch))
         assert logits.requires_grad
-        return sum(tensor.untyped_storage().nbytes() for at, tensor in kept.items() if at not in fixed)
+        return sum(
+            tensor.untyped_storage().nbytes()
+            for at, tensor in kept.items()
+            if at not in fixed
+        )
 
     return (saved_bytes(4) - saved_bytes(2)) / 2

@@ -35,7 +35,9 @@ class MemberTrial:
     def suggest_int(self, name: str, low: int, high: int, *, step: int = 1) -> int:
         return self.trial.suggest_int(f"{self.family}.{name}", low, high, step=step)
 
-    def suggest_float(self, name: str, low: float, high: float, *, step: float | None = None) -> float:
+    def suggest_float(
+        self, name: str, low: float, high: float, *, step: float | None = None
+    ) -> float:
         return self.trial.suggest_float(f"{self.family}.{name}", low, high, step=step)
 
     def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
@@ -61,14 +63,20 @@ class Union(SearchSpace):
 
     def __post_init__(self) -> None:
         if len(self.members) < 2:
-            raise ValueError(f"a union needs at least two spaces, got {len(self.members)}")
+            raise ValueError(
+                f"a union needs at least two spaces, got {len(self.members)}"
+            )
         if not self.shares:
             object.__setattr__(self, "shares", (1.0,) * len(self.members))
         if len(self.shares) != len(self.members):
-            raise ValueError(f"a union of {len(self.members)} spaces needs as many shares, got {self.shares}")
+            raise ValueError(
+                f"a union of {len(self.members)} spaces needs as many shares, got {self.shares}"
+            )
         for member, share in zip(self.members, self.shares, strict=True):
             if not (type(share) in (int, float) and 0 < share < math.inf):
-                raise ValueError(f"space {member.arch_type.space}: share must be positive, got {share!r}")
+                raise ValueError(
+                    f"space {member.arch_type.space}: share must be positive, got {share!r}"
+                )
         for place, member in enumerate(self.members):
             for other in self.members[:place]:
                 _check_disjoint(other, member)
@@ -90,7 +98,9 @@ class Union(SearchSpace):
 
     def params(self, arch: Arch) -> dict[str, Any]:
         family, knobs = self._place(arch)
-        return {FAMILY: family} | {f"{family}.{name}": value for name, value in knobs.items()}
+        return {FAMILY: family} | {
+            f"{family}.{name}": value for name, value in knobs.items()
+        }
 
     def family_of(self, arch: Arch) -> str:
         """The name of the family that ``arch`` belongs to.
@@ -102,11 +112,18 @@ class Union(SearchSpace):
 
     def _place(self, arch: Arch) -> tuple[str, dict[str, Any]]:
         """The family of ``arch`` and its knobs there."""
-        kin = {name: member for name, member in self.families.items() if isinstance(arch, member.arch_type)}
+        kin = {
+            name: member
+            for name, member in self.families.items()
+            if isinstance(arch, member.arch_type)
+        }
         for name, member in kin.items():
             knobs = member.params(arch)
             # one family may stand here twice, with different choices: only one of them gives this network
-            if len(kin) == 1 or member.suggest(ReplayTrial(knobs, np.random.default_rng(0))) == arch:
+            if (
+                len(kin) == 1
+                or member.suggest(ReplayTrial(knobs, np.random.default_rng(0))) == arch
+            ):
                 return name, knobs
         raise ValueError(
             f"the union of {', '.join(self.families)} has no {type(arch).__name__} like {arch.id}"
@@ -116,10 +133,16 @@ class Union(SearchSpace):
         return self.members[self._pick(rng, range(len(self.members)))].sample(rng)
 
     def samples(
-        self, rng: np.random.Generator, limits: Limits | None = None, task: Task = IMAGENET
+        self,
+        rng: np.random.Generator,
+        limits: Limits | None = None,
+        task: Task = IMAGENET,
     ) -> Iterator[Arch]:
         """As ``SearchSpace.samples``; a family that has nothing (more) inside the limits is left out."""
-        draws = {place: member.samples(rng, limits, task) for place, member in enumerate(self.members)}
+        draws = {
+            place: member.samples(rng, limits, task)
+            for place, member in enumerate(self.members)
+        }
         reasons = []
         while draws:
             place = self._pick(rng, draws)
@@ -130,7 +153,9 @@ class Union(SearchSpace):
                 del draws[place]
         raise ValueError("; ".join(reasons))
 
-    def _pick(self, rng: np.random.Generator, places: Sequence[int] | Mapping[int, object]) -> int:
+    def _pick(
+        self, rng: np.random.Generator, places: Sequence[int] | Mapping[int, object]
+    ) -> int:
         """One of these members, by their shares."""
         open_places = list(places)
         shares = np.array([self.shares[place] for place in open_places])
@@ -181,7 +206,8 @@ class Union(SearchSpace):
             if len(kept) == 1:
                 return self.members[kept[0]]
             return Union(
-                tuple(self.members[place] for place in kept), tuple(self.shares[place] for place in kept)
+                tuple(self.members[place] for place in kept),
+                tuple(self.shares[place] for place in kept),
             )
         family, _, inner = knob.partition(".")
         families[family] = families[family].narrowed(inner, choices)
@@ -202,7 +228,9 @@ def _check_disjoint(one: SearchSpace, other: SearchSpace) -> None:
     if one.arch_type is not other.arch_type:
         return
     mine, theirs = one.knobs(), other.knobs()
-    if not any(set(mine[knob]).isdisjoint(theirs[knob]) for knob in mine.keys() & theirs.keys()):
+    if not any(
+        set(mine[knob]).isdisjoint(theirs[knob]) for knob in mine.keys() & theirs.keys()
+    ):
         names = ", ".join(field.name for field in fields(one))
         raise ValueError(
             f"space {one.arch_type.space} stands in the union twice and its knobs overlap; "

@@ -14,7 +14,15 @@ from tests.nas.tiny import TINY
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 PROGRAM = ["python", "run_search.py"]
-ELSEWHERE = ("ray.address=auto", "--init", "cifar10", "CIFAR", "/runs/first", "${command[@]}", "$@")
+ELSEWHERE = (
+    "ray.address=auto",
+    "--init",
+    "cifar10",
+    "CIFAR",
+    "/runs/first",
+    "${command[@]}",
+    "$@",
+)
 """Marks of commands that need a cluster, a download, or a shell's variables: they are checked, not run."""
 
 LOOSE = {"latency_ms": "latency_ms=1000", "macs": "macs=1e3..1e9"}
@@ -37,7 +45,9 @@ class Block:
 
 def blocks(page: Path) -> list[Block]:
     """All fenced blocks of a page, in order."""
-    found = re.findall(r"^```(\w*)\n(.*?)^```$", page.read_text(), re.MULTILINE | re.DOTALL)
+    found = re.findall(
+        r"^```(\w*)\n(.*?)^```$", page.read_text(), re.MULTILINE | re.DOTALL
+    )
     return [Block(language, text) for language, text in found]
 
 
@@ -51,11 +61,18 @@ def tiny(arguments: list[str]) -> list[str]:
     name, *rest = arguments
     if "--out" in rest:
         shutil.rmtree(rest[rest.index("--out") + 1], ignore_errors=True)
-    kept = [LOOSE.get(each.partition("=")[0], each) for each in rest if each != "--watch"]
+    kept = [
+        LOOSE.get(each.partition("=")[0], each) for each in rest if each != "--watch"
+    ]
     settings = _SETTINGS.get(name, [])
     if any(each.startswith("space=") for each in rest):
         settings = [each for each in settings if not each.startswith("space.")]
-    return [name, *kept, *_OPTIONS.get(name, []), *(part for each in settings for part in ("--set", each))]
+    return [
+        name,
+        *kept,
+        *_OPTIONS.get(name, []),
+        *(part for each in settings for part in ("--set", each)),
+    ]
 
 
 def tiny_code(code: str) -> str:

@@ -23,7 +23,9 @@ ANY_LOAD = ("--max-load", "1", "--interval", "1")
 
 
 def invoke(*arguments: str | Path) -> Result:
-    return CliRunner().invoke(run_search.main, [str(argument) for argument in arguments])
+    return CliRunner().invoke(
+        run_search.main, [str(argument) for argument in arguments]
+    )
 
 
 @pytest.fixture
@@ -35,13 +37,25 @@ def run_folder(tmp_path: Path) -> Path:
     space = get_space("resnest")
     with EventLog(folder / "events.db") as log:
         log.append("search_started", config={"trials": 4}, objectives=objectives)
-        for trial, name in enumerate(["resnest14d", "resnest26d", "resnest50", "resnest101"]):
+        for trial, name in enumerate(
+            ["resnest14d", "resnest26d", "resnest50", "resnest101"]
+        ):
             arch = reference(name)
-            facts = {"arch_id": arch.id, "space": "resnest", "arch": arch.to_dict(), "seed": 0}
+            facts = {
+                "arch_id": arch.id,
+                "space": "resnest",
+                "arch": arch.to_dict(),
+                "seed": 0,
+            }
             log.append("proposed", trial, knobs=space.params(arch), **facts)
             log.append("measured", trial, flops=complexity(arch).flops)
             if name == "resnest101":
-                log.append("finished", trial, status="failed", error="MemoryError: <b>none</b> left")
+                log.append(
+                    "finished",
+                    trial,
+                    status="failed",
+                    error="MemoryError: <b>none</b> left",
+                )
                 continue
             log.append("epoch", trial, epoch=1, accuracy=0.5 + 0.1 * trial)
             log.append("finished", trial, status="complete", error=None)
@@ -84,7 +98,17 @@ def test_spaces_lists_knobs_and_networks() -> None:
 
 def test_measure_agrees_with_fvcore(tmp_path: Path) -> None:
     out = tmp_path / "measured.json"
-    result = invoke("measure", "resnest14d", "--resolution", "32", "--threads", "1", *ANY_LOAD, "--out", out)
+    result = invoke(
+        "measure",
+        "resnest14d",
+        "--resolution",
+        "32",
+        "--threads",
+        "1",
+        *ANY_LOAD,
+        "--out",
+        out,
+    )
     assert result.exit_code == 0, result.output
     measured = json.loads(out.read_text())
     assert measured["flops"] == measured["fvcore_flops"]
@@ -103,9 +127,19 @@ BAD: list[tuple[Sequence[str], str]] = [
     (["search", "quik"], "unknown preset 'quik': did you mean quick?"),
     (["search", "none.yaml"], "none.yaml: cannot be read"),
     (["search", "quick", "--set", "trials=-1"], "trials: must be at least 1, got -1"),
-    (["search", "quick", "--set", "space.radix=3"], "radix must be 0, 1, 2 or 4, got 3"),
     (
-        ["search", "quick", "--set", "objectives={speed: max}", "--set", "reference_point=null"],
+        ["search", "quick", "--set", "space.radix=3"],
+        "radix must be 0, 1, 2 or 4, got 3",
+    ),
+    (
+        [
+            "search",
+            "quick",
+            "--set",
+            "objectives={speed: max}",
+            "--set",
+            "reference_point=null",
+        ],
         "objectives.speed",
     ),
     (["search", "quick", "--set", "device=cuda:7"], "'cuda:7'"),
@@ -118,21 +152,42 @@ BAD: list[tuple[Sequence[str], str]] = [
         ["measure", "resnest50", "--dtype", "int4"],
         "dtype: must be float32 or float16 or bfloat16, got 'int4'",
     ),
-    (["measure", "resnest50", "--resolution", "0"], "Task.resolution must be a positive int, got 0"),
+    (
+        ["measure", "resnest50", "--resolution", "0"],
+        "Task.resolution must be a positive int, got 0",
+    ),
     (["measure", "resnest50", "--device", "cuda:7"], "'cuda:7'"),
     (["measure", "resnest14d", "--threads", "100000"], "threads must be at most"),
     (["measure", "resnest14d", "--classes", "abc"], "'abc' is not a valid integer"),
     (["search", "quick", "--set", "=5"], "--set =5: needs the form key=value"),
-    (["search", "quick", "--set", "objectives={accuracy: max}"], "null lets the worst values seen bound it"),
+    (
+        ["search", "quick", "--set", "objectives={accuracy: max}"],
+        "null lets the worst values seen bound it",
+    ),
     (
         ["search", "quick", "--set", "sampler.seed=3"],
         "sampler evolution: its seed is the search's own setting 'seed'",
     ),
-    (["search", "quick", "--set", "sampler=builtins:dict"], "dict is no optuna.samplers.BaseSampler"),
-    (["search", "quick", "--set", "space=abc:ABC"], "space 'abc:ABC' is not a subclass"),
-    (["search", "quick", "--set", "space=search_spaces:SearchSpace"], "needs arch_type, suggest and params"),
-    (["search", "quick", "--set", "space.radix=[[1, 2]]"], "radix must be 0, 1, 2 or 4, got [1, 2]"),
-    (["search", "quick", "--set", "data=json:loads"], "data 'json:loads' must be callable without arguments"),
+    (
+        ["search", "quick", "--set", "sampler=builtins:dict"],
+        "dict is no optuna.samplers.BaseSampler",
+    ),
+    (
+        ["search", "quick", "--set", "space=abc:ABC"],
+        "space 'abc:ABC' is not a subclass",
+    ),
+    (
+        ["search", "quick", "--set", "space=search_spaces:SearchSpace"],
+        "needs arch_type, suggest and params",
+    ),
+    (
+        ["search", "quick", "--set", "space.radix=[[1, 2]]"],
+        "radix must be 0, 1, 2 or 4, got [1, 2]",
+    ),
+    (
+        ["search", "quick", "--set", "data=json:loads"],
+        "data 'json:loads' must be callable without arguments",
+    ),
     (
         ["search", "quick", "--set", "latency.max_seconds=.inf"],
         "max_seconds: must be a finite number",
@@ -145,9 +200,14 @@ BAD: list[tuple[Sequence[str], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("arguments", "message"), BAD, ids=lambda value: " ".join(value) if value else "")
+@pytest.mark.parametrize(
+    ("arguments", "message"), BAD, ids=lambda value: " ".join(value) if value else ""
+)
 def test_bad_input_gets_one_clear_line(
-    arguments: Sequence[str], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    arguments: Sequence[str],
+    message: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(tmp_path)
     result = invoke(*arguments)
@@ -159,7 +219,8 @@ def test_bad_input_gets_one_clear_line(
 
 
 @pytest.mark.parametrize(
-    "content", ['{"space": "resnest", "radix": 3}', "[1]", '{"arch": null}', "{", "[" * 100_000]
+    "content",
+    ['{"space": "resnest", "radix": 3}', "[1]", '{"arch": null}', "{", "[" * 100_000],
 )
 def test_a_wrong_architecture_file_is_named(tmp_path: Path, content: str) -> None:
     path = tmp_path / "arch.json"
@@ -177,7 +238,14 @@ def test_unknown_objectives_of_a_front_are_named(run_folder: Path) -> None:
     result = invoke("front", run_folder, "--objective", "accuracy")
     assert result.exit_code == 2
     assert "max" in result.stderr
-    result = invoke("front", run_folder, "--objective", "accuracy=max", "--objective", "accuracy=min")
+    result = invoke(
+        "front",
+        run_folder,
+        "--objective",
+        "accuracy=max",
+        "--objective",
+        "accuracy=min",
+    )
     assert result.stderr == "error: objective accuracy is given twice\n"
     result = invoke("front", run_folder, "--objective", "space=max")
     assert result.stderr == "error: objective space is not a number but 'resnest'\n"
@@ -200,14 +268,23 @@ def test_a_read_only_folder_is_named(tmp_path: Path) -> None:
 def test_help_needs_neither_torch_nor_ray() -> None:
     heavy = "{'torch', 'ray', 'pandas', 'optuna', 'pydantic'}"
     code = f"import sys, nas, run_search; sys.exit(bool({heavy} & set(sys.modules)))"
-    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(run_search.__file__).parent)
+    subprocess.run(
+        [sys.executable, "-c", code], check=True, cwd=Path(run_search.__file__).parent
+    )
 
 
 def test_select_writes_what_retraining_takes(run_folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "selected.json"
     budget = complexity(reference("resnest26d")).flops
     result = invoke(
-        "select", run_folder, "--maximize", "accuracy", "--under", f"flops={budget}", "--out", out
+        "select",
+        run_folder,
+        "--maximize",
+        "accuracy",
+        "--under",
+        f"flops={budget}",
+        "--out",
+        out,
     )
     assert result.exit_code == 0, result.output
     assert "highest accuracy (0.6) of 2 rows with flops <=" in result.stdout
@@ -215,9 +292,18 @@ def test_select_writes_what_retraining_takes(run_folder: Path, tmp_path: Path) -
     assert arch_from_dict(selected["arch"]) == reference("resnest26d")
     assert (selected["trial"], selected["metrics"]["flops"]) == (1, budget)
     assert selected["why"].startswith("highest accuracy")
-    measured = invoke("measure", out, "--resolution", "32", "--classes", "10", *ANY_LOAD)
+    measured = invoke(
+        "measure", out, "--resolution", "32", "--classes", "10", *ANY_LOAD
+    )
     assert measured.exit_code == 0, measured.stderr
-    several = invoke("select", run_folder, "--diverse", "2", "--out", tmp_path / "picks" / "selected.json")
+    several = invoke(
+        "select",
+        run_folder,
+        "--diverse",
+        "2",
+        "--out",
+        tmp_path / "picks" / "selected.json",
+    )
     assert several.exit_code == 0, several.output
     assert arch_from_dict(
         json.loads((tmp_path / "picks" / "selected-1.json").read_text())["arch"]
@@ -227,7 +313,10 @@ def test_select_writes_what_retraining_takes(run_folder: Path, tmp_path: Path) -
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--under", "flops=5"], "none of 3 rows has flops <= 5; the nearest is trial 0"),
+        (
+            ["--under", "flops=5"],
+            "none of 3 rows has flops <= 5; the nearest is trial 0",
+        ),
         (["--under", "flops"], "--under flops: needs the form METRIC=VALUE"),
         (["--near", "flops=few"], "--near: 'few' is no number"),
         (["--under", "latency_ms=5"], "no row has latency_ms measured"),
@@ -235,7 +324,9 @@ def test_select_writes_what_retraining_takes(run_folder: Path, tmp_path: Path) -
         (["--out", "selected.txt"], "a .json file is needed"),
     ],
 )
-def test_a_selection_that_cannot_be_is_one_line(run_folder: Path, arguments: list[str], message: str) -> None:
+def test_a_selection_that_cannot_be_is_one_line(
+    run_folder: Path, arguments: list[str], message: str
+) -> None:
     result = invoke("select", run_folder, *arguments)
     assert result.exit_code == 2
     assert message in result.stderr

@@ -21,8 +21,17 @@ from tests.documents import PAGES, ROOT, Block, blocks, runs_here, tiny, tiny_co
 from tests.nas.tiny import TINY
 
 RUNS = ("first", "mine", "pets", "seed-0", "seed-1")
-PICTURES = ("cat.jpg", "dog.png", "three.png", "seven.png", "photos/test/cat/101.jpg", "photos/val/cat/1.jpg")
-pages = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+PICTURES = (
+    "cat.jpg",
+    "dog.png",
+    "three.png",
+    "seven.png",
+    "photos/test/cat/101.jpg",
+    "photos/val/cat/1.jpg",
+)
+pages = pytest.mark.parametrize(
+    "page", PAGES, ids=lambda page: str(page.relative_to(ROOT))
+)
 
 
 @pytest.fixture(scope="module")
@@ -30,12 +39,19 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What a reader has who followed the pages before: photos, a run, a pick, a trained model."""
     folder = tmp_path_factory.mktemp("reader")
     search(
-        load_config("quick", [*TINY, "trials=4", "sampler=random", "space.radix=[0,1,2,4]"]),
+        load_config(
+            "quick", [*TINY, "trials=4", "sampler=random", "space.radix=[0,1,2,4]"]
+        ),
         folder / "run",
         serial=True,
     )
     best = load_run(folder / "run").front()["trial"].iloc[0]
-    retrain(folder / "run", folder / "retrained", trial=int(best), overrides=["epochs=1", "engine=serial"])
+    retrain(
+        folder / "run",
+        folder / "retrained",
+        trial=int(best),
+        overrides=["epochs=1", "engine=serial"],
+    )
     export(folder / "retrained", folder / "model", onnx=False, program=False)
     return folder
 
@@ -57,7 +73,9 @@ def workplace(template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     for name in PICTURES:
         _paint(tmp_path / name, rng)
     pick = load_run("runs/first").select(maximize="accuracy")
-    Path("selected.json").write_text(json.dumps({"arch": pick.arch, "run": str(tmp_path / "runs" / "first")}))
+    Path("selected.json").write_text(
+        json.dumps({"arch": pick.arch, "run": str(tmp_path / "runs" / "first")})
+    )
     for name in ("a", "b"):
         shutil.copy(ROOT / "nas/config/presets/quick.yaml", f"{name}.yaml")
     own_space = blocks(ROOT / "docs/own_space.md")[0]
@@ -72,9 +90,13 @@ def _paint(path: Path, rng: np.random.Generator) -> None:
 
 
 @pages
-def test_everything_a_page_shows_runs(page: Path, workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_everything_a_page_shows_runs(
+    page: Path, workplace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     reader = ModuleType("reader")
-    monkeypatch.setitem(sys.modules, "reader", reader)  # dataclasses look for the module they stand in
+    monkeypatch.setitem(
+        sys.modules, "reader", reader
+    )  # dataclasses look for the module they stand in
     vars(reader)["TINY"] = TINY
     for block in blocks(page):
         _write_named_file(block)
@@ -83,7 +105,9 @@ def test_everything_a_page_shows_runs(page: Path, workplace: Path, monkeypatch: 
         for arguments in block.commands():
             if runs_here(arguments):
                 result = CliRunner().invoke(run_search.main, tiny(arguments))
-                assert result.exit_code == 0, f"{arguments}: {result.output} {result.exception!r}"
+                assert result.exit_code == 0, (
+                    f"{arguments}: {result.output} {result.exception!r}"
+                )
 
 
 def _write_named_file(block: Block) -> None:

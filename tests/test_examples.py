@@ -14,10 +14,16 @@ FOLDER = Path(__file__).parents[1] / "examples"
 SETTINGS = {
     "first_search": [*TINY, "trials=2"],
     "own_images": [*TINY, "trials=1"],
-    "own_space": [*(each for each in TINY if not each.startswith("space.")), "trials=2"],
+    "own_space": [
+        *(each for each in TINY if not each.startswith("space.")),
+        "trials=2",
+    ],
     "own_training": [*TINY, "trials=1"],
     "own_loop": [],
-    "own_sampler": [*(each for each in TINY if not each.startswith("sampler")), "trials=2"],
+    "own_sampler": [
+        *(each for each in TINY if not each.startswith("sampler")),
+        "trials=2",
+    ],
     "analysis": [],
     "pick_and_retrain": ["epochs=1"],
     "detector": [],
@@ -35,7 +41,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("name", SETTINGS)
 def test_an_example_runs(
-    name: str, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    name: str,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(folder)
     monkeypatch.setenv("SPLITSEARCH_CACHE", str(folder / "cache"))

@@ -24,17 +24,32 @@ ODD: list[Any] = [
 
 def test_settings(tmp_path: Path) -> None:
     originals = [yaml.safe_load(text) for text in presets().values()]
-    accepted = fuzz(tmp_path / "mutant.yaml", originals, yaml.dump, lambda path: load_config(str(path)))
+    accepted = fuzz(
+        tmp_path / "mutant.yaml",
+        originals,
+        yaml.dump,
+        lambda path: load_config(str(path)),
+    )
     assert 20 < accepted < 800, "some mutations are harmless, most are not"
 
 
 def test_architectures(tmp_path: Path) -> None:
     originals = [reference(name).to_dict() for name in REFERENCES]
-    accepted = fuzz(tmp_path / "mutant.json", originals, json.dumps, lambda path: load_arch(str(path)))
+    accepted = fuzz(
+        tmp_path / "mutant.json",
+        originals,
+        json.dumps,
+        lambda path: load_arch(str(path)),
+    )
     assert 20 < accepted < 800
 
 
-def fuzz(path: Path, originals: list[Any], dump: Callable[[Any], str], load: Callable[[Path], object]) -> int:
+def fuzz(
+    path: Path,
+    originals: list[Any],
+    dump: Callable[[Any], str],
+    load: Callable[[Path], object],
+) -> int:
     """How many of 1,000 mutants are accepted; each other must be refused in one line that names the file."""
     chance, accepted = random.Random(0), 0  # noqa: S311 - no secret
     for _ in range(1000):
@@ -63,8 +78,14 @@ def mutate(values: Any, chance: random.Random) -> Any:
             return chance.choice(ODD)
         parent: Any = values
         while True:
-            key = chance.choice(list(parent) if isinstance(parent, dict) else range(len(parent)))
-            if isinstance(parent[key], dict | list) and parent[key] and chance.random() < 0.7:
+            key = chance.choice(
+                list(parent) if isinstance(parent, dict) else range(len(parent))
+            )
+            if (
+                isinstance(parent[key], dict | list)
+                and parent[key]
+                and chance.random() < 0.7
+            ):
                 parent = parent[key]
             else:
                 break
@@ -85,4 +106,6 @@ def garble(text: bytes, chance: random.Random) -> bytes:
     broken = bytearray(text)
     for _ in range(chance.randint(1, 4)):
         broken[chance.randrange(len(broken))] = chance.randrange(256)
-    return bytes(broken[: chance.randint(1, len(broken))] if chance.random() < 0.5 else broken)
+    return bytes(
+        broken[: chance.randint(1, len(broken))] if chance.random() < 0.5 else broken
+    )

@@ -36,7 +36,14 @@ Splitsearch = Callable[..., subprocess.CompletedProcess[str]]
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("wheel")
-    _pip("wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", str(folder), _clean_copy(folder))
+    _pip(
+        "wheel",
+        "--no-deps",
+        "--no-build-isolation",
+        "--wheel-dir",
+        str(folder),
+        _clean_copy(folder),
+    )
     return next(folder.glob("*.whl"))
 
 
@@ -47,7 +54,9 @@ def _clean_copy(folder: Path) -> str:
     listed = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     archive = ["tar", "--null", "--files-from=-", "--create"]
     names = subprocess.run(listed, cwd=ROOT, check=True, capture_output=True).stdout
-    packed = subprocess.run(archive, cwd=ROOT, check=True, capture_output=True, input=names).stdout
+    packed = subprocess.run(
+        archive, cwd=ROOT, check=True, capture_output=True, input=names
+    ).stdout
     subprocess.run(["tar", "--extract"], cwd=copy, check=True, input=packed)
     return str(copy)
 
@@ -61,7 +70,9 @@ def _pip(*arguments: str) -> None:
         "--disable-pip-version-check",
         "--no-python-version-warning",
     ]
-    done = subprocess.run([*pip, *arguments], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [*pip, *arguments], capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
 
 
@@ -69,17 +80,32 @@ def _pip(*arguments: str) -> None:
 def splitsearch(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Splitsearch:
     """The command of the fresh environment, run in an empty folder."""
     environment = tmp_path_factory.mktemp("environment")
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(environment)], check=True)
+    subprocess.run(
+        [sys.executable, "-m", "venv", "--without-pip", str(environment)], check=True
+    )
     library = Path(sysconfig.get_path("purelib", "venv", {"base": str(environment)}))
     _link_packages(library)
-    _pip("--python", str(environment / "bin" / "python"), "install", "--no-deps", str(wheel))
+    _pip(
+        "--python",
+        str(environment / "bin" / "python"),
+        "install",
+        "--no-deps",
+        str(wheel),
+    )
     elsewhere = tmp_path_factory.mktemp("elsewhere")
-    variables = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    variables = {
+        name: value for name, value in os.environ.items() if name != "PYTHONPATH"
+    }
 
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         command = [str(environment / "bin" / "splitsearch"), *arguments]
         return subprocess.run(
-            command, cwd=elsewhere, env=variables, capture_output=True, text=True, check=False
+            command,
+            cwd=elsewhere,
+            env=variables,
+            capture_output=True,
+            text=True,
+            check=False,
         )
 
     return run
@@ -87,11 +113,17 @@ def splitsearch(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Splits
 
 def _link_packages(library: Path) -> None:
     """All packages of the tests' own environment, but neither the extras nor this project."""
-    for folder in dict.fromkeys(path for path in sys.path if path.endswith("site-packages")):
+    for folder in dict.fromkeys(
+        path for path in sys.path if path.endswith("site-packages")
+    ):
         for package in Path(folder).iterdir():
             name = package.name.lower().split("-")[0].removesuffix(".pth")
             there = library / package.name
-            if name not in (*EXTRAS, "splitsearch") and package.suffix != ".pth" and not there.exists():
+            if (
+                name not in (*EXTRAS, "splitsearch")
+                and package.suffix != ".pth"
+                and not there.exists()
+            ):
                 there.symlink_to(package)
 
 
@@ -99,7 +131,9 @@ def test_the_wheel_holds_every_file_of_the_packages(wheel: Path) -> None:
     packed = set(zipfile.ZipFile(wheel).namelist())
     packages = ("search_spaces", "evaluators", "results", "nas")
     listed = ["git", "ls-files", *packages]
-    ours = subprocess.run(listed, cwd=ROOT, check=True, capture_output=True, text=True).stdout.split()
+    ours = subprocess.run(
+        listed, cwd=ROOT, check=True, capture_output=True, text=True
+    ).stdout.split()
     there = {name for name in ours if (ROOT / name).exists()}
     assert there - packed == set()
     assert set(DATA) <= packed
@@ -107,15 +141,23 @@ def test_the_wheel_holds_every_file_of_the_packages(wheel: Path) -> None:
 
 def test_the_sdist_builds_the_same_wheel(tmp_path: Path, wheel: Path) -> None:
     source = _clean_copy(tmp_path)
-    build = f"from setuptools.build_meta import build_sdist; build_sdist({str(tmp_path)!r})"
-    subprocess.run([sys.executable, "-c", build], cwd=source, check=True, capture_output=True)
+    build = (
+        f"from setuptools.build_meta import build_sdist; build_sdist({str(tmp_path)!r})"
+    )
+    subprocess.run(
+        [sys.executable, "-c", build], cwd=source, check=True, capture_output=True
+    )
     with tarfile.open(next(tmp_path.glob("*.tar.gz"))) as sdist:
         inside = {name.partition("/")[2] for name in sdist.getnames()}
-    packed = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
+    packed = {
+        name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name
+    }
     assert packed - inside == set()
 
 
-def test_a_search_runs_without_ray_and_far_from_the_clone(splitsearch: Splitsearch) -> None:
+def test_a_search_runs_without_ray_and_far_from_the_clone(
+    splitsearch: Splitsearch,
+) -> None:
     overrides = [part for setting in (*TINY, "trials=2") for part in ("--set", setting)]
     done = splitsearch("search", "quick", "--serial", "--out", "run", *overrides)
     assert done.returncode == 0, done.stderr
@@ -123,7 +165,9 @@ def test_a_search_runs_without_ray_and_far_from_the_clone(splitsearch: Splitsear
     assert splitsearch("front", "run").returncode == 0
 
 
-def test_what_is_missing_is_named_with_the_command_that_brings_it(splitsearch: Splitsearch) -> None:
+def test_what_is_missing_is_named_with_the_command_that_brings_it(
+    splitsearch: Splitsearch,
+) -> None:
     done = splitsearch("doctor")
     assert done.returncode == 0, done.stderr
     for extra in ("ray", "export", "augment"):
@@ -151,14 +195,20 @@ def test_citation_and_changelog_speak_of_this_version() -> None:
     citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
     assert citation["version"] == project["version"]
     assert citation["license"] == project["license"]
-    headings = re.findall(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    headings = re.findall(
+        r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE
+    )
     assert headings[0] == project["version"]
 
 
 def test_news_fragments_are_of_a_kind_that_the_changelog_has() -> None:
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["towncrier"]
     kinds = {kind["directory"] for kind in settings["type"]}
-    fragments = [path for path in (ROOT / settings["directory"]).iterdir() if path.name != "README.md"]
+    fragments = [
+        path
+        for path in (ROOT / settings["directory"]).iterdir()
+        if path.name != "README.md"
+    ]
     assert fragments
     for fragment in fragments:
         _, kind, suffix = fragment.name.split(".")

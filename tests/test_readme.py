@@ -11,8 +11,12 @@ from tests.documents import blocks
 README = Path(__file__).parents[1] / "README.md"
 
 
-def test_the_example_prints_what_stands_below_it(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_example_prints_what_stands_below_it(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     shown = blocks(README)
-    code = next(number for number, block in enumerate(shown) if block.language == "python")
+    code = next(
+        number for number, block in enumerate(shown) if block.language == "python"
+    )
     exec(compile(shown[code].text, str(README), "exec"), {})  # noqa: S102
     assert capsys.readouterr().out == shown[code + 1].text

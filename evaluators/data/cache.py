@@ -20,7 +20,15 @@ import torch
 from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 
-from evaluators.data.decode import ColourError, Entry, Failure, images, is_grey, opened, pixels
+from evaluators.data.decode import (
+    ColourError,
+    Entry,
+    Failure,
+    images,
+    is_grey,
+    opened,
+    pixels,
+)
 from evaluators.data.decode_pool import decode_all
 from evaluators.data.folders import class_files, class_folders, is_image
 from evaluators.data.listing import Listing
@@ -48,7 +56,11 @@ def cache_key(paths: Iterable[Path], **settings: Any) -> str:
     digest = hashlib.sha256(json.dumps([VERSION, settings], sort_keys=True).encode())
     for path in paths:
         for name, facts in _stamped(path):
-            stamp = f"{facts.st_size} {facts.st_mtime_ns} {facts.st_ctime_ns}" if facts else "folder"
+            stamp = (
+                f"{facts.st_size} {facts.st_mtime_ns} {facts.st_ctime_ns}"
+                if facts
+                else "folder"
+            )
             digest.update(f"{name}\0{stamp}\n".encode(errors="surrogateescape"))
     return digest.hexdigest()[:20]
 
@@ -86,7 +98,9 @@ class Decoded:
     white: float | None = 255.0
 
 
-Shape = tuple[int | None, int | None]  # resolution and channels; None: as the images have them
+Shape = tuple[
+    int | None, int | None
+]  # resolution and channels; None: as the images have them
 Contents = tuple[Listing, dict[str, NDArray[np.int64]]]
 
 
@@ -111,7 +125,9 @@ def decoded(
         with _alone(folder.with_suffix(".lock"), progress):
             if not folder.exists():
                 unfinished = folder.with_suffix(".unfinished")
-                shutil.rmtree(unfinished, ignore_errors=True)  # of a process that was killed
+                shutil.rmtree(
+                    unfinished, ignore_errors=True
+                )  # of a process that was killed
                 unfinished.mkdir()
                 try:
                     _build(unfinished, *contents(), shape, max_corrupt, progress)
@@ -173,19 +189,37 @@ def _build(
         "deviation": deviation,
         "corrupt": corrupt,
     }
-    labels, kept_images = torch.from_numpy(listing.labels[wanted[good]]), torch.from_numpy(np.asarray(images))
-    pieces = zip(splits, kept_images.permute(0, 3, 1, 2).split(sizes), labels.split(sizes), strict=True)
-    facts["content"] = content_of({name: Split(*part) for name, *part in pieces}, listing.classes)
+    labels, kept_images = (
+        torch.from_numpy(listing.labels[wanted[good]]),
+        torch.from_numpy(np.asarray(images)),
+    )
+    pieces = zip(
+        splits,
+        kept_images.permute(0, 3, 1, 2).split(sizes),
+        labels.split(sizes),
+        strict=True,
+    )
+    facts["content"] = content_of(
+        {name: Split(*part) for name, *part in pieces}, listing.classes
+    )
     (folder / "facts.json").write_text(json.dumps(facts))
 
 
-def _probe(listing: Listing, wanted: NDArray[np.int64], shape: Shape) -> tuple[int, int]:
+def _probe(
+    listing: Listing, wanted: NDArray[np.int64], shape: Shape
+) -> tuple[int, int]:
     """Resolution and channels to decode at, where they are not given as some of the images have them."""
     resolution, channels = shape
     sizes, grey = set(), []
-    chosen = wanted[np.linspace(0, len(wanted) - 1, min(PROBED, len(wanted)), dtype=np.int64)]
-    if listing.kind != "file":  # rows of one container, for each that is opened costs reading it
-        chosen = wanted[listing.container[wanted] == listing.container[wanted[0]]][:PROBED]
+    chosen = wanted[
+        np.linspace(0, len(wanted) - 1, min(PROBED, len(wanted)), dtype=np.int64)
+    ]
+    if (
+        listing.kind != "file"
+    ):  # rows of one container, for each that is opened costs reading it
+        chosen = wanted[listing.container[wanted] == listing.container[wanted[0]]][
+            :PROBED
+        ]
     for job in _jobs(listing, chosen):
         for entry in job:
             for _, stored in images(entry):
@@ -196,11 +230,15 @@ def _probe(listing: Listing, wanted: NDArray[np.int64], shape: Shape) -> tuple[i
                     grey.append(is_grey(image))
     if resolution is None:
         if len(sizes) > 1 or any(width != height for width, height in sizes):
-            examples = " and ".join(f"{width}x{height}" for width, height in sorted(sizes)[:2])
+            examples = " and ".join(
+                f"{width}x{height}" for width, height in sorted(sizes)[:2]
+            )
             raise ValueError(
                 f"data.resolution: is needed, because the images of {listing.files[0].parent} are {examples}"
             )
-        resolution = next(iter(sizes), (1, 1))[0]  # none could be read: decoding will name the first
+        resolution = next(iter(sizes), (1, 1))[
+            0
+        ]  # none could be read: decoding will name the first
     return resolution, channels or (1 if grey and all(grey) else 3)
 
 
@@ -219,7 +257,9 @@ def probe(listing: Listing, resolution: int, channels: int) -> None:
                 except ColourError as error:
                     raise ColourError(f"{name}: {error}") from None
                 except Exception as error:  # decoders raise anything
-                    log.warning("%s: a test image that cannot be read (%s)", name, error)
+                    log.warning(
+                        "%s: a test image that cannot be read (%s)", name, error
+                    )
 
 
 def _decode(
@@ -250,7 +290,9 @@ def _reserve(path: Path, shape: tuple[int, ...]) -> None:
             os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
         except OSError as error:
             raise OSError(
-                error.errno, f"{error.strerror}, for {path.stat().st_size >> 20} MiB", str(path)
+                error.errno,
+                f"{error.strerror}, for {path.stat().st_size >> 20} MiB",
+                str(path),
             ) from error
 
 
@@ -264,13 +306,18 @@ def _jobs(listing: Listing, wanted: NDArray[np.int64]) -> list[list[Entry]]:
         for part in np.split(order, range(size, len(order), size)):
             paths = [str(listing.containers[index][0]) for index in container[part]]
             jobs.append(
-                [Entry("file", path, 0, [0], [int(at)]) for path, at in zip(paths, part, strict=True)]
+                [
+                    Entry("file", path, 0, [0], [int(at)])
+                    for path, at in zip(paths, part, strict=True)
+                ]
             )
         return jobs
     for same in np.split(order, np.flatnonzero(np.diff(container[order])) + 1):
         path, group = listing.containers[container[same[0]]]
         for part in np.split(same, range(size, len(same), size)):
-            entry = Entry(listing.kind, str(path), group, row[part].tolist(), part.tolist())
+            entry = Entry(
+                listing.kind, str(path), group, row[part].tolist(), part.tolist()
+            )
             jobs += [[entry]]
     return jobs
 
@@ -296,10 +343,14 @@ def _check_classes(listing: Listing, split: str, kept: NDArray[np.int64]) -> Non
     """``ValueError`` if the corrupt images were all of a split, or all of a class to train with."""
     counts = np.bincount(listing.labels[kept], minlength=len(listing.classes))
     if not len(kept):
-        raise ValueError(f"{listing.files[0]}: none of the images for {split} can be read")
+        raise ValueError(
+            f"{listing.files[0]}: none of the images for {split} can be read"
+        )
     if split == "train" and not counts.all():
         name = listing.classes[int(counts.argmin())]
-        raise ValueError(f"{listing.files[0]}: no image of class {name!r} to train with can be read")
+        raise ValueError(
+            f"{listing.files[0]}: no image of class {name!r} to train with can be read"
+        )
 
 
 def _drop(path: Path, good: NDArray[np.bool_]) -> None:
@@ -318,12 +369,18 @@ def _open(folder: Path, max_corrupt: float) -> Decoded:
     try:
         facts = json.loads((folder / "facts.json").read_text())
         # copy on write: torch wants to be able to write, and nobody does
-        images = torch.from_numpy(np.load(folder / "images.npy", mmap_mode="c")).permute(0, 3, 1, 2)
+        images = torch.from_numpy(
+            np.load(folder / "images.npy", mmap_mode="c")
+        ).permute(0, 3, 1, 2)
         labels = torch.from_numpy(np.load(folder / "labels.npy"))
         sizes = list(facts["sizes"].values())
-        parts = zip(facts["sizes"], images.split(sizes), labels.split(sizes), strict=True)
+        parts = zip(
+            facts["sizes"], images.split(sizes), labels.split(sizes), strict=True
+        )
         splits = {name: Split(*part) for name, *part in parts}
     except (OSError, ValueError, RuntimeError, LookupError) as error:
-        raise ValueError(f"{folder}: decoded images are damaged ({error}); delete this folder") from error
+        raise ValueError(
+            f"{folder}: decoded images are damaged ({error}); delete this folder"
+        ) from error
     _check_corrupt(facts["corrupt"], sum(sizes) + len(facts["corrupt"]), max_corrupt)
     return Decoded(splits, **{name: facts[name] for name in FACTS})

@@ -24,15 +24,19 @@ class Archive(NamedTuple):
 # addresses and checksums: https://www.cs.toronto.edu/~kriz/cifar.html
 ARCHIVES = {
     "cifar10": Archive(
-        "https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz", "c58f30108f718f92721af3b95e74349a"
+        "https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz",
+        "c58f30108f718f92721af3b95e74349a",
     ),
     "cifar100": Archive(
-        "https://www.cs.toronto.edu/~kriz/cifar-100-python.tar.gz", "eb9058c3a382ffc7106e4002c42a8d85"
+        "https://www.cs.toronto.edu/~kriz/cifar-100-python.tar.gz",
+        "eb9058c3a382ffc7106e4002c42a8d85",
     ),
 }
 
 
-def fetch_archive(name: str, root: Path, progress: Callable[[str, int, int], None]) -> None:
+def fetch_archive(
+    name: str, root: Path, progress: Callable[[str, int, int], None]
+) -> None:
     """Put the data set into ``root``, unless it is there; raises as ``download`` does."""
     if _is_there(name, root):
         return
@@ -54,7 +58,12 @@ def _is_there(name: str, root: Path) -> bool:
 def _fetch(name: str, root: Path, progress: Callable[[str, int, int], None]) -> None:
     url, md5 = ARCHIVES[name]
     archive = root / url.rpartition("/")[2]
-    download(url, archive, md5=md5, progress=lambda done, total: progress(f"downloading {name}", done, total))
+    download(
+        url,
+        archive,
+        md5=md5,
+        progress=lambda done, total: progress(f"downloading {name}", done, total),
+    )
     unpacked = root / f".{name}.unfinished"
     shutil.rmtree(unpacked, ignore_errors=True)
     with tarfile.open(archive) as tar:

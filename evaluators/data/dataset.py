@@ -31,7 +31,14 @@ from evaluators.data.in_memory import source_in_memory
 from evaluators.data.listing import Listing
 from evaluators.data.settings import DataSettings
 from evaluators.data.sources import find_files, read_listing
-from evaluators.data.split import Parts, Split, content_of, statistics, stratified, stratified_by_key
+from evaluators.data.split import (
+    Parts,
+    Split,
+    content_of,
+    statistics,
+    stratified,
+    stratified_by_key,
+)
 from evaluators.data.user_cache import cache_folder
 from evaluators.devices.device import resolve_device
 from search_spaces import Task
@@ -61,7 +68,10 @@ class Dataset:
 
     def normalise(self, images: Tensor) -> Tensor:
         """(N, C, H, W) images of this dataset as float32 with mean 0 and deviation 1 per channel of train."""
-        mean, deviation = (each.to(images.device).view(1, -1, 1, 1) for each in (self.mean, self.deviation))
+        mean, deviation = (
+            each.to(images.device).view(1, -1, 1, 1)
+            for each in (self.mean, self.deviation)
+        )
         return torch.addcmul(-mean / deviation, images.float(), 1 / deviation)
 
 
@@ -104,18 +114,30 @@ def _state(settings: DataSettings) -> str:
     if settings.name not in OF_FILES:
         return ""
     root = _place(settings)
-    return cache_key(find_files(settings.name, root).development) if root and root.exists() else ""
+    return (
+        cache_key(find_files(settings.name, root).development)
+        if root and root.exists()
+        else ""
+    )
 
 
 def _load(settings: DataSettings, device: torch.device, progress: Progress) -> Dataset:
-    found = _from_files(settings, progress) if settings.name in OF_FILES else _from_memory(settings)
+    found = (
+        _from_files(settings, progress)
+        if settings.name in OF_FILES
+        else _from_memory(settings)
+    )
     train, validation = found.splits["train"], found.splits["validation"]
     resolution = train.images.shape[-1]
-    small = resolution <= SMALL_IMAGES if found.small_images is None else found.small_images
+    small = (
+        resolution <= SMALL_IMAGES if found.small_images is None else found.small_images
+    )
     task = Task(len(found.classes), resolution, train.images.shape[1], small)
     if _fits(train, validation, device=device):
         train, validation = train.to(device), validation.to(device)
-    mean, deviation = (torch.tensor(each, device=device) for each in (found.mean, found.deviation))
+    mean, deviation = (
+        torch.tensor(each, device=device) for each in (found.mean, found.deviation)
+    )
     return Dataset(
         train,
         validation,
@@ -130,7 +152,8 @@ def _load(settings: DataSettings, device: torch.device, progress: Progress) -> D
 
 
 def load_test(
-    data: DataSettings | str = "digits", progress: Progress = lambda what, done, total: None
+    data: DataSettings | str = "digits",
+    progress: Progress = lambda what, done, total: None,
 ) -> Split:
     """The test images, on the CPU, for the last word on a network already chosen.
 
@@ -169,13 +192,17 @@ def _fits(*splits: Split, device: torch.device) -> bool:
 def _from_memory(settings: DataSettings) -> Decoded:
     source = source_in_memory(settings, OF_FILES)
     labels = source.development.labels.numpy()
-    train, validation = (source.development.at(part) for part in _split(labels, settings, None))
+    train, validation = (
+        source.development.at(part) for part in _split(labels, settings, None)
+    )
     mean, deviation = statistics(train.images.permute(0, 2, 3, 1).numpy())
     classes = [str(label) for label in range(labels.max() + 1)]
     splits = {"train": train, "validation": validation}
     white = 255.0 if train.images.dtype == torch.uint8 else source.white
     content = content_of(splits, classes)
-    return Decoded(splits, classes, mean, deviation, [], content, source.small_images, white)
+    return Decoded(
+        splits, classes, mean, deviation, [], content, source.small_images, white
+    )
 
 
 def _from_files(settings: DataSettings, progress: Progress) -> Decoded:
@@ -198,10 +225,15 @@ def _from_files(settings: DataSettings, progress: Progress) -> Decoded:
         return listing, {"train": kept[train], "validation": kept[validation]}
 
     facts = asdict(settings)
-    decisive = {name: facts[name] for name in ("validation", "split_seed", "subset", "resolution")}
+    decisive = {
+        name: facts[name]
+        for name in ("validation", "split_seed", "subset", "resolution")
+    }
     key = cache_key(files.development, tested=bool(files.test), **decisive)
     folder = cache_folder(settings.cache) / f"{settings.name}-{key}"
-    return decoded(folder, contents, (settings.resolution, None), settings.max_corrupt, progress)
+    return decoded(
+        folder, contents, (settings.resolution, None), settings.max_corrupt, progress
+    )
 
 
 def _test_from_files(settings: DataSettings, progress: Progress) -> Split:
@@ -218,9 +250,13 @@ def _test_from_files(settings: DataSettings, progress: Progress) -> Split:
         return listing, {"test": np.arange(len(listing.labels))}
 
     shape = resolution, channels
-    key = cache_key(files.test or files.development, shape=shape, tested=bool(files.test))
+    key = cache_key(
+        files.test or files.development, shape=shape, tested=bool(files.test)
+    )
     folder = cache_folder(settings.cache) / f"{settings.name}-test-{key}"
-    return decoded(folder, contents, shape, settings.max_corrupt, progress).splits["test"]
+    return decoded(folder, contents, shape, settings.max_corrupt, progress).splits[
+        "test"
+    ]
 
 
 def _hold_out_test(listing: Listing) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -229,11 +265,17 @@ def _hold_out_test(listing: Listing) -> tuple[NDArray[np.int64], NDArray[np.int6
     return stratified_by_key(listing.labels, listing.keys, count, seed=0)
 
 
-def _tell_unvalidated(root: Path, listing: Listing, validation: NDArray[np.int64]) -> None:
+def _tell_unvalidated(
+    root: Path, listing: Listing, validation: NDArray[np.int64]
+) -> None:
     counts = np.bincount(listing.labels[validation], minlength=len(listing.classes))
     if not counts.all():
         names = ", ".join(np.asarray(listing.classes)[counts == 0][:5])
-        log.warning("%s: too few images of %s to have one for validation; all are trained on", root, names)
+        log.warning(
+            "%s: too few images of %s to have one for validation; all are trained on",
+            root,
+            names,
+        )
 
 
 def _place(settings: DataSettings) -> Path | None:
@@ -246,22 +288,30 @@ def _place(settings: DataSettings) -> Path | None:
 def _root(settings: DataSettings, progress: Progress) -> Path:
     root = _place(settings)
     if settings.download and settings.name not in ARCHIVES:
-        raise ValueError(f"data.download: only {' and '.join(ARCHIVES)} can be fetched, not {settings.name}")
+        raise ValueError(
+            f"data.download: only {' and '.join(ARCHIVES)} can be fetched, not {settings.name}"
+        )
     if root is None:
         hint = ", or download: true" if settings.name in ARCHIVES else ""
-        raise ValueError(f"data.root: {settings.name} needs the folder where its images are{hint}")
+        raise ValueError(
+            f"data.root: {settings.name} needs the folder where its images are{hint}"
+        )
     if settings.download:
         fetch_archive(settings.name, root, progress)
     return root
 
 
-def _split(labels: NDArray[np.int64], settings: DataSettings, keys: NDArray[np.uint64] | None) -> Parts:
+def _split(
+    labels: NDArray[np.int64], settings: DataSettings, keys: NDArray[np.uint64] | None
+) -> Parts:
     """Indices of the images to train and to validate with; by ``keys``, where images have names."""
 
     def draw(among: NDArray[np.int64], count: int, **rule: int) -> Parts:
         if keys is None:
             return stratified(labels[among], count, settings.split_seed, **rule)
-        return stratified_by_key(labels[among], keys[among], count, settings.split_seed, **rule)
+        return stratified_by_key(
+            labels[among], keys[among], count, settings.split_seed, **rule
+        )
 
     classes, used = int(labels.max()) + 1, np.arange(len(labels))
     if settings.subset is not None:

@@ -63,17 +63,25 @@ def decode(entries: list[Entry], output: str) -> list[Failure]:
     resolution, channels = array.shape[2:]
     failures = []
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Pillow's, about metadata; what cannot be decoded raises
+        warnings.simplefilter(
+            "ignore"
+        )  # Pillow's, about metadata; what cannot be decoded raises
         for entry in entries:
-            for position, (name, stored) in zip(entry.positions, images(entry), strict=True):
+            for position, (name, stored) in zip(
+                entry.positions, images(entry), strict=True
+            ):
                 try:
                     array[position] = pixels(stored, resolution, channels)
                 except ColourError as error:
                     raise ColourError(f"{name}: {error}") from None
                 except UnidentifiedImageError:
-                    failures.append(Failure(position, name, "no image of a kind that is known"))
+                    failures.append(
+                        Failure(position, name, "no image of a kind that is known")
+                    )
                 except Exception as error:  # decoders raise anything, SyntaxError and struct.error included
-                    failures.append(Failure(position, name, str(error) or type(error).__name__))
+                    failures.append(
+                        Failure(position, name, str(error) or type(error).__name__)
+                    )
     return failures
 
 
@@ -82,7 +90,9 @@ def images(entry: Entry) -> Iterator[tuple[str, Stored]]:
     if entry.kind == "file":
         yield entry.path, Path(entry.path)
     elif entry.kind == "cifar":
-        data = read_cifar(entry.path)["data"].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
+        data = (
+            read_cifar(entry.path)["data"].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
+        )
         yield from ((f"{entry.path} row {row}", data[row]) for row in entry.rows)
     else:
         yield from _parquet_images(entry)
@@ -107,9 +117,13 @@ def _parquet_images(entry: Entry) -> Iterator[tuple[str, Stored]]:
 
 def _batches(file: Any, entry: Entry, columns: list[str]) -> Iterator[Any]:
     try:
-        yield from file.iter_batches(256, row_groups=[entry.group], columns=columns, use_threads=False)
+        yield from file.iter_batches(
+            256, row_groups=[entry.group], columns=columns, use_threads=False
+        )
     except (OSError, ValueError) as error:
-        raise ValueError(f"{entry.path}: row group {entry.group} is damaged ({error})") from error
+        raise ValueError(
+            f"{entry.path}: row group {entry.group} is damaged ({error})"
+        ) from error
 
 
 def image_column(schema: Any) -> str:
@@ -127,19 +141,29 @@ def _holds_images(kind: Any, types: Any) -> bool:
         return any(field.name == "bytes" for field in kind)
     if types.is_dictionary(kind):
         return _holds_images(kind.value_type, types)
-    return bool(types.is_binary(kind) or types.is_large_binary(kind) or types.is_binary_view(kind))
+    return bool(
+        types.is_binary(kind)
+        or types.is_large_binary(kind)
+        or types.is_binary_view(kind)
+    )
 
 
 def spare_detail(image: Image.Image, resolution: int) -> None:
     """Let JPEG leave out detail that resizing would throw away; it keeps twice the size for quality."""
     width, height = image.size
     if (side := min(width, height)) > 2 * resolution:
-        image.draft(None, (2 * resolution * width // side, 2 * resolution * height // side))
+        image.draft(
+            None, (2 * resolution * width // side, 2 * resolution * height // side)
+        )
 
 
 def pixels(stored: Stored, resolution: int, channels: int) -> NDArray[np.uint8]:
     """(resolution, resolution, channels) of one image."""
-    if isinstance(stored, np.ndarray) and stored.shape == (resolution, resolution, channels):
+    if isinstance(stored, np.ndarray) and stored.shape == (
+        resolution,
+        resolution,
+        channels,
+    ):
         return stored
     image = opened(stored)
     spare_detail(image, resolution)
@@ -158,7 +182,9 @@ def opened(stored: Stored) -> Image.Image:
         raise ValueError(stored)
     if isinstance(stored, np.ndarray):
         return Image.fromarray(stored)
-    return Image.open(io.BytesIO(stored.read_bytes() if isinstance(stored, Path) else stored))
+    return Image.open(
+        io.BytesIO(stored.read_bytes() if isinstance(stored, Path) else stored)
+    )
 
 
 def upright(image: Image.Image) -> Image.Image:
@@ -173,8 +199,12 @@ def is_grey(image: Image.Image) -> bool:
 def eight_bits(image: Image.Image, channels: int) -> Image.Image:
     """The image as ``L`` or ``RGB``, on white where it is transparent; 16 bits lose their lower eight."""
     if channels == 1 and not is_grey(image):
-        raise ColourError(f"has colour (mode {image.mode}), where the images looked at first had none")
-    if image.mode.startswith("I"):  # 16 bits, which Pillow would clip instead of scaling
+        raise ColourError(
+            f"has colour (mode {image.mode}), where the images looked at first had none"
+        )
+    if image.mode.startswith(
+        "I"
+    ):  # 16 bits, which Pillow would clip instead of scaling
         values = np.asarray(image)
         if values.max() > 65535 or values.min() < 0:
             raise ValueError("pixels of more than 16 bits")
@@ -204,7 +234,9 @@ class _ArraysOnly(pickle.Unpickler):
 
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) not in self._ADMITTED:
-            raise pickle.UnpicklingError(f"it names {module}.{name}, which CIFAR's files do not")
+            raise pickle.UnpicklingError(
+                f"it names {module}.{name}, which CIFAR's files do not"
+            )
         return super().find_class(module.replace("numpy.core", "numpy._core"), name)
 
 
@@ -216,15 +248,24 @@ def unpickled(path: str) -> dict[str, Any]:
     except OSError:
         raise
     except Exception as error:  # a damaged pickle raises anything
-        raise ValueError(f"{path}: not one of CIFAR's Python files, or damaged ({error})") from error
+        raise ValueError(
+            f"{path}: not one of CIFAR's Python files, or damaged ({error})"
+        ) from error
 
 
 def read_cifar(path: str) -> dict[str, Any]:
     """One of CIFAR's official batches: ``data`` (N, 3072) uint8 and lists of labels; raises as ``unpickled``."""
     content = unpickled(path)
     data = content.get("data")
-    if not isinstance(data, np.ndarray) or data.dtype != np.uint8 or data.ndim != 2 or data.shape[1] != 3072:
-        raise ValueError(f"{path}: not one of CIFAR's Python files, its data are not rows of 3072 bytes")
+    if (
+        not isinstance(data, np.ndarray)
+        or data.dtype != np.uint8
+        or data.ndim != 2
+        or data.shape[1] != 3072
+    ):
+        raise ValueError(
+            f"{path}: not one of CIFAR's Python files, its data are not rows of 3072 bytes"
+        )
     return content
 
 
@@ -233,7 +274,9 @@ def serve(requests: IO[str], replies: IO[str]) -> None:
     for line in requests:
         entries, output = json.loads(line)
         try:
-            reply: dict[str, Any] = {"failures": decode([Entry(*entry) for entry in entries], output)}
+            reply: dict[str, Any] = {
+                "failures": decode([Entry(*entry) for entry in entries], output)
+            }
         except ColourError as error:
             reply = {"colour": str(error)}
         except (OSError, ValueError, MemoryError) as error:
@@ -243,6 +286,8 @@ def serve(requests: IO[str], replies: IO[str]) -> None:
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's; it closes our input
+    signal.signal(
+        signal.SIGINT, signal.SIG_IGN
+    )  # Ctrl-C is the parent's; it closes our input
     with suppress(BrokenPipeError):  # the parent is gone
         serve(sys.stdin, sys.stdout)

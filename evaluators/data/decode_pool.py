@@ -21,7 +21,10 @@ WORTH_A_PROCESS = 1000
 
 
 def decode_all(
-    jobs: Sequence[list[Entry]], output: Path, advance: Callable[[int], None], processes: int | None = None
+    jobs: Sequence[list[Entry]],
+    output: Path,
+    advance: Callable[[int], None],
+    processes: int | None = None,
 ) -> list[Failure]:
     """``decode`` each job into ``output``; ``advance`` is told of every so many images done.
 
@@ -32,7 +35,9 @@ def decode_all(
     """
     sizes = [sum(len(entry.rows) for entry in job) for job in jobs]
     if processes is None:
-        processes = min(len(os.sched_getaffinity(0)), len(jobs), sum(sizes) // WORTH_A_PROCESS)
+        processes = min(
+            len(os.sched_getaffinity(0)), len(jobs), sum(sizes) // WORTH_A_PROCESS
+        )
     failures: list[Failure] = []
     if processes < 2:
         for job, size in zip(jobs, sizes, strict=True):
@@ -52,7 +57,10 @@ def decode_all(
             finally:
                 idle.put(worker)
 
-        pending = {threads.submit(run, job): size for job, size in zip(jobs, sizes, strict=True)}
+        pending = {
+            threads.submit(run, job): size
+            for job, size in zip(jobs, sizes, strict=True)
+        }
         try:
             for done in as_completed(pending):
                 failures += done.result()
@@ -70,11 +78,17 @@ class _Worker:
         command = [sys.executable, "-P", str(program.__file__)]
         pipe = subprocess.PIPE
         self._process = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True)  # noqa: S603 - no shell
-        self._stdin, self._stdout = cast(IO[str], self._process.stdin), cast(IO[str], self._process.stdout)
+        self._stdin, self._stdout = (
+            cast(IO[str], self._process.stdin),
+            cast(IO[str], self._process.stdout),
+        )
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
     ) -> None:
         if kind is not None:
             self._process.kill()

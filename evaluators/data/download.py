@@ -48,7 +48,12 @@ def download(
             try:
                 _fetch(url, part, progress)
                 break
-            except (HTTPException, urllib.error.URLError, TimeoutError, ConnectionError) as error:
+            except (
+                HTTPException,
+                urllib.error.URLError,
+                TimeoutError,
+                ConnectionError,
+            ) as error:
                 if attempt == attempts - 1:
                     raise OSError(
                         f"{url}: cannot be downloaded ({error}); start again to continue"
@@ -56,7 +61,9 @@ def download(
                 sleep(FIRST_PAUSE_SECONDS * PAUSE_GROWS**attempt)
         if not _is_right(part, sha256, md5):
             part.unlink()
-            raise ValueError(f"{url}: what came has not the expected checksum; it was deleted, try again")
+            raise ValueError(
+                f"{url}: what came has not the expected checksum; it was deleted, try again"
+            )
         part.replace(path)
     return path
 
@@ -84,7 +91,9 @@ def _fetch(url: str, part: Path, progress: Callable[[int, int], None]) -> None:
         _append(response, part, done if resumed else 0, progress)
 
 
-def _append(response: HTTPResponse, part: Path, done: int, progress: Callable[[int, int], None]) -> None:
+def _append(
+    response: HTTPResponse, part: Path, done: int, progress: Callable[[int, int], None]
+) -> None:
     expected = response.headers.get("Content-Length")
     total = done + int(expected) if expected else 0
     with part.open("r+b" if done else "wb") as file:

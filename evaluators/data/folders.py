@@ -24,7 +24,9 @@ def image_suffixes() -> frozenset[str]:
     """In lower case, of what Pillow reads here, plugins such as pillow_heif included."""
     formats = Image.registered_extensions()
     return frozenset(
-        suffix for suffix, name in formats.items() if name in Image.OPEN and name not in UNREADABLE
+        suffix
+        for suffix, name in formats.items()
+        if name in Image.OPEN and name not in UNREADABLE
     )
 
 
@@ -40,14 +42,18 @@ def find_folders(root: Path) -> Files:
     for name in class_folders(root):
         split = split_named(name) if _is_split(name) else None
         if split in by_split:
-            raise ValueError(f"data.root: {root} holds {by_split[split]} and {name}; which is {split}?")
+            raise ValueError(
+                f"data.root: {root} holds {by_split[split]} and {name}; which is {split}?"
+            )
         if split and class_folders(root / name):
             by_split[split] = name
     if "train" in by_split:
         test = by_split.get("test") or by_split.get("validation")
         return Files([root / by_split["train"]], [root / test] if test else [])
     if by_split.keys() and len(by_split) == len(class_folders(root)):
-        raise ValueError(f"data.root: {root} holds {next(iter(by_split.values()))} and no train")
+        raise ValueError(
+            f"data.root: {root} holds {next(iter(by_split.values()))} and no train"
+        )
     return Files([root], [])
 
 
@@ -95,7 +101,9 @@ def read_folders(root: Path, classes: list[str] | None) -> Listing:
     if not found:
         raise ValueError(f"{root}: needs a folder of images for each class")
     if unknown := sorted(set(found) - set(classes or found)):
-        raise ValueError(f"{root / unknown[0]}: there is no such class among the images to train with")
+        raise ValueError(
+            f"{root / unknown[0]}: there is no such class among the images to train with"
+        )
     for name in found:
         _check_name(root, name)
     classes = classes or found
@@ -113,7 +121,15 @@ def read_folders(root: Path, classes: list[str] | None) -> Listing:
                 others[Path(entry.name).suffix.lower() or "without a suffix"] += 1
     _tell(root, len(paths), len(found), others)
     containers = [(path, 0) for path in paths]
-    return listed("file", paths, containers, [1] * len(paths), np.asarray(labels, np.int64), classes, names)
+    return listed(
+        "file",
+        paths,
+        containers,
+        [1] * len(paths),
+        np.asarray(labels, np.int64),
+        classes,
+        names,
+    )
 
 
 def _check_name(root: Path, name: str) -> None:
@@ -129,7 +145,9 @@ def _check_name(root: Path, name: str) -> None:
 def _tell(root: Path, images: int, classes: int, others: Counter[str]) -> None:
     text = f"{root}: {images} images of {classes} classes"
     if others:
-        kinds = ", ".join(f"{count} {suffix}" for suffix, count in others.most_common(5))
+        kinds = ", ".join(
+            f"{count} {suffix}" for suffix, count in others.most_common(5)
+        )
         log.warning("%s; passed over, as no images that can be read: %s", text, kinds)
     else:
         log.info("%s", text)

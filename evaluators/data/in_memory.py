@@ -20,9 +20,13 @@ def digits() -> Source:
     from sklearn.datasets import load_digits
 
     bunch = load_digits()
-    images = torch.from_numpy(bunch.images * 15).to(torch.uint8).unsqueeze(1)  # grey values 0 to 16
+    images = (
+        torch.from_numpy(bunch.images * 15).to(torch.uint8).unsqueeze(1)
+    )  # grey values 0 to 16
     everything = Split(images, torch.from_numpy(bunch.target).long())
-    test, development = (everything.at(part) for part in stratified(bunch.target, 360, seed=0))
+    test, development = (
+        everything.at(part) for part in stratified(bunch.target, 360, seed=0)
+    )
     return Source(development, test, small_images=True)
 
 
@@ -37,7 +41,9 @@ def source_in_memory(settings: DataSettings, others: Iterable[str]) -> Source:
     """
     for name in ("root", "resolution", "download"):
         if getattr(settings, name):
-            raise ValueError(f"data.{name}: {settings.name} takes none; its images come as they are")
+            raise ValueError(
+                f"data.{name}: {settings.name} takes none; its images come as they are"
+            )
     return _checked_source(settings.name, tuple(others))
 
 
@@ -48,9 +54,13 @@ def _checked_source(name: str, others: tuple[str, ...]) -> Source:
     try:
         source = import_named(name, "data", [*IN_MEMORY, *others])()
     except TypeError as error:
-        raise ValueError(f"data {name!r} must be callable without arguments: {error}") from error
+        raise ValueError(
+            f"data {name!r} must be callable without arguments: {error}"
+        ) from error
     if not isinstance(source, Source):
-        raise ValueError(f"data {name!r} must return an evaluators.Source, not {type(source).__name__}")
+        raise ValueError(
+            f"data {name!r} must return an evaluators.Source, not {type(source).__name__}"
+        )
     for split in source[:2]:
         _check_split(name, split)
     _check_test(name, source)
@@ -71,21 +81,29 @@ def _check_test(name: str, source: Source) -> None:
     }
     for what, (development, test) in facts.items():
         if development != test:
-            raise ValueError(f"data {name!r} has {what} {development} to train with and {test} to test with")
+            raise ValueError(
+                f"data {name!r} has {what} {development} to train with and {test} to test with"
+            )
     if (label := int(theirs.labels.max())) > (last := int(ours.labels.max())):
-        raise ValueError(f"data {name!r} has test label {label}; those to train with end at {last}")
+        raise ValueError(
+            f"data {name!r} has test label {label}; those to train with end at {last}"
+        )
 
 
 def _check_split(name: str, split: Split) -> None:
     shape, labels = tuple(split.images.shape), split.labels
     if len(shape) != 4 or shape[2] != shape[3]:
-        raise ValueError(f"data {name!r} must have square images (N, C, H, W), not {shape}")
+        raise ValueError(
+            f"data {name!r} must have square images (N, C, H, W), not {shape}"
+        )
     if labels.dtype != torch.int64 or labels.shape != shape[:1]:
         raise ValueError(
             f"data {name!r} must have {shape[0]} int64 labels, not {tuple(labels.shape)} {labels.dtype}"
         )
     if not len(labels):
-        raise ValueError(f"data {name!r} has no images; both parts of a Source need some")
+        raise ValueError(
+            f"data {name!r} has no images; both parts of a Source need some"
+        )
     if labels.min() < 0:
         raise ValueError(f"data {name!r} has label {labels.min()}; labels count from 0")
     if not (split.images.dtype == torch.uint8 or split.images.isfinite().all()):

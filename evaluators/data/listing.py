@@ -68,7 +68,10 @@ def listed(
     container = np.repeat(np.arange(len(sizes)), sizes)
     row = np.concatenate([np.arange(size) for size in sizes]) if sizes else np.arange(0)
     keys = np.fromiter(
-        (_hashed(names[index], number) for index, number in zip(container, row, strict=True)),
+        (
+            _hashed(names[index], number)
+            for index, number in zip(container, row, strict=True)
+        ),
         np.uint64,
         len(row),
     )
@@ -80,15 +83,23 @@ def _hashed(name: str, row: int) -> int:
     return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest())
 
 
-def checked_labels(values: object, path: Path, classes: int | None) -> NDArray[np.int64]:
+def checked_labels(
+    values: object, path: Path, classes: int | None
+) -> NDArray[np.int64]:
     """Labels as int64; ``ValueError`` naming the first that is none."""
     if not isinstance(values, list):
         raise ValueError(f"{path}: holds no labels")
     for row, value in enumerate(values):
         if type(value) is not int or value < 0:
-            raise ValueError(f"{path}: label {value!r} in row {row} must be a whole number from 0")
+            raise ValueError(
+                f"{path}: label {value!r} in row {row} must be a whole number from 0"
+            )
         if classes is not None and value >= classes:
-            raise ValueError(f"{path}: label {value} in row {row}, but there are {classes} classes")
+            raise ValueError(
+                f"{path}: label {value} in row {row}, but there are {classes} classes"
+            )
         if value >= 1_000_000:
-            raise ValueError(f"{path}: label {value} in row {row}; labels must count from 0")
+            raise ValueError(
+                f"{path}: label {value} in row {row}; labels must count from 0"
+            )
     return np.asarray(values, dtype=np.int64)

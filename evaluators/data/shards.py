@@ -22,10 +22,14 @@ def find_shards(root: Path, looked_for: str) -> Files:
     """
     if root.is_file():
         if root.suffix != ".parquet":
-            raise ValueError(f"data.root: {root} is neither a folder nor a .parquet file")
+            raise ValueError(
+                f"data.root: {root} is neither a folder nor a .parquet file"
+            )
         return Files([root], [])
     inside = (path.relative_to(root) for path in sorted(root.glob("**/*.parquet")))
-    shards = [path for path in inside if not any(part.startswith(".") for part in path.parts)]
+    shards = [
+        path for path in inside if not any(part.startswith(".") for part in path.parts)
+    ]
     if not shards:
         raise ValueError(f"data.root: {root} holds {looked_for} *.parquet")
     by_split: dict[str | None, list[Path]] = {}
@@ -38,12 +42,16 @@ def find_shards(root: Path, looked_for: str) -> Files:
         )
     for split, paths in by_split.items():
         _check_place(root, split or "train", paths)
-    whole = {split: [root / path for path in paths] for split, paths in by_split.items()}
+    whole = {
+        split: [root / path for path in paths] for split, paths in by_split.items()
+    }
     if None in whole:
         return Files(whole[None], [])
     test = whole.get("test") or whole.get("validation") or []
     if "train" not in whole:
-        raise ValueError(f"data.root: {root} holds {test[0].relative_to(root)} and no train*.parquet")
+        raise ValueError(
+            f"data.root: {root} holds {test[0].relative_to(root)} and no train*.parquet"
+        )
     return Files(whole["train"], test)
 
 
@@ -83,16 +91,25 @@ def read_shards(name: str, files: Sequence[Path], classes: list[str] | None) -> 
                 image_column(file.schema_arrow)
                 column, own = _label_column(file.schema_arrow, name)
                 values = file.read([column], use_threads=False).column(0)
-                groups = [file.metadata.row_group(group).num_rows for group in range(file.num_row_groups)]
+                groups = [
+                    file.metadata.row_group(group).num_rows
+                    for group in range(file.num_row_groups)
+                ]
         except (pa.ArrowException, ValueError, KeyError, OSError) as error:
-            if isinstance(error, OSError) and error.errno is not None:  # Arrow's for damage has no number
+            if (
+                isinstance(error, OSError) and error.errno is not None
+            ):  # Arrow's for damage has no number
                 raise
-            raise ValueError(f"{path}: not a readable parquet file of images ({error})") from error
+            raise ValueError(
+                f"{path}: not a readable parquet file of images ({error})"
+            ) from error
         if own and classes is None:
             known += [each for each in own if each not in known]
         most = len(own or known) or None
         found = checked_labels(values.to_pylist(), path, most)
-        labels.append(_renumbered(found, own, known, path) if own and known != own else found)
+        labels.append(
+            _renumbered(found, own, known, path) if own and known != own else found
+        )
         containers += [(path, group) for group in range(len(groups))]
         names += [f"{path.name}/{group}" for group in range(len(groups))]
         sizes += groups
@@ -101,16 +118,22 @@ def read_shards(name: str, files: Sequence[Path], classes: list[str] | None) -> 
     return listed("parquet", list(files), containers, sizes, together, known, names)
 
 
-def _renumbered(labels: NDArray[np.int64], own: list[str], known: list[str], path: Path) -> NDArray[np.int64]:
+def _renumbered(
+    labels: NDArray[np.int64], own: list[str], known: list[str], path: Path
+) -> NDArray[np.int64]:
     """From a file's own numbers of classes to everyone's."""
     used = np.unique(labels)
-    if not set(own) & set(known) and known == [str(number) for number in range(len(known))]:
+    if not set(own) & set(known) and known == [
+        str(number) for number in range(len(known))
+    ]:
         return labels  # the others have no names
     if unknown := [own[label] for label in used if own[label] not in known]:
         raise ValueError(
             f"{path}: class {unknown[0]!r} is not among those to train with, {', '.join(known):.200}"
         )
-    places = np.asarray([known.index(each) if each in known else -1 for each in own], np.int64)
+    places = np.asarray(
+        [known.index(each) if each in known else -1 for each in own], np.int64
+    )
     return places[labels]
 
 
@@ -119,9 +142,13 @@ def _label_column(schema: Any, name: str) -> tuple[str, list[str] | None]:
     import json
 
     candidates = (
-        ("fine_label", "label", "labels") if name == "cifar100" else ("label", "labels", "fine_label")
+        ("fine_label", "label", "labels")
+        if name == "cifar100"
+        else ("label", "labels", "fine_label")
     )
-    column = next((candidate for candidate in candidates if candidate in schema.names), None)
+    column = next(
+        (candidate for candidate in candidates if candidate in schema.names), None
+    )
     if column is None:
         raise ValueError(f"no column label, only {', '.join(schema.names)}")
     described = json.loads((schema.metadata or {}).get(b"huggingface", b"{}"))

@@ -26,10 +26,14 @@ def find_files(name: str, root: Path) -> Files:
         if missing := [path for path in development if not path.is_file()]:
             raise ValueError(f"{missing[0]}: is missing; fetch {name} again")
         return Files(development, test)
-    return find_shards(root, "no" if name == "parquet" else f"neither {CIFAR_FOLDERS[name]} nor")
+    return find_shards(
+        root, "no" if name == "parquet" else f"neither {CIFAR_FOLDERS[name]} nor"
+    )
 
 
-def read_listing(name: str, files: Sequence[Path], classes: list[str] | None = None) -> Listing:
+def read_listing(
+    name: str, files: Sequence[Path], classes: list[str] | None = None
+) -> Listing:
     """All labels of ``files``. ``classes`` are those of the development images, if these are others.
 
     Raises:
@@ -45,7 +49,9 @@ def read_listing(name: str, files: Sequence[Path], classes: list[str] | None = N
     if not len(listing.labels):
         raise ValueError(f"{files[0]}: holds no images")
     if len(listing.classes) != CIFAR_CLASSES.get(name, len(listing.classes)):
-        raise ValueError(f"{files[0]}: has {len(listing.classes)} classes, {name} has {CIFAR_CLASSES[name]}")
+        raise ValueError(
+            f"{files[0]}: has {len(listing.classes)} classes, {name} has {CIFAR_CLASSES[name]}"
+        )
     if len(listing.classes) < 2:
         raise ValueError(
             f"{files[0]}: has one class, {listing.classes[0]!r}; there must be two at least to tell apart"
@@ -54,12 +60,17 @@ def read_listing(name: str, files: Sequence[Path], classes: list[str] | None = N
     if classes is None and (few := np.flatnonzero(counts < 2)).size:
         label = int(few[0])
         number = "one image, and 2 are the least" if counts[label] else "no images"
-        raise ValueError(f"{files[0]}: class {listing.classes[label]!r} (label {label}) has {number}")
+        raise ValueError(
+            f"{files[0]}: class {listing.classes[label]!r} (label {label}) has {number}"
+        )
     return listing
 
 
 CIFAR_FILES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
-    "cifar10": (tuple(f"data_batch_{number}" for number in range(1, 6)), ("test_batch",)),
+    "cifar10": (
+        tuple(f"data_batch_{number}" for number in range(1, 6)),
+        ("test_batch",),
+    ),
     "cifar100": (("train",), ("test",)),
 }
 CIFAR_FOLDERS = {"cifar10": "cifar-10-batches-py", "cifar100": "cifar-100-python"}
@@ -68,7 +79,10 @@ CIFAR_CLASSES = {"cifar10": 10, "cifar100": 100}
 
 def _cifar_folder(name: str, root: Path) -> Path | None:
     folders = (root, root / CIFAR_FOLDERS[name])
-    return next((folder for folder in folders if (folder / CIFAR_FILES[name][0][0]).is_file()), None)
+    return next(
+        (folder for folder in folders if (folder / CIFAR_FILES[name][0][0]).is_file()),
+        None,
+    )
 
 
 def _read_cifar(name: str, files: Sequence[Path]) -> Listing:
@@ -79,7 +93,9 @@ def _read_cifar(name: str, files: Sequence[Path]) -> Listing:
         content = read_cifar(str(path))
         found = checked_labels(content.get(key), path, CIFAR_CLASSES[name])
         if len(found) != len(content["data"]):
-            raise ValueError(f"{path}: {len(content['data'])} images and {len(found)} labels")
+            raise ValueError(
+                f"{path}: {len(content['data'])} images and {len(found)} labels"
+            )
         _check_batch(path, hashlib.blake2b(content["data"].tobytes()).digest(), owners)
         labels.append(found)
         sizes.append(len(found))
@@ -91,22 +107,36 @@ def _read_cifar(name: str, files: Sequence[Path]) -> Listing:
     containers, names = [(path, 0) for path in files], [path.name for path in files]
     together = np.concatenate(labels)
     return listed(
-        "cifar", list(files), containers, sizes, together, _cifar_classes(name, files[0].parent), names
+        "cifar",
+        list(files),
+        containers,
+        sizes,
+        together,
+        _cifar_classes(name, files[0].parent),
+        names,
     )
 
 
 def _check_batch(path: Path, digest: bytes, owners: dict[bytes, Path]) -> None:
     if digest in owners:
-        raise ValueError(f"{path}: holds the same images as {owners[digest].name}; fetch the data set again")
+        raise ValueError(
+            f"{path}: holds the same images as {owners[digest].name}; fetch the data set again"
+        )
     owners[digest] = path
 
 
 def _cifar_classes(name: str, folder: Path) -> list[str]:
     """The names that lie beside the batches; numbers if that file is missing."""
-    file, key = ("batches.meta", "label_names") if name == "cifar10" else ("meta", "fine_label_names")
+    file, key = (
+        ("batches.meta", "label_names")
+        if name == "cifar10"
+        else ("meta", "fine_label_names")
+    )
     if not (folder / file).is_file():
         return [str(label) for label in range(CIFAR_CLASSES[name])]
     names = unpickled(str(folder / file)).get(key)
     if not isinstance(names, list) or len(names) != CIFAR_CLASSES[name]:
-        raise ValueError(f"{folder / file}: holds no {CIFAR_CLASSES[name]} {key}; fetch {name} again")
+        raise ValueError(
+            f"{folder / file}: holds no {CIFAR_CLASSES[name]} {key}; fetch {name} again"
+        )
     return [str(each) for each in names]

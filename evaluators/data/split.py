@@ -44,7 +44,9 @@ class Split(NamedTuple):
         images = _rows(self.images, indices, pinned)
         labels = self.labels[indices]
         labels = labels.pin_memory() if pinned else labels
-        return Split(images.to(device, non_blocking=True), labels.to(device, non_blocking=True))
+        return Split(
+            images.to(device, non_blocking=True), labels.to(device, non_blocking=True)
+        )
 
 
 def _rows(images: Tensor, indices: Tensor, pinned: bool = False) -> Tensor:
@@ -54,7 +56,10 @@ def _rows(images: Tensor, indices: Tensor, pinned: bool = False) -> Tensor:
         chosen = images[indices]
         return chosen.pin_memory() if pinned else chosen
     out = torch.empty(
-        (len(indices), *last.shape[1:]), dtype=images.dtype, device=images.device, pin_memory=pinned
+        (len(indices), *last.shape[1:]),
+        dtype=images.dtype,
+        device=images.device,
+        pin_memory=pinned,
     )
     return torch.index_select(last, 0, indices, out=out).permute(0, 3, 1, 2)
 
@@ -77,7 +82,9 @@ def content_of(splits: Mapping[str, Split], classes: Sequence[str]) -> dict[str,
     digest = hashlib.blake2b(digest_size=16)
     counts: Counter[str] = Counter(dict.fromkeys(classes, 0))
     for name, split in splits.items():
-        digest.update(f"{name} {tuple(split.images.shape)} {split.images.dtype}".encode())
+        digest.update(
+            f"{name} {tuple(split.images.shape)} {split.images.dtype}".encode()
+        )
         for some in split.images.permute(0, 2, 3, 1).split(1024):
             digest.update(some.contiguous().numpy().data)
         digest.update(split.labels.numpy().data)
@@ -105,7 +112,9 @@ def statistics(images: NDArray[Any]) -> tuple[list[float], list[float]]:
     """Mean and deviation of each channel of (N, H, W, C) images, in double precision, some at a time."""
     sums, squares = np.zeros(images.shape[-1]), np.zeros(images.shape[-1])
     for start in range(0, len(images), 256):
-        some = images[start : start + 256].reshape(-1, images.shape[-1]).astype(np.float64)
+        some = (
+            images[start : start + 256].reshape(-1, images.shape[-1]).astype(np.float64)
+        )
         sums += some.sum(0)
         squares += np.einsum("nc,nc->c", some, some)
     count = images.size / images.shape[-1]
@@ -118,7 +127,12 @@ Parts = tuple[NDArray[np.int64], NDArray[np.int64]]
 
 
 def stratified(
-    labels: NDArray[np.int64], count: int, seed: int, *, at_least: int = 1, keep: int = 1
+    labels: NDArray[np.int64],
+    count: int,
+    seed: int,
+    *,
+    at_least: int = 1,
+    keep: int = 1,
 ) -> Parts:
     """Indices of ``count`` images, every class in proportion, and of the rest; both in random order.
 
@@ -129,7 +143,9 @@ def stratified(
     order = random.permutation(len(labels))
     by_class = order[np.argsort(labels[order], kind="stable")]
     sizes = np.bincount(labels)
-    size = np.repeat(sizes, sizes)  # of the class of each image, in the order of by_class
+    size = np.repeat(
+        sizes, sizes
+    )  # of the class of each image, in the order of by_class
     rank = np.arange(len(labels)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
     turn = (rank + random.random(len(labels))) / size
     turn[rank < at_least] = -1.0
@@ -163,7 +179,9 @@ def stratified_by_key(
     return order[chosen[order]], order[~chosen[order]]
 
 
-def _shares(sizes: NDArray[np.int64], count: int, at_least: int, keep: int) -> NDArray[np.int64]:
+def _shares(
+    sizes: NDArray[np.int64], count: int, at_least: int, keep: int
+) -> NDArray[np.int64]:
     """How many of each class, ``count`` together: in proportion, by the largest remainder (Hamilton)."""
     most = np.maximum(sizes - keep, 0)
     least = np.minimum(at_least, most)

@@ -14,14 +14,20 @@ def resolve_device(name: str) -> torch.device:
     try:
         device = torch.device(name)
     except RuntimeError:
-        raise ValueError(f"unknown device {name!r}; use 'cpu', 'cuda' or 'cuda:<index>'") from None
+        raise ValueError(
+            f"unknown device {name!r}; use 'cpu', 'cuda' or 'cuda:<index>'"
+        ) from None
     if device.type == "cpu":
         return torch.device("cpu")
     if device.type != "cuda":
-        raise ValueError(f"device {name!r} is not supported; use 'cpu', 'cuda' or 'cuda:<index>'")
+        raise ValueError(
+            f"device {name!r} is not supported; use 'cpu', 'cuda' or 'cuda:<index>'"
+        )
     count = torch.cuda.device_count()
     if not count:
-        raise ValueError(f"there is no device {name!r}: torch {torch.__version__} sees no GPU; use 'cpu'")
+        raise ValueError(
+            f"there is no device {name!r}: torch {torch.__version__} sees no GPU; use 'cpu'"
+        )
     index = torch.cuda.current_device() if device.index is None else device.index
     if index >= count:
         raise ValueError(f"there is no device {name!r}; use cuda:0 to cuda:{count - 1}")
@@ -55,5 +61,9 @@ def device_name(device: torch.device) -> str:
         return torch.cuda.get_device_name(device)
     cpuinfo = Path("/proc/cpuinfo")
     lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
-    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    names = (
+        line.partition(":")[2].strip()
+        for line in lines
+        if line.startswith("model name")
+    )
     return next(names, platform.processor() or platform.machine())

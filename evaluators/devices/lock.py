@@ -45,7 +45,9 @@ class Shared:
     ``waited`` is how many seconds this trainer has stood in front of the turnstile.
     """
 
-    def __init__(self, device: torch.device, turn_seconds: float = TURN_SECONDS) -> None:
+    def __init__(
+        self, device: torch.device, turn_seconds: float = TURN_SECONDS
+    ) -> None:
         self.waited = 0.0
         self._device = device
         self._turn_seconds = turn_seconds
@@ -63,7 +65,10 @@ class Shared:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
     ) -> None:
         try:
             synchronize(self._device)
@@ -109,7 +114,9 @@ def _opened(path: Path) -> int:
         return os.open(path, flags)
     except FileNotFoundError:
         # appears at once and readable by all; O_CREAT would fail on another user's file in a sticky folder
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix="splitsearch-") as file:
+        with tempfile.NamedTemporaryFile(
+            dir=path.parent, prefix="splitsearch-"
+        ) as file:
             os.fchmod(file.fileno(), 0o644)
             with suppress(FileExistsError):
                 os.link(file.name, path)

@@ -27,7 +27,9 @@ def seeded(seed: int, device: torch.device) -> Iterator[None]:
         yield
 
 
-def build_seeded(arch: Arch, task: Task, seed: int, *, zero_gamma: bool = True) -> Network:
+def build_seeded(
+    arch: Arch, task: Task, seed: int, *, zero_gamma: bool = True
+) -> Network:
     """``build`` with the weights that this seed draws."""
     with seeded(seed, torch.device("cpu")):
         return build(arch, task, zero_gamma=zero_gamma)

@@ -22,7 +22,9 @@ BUSY_TICKS = 3
 
 def allowed_cores() -> int:
     """How many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+    return (
+        len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+    )
 
 
 @contextmanager
@@ -55,7 +57,9 @@ def choose_cores(count: int) -> set[int]:
     """
     before = _busy_by_core()
     time.sleep(LOOK_SECONDS)
-    busy = {core: ticks - before.get(core, 0) for core, ticks in _busy_by_core().items()}
+    busy = {
+        core: ticks - before.get(core, 0) for core, ticks in _busy_by_core().items()
+    }
 
     def preference(core: int) -> tuple[int, int, int, int]:
         siblings = _spelled_cores(_read(core, "topology/thread_siblings_list"))
@@ -84,7 +88,9 @@ class OtherLoad:
             now - then for now, then in zip(self._now(), self._started, strict=True)
         )
         # a clock tick of every core may belong to what was before
-        others = ((busy - own) / (os.cpu_count() or 1) - 1 / os.sysconf("SC_CLK_TCK")) / seconds
+        others = (
+            (busy - own) / (os.cpu_count() or 1) - 1 / os.sysconf("SC_CLK_TCK")
+        ) / seconds
         return min(1.0, max(0.0, others, waited / seconds))
 
     @staticmethod
@@ -103,11 +109,15 @@ def _busy_by_core() -> dict[int, int]:
     stat = Path("/proc/stat")
     if not stat.exists():
         return {}
-    rows = [line.split() for line in stat.read_text().splitlines() if line.startswith("cpu")]
+    rows = [
+        line.split() for line in stat.read_text().splitlines() if line.startswith("cpu")
+    ]
     busy = {}
     for name, *columns in rows[1:]:
         user, nice, system, _idle, _iowait, irq, softirq, steal, *_ = map(int, columns)
-        busy[int(name.removeprefix("cpu"))] = user + nice + system + irq + softirq + steal
+        busy[int(name.removeprefix("cpu"))] = (
+            user + nice + system + irq + softirq + steal
+        )
     return busy
 
 
@@ -119,4 +129,8 @@ def _read(core: int, fact: str) -> str:
 def _spelled_cores(text: str) -> list[int]:
     """``0-1,8`` as a list."""
     ranges = [part.partition("-") for part in text.split(",") if part]
-    return [core for first, _, last in ranges for core in range(int(first), int(last or first) + 1)]
+    return [
+        core
+        for first, _, last in ranges
+        for core in range(int(first), int(last or first) + 1)
+    ]

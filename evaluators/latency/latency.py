@@ -25,7 +25,15 @@ from evaluators.fields import from_values, require
 from evaluators.latency.cores import OtherLoad, allowed_cores, confined
 from evaluators.latency.nvml import gpu_state
 from evaluators.latency.settings import LatencySettings
-from evaluators.latency.timing import Run, captured, compiled, median_interval, repeat, stopwatch, warm_up
+from evaluators.latency.timing import (
+    Run,
+    captured,
+    compiled,
+    median_interval,
+    repeat,
+    stopwatch,
+    warm_up,
+)
 from search_spaces import IMAGENET, Arch, Task, fold
 
 UNSTABLE = 5
@@ -76,7 +84,12 @@ class Latency(LatencySettings):
     def __post_init__(self) -> None:
         super().__post_init__()
         graphless = not self.device.startswith("cuda")
-        require(self, "cuda_graph", not (self.cuda_graph and graphless), f"false on the device {self.device}")
+        require(
+            self,
+            "cuda_graph",
+            not (self.cuda_graph and graphless),
+            f"false on the device {self.device}",
+        )
 
     @property
     def metrics(self) -> tuple[str, ...]:
@@ -85,7 +98,9 @@ class Latency(LatencySettings):
             return (*times, "memory_mb")
         return (*times, "latency_load") if sys.platform == "linux" else times
 
-    def evaluate(self, arch: Arch, *, seed: int = 0, checkpoint: Path | None = None) -> Iterator[Metrics]:
+    def evaluate(
+        self, arch: Arch, *, seed: int = 0, checkpoint: Path | None = None
+    ) -> Iterator[Metrics]:
         result = self.measure_alone(build_seeded(arch, self.task, seed))
         metrics: Metrics = {
             "latency_ms": result.median_ms,
@@ -93,7 +108,9 @@ class Latency(LatencySettings):
             "device": result.device,
         }
         known = {"latency_load": result.load, "memory_mb": result.memory_mb}
-        yield metrics | {name: value for name, value in known.items() if value is not None}
+        yield metrics | {
+            name: value for name, value in known.items() if value is not None
+        }
 
     def measure_alone(self, model: nn.Module) -> LatencyResult:
         """Measure while everybody who uses ``devices.lock`` is kept off the device; try again if disturbed."""
@@ -151,7 +168,13 @@ def measure_latency(
         UnstableLatencyError: if the median stayed five times less certain than ``interval``, or if others
             took more than ``max_load`` of the CPU (of the machine, or of the core measured on) meanwhile.
     """
-    given = {"task": task, "device": device, "batch_size": batch_size, "dtype": dtype, "threads": None}
+    given = {
+        "task": task,
+        "device": device,
+        "batch_size": batch_size,
+        "dtype": dtype,
+        "threads": None,
+    }
     latency = from_values(Latency, given | settings)
     result = _measure(model, latency, nullcontext(), nullcontext())
     refusal = _refusal(result, latency)
@@ -204,25 +227,43 @@ def _threads(settings: Latency, device: torch.device) -> int | None:
 class _Session:
     """What happens on the measuring thread; inference mode and the current GPU are a thread's own."""
 
-    def __init__(self, model: nn.Module, settings: Latency, device: torch.device) -> None:
+    def __init__(
+        self, model: nn.Module, settings: Latency, device: torch.device
+    ) -> None:
         self.model, self.settings, self.device = model, settings, device
         self.cuda = device.type == "cuda"
         self.allocated = torch.cuda.memory_allocated(device) if self.cuda else 0
 
     @contextmanager
     def _circumstances(self) -> Iterator[None]:
-        with torch.inference_mode(), torch.cuda.device(self.device) if self.cuda else nullcontext():
+        with (
+            torch.inference_mode(),
+            torch.cuda.device(self.device) if self.cuda else nullcontext(),
+        ):
             yield
 
     def prepare(self) -> Run:
         settings, task = self.settings, self.settings.task
         model = fold(self.model) if settings.fold else copy.deepcopy(self.model).eval()
-        layout = torch.channels_last if settings.channels_last else torch.contiguous_format
-        to = {"device": self.device, "dtype": getattr(torch, settings.dtype), "memory_format": layout}
+        layout = (
+            torch.channels_last if settings.channels_last else torch.contiguous_format
+        )
+        to = {
+            "device": self.device,
+            "dtype": getattr(torch, settings.dtype),
+            "memory_format": layout,
+        }
         with self._circumstances():
             model = model.to(**to)
-            shape = (settings.batch_size, task.channels, task.resolution, task.resolution)
-            images = torch.randn(shape, generator=torch.Generator().manual_seed(0)).to(**to)
+            shape = (
+                settings.batch_size,
+                task.channels,
+                task.resolution,
+                task.resolution,
+            )
+            images = torch.randn(shape, generator=torch.Generator().manual_seed(0)).to(
+                **to
+            )
             forward = compiled(model, images) if settings.compile else model
             if self.cuda:
                 torch.cuda.reset_peak_memory_stats(self.device)
@@ -236,7 +277,12 @@ class _Session:
             milliseconds: Callable[[], float] = stopwatch(run, self.device)
             warm_up(milliseconds, settings.max_seconds)
             others = OtherLoad()
-            samples = repeat(milliseconds, settings.interval, settings.min_repetitions, settings.max_seconds)
+            samples = repeat(
+                milliseconds,
+                settings.interval,
+                settings.min_repetitions,
+                settings.max_seconds,
+            )
             return samples, None if self.cuda else others.share()
 
     def memory_mb(self) -> float | None:
@@ -263,7 +309,10 @@ def _refusal(result: LatencyResult, settings: Latency) -> str | None:
             f"latency was disturbed: others took {result.load:.0%} of the CPU meanwhile, at most "
             f"{settings.max_load:.0%} is allowed; measure on an idle machine, or raise max_load"
         )
-    if settings.interval < 1 and UNSTABLE * settings.interval < result.interval < math.inf:
+    if (
+        settings.interval < 1
+        and UNSTABLE * settings.interval < result.interval < math.inf
+    ):
         return (
             f"latency was unstable: its median {result.median_ms:.3g} ms is only known to "
             f"{result.interval:.0%} after {len(result.samples)} runs, {settings.interval:.0%} was asked for; "

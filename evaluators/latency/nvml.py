@@ -35,7 +35,9 @@ def gpu_state(device: torch.device) -> dict[str, float]:
 def _handle(pynvml: Any, device: torch.device) -> Any:
     """By UUID: CUDA_VISIBLE_DEVICES and CUDA_DEVICE_ORDER renumber torch's devices, not NVML's."""
     uuid = str(torch.cuda.get_device_properties(device).uuid)
-    return pynvml.nvmlDeviceGetHandleByUUID(uuid if uuid.startswith(("GPU-", "MIG-")) else f"GPU-{uuid}")
+    return pynvml.nvmlDeviceGetHandleByUUID(
+        uuid if uuid.startswith(("GPU-", "MIG-")) else f"GPU-{uuid}"
+    )
 
 
 def _read(pynvml: Any, handle: Any) -> dict[str, float]:
@@ -46,11 +48,19 @@ def _read(pynvml: Any, handle: Any) -> dict[str, float]:
         | pynvml.nvmlClocksThrottleReasonHwPowerBrakeSlowdown
     )
     questions: dict[str, Callable[[], float]] = {
-        "sm_clock_mhz": lambda: pynvml.nvmlDeviceGetClockInfo(handle, pynvml.NVML_CLOCK_SM),
-        "memory_clock_mhz": lambda: pynvml.nvmlDeviceGetClockInfo(handle, pynvml.NVML_CLOCK_MEM),
-        "temperature_c": lambda: pynvml.nvmlDeviceGetTemperature(handle, pynvml.NVML_TEMPERATURE_GPU),
+        "sm_clock_mhz": lambda: pynvml.nvmlDeviceGetClockInfo(
+            handle, pynvml.NVML_CLOCK_SM
+        ),
+        "memory_clock_mhz": lambda: pynvml.nvmlDeviceGetClockInfo(
+            handle, pynvml.NVML_CLOCK_MEM
+        ),
+        "temperature_c": lambda: pynvml.nvmlDeviceGetTemperature(
+            handle, pynvml.NVML_TEMPERATURE_GPU
+        ),
         "power_w": lambda: pynvml.nvmlDeviceGetPowerUsage(handle) / 1000,
-        "throttled": lambda: int(bool(pynvml.nvmlDeviceGetCurrentClocksThrottleReasons(handle) & slowed)),
+        "throttled": lambda: int(
+            bool(pynvml.nvmlDeviceGetCurrentClocksThrottleReasons(handle) & slowed)
+        ),
     }
     state = {}
     for name, ask in questions.items():

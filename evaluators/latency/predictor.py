@@ -59,13 +59,20 @@ class PredictedLatency:
     table: str | None = None
     limits: Limits = field(default_factory=dict)
 
-    metrics: ClassVar[tuple[str, ...]] = ("predicted_latency_ms", "predicted_latency_mape")
+    metrics: ClassVar[tuple[str, ...]] = (
+        "predicted_latency_ms",
+        "predicted_latency_mape",
+    )
 
     def __post_init__(self) -> None:
         if self.calibration < LEAST:
-            raise ValueError(f"calibration must be at least {LEAST} networks, not {self.calibration}")
+            raise ValueError(
+                f"calibration must be at least {LEAST} networks, not {self.calibration}"
+            )
 
-    def evaluate(self, arch: Arch, *, seed: int = 0, checkpoint: Path | None = None) -> Iterator[Metrics]:
+    def evaluate(
+        self, arch: Arch, *, seed: int = 0, checkpoint: Path | None = None
+    ) -> Iterator[Metrics]:
         calibration = self._calibration
         yield {
             "predicted_latency_ms": calibration.predict(self._parts(arch)),
@@ -78,19 +85,24 @@ class PredictedLatency:
         calibration = self._calibration
         predicted = np.array([calibration.predict(self._parts(arch)) for arch in archs])
         measured = np.array([self._whole(arch) for arch in archs])
-        return PredictorError(mape(predicted, measured), kendall_tau(predicted, measured), len(archs))
+        return PredictorError(
+            mape(predicted, measured), kendall_tau(predicted, measured), len(archs)
+        )
 
     @cached_property
     def _calibration(self) -> Calibration:
         archs = self._calibrating()
         return Calibration.fit(
-            np.array([self._parts(arch) for arch in archs]), np.array([self._whole(arch) for arch in archs])
+            np.array([self._parts(arch) for arch in archs]),
+            np.array([self._whole(arch) for arch in archs]),
         )
 
     def _calibrating(self) -> list[Arch]:
         """Random networks of the space, different ones; all that there are where they are few."""
         archs: list[Arch] = []
-        draws = self.space.samples(np.random.default_rng(self.seed), self.limits, self.latency.task)
+        draws = self.space.samples(
+            np.random.default_rng(self.seed), self.limits, self.latency.task
+        )
         while len(archs) < self.calibration:
             try:
                 archs.append(next(draws))
@@ -103,7 +115,9 @@ class PredictedLatency:
     def _parts(self, arch: Arch) -> tuple[float, float]:
         """Sum of the parts in milliseconds, and the network's activations in millions."""
         task = self.latency.task
-        return sum(map(self._part, parts_of(arch, task))), complexity(arch, task).activations / 1e6
+        return sum(map(self._part, parts_of(arch, task))), complexity(
+            arch, task
+        ).activations / 1e6
 
     def _part(self, part: Part) -> float:
         latency = replace(
@@ -112,12 +126,19 @@ class PredictedLatency:
             interval=max(BLOCK_INTERVAL, self.latency.interval),
             max_seconds=min(BLOCK_SECONDS, self.latency.max_seconds),
         )
-        return self._measured(latency, part.name, part.build, lambda result: result.min_ms)
+        return self._measured(
+            latency, part.name, part.build, lambda result: result.min_ms
+        )
 
     def _whole(self, arch: Arch) -> float:
         task = self.latency.task
         name = f"network {arch.id} {task}"
-        return self._measured(self.latency, name, lambda: build(arch, task), lambda result: result.median_ms)
+        return self._measured(
+            self.latency,
+            name,
+            lambda: build(arch, task),
+            lambda result: result.median_ms,
+        )
 
     def _measured(
         self,
@@ -153,7 +174,10 @@ def parts_of(arch: Arch, task: Task) -> list[Part]:
     def add(name: str, build: Callable[[], nn.Module]) -> None:
         parts.append(Part(name, build, Task(resolution=x.height, channels=x.channels)))
 
-    add(f"{canonical(description.stem)} {task}", partial(_sequential, description.stem, task))
+    add(
+        f"{canonical(description.stem)} {task}",
+        partial(_sequential, description.stem, task),
+    )
     description.stem.cost(x, task)
     for block in chain.from_iterable(description.stages):
         add(canonical(block), block.build)
@@ -181,7 +205,9 @@ class Calibration:
     mape: float
 
     @classmethod
-    def fit(cls, parts: NDArray[np.float64], measured: NDArray[np.float64]) -> Calibration:
+    def fit(
+        cls, parts: NDArray[np.float64], measured: NDArray[np.float64]
+    ) -> Calibration:
         """Least squares of the relative error; ``parts`` (networks, 2): sums and millions of activations.
 
         ``mape`` is that of every network under the fit to the others.
@@ -198,7 +224,9 @@ class Calibration:
         return self.scale * total + self.per_activation * activations
 
 
-def _relative_fit(features: NDArray[np.float64], measured: NDArray[np.float64]) -> NDArray[np.float64]:
+def _relative_fit(
+    features: NDArray[np.float64], measured: NDArray[np.float64]
+) -> NDArray[np.float64]:
     weighted = features / measured[:, None]
     return np.linalg.lstsq(weighted, np.ones(len(measured)))[0].astype(np.float64)
 
@@ -208,7 +236,11 @@ def mape(predicted: NDArray[np.float64], measured: NDArray[np.float64]) -> float
     return float(np.mean(np.abs(predicted - measured) / measured))
 
 
-def kendall_tau(a: Sequence[float] | NDArray[np.float64], b: Sequence[float] | NDArray[np.float64]) -> float:
+def kendall_tau(
+    a: Sequence[float] | NDArray[np.float64], b: Sequence[float] | NDArray[np.float64]
+) -> float:
     """Kendall's tau-b: rank correlation, with ties; NaN where one of them does not vary."""
     signs_a, signs_b = (np.sign(np.subtract.outer(values, values)) for values in (a, b))
-    return float((signs_a * signs_b).sum() / np.sqrt((signs_a**2).sum() * (signs_b**2).sum()))
+    return float(
+        (signs_a * signs_b).sum() / np.sqrt((signs_a**2).sum() * (signs_b**2).sum())
+    )

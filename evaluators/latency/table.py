@@ -47,7 +47,9 @@ class LatencyTable:
             if known is None:
                 known = measure()
                 with self._connection() as connection:
-                    connection.execute("INSERT INTO latency VALUES (?, ?, ?)", (signature, part, known))
+                    connection.execute(
+                        "INSERT INTO latency VALUES (?, ?, ?)", (signature, part, known)
+                    )
             return known
 
     def __len__(self) -> int:
@@ -64,11 +66,16 @@ class LatencyTable:
     def _connection(self) -> Iterator[sqlite3.Connection]:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            with closing(sqlite3.connect(self.path, timeout=WAIT_SECONDS)) as connection, connection:
+            with (
+                closing(sqlite3.connect(self.path, timeout=WAIT_SECONDS)) as connection,
+                connection,
+            ):
                 self._check_version(connection)
                 yield connection
         except sqlite3.Error as error:
-            raise ValueError(f"{self.path}: cannot be used as a latency table ({error})") from error
+            raise ValueError(
+                f"{self.path}: cannot be used as a latency table ({error})"
+            ) from error
 
     def _check_version(self, connection: sqlite3.Connection) -> None:
         version = connection.execute("PRAGMA user_version").fetchone()[0]

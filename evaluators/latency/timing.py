@@ -29,7 +29,11 @@ def compiled(model: nn.Module, images: Tensor) -> Callable[[Tensor], object]:
     try:
         fast(images)
     except Exception as error:
-        reason = next(line for line in f"{error}\n{type(error).__name__}".splitlines() if line.strip())
+        reason = next(
+            line
+            for line in f"{error}\n{type(error).__name__}".splitlines()
+            if line.strip()
+        )
         raise ValueError(
             f"compile: torch.compile cannot build this network here ({reason.strip()}); it needs a C++ "
             "compiler on the CPU and triton on a GPU; compile=False measures without"
@@ -82,13 +86,19 @@ def warm_up(milliseconds: Callable[[], float], max_seconds: float) -> None:
     deadline = perf_counter() + max_seconds
     median = math.inf
     while perf_counter() < deadline:
-        previous, median = median, float(np.median([milliseconds() for _ in range(WARMUP_WINDOW)]))
+        previous, median = (
+            median,
+            float(np.median([milliseconds() for _ in range(WARMUP_WINDOW)])),
+        )
         if abs(previous - median) <= WARMUP_TOLERANCE * median:
             return
 
 
 def repeat(
-    milliseconds: Callable[[], float], interval: float, min_repetitions: int, max_seconds: float
+    milliseconds: Callable[[], float],
+    interval: float,
+    min_repetitions: int,
+    max_seconds: float,
 ) -> list[float]:
     """Run until the median is known to ``interval``, or the time is up and there are enough."""
     deadline = perf_counter() + max_seconds

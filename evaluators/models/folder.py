@@ -45,7 +45,9 @@ class TrainedModel:
 
     def __post_init__(self) -> None:
         if len(self.labels) != self.task.num_classes:
-            raise ValueError(f"{len(self.labels)} labels for {self.task.num_classes} classes")
+            raise ValueError(
+                f"{len(self.labels)} labels for {self.task.num_classes} classes"
+            )
         if len(self.preprocess.mean) != self.task.channels:
             raise ValueError(
                 f"preprocess makes {len(self.preprocess.mean)} channels, the network takes {self.task.channels}"
@@ -66,7 +68,9 @@ class TrainedModel:
         }
 
 
-def write_model_folder(folder: Path, model: TrainedModel, weights: Mapping[str, Tensor]) -> None:
+def write_model_folder(
+    folder: Path, model: TrainedModel, weights: Mapping[str, Tensor]
+) -> None:
     """Write a model folder, or replace the files of one; weights last, every file whole or as it was.
 
     ``weights`` is the ``state_dict`` of ``build(model.arch, model.task)``.
@@ -78,11 +82,18 @@ def write_model_folder(folder: Path, model: TrainedModel, weights: Mapping[str, 
     load_strictly(_blank(model), weights, "weights")
     folder.mkdir(parents=True, exist_ok=True)
     for name, content in model.parts.items():
-        _replace(folder / name, json.dumps(content, indent=2, allow_nan=False, ensure_ascii=False) + "\n")
+        _replace(
+            folder / name,
+            json.dumps(content, indent=2, allow_nan=False, ensure_ascii=False) + "\n",
+        )
     unfinished = folder / f".{WEIGHTS}.unfinished"
     # a copy of each: safetensors refuses tensors that share memory
     save_file(
-        {name: tensor.detach().cpu().clone().contiguous() for name, tensor in weights.items()}, unfinished
+        {
+            name: tensor.detach().cpu().clone().contiguous()
+            for name, tensor in weights.items()
+        },
+        unfinished,
     )
     unfinished.replace(folder / WEIGHTS)
 
@@ -95,13 +106,18 @@ def read_model_folder(folder: str | Path) -> TrainedModel:
     """
     folder = Path(folder)
     arch, preprocess, labels, model = (
-        _json(folder, name) for name in ("arch.json", "preprocess.json", "labels.json", "model.json")
+        _json(folder, name)
+        for name in ("arch.json", "preprocess.json", "labels.json", "model.json")
     )
     if not isinstance(model, dict) or model.get("format") != FORMAT:
         found = model.get("format") if isinstance(model, dict) else model
-        raise ValueError(f"{folder / 'model.json'}: format {found!r:.40}; this version reads format {FORMAT}")
+        raise ValueError(
+            f"{folder / 'model.json'}: format {found!r:.40}; this version reads format {FORMAT}"
+        )
     try:
-        if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
+        if not isinstance(labels, list) or not all(
+            isinstance(label, str) for label in labels
+        ):
             raise ValueError("labels.json must be a list of strings")
         return TrainedModel(
             arch_from_dict(arch["arch"]),
@@ -150,12 +166,18 @@ def load_strictly(network: Network, weights: Mapping[str, Tensor], name: str) ->
     """``load_state_dict`` whose error is one line."""
     expected = network.state_dict()
     for key in (key for key in expected if key not in weights):
-        raise ValueError(f"{name}: {key} is missing; these are not the weights of {_title(network)}")
+        raise ValueError(
+            f"{name}: {key} is missing; these are not the weights of {_title(network)}"
+        )
     for key, tensor in weights.items():
         if key not in expected:
-            raise ValueError(f"{name}: {key} is unknown; these are not the weights of {_title(network)}")
+            raise ValueError(
+                f"{name}: {key} is unknown; these are not the weights of {_title(network)}"
+            )
         if (ours := tuple(expected[key].shape)) != (theirs := tuple(tensor.shape)):
-            raise ValueError(f"{name}: {key} has shape {theirs}, {_title(network)} needs {ours}")
+            raise ValueError(
+                f"{name}: {key} has shape {theirs}, {_title(network)} needs {ours}"
+            )
     with torch.no_grad():
         network.load_state_dict(weights)
 

@@ -25,7 +25,12 @@ class Prediction:
 
 
 def predict(
-    folder: str | Path, files: Iterable[Path], *, top: int = 5, batch_size: int = 32, device: str = "cpu"
+    folder: str | Path,
+    files: Iterable[Path],
+    *,
+    top: int = 5,
+    batch_size: int = 32,
+    device: str = "cpu",
 ) -> Iterator[Prediction]:
     """Predictions of a model folder for image files, in their order, a batch at a time.
 
@@ -37,7 +42,11 @@ def predict(
     for name, value in (("top", top), ("batch_size", batch_size)):
         if value < 1:
             raise ValueError(f"{name} must be at least 1, not {value}")
-    facts, network, where = read_model_folder(folder), load_model(folder, device), resolve_device(device)
+    facts, network, where = (
+        read_model_folder(folder),
+        load_model(folder, device),
+        resolve_device(device),
+    )
     top = min(top, len(facts.labels))
     remaining = iter(files)
     while batch := list(islice(remaining, batch_size)):
@@ -53,7 +62,12 @@ def predict(
             if path in errors:
                 yield Prediction(path, error=errors[path])
             else:
-                yield Prediction(path, tuple((facts.labels[number], value) for number, value in next(found)))
+                yield Prediction(
+                    path,
+                    tuple(
+                        (facts.labels[number], value) for number, value in next(found)
+                    ),
+                )
 
 
 def _most_probable(

@@ -42,10 +42,13 @@ class Preprocess:
     def __post_init__(self) -> None:
         numbers = (*self.mean, *self.std, self.crop)
         wrong = {
-            "resolution must be a positive int": type(self.resolution) is not int or self.resolution < 1,
+            "resolution must be a positive int": type(self.resolution) is not int
+            or self.resolution < 1,
             "mean must have 1 or 3 entries": len(self.mean) not in (1, 3),
             "std must have as many entries as mean": len(self.std) != len(self.mean),
-            "mean, std and crop must be finite numbers": not all(map(_is_number, numbers)),
+            "mean, std and crop must be finite numbers": not all(
+                map(_is_number, numbers)
+            ),
         }
         for rule, broken in wrong.items():
             if broken:
@@ -53,14 +56,24 @@ class Preprocess:
         if min(self.std) <= 0:
             raise ValueError(f"preprocess: std must be positive, got {self.std}")
         if not 0 < self.crop <= 1:
-            raise ValueError(f"preprocess: crop must be above 0 and at most 1, got {self.crop}")
+            raise ValueError(
+                f"preprocess: crop must be above 0 and at most 1, got {self.crop}"
+            )
         if self.interpolation not in RESAMPLING:
-            raise ValueError(f"preprocess: unknown interpolation {self.interpolation!r}; use {RESAMPLING}")
+            raise ValueError(
+                f"preprocess: unknown interpolation {self.interpolation!r}; use {RESAMPLING}"
+            )
 
     @classmethod
-    def of_values(cls, resolution: int, mean: Tensor, deviation: Tensor, white: float = 255.0) -> Self:
+    def of_values(
+        cls, resolution: int, mean: Tensor, deviation: Tensor, white: float = 255.0
+    ) -> Self:
         """With the (C,) mean and deviation that normalise values from 0 to ``white``; of bytes that is 255."""
-        return cls(resolution, tuple((mean / white).tolist()), tuple((deviation / white).tolist()))
+        return cls(
+            resolution,
+            tuple((mean / white).tolist()),
+            tuple((deviation / white).tolist()),
+        )
 
     @classmethod
     def of_dataset(cls, dataset: Dataset) -> Self:
@@ -75,7 +88,9 @@ class Preprocess:
                 "the images are floats of unknown scale, so no picture file can be preprocessed for the network; "
                 "say it: evaluators.Source(..., white=1.0) where 1.0 is white"
             )
-        return cls.of_values(dataset.task.resolution, dataset.mean, dataset.deviation, dataset.white)
+        return cls.of_values(
+            dataset.task.resolution, dataset.mean, dataset.deviation, dataset.white
+        )
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
@@ -84,14 +99,20 @@ class Preprocess:
             raise ValueError(f"preprocess must be an object, got {values!r:.80}")
         known = [field.name for field in fields(cls)]
         if unknown := sorted(map(str, values.keys() - set(known))):
-            raise ValueError(f"preprocess has no field {unknown[0]!r}; its fields are {', '.join(known)}")
+            raise ValueError(
+                f"preprocess has no field {unknown[0]!r}; its fields are {', '.join(known)}"
+            )
         if missing := [name for name in known[:3] if name not in values]:
             raise ValueError(f"preprocess needs a field {missing[0]!r}")
         lists = {name: values[name] for name in ("mean", "std")}
         for name, value in lists.items():
             if not isinstance(value, list):
-                raise ValueError(f"preprocess: {name} must be a list, got {value!r:.80}")
-        return cls(**{**values, **{name: tuple(value) for name, value in lists.items()}})
+                raise ValueError(
+                    f"preprocess: {name} must be a list, got {value!r:.80}"
+                )
+        return cls(
+            **{**values, **{name: tuple(value) for name, value in lists.items()}}
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-safe."""
@@ -105,13 +126,27 @@ class Preprocess:
         """
         try:
             with Image.open(path) as opened:
-                spare_detail(opened, self.resolution)  # as the training images were decoded
+                spare_detail(
+                    opened, self.resolution
+                )  # as the training images were decoded
                 pixels = self._square(upright(opened))
-        except Exception as error:  # decoders raise anything, SyntaxError and struct.error included
-            reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-            raise ValueError(f"{path}: cannot be read as an image ({reason})") from error
-        values = torch.from_numpy(np.asarray(pixels, np.float32) / 255).reshape(*pixels.size, -1)
-        return ((values - torch.tensor(self.mean)) / torch.tensor(self.std)).permute(2, 0, 1).contiguous()
+        except (
+            Exception
+        ) as error:  # decoders raise anything, SyntaxError and struct.error included
+            reason = (
+                getattr(error, "strerror", None) or str(error) or type(error).__name__
+            )
+            raise ValueError(
+                f"{path}: cannot be read as an image ({reason})"
+            ) from error
+        values = torch.from_numpy(np.asarray(pixels, np.float32) / 255).reshape(
+            *pixels.size, -1
+        )
+        return (
+            ((values - torch.tensor(self.mean)) / torch.tensor(self.std))
+            .permute(2, 0, 1)
+            .contiguous()
+        )
 
     def _square(self, image: Image.Image) -> Image.Image:
         channels = len(self.mean)
@@ -124,8 +159,14 @@ class Preprocess:
         size = (self.resolution, self.resolution)
         if box == (0, 0, *size):
             return image
-        return image.resize(size, Image.Resampling[self.interpolation.upper()], box, reducing_gap=3.0)
+        return image.resize(
+            size, Image.Resampling[self.interpolation.upper()], box, reducing_gap=3.0
+        )
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return (
+        isinstance(value, int | float)
+        and not isinstance(value, bool)
+        and math.isfinite(value)
+    )

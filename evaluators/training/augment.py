@@ -54,7 +54,12 @@ class Augmentation:
         check(self)
         operations, magnitude = self.rand_augment or (1, 1)
         sound = 1 <= operations <= 10 and 1 <= magnitude <= 29
-        require(self, "rand_augment", sound, "1 to 10 operations and a magnitude from 1 to 29")
+        require(
+            self,
+            "rand_augment",
+            sound,
+            "1 to 10 operations and a magnitude from 1 to 29",
+        )
 
     def apply(self, images: Tensor, generator: torch.Generator) -> Tensor:
         """Move, mirror, crop and recolour (N, C, H, W) images; same dtype and units as before."""
@@ -75,7 +80,11 @@ class Augmentation:
         return images
 
     def mix(
-        self, images: Tensor, labels: Tensor, num_classes: int, generator: torch.Generator
+        self,
+        images: Tensor,
+        labels: Tensor,
+        num_classes: int,
+        generator: torch.Generator,
     ) -> tuple[Tensor, Tensor]:
         """Mixed images and (N, ``num_classes``) targets; with mixup off, both as they came.
 
@@ -86,24 +95,36 @@ class Augmentation:
             return images, labels
         share = _beta(self.mixup, generator)
         targets = F.one_hot(labels, num_classes).to(images.dtype)
-        return images.lerp(images.roll(1, 0), share), targets.lerp(targets.roll(1, 0), share)
+        return images.lerp(images.roll(1, 0), share), targets.lerp(
+            targets.roll(1, 0), share
+        )
 
 
 def _draw(generator: torch.Generator, *shape: int, device: torch.device) -> Tensor:
     return torch.rand(shape, generator=generator).to(device, non_blocking=True)
 
 
-def _shift_and_flip(images: Tensor, pixels: int, flip: bool, generator: torch.Generator) -> Tensor:
+def _shift_and_flip(
+    images: Tensor, pixels: int, flip: bool, generator: torch.Generator
+) -> Tensor:
     count, channels, height, width = images.shape
-    rows, columns = torch.arange(height).expand(count, -1), torch.arange(width).expand(count, -1)
+    rows, columns = (
+        torch.arange(height).expand(count, -1),
+        torch.arange(width).expand(count, -1),
+    )
     if pixels:
         offsets = torch.randint(-pixels, pixels + 1, (2, count, 1), generator=generator)
-        rows, columns = (rows + offsets[0]).clamp(0, height - 1), (columns + offsets[1]).clamp(0, width - 1)
+        rows, columns = (
+            (rows + offsets[0]).clamp(0, height - 1),
+            (columns + offsets[1]).clamp(0, width - 1),
+        )
     if flip:
         mirrored = torch.rand(count, 1, generator=generator) < 0.5
         columns = torch.where(mirrored, width - 1 - columns, columns)
     pixel = (
-        torch.arange(count)[:, None, None] * (height * width) + rows[:, :, None] * width + columns[:, None, :]
+        torch.arange(count)[:, None, None] * (height * width)
+        + rows[:, :, None] * width
+        + columns[:, None, :]
     )
     # a gather of whole pixels: a quarter of the time that indexing each dimension takes on the CPU
     flat = images.permute(0, 2, 3, 1).reshape(-1, channels)
@@ -115,17 +136,25 @@ def _resized_crop(images: Tensor, least: float, generator: torch.Generator) -> T
     area, ratio, x, y = _draw(generator, 4, len(images), device=images.device)
     area = least + (1 - least) * area
     ratio = torch.exp((2 * ratio - 1) * math.log(4 / 3))
-    width, height = (area * ratio).sqrt().clamp_max(1), (area / ratio).sqrt().clamp_max(1)
+    width, height = (
+        (area * ratio).sqrt().clamp_max(1),
+        (area / ratio).sqrt().clamp_max(1),
+    )
     theta = torch.zeros(len(images), 2, 3, device=images.device)
     theta[:, 0, 0], theta[:, 1, 1] = width, height
-    theta[:, 0, 2], theta[:, 1, 2] = (1 - width) * (2 * x - 1), (1 - height) * (2 * y - 1)
+    theta[:, 0, 2], theta[:, 1, 2] = (
+        (1 - width) * (2 * x - 1),
+        (1 - height) * (2 * y - 1),
+    )
     grid = F.affine_grid(theta, list(images.shape), align_corners=False)
     floats = images if images.is_floating_point() else images.float()
     cropped = F.grid_sample(floats, grid, padding_mode="border", align_corners=False)
     return cropped if images.is_floating_point() else cropped.round_().to(images.dtype)
 
 
-def _rand_augment(images: Tensor, operations: int, magnitude: int, generator: torch.Generator) -> Tensor:
+def _rand_augment(
+    images: Tensor, operations: int, magnitude: int, generator: torch.Generator
+) -> Tensor:
     """kornia's, which draws the operations once a batch and their signs once an image."""
     try:
         from kornia.augmentation.auto import RandAugment
@@ -136,7 +165,12 @@ def _rand_augment(images: Tensor, operations: int, magnitude: int, generator: to
     coloured = images.expand(-1, 3, -1, -1).float() / 255
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
-        changed: Tensor = RandAugment(operations, magnitude)(coloured)[:, : images.shape[1]].clamp(0, 1) * 255
+        changed: Tensor = (
+            RandAugment(operations, magnitude)(coloured)[:, : images.shape[1]].clamp(
+                0, 1
+            )
+            * 255
+        )
     return changed if images.is_floating_point() else changed.round_().to(images.dtype)
 
 
@@ -160,7 +194,9 @@ def _erase(images: Tensor, probability: float, generator: torch.Generator) -> Te
     return _blank(images, top, left, top + rows, left + columns)
 
 
-def _blank(images: Tensor, top: Tensor, left: Tensor, bottom: Tensor, right: Tensor) -> Tensor:
+def _blank(
+    images: Tensor, top: Tensor, left: Tensor, bottom: Tensor, right: Tensor
+) -> Tensor:
     """0 in the rectangle of each image; its sides are (N, 1)."""
     y = torch.arange(images.shape[2], device=images.device)
     x = torch.arange(images.shape[3], device=images.device)

@@ -22,13 +22,18 @@ def save_checkpoint(path: Path, owner: dict[str, Any], state: dict[str, Any]) ->
     unfinished = path.with_name(path.name + ".unfinished")
     try:
         torch.save({"owner": owner, "state": state}, unfinished)
-    except (OSError, RuntimeError) as error:  # the latter is torch's word for a full disk
+    except (
+        OSError,
+        RuntimeError,
+    ) as error:  # the latter is torch's word for a full disk
         unfinished.unlink(missing_ok=True)
         raise OSError(f"checkpoint {path} cannot be written ({error})") from error
     unfinished.replace(path)
 
 
-def load_checkpoint(path: Path, owner: dict[str, Any], device: torch.device) -> dict[str, Any]:
+def load_checkpoint(
+    path: Path, owner: dict[str, Any], device: torch.device
+) -> dict[str, Any]:
     """The state saved by the same owner; what an earlier version did not write of it cannot differ.
 
     Raises:
@@ -38,7 +43,14 @@ def load_checkpoint(path: Path, owner: dict[str, Any], device: torch.device) -> 
     try:
         saved = torch.load(path, map_location=device, weights_only=True)
         saved_owner, state = saved["owner"], saved["state"]
-    except (RuntimeError, EOFError, pickle.UnpicklingError, LookupError, TypeError, ValueError) as error:
+    except (
+        RuntimeError,
+        EOFError,
+        pickle.UnpicklingError,
+        LookupError,
+        TypeError,
+        ValueError,
+    ) as error:
         raise DamagedCheckpointError(
             f"checkpoint {path} is damaged or not ours; delete it to start over"
         ) from error

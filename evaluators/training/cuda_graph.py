@@ -22,7 +22,9 @@ class Replayed:
     whether steps are replayed, and if not, why.
     """
 
-    def __init__(self, step: Callable[[Tensor, Tensor], Tensor], device: torch.device) -> None:
+    def __init__(
+        self, step: Callable[[Tensor, Tensor], Tensor], device: torch.device
+    ) -> None:
         self.state = "not recorded yet"
         self._step, self._device = step, device
         self._shapes: tuple[torch.Size, torch.Size] | None = None
@@ -63,10 +65,14 @@ class Replayed:
             with (
                 torch.cuda.device(self._device),
                 # thread_local: other threads of the process may go on using the device
-                torch.cuda.graph(graph, stream=self._stream, capture_error_mode="thread_local"),
+                torch.cuda.graph(
+                    graph, stream=self._stream, capture_error_mode="thread_local"
+                ),
             ):
                 self._loss = self._step(self._images, self._targets)
-        except RuntimeError as error:  # the network synchronises, or memory is short: it trains without
+        except (
+            RuntimeError
+        ) as error:  # the network synchronises, or memory is short: it trains without
             self.state = f"off: {' '.join(str(error).split())[:200]}"
             self._images = self._targets = torch.empty(0)
             return None

@@ -27,7 +27,13 @@ from evaluators.evaluator import Metrics
 from evaluators.training.batch_norm import recalibrate
 from evaluators.training.cuda_graph import Replayed
 from evaluators.training.ema import Ema
-from evaluators.training.memory import free_memory, is_out_of_memory, limit_memory, peak_memory, reset_peak
+from evaluators.training.memory import (
+    free_memory,
+    is_out_of_memory,
+    limit_memory,
+    peak_memory,
+    reset_peak,
+)
 from evaluators.training.recipe import SMALLEST_PART, Recipe
 from evaluators.training.shard import ALONE, Shard
 from evaluators.training.stochastic_depth import Drops
@@ -76,7 +82,13 @@ class Training:
     ) -> None:
         limit_memory(device, memory_fraction)
         _check_sizes(len(dataset.train.labels), recipe.batch_size, shard.world_size)
-        self.dataset, self.recipe, self.device, self.seed, self.shard = dataset, recipe, device, seed, shard
+        self.dataset, self.recipe, self.device, self.seed, self.shard = (
+            dataset,
+            recipe,
+            device,
+            seed,
+            shard,
+        )
         # channels last: a third less time on the CPU (benchmarks/training.py)
         # torch's overloads leave out only memory_format
         self.model = model.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -152,8 +164,12 @@ class Training:
     def _prepare_step(self) -> None:
         for group in self._optimizer.param_groups:
             group["lr"] = self._lr  # loading has put a copy in its place
-        self._step = TrainStep(self._trained, self._optimizer, self.recipe, self.device, self.splits)
-        self._replayed = Replayed(self._step, self.device) if self._graph_off() is None else None
+        self._step = TrainStep(
+            self._trained, self._optimizer, self.recipe, self.device, self.splits
+        )
+        self._replayed = (
+            Replayed(self._step, self.device) if self._graph_off() is None else None
+        )
 
     def _graph_off(self) -> str | None:
         """Why steps are not recorded as a CUDA graph, if so."""
@@ -170,7 +186,9 @@ class Training:
         # a process that trained its epoch anew alone would leave the others waiting for its gradients
         smallest = self.recipe.batch_size // (2 * self.splits)
         return (
-            self.shard.world_size == 1 and self.splits == self.recipe.accumulate and smallest >= SMALLEST_PART
+            self.shard.world_size == 1
+            and self.splits == self.recipe.accumulate
+            and smallest >= SMALLEST_PART
         )
 
     def _epoch(self) -> Metrics:
@@ -204,9 +222,14 @@ class Training:
     def _device_facts(self) -> Metrics:
         if self.device.type != "cuda":
             return {}
-        replayed = self._replayed.state if self._replayed else f"off: {self._graph_off()}"
+        replayed = (
+            self._replayed.state if self._replayed else f"off: {self._graph_off()}"
+        )
         precision = str(self.recipe.dtype(self.device)).removeprefix("torch.")
-        return peak_memory(self.device) | {"precision": precision, "cuda_graph": replayed}
+        return peak_memory(self.device) | {
+            "precision": precision,
+            "cuda_graph": replayed,
+        }
 
     def _train(self, turn: Shared) -> tuple[float, int, float]:
         """One pass over the training images: mean loss, images that all processes saw, last learning rate."""
@@ -230,8 +253,14 @@ class Training:
         if len(diverged):
             number = int(diverged[0])
             where = f"epoch {epoch + 1}, step {number + 1} of {len(batches)}"
-            raise FloatingPointError(f"loss {losses[number].item()} in {where}; try a lower lr")
-        return losses.mean().item(), sum(map(len, batches)) * self.shard.world_size, rates[-1]
+            raise FloatingPointError(
+                f"loss {losses[number].item()} in {where}; try a lower lr"
+            )
+        return (
+            losses.mean().item(),
+            sum(map(len, batches)) * self.shard.world_size,
+            rates[-1],
+        )
 
     @property
     def _filled(self) -> float:
@@ -247,7 +276,10 @@ class Training:
         order = torch.randperm(len(self.dataset.train.labels), generator=generator)
         batches = order.split(self.recipe.batch_size)
         rest = len(batches[-1])
-        too_few = rest <= SMALLEST_REST * self.recipe.batch_size or rest < 2 * self.shard.world_size
+        too_few = (
+            rest <= SMALLEST_REST * self.recipe.batch_size
+            or rest < 2 * self.shard.world_size
+        )
         if len(batches) > 1 and too_few:
             batches = batches[:-1]
         return [self.shard.of(batch) for batch in batches]
@@ -262,20 +294,26 @@ class Training:
     def _images(self, split: Split, indices: Tensor, turn: Shared) -> Iterator[Split]:
         """Normalised batches to evaluate on; the device may be asked for between them."""
         # equal parts, so that no norm is measured on a rest of few
-        for batch in indices.tensor_split(max(1, math.ceil(len(indices) / EVALUATION_BATCH))):
+        for batch in indices.tensor_split(
+            max(1, math.ceil(len(indices) / EVALUATION_BATCH))
+        ):
             images, labels = split.take(batch, self.device)
             yield Split(self.dataset.normalise(images), labels)
             turn.give_way()
 
     def _calibration_batches(self, turn: Shared) -> Iterator[Tensor]:
         indices = torch.arange(min(CALIBRATION_IMAGES, len(self.dataset.train.labels)))
-        return (batch.images for batch in self._images(self.dataset.train, indices, turn))
+        return (
+            batch.images for batch in self._images(self.dataset.train, indices, turn)
+        )
 
     @torch.inference_mode()
     def _evaluate(self, split: Split, turn: Shared) -> Evaluation:
         network = self.evaluated.eval()
         sums = torch.zeros(3, dtype=torch.float64, device=self.device)
-        indices = torch.arange(self.shard.rank, len(split.labels), self.shard.world_size)
+        indices = torch.arange(
+            self.shard.rank, len(split.labels), self.shard.world_size
+        )
         for images, labels in self._images(split, indices, turn):
             with autocast(self.recipe, self.device):
                 logits = network(images).float()

@@ -16,7 +16,9 @@ def limit_memory(device: torch.device, fraction: float | None) -> None:
     if fraction is None:
         return
     if not 0 < fraction <= 1:
-        raise ValueError(f"memory_fraction must lie above 0 and be at most 1; got {fraction}")
+        raise ValueError(
+            f"memory_fraction must lie above 0 and be at most 1; got {fraction}"
+        )
     if device.type == "cuda":
         torch.cuda.set_per_process_memory_fraction(fraction, device)
 
@@ -26,7 +28,9 @@ def is_out_of_memory(error: BaseException) -> bool:
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return True
     text = str(error).lower()
-    return isinstance(error, RuntimeError) and ("out of memory" in text or "can't allocate memory" in text)
+    return isinstance(error, RuntimeError) and (
+        "out of memory" in text or "can't allocate memory" in text
+    )
 
 
 def free_memory(device: torch.device) -> None:

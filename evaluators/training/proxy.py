@@ -40,7 +40,9 @@ class ProxyTraining:
         )
         return (*names, "train_memory_mb") if self.device.startswith("cuda") else names
 
-    def evaluate(self, arch: Arch, *, seed: int = 0, checkpoint: Path | None = None) -> Iterator[Metrics]:
+    def evaluate(
+        self, arch: Arch, *, seed: int = 0, checkpoint: Path | None = None
+    ) -> Iterator[Metrics]:
         return proxy_train(
             arch,
             self.data,
@@ -79,15 +81,24 @@ def proxy_train(
     settings = DataSettings(data) if isinstance(data, str) else data
     dataset = load(settings, where)
     model = build_seeded(arch, dataset.task, seed, zero_gamma=recipe.zero_gamma)
-    training = Training(model, dataset, recipe, where, seed, memory_fraction=memory_fraction)
-    owner = {"arch": arch.id, "recipe": asdict(recipe), "data": asdict(settings), "seed": seed}
+    training = Training(
+        model, dataset, recipe, where, seed, memory_fraction=memory_fraction
+    )
+    owner = {
+        "arch": arch.id,
+        "recipe": asdict(recipe),
+        "data": asdict(settings),
+        "seed": seed,
+    }
     owner["images"] = dataset.content["digest"]
     if checkpoint is not None and checkpoint.exists():
         training.load_state_dict(load_checkpoint(checkpoint, owner, where))
     return _epochs(training, checkpoint, owner)
 
 
-def _epochs(training: Training, checkpoint: Path | None, owner: dict[str, Any]) -> Iterator[Metrics]:
+def _epochs(
+    training: Training, checkpoint: Path | None, owner: dict[str, Any]
+) -> Iterator[Metrics]:
     yield from [dict(metrics) for metrics in training.history]
     while len(training.history) < training.recipe.epochs:
         metrics = training.next_epoch()

@@ -85,10 +85,18 @@ class Recipe:
 
     def __post_init__(self) -> None:
         check(self)
-        require(self, "warmup_epochs", self.warmup_epochs <= self.epochs, f"at most epochs, {self.epochs}")
+        require(
+            self,
+            "warmup_epochs",
+            self.warmup_epochs <= self.epochs,
+            f"at most epochs, {self.epochs}",
+        )
         most = self.batch_size // 2
         require(
-            self, "accumulate", self.accumulate <= most, f"at most {most}, which leaves 2 images to a part"
+            self,
+            "accumulate",
+            self.accumulate <= most,
+            f"at most {most}, which leaves 2 images to a part",
         )
 
     def lr_at(self, epoch: float) -> float:
@@ -99,7 +107,9 @@ class Recipe:
             top = ONE_CYCLE_RISE * self.epochs
             if epoch < top:
                 return peak * _half_cosine(ONE_CYCLE_START, 1, epoch / top)
-            return peak * _half_cosine(1, ONE_CYCLE_END, (epoch - top) / (self.epochs - top))
+            return peak * _half_cosine(
+                1, ONE_CYCLE_END, (epoch - top) / (self.epochs - top)
+            )
         top = min(self.warmup_epochs, LONGEST_WARMUP * self.epochs)
         if epoch < top:
             return peak * epoch / top
@@ -118,7 +128,9 @@ class Recipe:
             {"params": decayed, "weight_decay": self.weight_decay},
             {"params": rest, "weight_decay": 0.0},
         ]
-        optimizer = torch.optim.SGD(groups, lr=lr, momentum=self.momentum, nesterov=True, fused=True)
+        optimizer = torch.optim.SGD(
+            groups, lr=lr, momentum=self.momentum, nesterov=True, fused=True
+        )
         for parameter in model.parameters():
             optimizer.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
         return optimizer
@@ -126,9 +138,15 @@ class Recipe:
     def dtype(self, device: torch.device) -> torch.dtype:
         """What ``precision`` means on this device; ``ValueError`` if the device cannot train in it."""
         if self.precision == "float16" and device.type != "cuda":
-            raise ValueError("Recipe: precision float16 needs a GPU; use auto, float32 or bfloat16")
+            raise ValueError(
+                "Recipe: precision float16 needs a GPU; use auto, float32 or bfloat16"
+            )
         if self.precision != "auto":
-            dtypes = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+            dtypes = {
+                "float32": torch.float32,
+                "bfloat16": torch.bfloat16,
+                "float16": torch.float16,
+            }
             return dtypes[self.precision]
         if device.type != "cuda":
             return torch.float32
@@ -148,6 +166,10 @@ def _half_cosine(start: float, end: float, progress: float) -> float:
 def split_parameters(model: nn.Module) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
     """Weights of convolutions and linear layers, and the rest: every norm parameter and every bias."""
     kinds = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear)
-    decayed = {id(module.weight) for module in model.modules() if isinstance(module, kinds)}
+    decayed = {
+        id(module.weight) for module in model.modules() if isinstance(module, kinds)
+    }
     parameters = list(model.parameters())
-    return [p for p in parameters if id(p) in decayed], [p for p in parameters if id(p) not in decayed]
+    return [p for p in parameters if id(p) in decayed], [
+        p for p in parameters if id(p) not in decayed
+    ]

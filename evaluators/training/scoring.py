@@ -15,7 +15,9 @@ CALIBRATION_BINS = 15
 
 
 @torch.inference_mode()
-def score(network: nn.Module, dataset: Dataset, test: Split, device: torch.device) -> Metrics:
+def score(
+    network: nn.Module, dataset: Dataset, test: Split, device: torch.device
+) -> Metrics:
     """``top1``, ``top5`` (missing for up to five classes), ``test_loss`` and ``calibration_error``, in float32.
 
     ``network`` is put into eval mode; ``dataset`` says how images are normalised. The calibration error is the
@@ -32,7 +34,9 @@ def score(network: nn.Module, dataset: Dataset, test: Split, device: torch.devic
 def scores(logits: Tensor, labels: Tensor) -> Metrics:
     """As ``score``, from (N, classes) logits and (N,) labels; ``FloatingPointError`` if logits are not finite."""
     if not logits.isfinite().all():
-        raise FloatingPointError("the network gives infinite or NaN logits for test images")
+        raise FloatingPointError(
+            "the network gives infinite or NaN logits for test images"
+        )
     right = logits.topk(min(5, logits.shape[1])).indices == labels[:, None]
     metrics: Metrics = {"top1": right[:, 0].float().mean().item()}
     if logits.shape[1] > 5:

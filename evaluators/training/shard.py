@@ -22,7 +22,9 @@ class Shard:
 
     def __post_init__(self) -> None:
         if not 0 <= self.rank < self.world_size:
-            raise ValueError(f"Shard: rank must lie between 0 and {self.world_size - 1}; got {self.rank}")
+            raise ValueError(
+                f"Shard: rank must lie between 0 and {self.world_size - 1}; got {self.rank}"
+            )
 
     def of(self, batch: Tensor) -> Tensor:
         """This process's part of a batch; all parts are equally long, so up to ``world_size - 1`` are left out."""
@@ -33,7 +35,9 @@ class Shard:
         """The model as it is to be called in training: gradients are averaged over the processes."""
         if self.world_size == 1:
             return model
-        return DistributedDataParallel(model, device_ids=[device] if device.type == "cuda" else None)
+        return DistributedDataParallel(
+            model, device_ids=[device] if device.type == "cuda" else None
+        )
 
     def sum(self, values: Tensor) -> Tensor:
         """The sum of ``values`` over the processes."""

@@ -23,11 +23,15 @@ class Drops:
 
     def __init__(self, model: nn.Module, recipe: Recipe, device: torch.device) -> None:
         self._most = recipe.drop_block
-        self._rate = torch.zeros((), device=device)  # a tensor, for recorded steps to read
+        self._rate = torch.zeros(
+            (), device=device
+        )  # a tensor, for recorded steps to read
         if recipe.stochastic_depth:
             norms = _branch_ends(model)
             for number, end in enumerate(norms, start=1):
-                end.register_forward_hook(_Skip(recipe.stochastic_depth * number / len(norms)))
+                end.register_forward_hook(
+                    _Skip(recipe.stochastic_depth * number / len(norms))
+                )
         if recipe.drop_block:
             for norm in _last_norms(model):
                 norm.register_forward_hook(_Blank(self._rate, recipe.drop_block_size))
@@ -42,15 +46,24 @@ def _branch_ends(model: nn.Module) -> list[nn.BatchNorm2d]:
     blocks = [module for module in model.modules() if isinstance(module, ResidualBlock)]
     ends = [block.last_norm for block in blocks if block.last_norm is not None]
     if not ends:
-        raise ValueError("Recipe: stochastic_depth needs residual blocks, the network has none; set it to 0")
+        raise ValueError(
+            "Recipe: stochastic_depth needs residual blocks, the network has none; set it to 0"
+        )
     return ends
 
 
 def _last_norms(model: nn.Module) -> list[_BatchNorm]:
     stages = model.stages[-2:] if isinstance(model, Network) else []
-    norms = [module for stage in stages for module in stage.modules() if isinstance(module, _BatchNorm)]
+    norms = [
+        module
+        for stage in stages
+        for module in stage.modules()
+        if isinstance(module, _BatchNorm)
+    ]
     if not norms:
-        raise ValueError("Recipe: drop_block needs stages of blocks, the network has none; set it to 0")
+        raise ValueError(
+            "Recipe: drop_block needs stages of blocks, the network has none; set it to 0"
+        )
     return norms
 
 

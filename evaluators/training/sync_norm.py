@@ -18,7 +18,9 @@ def synchronise(model: nn.Module, device: torch.device) -> nn.Module:
         return converted
     for module in model.modules():
         if type(module) is nn.BatchNorm2d:
-            module.__class__ = SyncedNorm  # the same object, so parameters and hooks stay
+            module.__class__ = (
+                SyncedNorm  # the same object, so parameters and hooks stay
+            )
     return model
 
 
@@ -35,10 +37,16 @@ class SyncedNorm(nn.BatchNorm2d):
         variance = _total(centred.square().sum((0, 2, 3))) / count
         self._follow(mean.detach(), variance.detach() * count / (count - 1))
         scale = self.weight * (variance + self.eps).rsqrt()
-        return (centred * scale.view(1, -1, 1, 1) + self.bias.view(1, -1, 1, 1)).to(x.dtype)
+        return (centred * scale.view(1, -1, 1, 1) + self.bias.view(1, -1, 1, 1)).to(
+            x.dtype
+        )
 
     def _follow(self, mean: Tensor, variance: Tensor) -> None:
-        if self.running_mean is None or self.running_var is None or self.num_batches_tracked is None:
+        if (
+            self.running_mean is None
+            or self.running_var is None
+            or self.num_batches_tracked is None
+        ):
             return  # a norm that keeps no statistics
         self.num_batches_tracked += 1
         momentum = 0.1 if self.momentum is None else self.momentum

@@ -27,14 +27,23 @@ class TrainStep:
         device: torch.device,
         splits: int,
     ) -> None:
-        self.scaler = torch.amp.GradScaler(device.type, enabled=recipe.dtype(device) == torch.float16)
-        self._model, self._optimizer, self._recipe, self._splits = model, optimizer, recipe, splits
+        self.scaler = torch.amp.GradScaler(
+            device.type, enabled=recipe.dtype(device) == torch.float16
+        )
+        self._model, self._optimizer, self._recipe, self._splits = (
+            model,
+            optimizer,
+            recipe,
+            splits,
+        )
         self._device = device
 
     def __call__(self, images: Tensor, targets: Tensor) -> Tensor:
         self._optimizer.zero_grad(set_to_none=True)
         splits = min(self._splits, max(1, len(images) // SMALLEST_PART))
-        parts = list(zip(images.tensor_split(splits), targets.tensor_split(splits), strict=True))
+        parts = list(
+            zip(images.tensor_split(splits), targets.tensor_split(splits), strict=True)
+        )
         losses = [
             self._backward(*part, len(part[0]) / len(images), last=number == splits)
             for number, part in enumerate(parts, start=1)
@@ -46,11 +55,15 @@ class TrainStep:
         self.scaler.update()
         return torch.stack(losses).sum()
 
-    def _backward(self, images: Tensor, targets: Tensor, share: float, *, last: bool) -> Tensor:
+    def _backward(
+        self, images: Tensor, targets: Tensor, share: float, *, last: bool
+    ) -> Tensor:
         with self._without_reduction(last):
             with autocast(self._recipe, self._device):
                 logits = self._model(images)
-            loss = F.cross_entropy(logits.float(), targets, label_smoothing=self._recipe.label_smoothing)
+            loss = F.cross_entropy(
+                logits.float(), targets, label_smoothing=self._recipe.label_smoothing
+            )
             loss = loss * share
             self.scaler.scale(loss).backward()
         return loss.detach()

@@ -22,7 +22,10 @@ from nas.cli.version import installed, version_line
 PACKAGES = ("torch", "numpy", "optuna", "pandas", "moocore")
 EXTRAS = {
     "ray": (("ray",), "trials in parallel and on clusters; without it: --serial"),
-    "export": (("onnx", "onnxruntime", "onnxscript"), "ONNX; without it: export --no-onnx"),
+    "export": (
+        ("onnx", "onnxruntime", "onnxscript"),
+        "ONNX; without it: export --no-onnx",
+    ),
     "augment": (("kornia",), "augment: {rand_augment: ...}"),
 }
 """Optional parts: their packages, and what they are for."""
@@ -64,7 +67,9 @@ def examine() -> list[Finding]:
 def _packages() -> Iterator[Finding]:
     for name in PACKAGES:
         number = installed(name)
-        yield Finding(name, number or "missing", "" if number else "pip install splitsearch")
+        yield Finding(
+            name, number or "missing", "" if number else "pip install splitsearch"
+        )
     for extra, (packages, purpose) in EXTRAS.items():
         if missing := [name for name in packages if not installed(name)]:
             value = f"{', '.join(missing)} missing ({purpose})"
@@ -78,10 +83,13 @@ def _devices() -> Iterator[Finding]:
     yield Finding("CPU", device_name(torch.device("cpu")))
     for index in range(torch.cuda.device_count()):
         facts = torch.cuda.get_device_properties(index)
-        yield Finding(f"cuda:{index}", f"{facts.name}, {facts.total_memory / 2**30:.0f} GiB")
+        yield Finding(
+            f"cuda:{index}", f"{facts.name}, {facts.total_memory / 2**30:.0f} GiB"
+        )
     if torch.cuda.device_count() == 0:
         yield Finding(
-            "GPU", f"none seen; torch is built for CUDA {torch.version.cuda or '(none: CPUs only)'}"
+            "GPU",
+            f"none seen; torch is built for CUDA {torch.version.cuda or '(none: CPUs only)'}",
         )
 
 
@@ -94,8 +102,16 @@ def _threads() -> Finding:
 
 def _disks() -> Iterator[Finding]:
     cache = cache_folder(None)
-    yield _disk("run folders", Path.cwd(), "search in a folder with more room, or name one with --out")
-    yield _disk("image cache", cache, "name a folder with more room: export SPLITSEARCH_CACHE=DIR")
+    yield _disk(
+        "run folders",
+        Path.cwd(),
+        "search in a folder with more room, or name one with --out",
+    )
+    yield _disk(
+        "image cache",
+        cache,
+        "name a folder with more room: export SPLITSEARCH_CACHE=DIR",
+    )
 
 
 def _disk(name: str, folder: Path, fix: str) -> Finding:
@@ -105,9 +121,13 @@ def _disk(name: str, folder: Path, fix: str) -> Finding:
             free = shutil.disk_usage(there).free / 1e9
     except OSError as error:
         return Finding(name, f"{folder} cannot be written: {error.strerror}", fix)
-    return Finding(name, f"{folder}, {free:.1f} GB free", fix if free < LOW_DISK_GIGABYTES else "")
+    return Finding(
+        name, f"{folder}, {free:.1f} GB free", fix if free < LOW_DISK_GIGABYTES else ""
+    )
 
 
 def _locale() -> Finding:
     encoding = sys.stdout.encoding or "none"
-    return Finding("terminal", f"TERM {os.environ.get('TERM', 'unset')}, encoding {encoding}")
+    return Finding(
+        "terminal", f"TERM {os.environ.get('TERM', 'unset')}, encoding {encoding}"
+    )

@@ -28,11 +28,16 @@ def measure_network(
     task = Task(classes, resolution, channels, small_images)
     measured: dict[str, Any] = {"arch_id": arch.id}
     try:
-        for evaluator in (Complexity(task), Latency(task, **{"threads": None} | latency)):
+        for evaluator in (
+            Complexity(task),
+            Latency(task, **{"threads": None} | latency),
+        ):
             for metrics in evaluator.evaluate(arch):
                 measured |= metrics
         return measured | {"fvcore_flops": count_flops(build(arch, task), task)}
-    except RuntimeError as error:  # torch's word for too little memory, and for shapes that do not fit
+    except (
+        RuntimeError
+    ) as error:  # torch's word for too little memory, and for shapes that do not fit
         raise ValueError(
             f"{network} at {task}, batch size {latency.get('batch_size', 1)}: {error}"
         ) from error

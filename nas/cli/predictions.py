@@ -13,7 +13,10 @@ from results.strict_json import dumps
 
 
 def predict_all(
-    model: Path, images: Sequence[Path], progress: Callable[[str, int, int], None], **options: Any
+    model: Path,
+    images: Sequence[Path],
+    progress: Callable[[str, int, int], None],
+    **options: Any,
 ) -> list[Prediction]:
     """``evaluators.predict`` on all images, telling how many are done."""
     found = []
@@ -49,5 +52,7 @@ def to_text(predictions: Sequence[Prediction], out: Path | None) -> str:
 def _as_dict(prediction: Prediction) -> dict[str, Any]:
     if prediction.error:
         return {"file": str(prediction.path), "error": prediction.error}
-    classes = [{"label": label, "probability": value} for label, value in prediction.classes]
+    classes = [
+        {"label": label, "probability": value} for label, value in prediction.classes
+    ]
     return {"file": str(prediction.path), "predictions": classes}

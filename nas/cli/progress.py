@@ -19,7 +19,9 @@ def shown_if_slow(console: Console) -> Iterator[Callable[[str, int, int], None]]
     Draws after two seconds, on a terminal alone.
     """
     columns = (TextColumn("{task.description}"), BarColumn(30), TimeRemainingColumn())
-    bar = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
+    bar = Progress(
+        *columns, console=console, transient=True, disable=not console.is_terminal
+    )
     task = bar.add_task("", total=None)
     patience = Timer(PATIENCE_SECONDS, bar.start)  # a single step may take minutes
     patience.start()

@@ -33,7 +33,10 @@ class LiveReport:
     def current(self) -> tuple[str, str, str]:
         """A tag that names the state, the data as JSON, the page. Raises ``ValueError`` as ``load_run``."""
         with self._lock:
-            if time.monotonic() >= self._not_before and (tag := self._newest()) != self._tag:
+            if (
+                time.monotonic() >= self._not_before
+                and (tag := self._newest()) != self._tag
+            ):
                 self._work_out(tag)
             return self._tag, self._data, self._page
 
@@ -44,7 +47,9 @@ class LiveReport:
     def _work_out(self, tag: str) -> None:
         began, run = time.monotonic(), load_run(self.folder)
         against = overlay(run, self._against) if self._against else None
-        data = page_data(run, stages=stage_reader(run), against=against) | {"live": True}
+        data = page_data(run, stages=stage_reader(run), against=against) | {
+            "live": True
+        }
         self._tag, self._data = tag, script_json(data)
         self._page = page(data, title=self.folder.resolve().name)
         self._not_before = time.monotonic() + REST * (time.monotonic() - began)
@@ -58,7 +63,9 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         if not self._addressed_here():
-            self._answer(HTTPStatus.FORBIDDEN, "this report is served to its own machine only")
+            self._answer(
+                HTTPStatus.FORBIDDEN, "this report is served to its own machine only"
+            )
         elif self.path not in ("/", "/data.json"):
             self._answer(HTTPStatus.NOT_FOUND, "there are / and /data.json")
         else:
@@ -72,7 +79,10 @@ class Handler(BaseHTTPRequestHandler):
     def _report(self) -> None:
         try:
             tag, data, html = self.report.current()
-        except (ValueError, OSError) as error:  # the run is empty yet, say: the page asks again
+        except (
+            ValueError,
+            OSError,
+        ) as error:  # the run is empty yet, say: the page asks again
             self._answer(HTTPStatus.SERVICE_UNAVAILABLE, str(error), Refresh="2")
             return
         if self.path == "/":
@@ -82,7 +92,9 @@ class Handler(BaseHTTPRequestHandler):
         else:
             self._answer(HTTPStatus.OK, data, kind="application/json", ETag=tag)
 
-    def _answer(self, status: HTTPStatus, text: str, kind: str = "text/plain", **headers: str) -> None:
+    def _answer(
+        self, status: HTTPStatus, text: str, kind: str = "text/plain", **headers: str
+    ) -> None:
         body = text.encode()
         self.send_response(status)
         self.send_header("Content-Type", f"{kind}; charset=utf-8")
@@ -98,7 +110,9 @@ class Handler(BaseHTTPRequestHandler):
         """Nothing: the terminal is for the address."""
 
 
-def make_server(folder: Path, port: int = 0, against: str | None = None) -> ThreadingHTTPServer:
+def make_server(
+    folder: Path, port: int = 0, against: str | None = None
+) -> ThreadingHTTPServer:
     """A server of the run's report on the loopback interface; port 0 takes a free one.
 
     Raises:
@@ -115,7 +129,9 @@ def make_server(folder: Path, port: int = 0, against: str | None = None) -> Thre
         raise ValueError(f"--port {port}: {error}") from error
 
 
-def watch(folder: Path, port: int, against: str | None, announce: Callable[[str], None]) -> None:
+def watch(
+    folder: Path, port: int, against: str | None, announce: Callable[[str], None]
+) -> None:
     """Serve until Ctrl-C; ``announce`` is told the address."""
     with make_server(folder, port, against) as server:
         try:

@@ -46,7 +46,12 @@ class View:
         )
         line = f"seed {seed} epoch {metrics['epoch']}/{epochs} {text}"
         if self._console.is_terminal:
-            self._bar.update(self._task, description=line, completed=int(metrics["epoch"]), total=epochs)
+            self._bar.update(
+                self._task,
+                description=line,
+                completed=int(metrics["epoch"]),
+                total=epochs,
+            )
         else:
             self._console.print(line, markup=False, highlight=False, soft_wrap=True)
 
@@ -54,7 +59,9 @@ class View:
         self._console.print(text, markup=False, highlight=False, soft_wrap=True)
 
     def progress(self, what: str, done: int, total: int) -> None:
-        self._bar.update(self._task, description=what, completed=done, total=total or None)
+        self._bar.update(
+            self._task, description=what, completed=done, total=total or None
+        )
 
     def __enter__(self) -> Self:
         if self._console.is_terminal:
@@ -62,7 +69,10 @@ class View:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         if self._console.is_terminal:
             self._bar.stop()
@@ -93,5 +103,7 @@ def retrained_table(found: Retrained) -> Table:
         table.add_row(str(row["seed"]), *(number(name, row[name]) for name in names))
     if found.spread:
         table.add_row("mean", *(number(name, found.mean[name]) for name in names))
-        table.add_row("deviation", *(number(name, found.spread[name]) for name in names))
+        table.add_row(
+            "deviation", *(number(name, found.spread[name]) for name in names)
+        )
     return table

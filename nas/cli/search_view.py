@@ -18,7 +18,14 @@ from rich.text import Text
 from nas.cli.lasting import LastingOutput
 from nas.config.schema import SearchConfig
 from results import Event, TrialStatus, hypervolume, pareto_front
-from results.log.events import EpochEnded, Finished, Lost, Promoted, Proposed, SearchStarted
+from results.log.events import (
+    EpochEnded,
+    Finished,
+    Lost,
+    Promoted,
+    Proposed,
+    SearchStarted,
+)
 from results.log.record import TrialRecord
 from results.objectives import Objectives
 from results.runs.loading import seconds_worked
@@ -46,13 +53,21 @@ class SearchView:
         self._epochs = 0
         self._quiet = False
         self._last_line = 0.0
-        self._live = Live(get_renderable=self._render, console=console, transient=True, refresh_per_second=4)
+        self._live = Live(
+            get_renderable=self._render,
+            console=console,
+            transient=True,
+            refresh_per_second=4,
+        )
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         if self._live.is_started:
             self._live.stop()
@@ -84,7 +99,9 @@ class SearchView:
                 self._epochs += 1
                 self._line(f"trial {trial} {self._doing(record)}", every=LINE_SECONDS)
             case Lost(reason=reason):
-                self._line(f"trial {trial} lost its worker and goes on with another: {reason}")
+                self._line(
+                    f"trial {trial} lost its worker and goes on with another: {reason}"
+                )
             case Finished():
                 self._finish(self._open.pop(trial))
 
@@ -112,7 +129,10 @@ class SearchView:
         if status is TrialStatus.COMPLETE:
             self._complete.append(record.metrics)
             self._front = None
-            values = ", ".join(with_unit(name, record.metrics[name]) for name in self._config.objectives)
+            values = ", ".join(
+                with_unit(name, record.metrics[name])
+                for name in self._config.objectives
+            )
             self._line(f"trial {trial} {values}")
         elif status is not TrialStatus.DUPLICATE:
             reason = f": {record.error}" if record.error else ""
@@ -122,15 +142,26 @@ class SearchView:
         """Size and hypervolume of the front, worked out when somebody looks."""
         if self._front is None:
             objectives = self._config.objectives
-            table = pd.DataFrame([{name: row[name] for name in objectives} for row in self._complete])
-            reference = self._config.reference_point or Objectives.of(objectives).worst(table)
-            self._front = len(pareto_front(table, objectives)), hypervolume(table, objectives, reference)
+            table = pd.DataFrame(
+                [{name: row[name] for name in objectives} for row in self._complete]
+            )
+            reference = self._config.reference_point or Objectives.of(objectives).worst(
+                table
+            )
+            self._front = (
+                len(pareto_front(table, objectives)),
+                hypervolume(table, objectives, reference),
+            )
         return self._front
 
     def _line(self, text: str, every: float = 0.0) -> None:
         """A plain line, where there is no live view, unless the last one is younger than ``every`` seconds."""
         now = time.monotonic()
-        if not self._quiet and not self._console.is_terminal and now - self._last_line >= every:
+        if (
+            not self._quiet
+            and not self._console.is_terminal
+            and now - self._last_line >= every
+        ):
             self._last_line = now
             self._console.print(
                 f"[{self._done}/{self._config.trials}] {text} | {self._state()}",
@@ -145,7 +176,11 @@ class SearchView:
 
     def _state(self) -> str:
         size, volume = self._measured_front()
-        others = [f"{count} {status}" for status, count in self._ended.items() if status != "complete"]
+        others = [
+            f"{count} {status}"
+            for status, count in self._ended.items()
+            if status != "complete"
+        ]
         clock = f"{duration(self._elapsed())} gone, {self._left()} left"
         return ", ".join([f"front {size}", f"hypervolume {volume:.4g}", *others, clock])
 
@@ -155,7 +190,11 @@ class SearchView:
     def _left(self) -> str:
         fraction, elapsed = self._fraction(), self._elapsed()
         done = fraction - self._before
-        return "about " + duration(elapsed * (1 - fraction) / done) if done > 0 and elapsed > 1 else "?"
+        return (
+            "about " + duration(elapsed * (1 - fraction) / done)
+            if done > 0 and elapsed > 1
+            else "?"
+        )
 
     def _fraction(self) -> float:
         """How much of the budget is spent: of the limit that is nearest."""
@@ -194,10 +233,14 @@ class SearchView:
                 continue
             flops = record.metrics.get("flops")
             cost = "" if flops is None else number("flops", flops)
-            running.add_row(str(record.number), record.proposal.arch_id, cost, self._doing(record))
+            running.add_row(
+                str(record.number), record.proposal.arch_id, cost, self._doing(record)
+            )
         size, volume = self._measured_front()
         found = Text(f"front {size} networks   hypervolume {volume:.4g}   ")
         for status, count in self._ended.items():
             if status != "complete":
-                found.append(f"{status} {count}   ", style="red" if status == "failed" else "dim")
+                found.append(
+                    f"{status} {count}   ", style="red" if status == "failed" else "dim"
+                )
         return Group(progress, running, found)

@@ -12,7 +12,14 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemaining
 from nas.cli.tables import simulations_table
 from nas.simulation.outcome import figure
 from nas.simulation.virtual_cluster import Cluster
-from nas.simulation.what_if import Source, emulated, recorded, summary, surrogate, what_if
+from nas.simulation.what_if import (
+    Source,
+    emulated,
+    recorded,
+    summary,
+    surrogate,
+    what_if,
+)
 from results import write_atomic
 
 CLUSTER = tuple(Cluster.__dataclass_fields__)
@@ -28,12 +35,22 @@ def print_what_if(
 ) -> None:
     """Simulate, with a bar that shows after a second or two, and print the table and what it says."""
     source = _source(folder, space, options)
-    budget = {"hours": options["hours"], "trials": options["trials"], "epochs": options["total_epochs"]}
+    budget = {
+        "hours": options["hours"],
+        "trials": options["trials"],
+        "epochs": options["total_epochs"],
+    }
     usual = {"trials": source.usual_trials} if source.usual_trials else {"hours": 24.0}
-    given = {name: value for name, value in budget.items() if value is not None} or usual
+    given = {
+        name: value for name, value in budget.items() if value is not None
+    } or usual
     cluster = Cluster(**{name: options[name] for name in CLUSTER})
     bar = Progress(
-        TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn(), console=console, transient=True
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
     )
     with bar:
         tasks: dict[str, TaskID] = {}
@@ -44,7 +61,12 @@ def print_what_if(
             bar.update(tasks[stopper], completed=share)
 
         answer = what_if(
-            source, stoppers or ("none", "moasha"), cluster, seed=options["seed"], progress=show, **given
+            source,
+            stoppers or ("none", "moasha"),
+            cluster,
+            seed=options["seed"],
+            progress=show,
+            **given,
         )
     console.print(simulations_table(answer.table))
     for line in summary(source, answer):
@@ -58,16 +80,24 @@ def print_what_if(
         console.print(f"{out}", markup=False)
 
 
-def _source(folder: Path | None, space: str | None, options: Mapping[str, Any]) -> Source:
+def _source(
+    folder: Path | None, space: str | None, options: Mapping[str, Any]
+) -> Source:
     if (folder is None) == (space is None):
         raise ValueError(
             "simulate needs a run folder or --surrogate SPACE (resnest, regnety, …), one of the two"
         )
     if folder is not None:
         sampler, seed = options["sampler"], options["seed"]
-        return recorded(folder, seed) if sampler is None else emulated(folder, sampler, seed)
+        return (
+            recorded(folder, seed)
+            if sampler is None
+            else emulated(folder, sampler, seed)
+        )
     if options["sampler"] is not None:
         raise ValueError(
             "--sampler needs a run folder, from which it can learn; a surrogate's rows are random"
         )
-    return surrogate(str(space), options["epochs"], options["epoch_seconds"], options["seed"])
+    return surrogate(
+        str(space), options["epochs"], options["epoch_seconds"], options["seed"]
+    )

@@ -44,7 +44,9 @@ def status_view(status: Status) -> RenderableType:
 
 def _lines(status: Status) -> Iterator[str]:
     run, trials = status.run, status.run.config.get("trials")
-    state = f"ended: {run.ended}" if run.ended else f"last event {duration(status.age)} ago"
+    state = (
+        f"ended: {run.ended}" if run.ended else f"last event {duration(status.age)} ago"
+    )
     yield f"{run.path}: {state}"
     if status.silent:
         yield (
@@ -58,7 +60,9 @@ def _lines(status: Status) -> Iterator[str]:
     if status.hypervolume is None:
         yield f"no front: {run.no_front or 'no network has been trained to the end yet'}"
     else:
-        reference = ", ".join(with_unit(name, value) for name, value in run.reference_point().items())
+        reference = ", ".join(
+            with_unit(name, value) for name, value in run.reference_point().items()
+        )
         networks = counted(status.front, "network")
         yield f"front of {networks}, hypervolume {status.hypervolume:.4g} from {reference}"
     yield _pace(status)
@@ -84,7 +88,12 @@ def _running(status: Status) -> Table:
     per_trial = (status.run.config.get("training") or {}).get("epochs", "?")
     for row in status.running:
         values = [number(name, row[name]) for name in objectives]
-        table.add_row(str(row["trial"]), _text(row["arch_id"]), f"{row['epochs']}/{per_trial}", *values)
+        table.add_row(
+            str(row["trial"]),
+            _text(row["arch_id"]),
+            f"{row['epochs']}/{per_trial}",
+            *values,
+        )
     return table
 
 

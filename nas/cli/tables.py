@@ -38,10 +38,13 @@ def print_outcome(run: Run, console: Console) -> int:
         f"open      {run.path / 'report.html'}",
         f"tables    {run.path / 'trials.parquet'}, epochs.parquet, front.json",
         f"pandas    from results import load_run; load_run({str(run.path)!r}).front()",
-        f"go on     python run_search.py resume {run.path}" + ("" if interrupted else " --set trials=…"),
+        f"go on     python run_search.py resume {run.path}"
+        + ("" if interrupted else " --set trials=…"),
     ]
     if len(front):
-        lines.append(f"pick      python run_search.py select {run.path} {_example_pick(run.objectives)}")
+        lines.append(
+            f"pick      python run_search.py select {run.path} {_example_pick(run.objectives)}"
+        )
     for line in lines:
         console.print(line, markup=False, highlight=False, soft_wrap=True)
     if interrupted:
@@ -49,7 +52,9 @@ def print_outcome(run: Run, console: Console) -> int:
     if run.complete.empty:
         errors = run.trials["error"].dropna()
         reason = errors.iloc[-1] if len(errors) else "all were stopped early"
-        console.print(f"no trial was trained to its end: {reason}", markup=False, soft_wrap=True)
+        console.print(
+            f"no trial was trained to its end: {reason}", markup=False, soft_wrap=True
+        )
         return 1
     return 0
 
@@ -57,7 +62,9 @@ def print_outcome(run: Run, console: Console) -> int:
 def _example_pick(objectives: Mapping[str, str]) -> str:
     """How ``select`` could be called for a search of these objectives."""
     (first, way), *others = objectives.items()
-    bounds = [f"--{'over' if way == 'max' else 'under'} {name}=…" for name, way in others[:1]]
+    bounds = [
+        f"--{'over' if way == 'max' else 'under'} {name}=…" for name, way in others[:1]
+    ]
     return " ".join([f"--{way}imize {first}", *bounds])
 
 
@@ -66,16 +73,24 @@ def print_comparison(comparison: Comparison, out: Path, console: Console) -> Non
     console.print(comparison.verdict, markup=False, highlight=False)
     table = Table(box=SIMPLE)
     for name in ("population", "what", "value", "lower", "upper", "networks"):
-        table.add_column(name, justify="left" if name in ("population", "what") else "right")
+        table.add_column(
+            name, justify="left" if name in ("population", "what") else "right"
+        )
     for row in comparison.summary.to_dict("records"):
         ends = (f"{row[name]:.4g}" for name in ("value", "lower", "upper"))
         table.add_row(row["population"], row["what"], *ends, str(row["networks"]))
     console.print(table)
-    console.print(f"tests, effect and distributions: {out / 'comparison.json'}, edf.csv", markup=False)
+    console.print(
+        f"tests, effect and distributions: {out / 'comparison.json'}, edf.csv",
+        markup=False,
+    )
 
 
 def front_table(
-    front: pd.DataFrame, objectives: Iterable[str], width: int, name: str = "Pareto front"
+    front: pd.DataFrame,
+    objectives: Iterable[str],
+    width: int,
+    name: str = "Pareto front",
 ) -> Table:
     """Networks of a front: trial, objectives, and the knobs in which they differ; with room, common metrics.
 
@@ -91,11 +106,23 @@ def front_table(
         table.add_column(label(name), justify="right")
     table.add_column("knobs", overflow="fold")
     knobs_of = [name for name in columns if name.startswith("arch.")]
-    differ = {_base(name) for name in knobs_of if len(front) == 1 or front[name].astype(str).nunique() > 1}
+    differ = {
+        _base(name)
+        for name in knobs_of
+        if len(front) == 1 or front[name].astype(str).nunique() > 1
+    }
     varying = [name for name in knobs_of if _base(name) in differ]
     for row in front.to_dict("records"):
-        knobs = {name.removeprefix("arch."): row[name] for name in varying if pd.notna(row[name])}
-        table.add_row(str(row["trial"]), *(number(name, row[name]) for name in metrics), _short(knobs))
+        knobs = {
+            name.removeprefix("arch."): row[name]
+            for name in varying
+            if pd.notna(row[name])
+        }
+        table.add_row(
+            str(row["trial"]),
+            *(number(name, row[name]) for name in metrics),
+            _short(knobs),
+        )
     return table
 
 
@@ -155,7 +182,10 @@ def measurement_table(network: str, measured: Mapping[str, Any]) -> Table:
     table.add_column("metric")
     table.add_column("value", overflow="fold")
     for name, value in measured.items():
-        table.add_row("FLOPs by fvcore" if name == "fvcore_flops" else label(name), _exact(name, value))
+        table.add_row(
+            "FLOPs by fvcore" if name == "fvcore_flops" else label(name),
+            _exact(name, value),
+        )
     return table
 
 
@@ -169,13 +199,31 @@ def simulations_table(table: pd.DataFrame) -> Table:
     """What ``nas.simulation.outcome.compare`` gives; hypervolume as a share of the first row's."""
     shown = Table(title="Simulated", title_justify="left", box=SIMPLE)
     shown.add_column("stopper")
-    for name in ("hours", "trials", "complete", "stopped", "failed", "epochs", "training", "hypervolume"):
+    for name in (
+        "hours",
+        "trials",
+        "complete",
+        "stopped",
+        "failed",
+        "epochs",
+        "training",
+        "hypervolume",
+    ):
         shown.add_column(name, justify="right")
     first = table["hypervolume"].iloc[0]
     for stopper, row in table.iterrows():
-        counts = (f"{int(row[key]):,}" for key in ("trials", "complete", "stopped", "failed", "epochs"))
+        counts = (
+            f"{int(row[key]):,}"
+            for key in ("trials", "complete", "stopped", "failed", "epochs")
+        )
         volume = f"{row['hypervolume'] / first:.2%}" if first else "0"
-        shown.add_row(str(stopper), f"{row['hours']:.1f}", *counts, f"{row['utilisation']:.0%}", volume)
+        shown.add_row(
+            str(stopper),
+            f"{row['hours']:.1f}",
+            *counts,
+            f"{row['utilisation']:.0%}",
+            volume,
+        )
     return shown
 
 
@@ -183,7 +231,13 @@ def checks_table(checks: Mapping[str, Check]) -> Table:
     """Exported programs: size, time, distance from the network."""
     table = Table(box=SIMPLE)
     table.add_column("program")
-    for name in ("megabytes", "seconds", "largest difference of logits", "float32 rounding", "largest logit"):
+    for name in (
+        "megabytes",
+        "seconds",
+        "largest difference of logits",
+        "float32 rounding",
+        "largest logit",
+    ):
         table.add_column(name, justify="right")
     for name, check in checks.items():
         numbers = (

@@ -20,9 +20,13 @@ class Config(BaseModel):
         FieldError: naming the field that is wrong, in one line.
     """
 
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(
+        strict=True, extra="forbid", frozen=True, allow_inf_nan=False
+    )
 
-    if not TYPE_CHECKING:  # pydantic's mypy plugin knows the fields only where there is no __init__
+    if (
+        not TYPE_CHECKING
+    ):  # pydantic's mypy plugin knows the fields only where there is no __init__
 
         def __init__(self, **values: object) -> None:
             try:
@@ -40,7 +44,9 @@ class Made:
 
     make: Callable[[Any], object] | None = None
 
-    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
         plain = core_schema.plain_serializer_function_ser_schema(asdict)
         make = self.make or partial(from_values, source)
         return core_schema.no_info_plain_validator_function(make, serialization=plain)
@@ -68,7 +74,11 @@ def _words(problem: ErrorDetails, kind: type[BaseModel]) -> str:
         return "must be given"
     if problem["type"] == "value_error":
         return problem["msg"].removeprefix("Value error, ")
-    wanted = problem["msg"].removeprefix("Input should be ").replace("greater than or equal to", "at least")
+    wanted = (
+        problem["msg"]
+        .removeprefix("Input should be ")
+        .replace("greater than or equal to", "at least")
+    )
     wanted = wanted.replace("less than or equal to", "at most")
     must = "must be " if problem["msg"].startswith("Input should be ") else ""
     return f"{must}{wanted[0].lower()}{wanted[1:]}, got {problem['input']!r:.80}"

@@ -24,7 +24,9 @@ def presets(folder: str = "presets") -> dict[str, str]:
     """Text of every built-in preset by name."""
     files = resources.files("nas.config").joinpath(folder).iterdir()
     return {
-        file.name.removesuffix(".yaml"): file.read_text() for file in files if file.name.endswith(".yaml")
+        file.name.removesuffix(".yaml"): file.read_text()
+        for file in files
+        if file.name.endswith(".yaml")
     }
 
 
@@ -37,11 +39,15 @@ def load_config(source: str, overrides: Iterable[str] = ()) -> SearchConfig:
     return validate(read_values(source, overrides, presets()), source)
 
 
-def read_values(source: str, overrides: Iterable[str], known: Mapping[str, str]) -> dict[str, Any]:
+def read_values(
+    source: str, overrides: Iterable[str], known: Mapping[str, str]
+) -> dict[str, Any]:
     """Plain values of a YAML file, or a text in ``known`` by name, with overrides; raises as ``load_config``."""
     values = _read(source, known)
     for override in overrides:
-        key, value = split_pair(override, f"--set {override}:", "key=value, e.g. trials=16")
+        key, value = split_pair(
+            override, f"--set {override}:", "key=value, e.g. trials=16"
+        )
         _set(values, key, _parse(value, f"--set {key}"))
     return values
 
@@ -51,14 +57,20 @@ def validate(values: Mapping[str, Any], source: str) -> SearchConfig:
     return built(lambda plain: SearchConfig(**plain), values, source)
 
 
-def built(make: Callable[[dict[str, Any]], T], values: Mapping[str, Any], source: str) -> T:
+def built(
+    make: Callable[[dict[str, Any]], T], values: Mapping[str, Any], source: str
+) -> T:
     """What ``make`` makes of plain values; ``ValueError`` in one line that begins with ``source``."""
     try:
-        plain = json.loads(json.dumps(values, default=str))  # a date that YAML made is a text again
+        plain = json.loads(
+            json.dumps(values, default=str)
+        )  # a date that YAML made is a text again
         return make(plain)
     except FieldError as error:
         key = ".".join(error.path)
-        raise ValueError(": ".join(part for part in (source, key, error.problem) if part)) from error
+        raise ValueError(
+            ": ".join(part for part in (source, key, error.problem) if part)
+        ) from error
     except (TypeError, RecursionError) as error:
         raise ValueError(f"{source}: no settings: {error}") from error
 
@@ -75,27 +87,39 @@ def _read(source: str, known: Mapping[str, str]) -> dict[str, Any]:
             ) from error
     else:
         close = get_close_matches(source, known, n=1)
-        hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(sorted(known))}"
+        hint = (
+            f"did you mean {close[0]}?"
+            if close
+            else f"there are {', '.join(sorted(known))}"
+        )
         raise ValueError(f"unknown preset {source!r}: {hint} (or name a .yaml file)")
     values = _parse(text, source)
     if not isinstance(values, dict):
-        raise ValueError(f"{source}: a mapping of settings is needed, such as 'trials: 16'")
+        raise ValueError(
+            f"{source}: a mapping of settings is needed, such as 'trials: 16'"
+        )
     return values
 
 
 class _Loader(yaml.SafeLoader):
     """Safe, reads 1e-3 as the number it is (YAML 1.1 wants 1.0e-3), and refuses a key given twice."""
 
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+    def construct_mapping(
+        self, node: yaml.MappingNode, deep: bool = False
+    ) -> dict[Hashable, Any]:
         keys = [key.value for key, _ in node.value]
         for number, (key, _) in enumerate(node.value):
             if key.value in keys[:number]:
-                raise yaml.MarkedYAMLError(problem=f"{key.value} is given twice", problem_mark=key.start_mark)
+                raise yaml.MarkedYAMLError(
+                    problem=f"{key.value} is given twice", problem_mark=key.start_mark
+                )
         return super().construct_mapping(node, deep)
 
 
 _Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"^[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"), list("-+.0123456789")
+    "tag:yaml.org,2002:float",
+    re.compile(r"^[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"),
+    list("-+.0123456789"),
 )
 
 

@@ -6,7 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, ConfigDict, Field, RootModel, Strict, field_validator, model_validator
+from pydantic import (
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    RootModel,
+    Strict,
+    field_validator,
+    model_validator,
+)
 
 from evaluators import DataSettings, Recipe
 from evaluators.fields import from_values
@@ -38,7 +46,9 @@ class SpaceConfig(RootModel[Any]):
     def build(self) -> SearchSpace:
         if isinstance(self.root, Mapping) and "name" not in self.root:
             return get_space("resnest", **self.root)
-        return get_space(self.root if isinstance(self.root, list | tuple) else [self.root])
+        return get_space(
+            self.root if isinstance(self.root, list | tuple) else [self.root]
+        )
 
 
 class SamplerConfig(Config):
@@ -113,7 +123,9 @@ class RayConfig(Config):
     @classmethod
     def _no_ray_client(cls, address: str) -> str:
         if address.startswith("ray://"):
-            raise ValueError("Ray Client (ray://) cannot run Tune; start the search on a node, with auto")
+            raise ValueError(
+                "Ray Client (ray://) cannot run Tune; start the search on a node, with auto"
+            )
         return address
 
 
@@ -146,7 +158,11 @@ class SearchConfig(Config):
     training: Annotated[Recipe, Made()] = Recipe()
     latency: Annotated[LatencyConfig, Made()] = LatencyConfig()
     predicted_latency: PredictedLatencyConfig = PredictedLatencyConfig()
-    evaluators: Annotated[tuple[str, ...], Strict(False)] = ("complexity", "latency", "training")
+    evaluators: Annotated[tuple[str, ...], Strict(False)] = (
+        "complexity",
+        "latency",
+        "training",
+    )
     device: str = "auto"
     resources: ResourcesConfig = ResourcesConfig()
     stop: StopConfig = StopConfig()
@@ -168,7 +184,10 @@ class SearchConfig(Config):
 
     @model_validator(mode="after")
     def _reference_point_covers_objectives(self) -> SearchConfig:
-        if self.reference_point is not None and self.reference_point.keys() != self.objectives.keys():
+        if (
+            self.reference_point is not None
+            and self.reference_point.keys() != self.objectives.keys()
+        ):
             raise ValueError(
                 f"reference_point needs exactly the objectives {', '.join(self.objectives)}, it has "
                 f"{', '.join(self.reference_point) or 'none'}; null lets the worst values seen bound it"

@@ -39,7 +39,11 @@ class Checkpoints:
         if self._remote and path.exists():
             system, place = open_place(self.place)
             system.create_dir(place, recursive=True)
-            fs.copy_files(str(path), f"{place}/{path.name}.unfinished", destination_filesystem=system)
+            fs.copy_files(
+                str(path),
+                f"{place}/{path.name}.unfinished",
+                destination_filesystem=system,
+            )
             system.move(f"{place}/{path.name}.unfinished", f"{place}/{path.name}")
 
     def prove(self) -> None:
@@ -56,7 +60,9 @@ class Checkpoints:
             system.delete_file(f"{place}/.writable")
         except OSError as error:
             reason = " ".join(str(error).split())
-            raise ValueError(f"storage {self.place}: cannot be written ({reason:.200})") from error
+            raise ValueError(
+                f"storage {self.place}: cannot be written ({reason:.200})"
+            ) from error
 
     def discard(self, trials: Container[int]) -> None:
         """Delete the checkpoints of these trials, and the local copies of all."""

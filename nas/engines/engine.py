@@ -22,7 +22,12 @@ class Engine(Protocol):
     an engine.
     """
 
-    def run(self, controller: Controller, evaluators: Sequence[Evaluator], checkpoints: Checkpoints) -> None:
+    def run(
+        self,
+        controller: Controller,
+        evaluators: Sequence[Evaluator],
+        checkpoints: Checkpoints,
+    ) -> None:
         """Return when ``controller.over``, or early after Ctrl-C; raise what the controller raises.
 
         Raises:
@@ -42,7 +47,10 @@ def _ray(config: SearchConfig, folder: Path) -> Engine:
     return RayEngine(config, folder)
 
 
-ENGINES: Mapping[str, Callable[[SearchConfig, Path], Engine]] = {"ray": _ray, "serial": _serial}
+ENGINES: Mapping[str, Callable[[SearchConfig, Path], Engine]] = {
+    "ray": _ray,
+    "serial": _serial,
+}
 """Called with the settings and the run folder; so is a ``module:Name``."""
 
 
@@ -59,5 +67,7 @@ def make_engine(config: SearchConfig, folder: Path) -> Engine:
     except TypeError as error:
         raise ValueError(f"engine {name!r} cannot be made: {error}") from error
     if not isinstance(engine, Engine):
-        raise ValueError(f"engine {name!r} has no method run (nas.engines.engine.Engine)")
+        raise ValueError(
+            f"engine {name!r} has no method run (nas.engines.engine.Engine)"
+        )
     return engine

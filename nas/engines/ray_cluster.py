@@ -56,7 +56,9 @@ def connected(ray_config: RayConfig, log_file: Path) -> Iterator[None]:
     for variable, value in ENVIRONMENT.items():
         os.environ.setdefault(variable, value)
     handler = _LogFile(log_file)
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    handler.setFormatter(
+        logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s")
+    )
     logger = logging.getLogger("ray")
     before = list(logger.handlers), logger.propagate
     for name in TOO_LOUD:
@@ -65,7 +67,10 @@ def connected(ray_config: RayConfig, log_file: Path) -> Iterator[None]:
     try:
         if ours:
             _init(ray_config)
-        logger.handlers, logger.propagate = [handler], False  # ray.init has put its own there
+        logger.handlers, logger.propagate = (
+            [handler],
+            False,
+        )  # ray.init has put its own there
         with _term_as_ctrl_c():
             yield
     finally:
@@ -84,11 +89,15 @@ def _check_address(address: str) -> None:
         address = os.environ.get("RAY_ADDRESS", address)
     where = urlsplit(address if "://" in address else f"//{address}")
     if where.hostname and where.port:
-        socket.create_connection((where.hostname, where.port), timeout=CONNECT_SECONDS).close()
+        socket.create_connection(
+            (where.hostname, where.port), timeout=CONNECT_SECONDS
+        ).close()
 
 
 def _init(config: RayConfig) -> None:
-    own: dict[str, Any] = {"include_dashboard": False} if config.address == "local" else {}
+    own: dict[str, Any] = (
+        {"include_dashboard": False} if config.address == "local" else {}
+    )
     try:
         _check_address(config.address)
         with _ctrl_c_afterwards():
@@ -132,7 +141,9 @@ def _term_as_ctrl_c() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield  # signals are not this thread's
         return
-    before = signal.signal(signal.SIGTERM, lambda number, frame: signal.raise_signal(signal.SIGINT))
+    before = signal.signal(
+        signal.SIGTERM, lambda number, frame: signal.raise_signal(signal.SIGINT)
+    )
     try:
         yield
     finally:

@@ -27,7 +27,12 @@ class RayEngine:
         self._config, self._folder = config, folder
         self._loggers = make_loggers(config.loggers, folder)
 
-    def run(self, controller: Controller, evaluators: Sequence[Evaluator], checkpoints: Checkpoints) -> None:
+    def run(
+        self,
+        controller: Controller,
+        evaluators: Sequence[Evaluator],
+        checkpoints: Checkpoints,
+    ) -> None:
         """Raises ``ValueError`` if there is no cluster, no node with room, or none with the latency resource."""
         config = self._config
         with connected(config.ray, self._folder / "log.txt"):

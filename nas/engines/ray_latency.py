@@ -37,7 +37,9 @@ class ReservedLatency:
     def metrics(self) -> tuple[str, ...]:
         return self.latency.metrics
 
-    def evaluate(self, arch: Arch, *, seed: int = 0, checkpoint: Path | None = None) -> Iterator[Metrics]:
+    def evaluate(
+        self, arch: Arch, *, seed: int = 0, checkpoint: Path | None = None
+    ) -> Iterator[Metrics]:
         """Raises ``RuntimeError`` if no device answers."""
         first = int(arch.id, 16)
         for attempt in range(ROUNDS * len(self.actors)):
@@ -47,7 +49,9 @@ class ReservedLatency:
                 return
             if (attempt + 1) % len(self.actors) == 0:
                 sleep(PAUSE_SECONDS)
-        raise RuntimeError(f"none of the {len(self.actors)} devices for latency answers any more")
+        raise RuntimeError(
+            f"none of the {len(self.actors)} devices for latency answers any more"
+        )
 
 
 def reserve(latency: Latency, resource: str) -> ReservedLatency:
@@ -63,6 +67,11 @@ def reserve(latency: Latency, resource: str) -> ReservedLatency:
             f"ray start --resources='{{\"{resource}\": 1}}'"
         )
     gpus = float(latency.device.startswith("cuda"))
-    options = {"num_cpus": 0, "num_gpus": gpus, "resources": {resource: 1}, "max_restarts": -1}
+    options = {
+        "num_cpus": 0,
+        "num_gpus": gpus,
+        "resources": {resource: 1},
+        "max_restarts": -1,
+    }
     device = ray.remote(LatencyDevice).options(**options)
     return ReservedLatency(latency, tuple(device.remote() for _ in range(units)))

@@ -48,9 +48,17 @@ def make_loggers(names: Iterable[str], folder: Path) -> list[Callback]:
     for name in names:
         package = PACKAGES.get(name)
         if package and find_spec(package) is None:
-            raise ValueError(f"loggers: {name} needs the package {package}: pip install {package}")
-        logger = LOGGERS[name](folder.name) if package else import_named(name, "logger", LOGGERS)()
+            raise ValueError(
+                f"loggers: {name} needs the package {package}: pip install {package}"
+            )
+        logger = (
+            LOGGERS[name](folder.name)
+            if package
+            else import_named(name, "logger", LOGGERS)()
+        )
         if not isinstance(logger, Callback):
-            raise ValueError(f"loggers: {name!r} makes no ray.tune.Callback but {type(logger).__name__}")
+            raise ValueError(
+                f"loggers: {name!r} makes no ray.tune.Callback but {type(logger).__name__}"
+            )
         loggers.append(logger)
     return loggers

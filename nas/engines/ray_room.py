@@ -26,7 +26,9 @@ class Room:
         self._every, self._looked, self._trials = every, -math.inf, 0
         if not self():
             offer = largest(alive_nodes(), first="GPU" if gpus else "CPU")
-            raise ValueError(f"resources: a trial wants {cpus:g} CPUs and {gpus:g} GPUs; {offer}")
+            raise ValueError(
+                f"resources: a trial wants {cpus:g} CPUs and {gpus:g} GPUs; {offer}"
+            )
 
     def __call__(self) -> int:
         if time.monotonic() - self._looked >= self._every:
@@ -37,8 +39,13 @@ class Room:
 
 def room(nodes: Sequence[Node], cpus: float, gpus: float) -> int:
     """How many processes of that size the nodes can hold together; none is spread over two nodes."""
-    wanted = {name: amount for name, amount in {"CPU": cpus, "GPU": gpus}.items() if amount}
-    fits = [min(node.get(name, 0) / amount for name, amount in wanted.items()) for node in nodes]
+    wanted = {
+        name: amount for name, amount in {"CPU": cpus, "GPU": gpus}.items() if amount
+    }
+    fits = [
+        min(node.get(name, 0) / amount for name, amount in wanted.items())
+        for node in nodes
+    ]
     return sum(int(count + ROUNDING) for count in fits)
 
 

@@ -40,12 +40,17 @@ class Evaluation(tune.Trainable):
         checkpoints: Checkpoints | None = None,
         threads: int = 1,
     ) -> None:
-        self._evaluators, self._checkpoints = evaluators, checkpoints or Checkpoints("checkpoints")
+        self._evaluators, self._checkpoints = (
+            evaluators,
+            checkpoints or Checkpoints("checkpoints"),
+        )
         torch.set_num_threads(threads)
         self.reset_config(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
-        assignment = Assignment(**new_config | {"arch": arch_from_dict(new_config["arch"])})
+        assignment = Assignment(
+            **new_config | {"arch": arch_from_dict(new_config["arch"])}
+        )
         self._steps = steps(assignment, self._evaluators, self._checkpoints)
         return True
 
@@ -69,7 +74,9 @@ class Relay:
         self.controller = controller
         self.broken: Exception | None = None
 
-    def call(self, method: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | None:
+    def call(
+        self, method: Callable[P, T], *args: P.args, **kwargs: P.kwargs
+    ) -> T | None:
         if self.broken is None:
             try:
                 return method(*args, **kwargs)
@@ -96,10 +103,17 @@ class RelaySearch(Searcher):
         work = self._relay.call(self._relay.controller.next)
         if work is None:
             # Ray asks for ever unless it is told that there is an end
-            over = self._relay.broken or (not self._segments and self._relay.controller.over)
+            over = self._relay.broken or (
+                not self._segments and self._relay.controller.over
+            )
             return str(Searcher.FINISHED) if over else None
         self._segments.add(trial_id)
-        return {"trial": work.trial, "arch": work.arch.to_dict(), "seed": work.seed, "skip": work.skip}
+        return {
+            "trial": work.trial,
+            "arch": work.arch.to_dict(),
+            "seed": work.seed,
+            "skip": work.skip,
+        }
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
@@ -121,13 +135,17 @@ class RelayScheduler(FIFOScheduler):
         super().__init__()  # type: ignore[no-untyped-call]  # Ray gives it no types
         self._relay = relay
 
-    def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
+    def on_trial_result(
+        self, tune_controller: Any, trial: Trial, result: dict[str, Any]
+    ) -> str:
         metrics = {
             name.removeprefix("metrics/"): value
             for name, value in result.items()
             if name.startswith("metrics/")
         }
-        going = self._relay.call(self._relay.controller.report, trial.config["trial"], metrics)
+        going = self._relay.call(
+            self._relay.controller.report, trial.config["trial"], metrics
+        )
         return str(self.CONTINUE if going else self.STOP)
 
 
@@ -141,16 +159,27 @@ class RelayCallback(tune.Callback):
         if self._relay.broken:
             raise self._relay.broken
 
-    def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+    def on_trial_complete(
+        self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
+    ) -> None:
         result = trial.last_result
         # only a trial that ended by itself has an error, None if all went well
         if "error" in result:
             facts = {"traceback": result["traceback"]} if result["error"] else {}
-            self._relay.call(self._relay.controller.finish, trial.config["trial"], result["error"], **facts)
+            self._relay.call(
+                self._relay.controller.finish,
+                trial.config["trial"],
+                result["error"],
+                **facts,
+            )
 
-    def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+    def on_trial_error(
+        self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
+    ) -> None:
         report = Path(trial.error_file).read_text() if trial.error_file else ""
-        reason = next((line for line in report.splitlines()[1:] if line), "no reason is known")
+        reason = next(
+            (line for line in report.splitlines()[1:] if line), "no reason is known"
+        )
         self._relay.call(
             self._relay.controller.lost,
             trial.config["trial"],
@@ -207,7 +236,9 @@ def _storage(folder: Path | None) -> Iterator[str]:
     if folder:
         yield str(folder.resolve())
         return
-    with tempfile.TemporaryDirectory(prefix="splitsearch-", ignore_cleanup_errors=True) as temporary:
+    with tempfile.TemporaryDirectory(
+        prefix="splitsearch-", ignore_cleanup_errors=True
+    ) as temporary:
         yield temporary
 
 

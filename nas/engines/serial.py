@@ -21,10 +21,17 @@ class SerialEngine:
     def __init__(self, config: SearchConfig, folder: Path) -> None:
         if config.loggers:
             names = ", ".join(config.loggers)
-            raise ValueError(f"loggers: {names} need Ray: leave out --serial, or the loggers")
+            raise ValueError(
+                f"loggers: {names} need Ray: leave out --serial, or the loggers"
+            )
         self._threads = threads(config.resources.cpus)
 
-    def run(self, controller: Controller, evaluators: Sequence[Evaluator], checkpoints: Checkpoints) -> None:
+    def run(
+        self,
+        controller: Controller,
+        evaluators: Sequence[Evaluator],
+        checkpoints: Checkpoints,
+    ) -> None:
         before = torch.get_num_threads()
         torch.set_num_threads(self._threads)
         try:
@@ -35,7 +42,10 @@ class SerialEngine:
 
 
 def _run_trial(
-    work: Assignment, controller: Controller, evaluators: Sequence[Evaluator], checkpoints: Checkpoints
+    work: Assignment,
+    controller: Controller,
+    evaluators: Sequence[Evaluator],
+    checkpoints: Checkpoints,
 ) -> None:
     with closing(steps(work, evaluators, checkpoints)) as results:
         for step in results:

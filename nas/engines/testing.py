@@ -46,7 +46,9 @@ class Counting:
 
     metrics: ClassVar[tuple[str, ...]] = ("accuracy", "began", "given")
 
-    def evaluate(self, arch: Arch, *, seed: int = 0, checkpoint: Path | None = None) -> Iterator[Metrics]:
+    def evaluate(
+        self, arch: Arch, *, seed: int = 0, checkpoint: Path | None = None
+    ) -> Iterator[Metrics]:
         assert checkpoint is not None
         began = int(checkpoint.read_text()) if checkpoint.exists() else 0
         for epoch in range(1, EPOCHS + 1):
@@ -82,26 +84,46 @@ class EngineContract:
         assert len(measured) == 4
         assert all(facts["flops"] > 0 for facts in measured)
 
-    def test_a_failure_ends_its_trial_and_no_other(self, engine: Engine, tmp_path: Path) -> None:
+    def test_a_failure_ends_its_trial_and_no_other(
+        self, engine: Engine, tmp_path: Path
+    ) -> None:
         told = run(engine, tmp_path, [Complexity(), Counting(broken=1)], trials=4)
         assert sorted(statuses(told)) == ["complete", "complete", "failed", "failed"]
         errors = {event.data["error"] for event in told if event.kind == "finished"}
         assert errors == {None, "RuntimeError: radix 1 is broken"}
 
-    def test_what_is_stopped_trains_no_further(self, engine: Engine, tmp_path: Path) -> None:
-        stopper = make_stopper("moasha", OBJECTIVES, EPOCHS, {"min_epochs": 1, "eta": 2})
-        told = run(engine, tmp_path, [Complexity(), Counting()], trials=8, stopper=stopper)
-        ends = {event.trial: event.data["status"] for event in told if event.kind == "finished"}
+    def test_what_is_stopped_trains_no_further(
+        self, engine: Engine, tmp_path: Path
+    ) -> None:
+        stopper = make_stopper(
+            "moasha", OBJECTIVES, EPOCHS, {"min_epochs": 1, "eta": 2}
+        )
+        told = run(
+            engine, tmp_path, [Complexity(), Counting()], trials=8, stopper=stopper
+        )
+        ends = {
+            event.trial: event.data["status"]
+            for event in told
+            if event.kind == "finished"
+        }
         assert set(ends.values()) == {"complete", "stopped"}
-        decided = {event.trial: event.data["epoch"] for event in told if event.kind == "decision"}
+        decided = {
+            event.trial: event.data["epoch"]
+            for event in told
+            if event.kind == "decision"
+        }
         for trial, status in ends.items():
             last = epochs(told, trial)[-1]["epoch"]
             assert last == (decided[trial] if status == "stopped" else EPOCHS)
 
-    def test_an_interrupted_trial_goes_on_from_its_checkpoint(self, engine: Engine, tmp_path: Path) -> None:
+    def test_an_interrupted_trial_goes_on_from_its_checkpoint(
+        self, engine: Engine, tmp_path: Path
+    ) -> None:
         folder = tmp_path / "run"
         folder.mkdir()
-        with EventLog(folder / "events.db") as log:  # a driver that was killed after the first epoch
+        with EventLog(
+            folder / "events.db"
+        ) as log:  # a driver that was killed after the first epoch
             killed = controller(log, [Complexity(), Counting()], trials=2)
             work = killed.next()
             assert work is not None
@@ -114,9 +136,13 @@ class EngineContract:
         assert statuses(told) == ["complete"] * 2
         assert [epoch["epoch"] for epoch in epochs(told, 0)] == [1, 2, 3]
         assert [epoch["began"] for epoch in epochs(told, 0)] == [0, 1, 1]
-        assert sum(event.kind == "measured" for event in told) == 2, "what is known is not measured again"
+        assert sum(event.kind == "measured" for event in told) == 2, (
+            "what is known is not measured again"
+        )
 
-    def test_what_the_controller_raises_ends_the_run(self, engine: Engine, tmp_path: Path) -> None:
+    def test_what_the_controller_raises_ends_the_run(
+        self, engine: Engine, tmp_path: Path
+    ) -> None:
         class FullDisk(EventLog):
             def commit(self, contents: Sequence[Content]) -> list[Event]:
                 if any(isinstance(content, Finished) for content in contents):
@@ -124,7 +150,13 @@ class EngineContract:
                 return super().commit(contents)
 
         with pytest.raises(OSError, match="no space left"):
-            run(engine, tmp_path, [Complexity(), Counting()], trials=4, open_log=FullDisk)
+            run(
+                engine,
+                tmp_path,
+                [Complexity(), Counting()],
+                trials=4,
+                open_log=FullDisk,
+            )
 
 
 def run(
@@ -175,4 +207,6 @@ def statuses(told: Sequence[Event]) -> list[str]:
 
 def epochs(told: Sequence[Event], trial: int | None) -> list[Mapping[str, Any]]:
     """What was told of the epochs of a trial, in order."""
-    return [event.data for event in told if event.kind == "epoch" and event.trial == trial]
+    return [
+        event.data for event in told if event.kind == "epoch" and event.trial == trial
+    ]

@@ -42,11 +42,15 @@ def steps(
             name = f"{assignment.trial}-{number}.pt"
             checkpoint = checkpoints.fetch(name)
             evaluate = evaluators[number].evaluate
-            for metrics in evaluate(assignment.arch, seed=assignment.seed, checkpoint=checkpoint):
+            for metrics in evaluate(
+                assignment.arch, seed=assignment.seed, checkpoint=checkpoint
+            ):
                 checkpoints.keep(checkpoint)
                 yield Step(checked(metrics, type(evaluators[number]).__name__))
         yield Step()
-    except Exception as error:  # whatever a network does wrong ends its trial, not the search
+    except (
+        Exception
+    ) as error:  # whatever a network does wrong ends its trial, not the search
         reason = " ".join(f"{type(error).__name__}: {error}".split())
         yield Step(error=reason, traceback=traceback.format_exc())
 
@@ -58,14 +62,19 @@ def checked(metrics: Any, evaluator: str) -> Metrics:
         TypeError: naming the first that is not what an evaluator may yield.
     """
     if not isinstance(metrics, dict):
-        raise TypeError(f"{evaluator} yielded {metrics!r:.80}; a dict of metrics is needed")
+        raise TypeError(
+            f"{evaluator} yielded {metrics!r:.80}; a dict of metrics is needed"
+        )
     plain = {
-        name: value.item() if isinstance(value, np.generic) else value for name, value in metrics.items()
+        name: value.item() if isinstance(value, np.generic) else value
+        for name, value in metrics.items()
     }
     for name, value in plain.items():
         needed = _needed(name, value)
         if needed:
-            raise TypeError(f"{evaluator} yielded {name} = {value!r:.80}; {needed} is needed")
+            raise TypeError(
+                f"{evaluator} yielded {name} = {value!r:.80}; {needed} is needed"
+            )
     return plain
 
 
@@ -75,5 +84,7 @@ def _needed(name: Any, value: Any) -> str | None:
         return "a text as its name"
     if name == "epoch" and not (type(value) is int and value >= 1):
         return "a whole number of at least 1"
-    fits = isinstance(value, float | str) or (isinstance(value, int) and abs(value) <= LARGEST)
+    fits = isinstance(value, float | str) or (
+        isinstance(value, int) and abs(value) <= LARGEST
+    )
     return None if fits else "a number or a text"

@@ -19,7 +19,13 @@ from evaluators.devices.device import resolve_device
 from evaluators.devices.lock import exclusive
 from evaluators.models.folder import TrainedModel, write_model_folder
 from nas.exporting.model_card import model_card
-from nas.exporting.programs import Check, onnx_runtime, save_onnx, save_program, to_program
+from nas.exporting.programs import (
+    Check,
+    onnx_runtime,
+    save_onnx,
+    save_program,
+    to_program,
+)
 from nas.retraining.weights import official_model
 from search_spaces import Network, complexity, fold
 
@@ -64,7 +70,9 @@ def export(
     out.parent.mkdir(parents=True, exist_ok=True)
     unfinished = Path(mkdtemp(prefix=f".{out.name}.", dir=out.parent))
     try:
-        checks = _write(unfinished, model, network, folded, onnx, program, device, progress)
+        checks = _write(
+            unfinished, model, network, folded, onnx, program, device, progress
+        )
         unfinished.chmod(0o755)
         unfinished.rename(out)
     except BaseException:  # Ctrl-C too must leave nothing behind
@@ -73,10 +81,14 @@ def export(
     return checks
 
 
-def _source(source: str | Path, init: str | None, progress: Progress) -> tuple[TrainedModel, Network]:
+def _source(
+    source: str | Path, init: str | None, progress: Progress
+) -> tuple[TrainedModel, Network]:
     if Path(source).is_dir():
         if init is not None:
-            raise ValueError(f"{source} has weights of its own; leave out --init {init}")
+            raise ValueError(
+                f"{source} has weights of its own; leave out --init {init}"
+            )
         return read_model_folder(source), load_model(source)
     return official_model(str(source), init, progress)
 
@@ -103,7 +115,9 @@ def _write(
         for done, (name, save) in enumerate(wanted.items(), start=1):
             progress(f"writing {name}", done, len(wanted) + 1)
             checks[name] = save(exported, folder / name, network)
-    card = model_card(model, complexity(model.arch, model.task), latency, checks, folded)
+    card = model_card(
+        model, complexity(model.arch, model.task), latency, checks, folded
+    )
     (folder / "README.md").write_text(card, encoding="utf-8")
     return checks
 

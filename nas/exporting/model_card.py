@@ -98,7 +98,10 @@ def _latency_rows(latency: LatencyResult | str, folded: bool) -> list[str]:
     if isinstance(latency, str):
         return [_row(name, f"not measured: {latency}")]
     return [
-        _row(name, f"{latency.median_ms:.3g} ms (interquartile range {latency.iqr_ms:.2g} ms)"),
+        _row(
+            name,
+            f"{latency.median_ms:.3g} ms (interquartile range {latency.iqr_ms:.2g} ms)",
+        ),
         _row("latency measured on", latency.device),
     ]
 
@@ -113,4 +116,8 @@ def _plain(value: Any) -> str:
 
 
 def _licence(model: TrainedModel) -> str:
-    return str(model.found_by.get("licence", "as the licence of the data they were trained on allows"))
+    return str(
+        model.found_by.get(
+            "licence", "as the licence of the data they were trained on allows"
+        )
+    )

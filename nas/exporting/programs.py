@@ -49,7 +49,9 @@ def to_program(network: Network) -> ExportedProgram:
     task = network.task
     images = torch.zeros(2, task.channels, task.resolution, task.resolution)
     with _quiet(), _named("torch.export"):
-        return torch.export.export(network.eval(), (images,), dynamic_shapes=({0: Dim("batch")},))
+        return torch.export.export(
+            network.eval(), (images,), dynamic_shapes=({0: Dim("batch")},)
+        )
 
 
 def save_program(program: ExportedProgram, path: Path, network: Network) -> Check:
@@ -79,14 +81,20 @@ def save_onnx(program: ExportedProgram, path: Path, network: Network) -> Check:
     started = perf_counter()
     with _quiet(), _named("torch.onnx"):
         onnx = torch.onnx.export(
-            program, dynamo=True, input_names=["images"], output_names=["logits"], verbose=False
+            program,
+            dynamo=True,
+            input_names=["images"],
+            output_names=["logits"],
+            verbose=False,
         )
     assert onnx is not None  # noqa: S101 - None only where a file name was given
     onnx.save(str(path), external_data=False)
     session = runtime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
 
     def run(images: Tensor) -> Tensor:
-        return torch.from_numpy(np.asarray(session.run(None, {"images": images.numpy()})[0]))
+        return torch.from_numpy(
+            np.asarray(session.run(None, {"images": images.numpy()})[0])
+        )
 
     return _check(path, network, run, started)
 
@@ -94,7 +102,10 @@ def save_onnx(program: ExportedProgram, path: Path, network: Network) -> Check:
 def onnx_runtime() -> Any:
     """The module ``onnxruntime``; ``ImportError`` says what to install if one of ONNX's libraries is missing."""
     try:
-        for name in ("onnx", "onnxscript"):  # torch.onnx imports them late, and names only the first
+        for name in (
+            "onnx",
+            "onnxscript",
+        ):  # torch.onnx imports them late, and names only the first
             import_module(name)
         return import_module("onnxruntime")
     except ImportError as error:
@@ -104,18 +115,26 @@ def onnx_runtime() -> Any:
         ) from error
 
 
-def _check(path: Path, network: Network, run: Callable[[Tensor], Tensor], started: float) -> Check:
+def _check(
+    path: Path, network: Network, run: Callable[[Tensor], Tensor], started: float
+) -> Check:
     seconds = perf_counter() - started
     exact = deepcopy(network).double()
     difference = largest = rounding = error = 0.0
     for images in _unseen(network.task):
         with torch.inference_mode():
-            truth, expected, found = exact(images.double()), network(images), run(images)
+            truth, expected, found = (
+                exact(images.double()),
+                network(images),
+                run(images),
+            )
         largest = max(largest, truth.abs().max().item())
         rounding = max(rounding, _distance(expected, truth))
         error = max(error, _distance(found, truth))
         difference = max(difference, _distance(found, expected))
-    if not (difference <= TOLERANCE * max(1.0, largest) or error <= ROUNDINGS * rounding):  # NaN is neither
+    if not (
+        difference <= TOLERANCE * max(1.0, largest) or error <= ROUNDINGS * rounding
+    ):  # NaN is neither
         raise ValueError(
             f"{path.name}: its logits differ from the network's by {difference:.2g}, more than {TOLERANCE:g} "
             f"of the largest, {largest:.3g}, and than float32 explains; it was not kept"
@@ -127,7 +146,9 @@ def _unseen(task: Task) -> Iterator[Tensor]:
     """Images by batches of sizes that the export did not see; one alone is where a fixed batch shows."""
     generator = torch.Generator().manual_seed(0)
     for batch in (1, 3):
-        yield torch.randn(batch, task.channels, task.resolution, task.resolution, generator=generator)
+        yield torch.randn(
+            batch, task.channels, task.resolution, task.resolution, generator=generator
+        )
 
 
 def _distance(a: Tensor, b: Tensor) -> float:

@@ -8,7 +8,9 @@ from nas.retraining.weights import init_weights
 from search_spaces import Network, Task, build, reference
 
 
-def create(name: str, *, pretrained: bool = False, num_classes: int = 1000, **task: Any) -> Network:
+def create(
+    name: str, *, pretrained: bool = False, num_classes: int = 1000, **task: Any
+) -> Network:
     """The published network ``name``; ``search_spaces.list_networks`` lists them.
 
     ``pretrained`` takes the authors' ImageNet weights, fetched once into the user's cache; for another number of

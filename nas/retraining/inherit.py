@@ -40,7 +40,11 @@ def inherit(network: Network, smaller: Network) -> tuple[float, tuple[str, ...]]
             full = f"{path}.{name}"
             value = getattr(source, name, None) if source is not None else None
             classifier = path == network.last_layer
-            if not isinstance(value, Tensor) or value.ndim != target.ndim or (classifier and classes_differ):
+            if (
+                not isinstance(value, Tensor)
+                or value.ndim != target.ndim
+                or (classifier and classes_differ)
+            ):
                 new += [full] if isinstance(target, nn.Parameter) else []
                 continue
             split = _splits(network, smaller, path)
@@ -61,7 +65,9 @@ def _copy(target: Tensor, value: Tensor) -> int:
     for axis, (mine, its) in enumerate(zip(target.shape, value.shape, strict=True)):
         length = min(mine, its)
         # axes beyond (splits, outputs, inputs) are a kernel's, aligned at its centre
-        start, other = ((mine - length) // 2, (its - length) // 2) if axis > 2 else (0, 0)
+        start, other = (
+            ((mine - length) // 2, (its - length) // 2) if axis > 2 else (0, 0)
+        )
         ours.append(slice(start, start + length))
         theirs.append(slice(other, other + length))
     if target.ndim > 2:
@@ -86,4 +92,8 @@ def _splits(network: Network, smaller: Network, path: str) -> int:
         return 1
     if (ours.radix, ours.cardinality) != (theirs.radix, theirs.cardinality):
         return 1
-    return {"conv": ours.radix, "bn0": ours.radix, "fc2": ours.radix * ours.cardinality}.get(name, 1)
+    return {
+        "conv": ours.radix,
+        "bn0": ours.radix,
+        "fc2": ours.radix * ours.cardinality,
+    }.get(name, 1)

@@ -51,8 +51,18 @@ class Plan(RetrainConfig):
     def owner(self, seed: int) -> dict[str, Any]:
         """What a checkpoint must agree on to be gone on from."""
         images = asdict(self.data) | {"cache": None, "download": False}
-        own = {"recipe": asdict(self.recipe), "data": images, "full": self.full, "init": self.init}
-        return {"arch": self.network.id, "seed": seed, "images": self.images.get("digest"), **own}
+        own = {
+            "recipe": asdict(self.recipe),
+            "data": images,
+            "full": self.full,
+            "init": self.init,
+        }
+        return {
+            "arch": self.network.id,
+            "seed": seed,
+            "images": self.images.get("digest"),
+            **own,
+        }
 
 
 def make_plan(
@@ -98,7 +108,9 @@ def make_plan(
 def _check_names(values: Iterable[str], source: str) -> None:
     for name in values:
         if name not in (*TRAINING, *OTHERS):
-            raise ValueError(f"{source}: {name}: unknown key{hint(name, (*TRAINING, *OTHERS))}")
+            raise ValueError(
+                f"{source}: {name}: unknown key{hint(name, (*TRAINING, *OTHERS))}"
+            )
 
 
 def _images(origin: Origin, name: str | None, settings: Any) -> DataSettings:
@@ -107,8 +119,12 @@ def _images(origin: Origin, name: str | None, settings: Any) -> DataSettings:
     if isinstance(settings, dict):
         name = settings.get("name", name)
         if name is None and origin.data is None:
-            raise ValueError("--data: nothing says on which images; name them, e.g. --data digits")
-        searched = origin.data if origin.data and name in (None, origin.data.name) else None
+            raise ValueError(
+                "--data: nothing says on which images; name them, e.g. --data digits"
+            )
+        searched = (
+            origin.data if origin.data and name in (None, origin.data.name) else None
+        )
         settings = (asdict(searched) if searched else {"name": name}) | settings
     return built(partial(from_values, DataSettings), settings, "data")
 
@@ -138,7 +154,9 @@ def load_plan(folder: Path) -> Plan:
     """The plan of a retraining that was begun in ``folder``; ``ValueError`` if there is none."""
     path = folder / "plan.json"
     if not path.is_file():
-        raise ValueError(f"{folder}: no retraining to go on with, it holds no plan.json")
+        raise ValueError(
+            f"{folder}: no retraining to go on with, it holds no plan.json"
+        )
     try:
         return Plan(**json.loads(path.read_text(encoding="utf-8")))
     except (ValueError, TypeError) as error:
@@ -151,7 +169,9 @@ def changed(plan: Plan, overrides: Sequence[str]) -> Plan:
         name = override.partition("=")[0].partition(".")[0].strip()
         if name not in MAY_CHANGE:
             may = ", ".join(sorted(MAY_CHANGE))
-            raise ValueError(f"--set {name}: cannot change when a retraining goes on; {may} can")
+            raise ValueError(
+                f"--set {name}: cannot change when a retraining goes on; {may} can"
+            )
     before = {"plan": plan.model_dump_json(include=set(MAY_CHANGE))}
     values = read_values("plan", overrides, before)
     config = built(lambda plain: RetrainConfig(**plain), values, "--set")
@@ -171,14 +191,26 @@ def check_same(before: Plan, after: Plan, folder: Path) -> None:
 
 def bound(plan: Plan, content: Mapping[str, Any], folder: Path) -> Plan:
     """``plan`` for images of this content; ``ValueError`` if the training in ``folder`` began with others."""
-    if any(folder.glob("seed-*/*.pt")) and (change := changed_images(load_plan(folder).images, content)):
-        raise ValueError(f"{folder}: cannot go on, {change}; name a new folder with --out")
+    if any(folder.glob("seed-*/*.pt")) and (
+        change := changed_images(load_plan(folder).images, content)
+    ):
+        raise ValueError(
+            f"{folder}: cannot go on, {change}; name a new folder with --out"
+        )
     return plan.model_copy(update={"images": dict(content)})
 
 
 def _flat(plan: Plan) -> Mapping[str, Any]:
-    values = plan.model_dump(mode="json", exclude={"images"})  # ``bound`` compares those
-    parts = {f"{part}.{key}": value for part in ("data", "recipe") for key, value in values.pop(part).items()}
+    values = plan.model_dump(
+        mode="json", exclude={"images"}
+    )  # ``bound`` compares those
+    parts = {
+        f"{part}.{key}": value
+        for part in ("data", "recipe")
+        for key, value in values.pop(part).items()
+    }
     return values | {
-        name: value for name, value in parts.items() if name not in ("data.cache", "data.download")
+        name: value
+        for name, value in parts.items()
+        if name not in ("data.cache", "data.download")
     }

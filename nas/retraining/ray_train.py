@@ -44,7 +44,8 @@ def workers_that_fit(plan: Plan) -> Workers:
     nodes = alive_nodes()
     number, wanted = plan.workers, plan.resources
     on_gpus = plan.device.startswith("cuda") or (
-        plan.device == "auto" and room(nodes, wanted.cpus or 1, wanted.gpus or 1) >= number
+        plan.device == "auto"
+        and room(nodes, wanted.cpus or 1, wanted.gpus or 1) >= number
     )
     gpus = (1.0 if on_gpus else 0.0) if wanted.gpus is None else wanted.gpus
     cpus = wanted.cpus or (1.0 if gpus else equal_share(nodes, number))
@@ -72,7 +73,9 @@ def run_distributed(job: Job, workers: Workers, watch: Callable[[], None]) -> No
         Exception: what ``run_job`` raised.
     """
     # not in the main thread, where Ray would take Ctrl-C for itself
-    with tempfile.TemporaryDirectory(prefix="splitsearch-", ignore_cleanup_errors=True) as storage:
+    with tempfile.TemporaryDirectory(
+        prefix="splitsearch-", ignore_cleanup_errors=True
+    ) as storage:
         trainer = TorchTrainer(
             _work,
             train_loop_config={"job": job, "threads": max(1, int(workers.cpus))},
@@ -103,12 +106,19 @@ def _work(config: dict[str, Any]) -> None:
     torch.set_num_threads(config["threads"])
     shard = Shard(context.get_world_rank(), context.get_world_size())
     device = torch.device(get_device())
-    run_job(config["job"], shard, device, lambda metrics: ray.train.report({"epoch": metrics["epoch"]}))
+    run_job(
+        config["job"],
+        shard,
+        device,
+        lambda metrics: ray.train.report({"epoch": metrics["epoch"]}),
+    )
 
 
 def _reason(error: WorkerGroupError) -> Exception:
     """What ended the processes: their own error if one had any, else that one was lost."""
-    failures = [getattr(each, "_base_exc", each) for each in error.worker_failures.values()]
+    failures = [
+        getattr(each, "_base_exc", each) for each in error.worker_failures.values()
+    ]
     own = [each for each in failures if not _is_of_connection(each)]
     if own:
         return _without_memory(own[0]) or own[0]
@@ -120,12 +130,16 @@ def _without_memory(error: BaseException) -> ValueError | None:
     if not is_out_of_memory(error):
         return None
     reason = str(error).partition("\n")[0]
-    return ValueError(f"too little memory: {reason:.200}; try --set accumulate=2 or a smaller batch_size")
+    return ValueError(
+        f"too little memory: {reason:.200}; try --set accumulate=2 or a smaller batch_size"
+    )
 
 
 def _is_of_connection(error: BaseException) -> bool:
     """Whether Ray, or a process, noticed that another is gone."""
-    rays = type(error).__module__.partition(".")[0] == "ray"  # some of its errors are private
+    rays = (
+        type(error).__module__.partition(".")[0] == "ray"
+    )  # some of its errors are private
     if rays or isinstance(error, torch.distributed.DistError):
         return True
     return isinstance(error, RuntimeError) and "gloo" in str(error)

@@ -21,7 +21,14 @@ from results import EventLog, load_run, write_atomic
 from results.log import events
 from search_spaces import complexity
 
-MEASURED = ("top1", "top5", "test_loss", "calibration_error", "validation_accuracy", "seconds")
+MEASURED = (
+    "top1",
+    "top5",
+    "test_loss",
+    "calibration_error",
+    "validation_accuracy",
+    "seconds",
+)
 LOG = "events.db"
 
 
@@ -38,20 +45,28 @@ class Retrained:
     chosen: int
 
 
-def write_results(folder: Path, plan: Plan, jobs: list[Job], dataset: Dataset) -> Retrained:
+def write_results(
+    folder: Path, plan: Plan, jobs: list[Job], dataset: Dataset
+) -> Retrained:
     """Gather all seeds, and write ``result.json``, ``epochs.parquet`` and ``.csv`` and the model folder."""
     rows = [json.loads((job.folder / "result.json").read_text()) for job in jobs]
-    epochs = pd.DataFrame([{"seed": job.seed} | row for job in jobs for row in job.history])
+    epochs = pd.DataFrame(
+        [{"seed": job.seed} | row for job in jobs for row in job.history]
+    )
     values = {name: [row[name] for row in rows] for name in MEASURED if name in rows[0]}
     mean = {name: statistics.mean(each) for name, each in values.items()}
-    spread = {name: statistics.stdev(each) for name, each in values.items() if len(each) > 1}
+    spread = {
+        name: statistics.stdev(each) for name, each in values.items() if len(each) > 1
+    }
     # never by the test images: they are to judge, not to choose
     chosen = int(max(rows, key=lambda row: row.get("validation_accuracy", 0.0))["seed"])
     found = Retrained(folder, pd.DataFrame(rows), epochs, mean, spread, chosen)
     _write_tables(found, plan, rows)
     job = jobs[chosen]
     network, _ = best_network(job, dataset)
-    write_model_folder(folder, _trained(plan, rows[chosen], found, dataset), network.state_dict())
+    write_model_folder(
+        folder, _trained(plan, rows[chosen], found, dataset), network.state_dict()
+    )
     return found
 
 
@@ -76,11 +91,21 @@ def _write_tables(found: Retrained, plan: Plan, rows: list[dict[str, Any]]) -> N
     write_atomic(found.folder / "result.json", json.dumps(content, indent=2) + "\n")
 
 
-def _trained(plan: Plan, row: dict[str, Any], found: Retrained, dataset: Dataset) -> TrainedModel:
-    measured = {name: row[name] for name in (*MEASURED[:5], "best_epoch") if name in row}
-    spread = {f"{name}_spread": value for name, value in found.spread.items() if name in ("top1", "top5")}
+def _trained(
+    plan: Plan, row: dict[str, Any], found: Retrained, dataset: Dataset
+) -> TrainedModel:
+    measured = {
+        name: row[name] for name in (*MEASURED[:5], "best_epoch") if name in row
+    }
+    spread = {
+        f"{name}_spread": value
+        for name, value in found.spread.items()
+        if name in ("top1", "top5")
+    }
     cost = complexity(plan.network, dataset.task)
-    device = row.get("device", plan.device)  # folders of earlier versions do not say which one it was
+    device = row.get(
+        "device", plan.device
+    )  # folders of earlier versions do not say which one it was
     found_by = {
         "run": plan.run,
         "trial": plan.trial,
@@ -88,7 +113,9 @@ def _trained(plan: Plan, row: dict[str, Any], found: Retrained, dataset: Dataset
         "epochs": plan.recipe.epochs,
         "seed": row["seed"],
         "seeds": plan.seeds,
-        "trained_on": "train and validation" if plan.full else "train; the best epoch by validation",
+        "trained_on": "train and validation"
+        if plan.full
+        else "train; the best epoch by validation",
         "init": plan.init,
     }
     return TrainedModel(
@@ -98,7 +125,12 @@ def _trained(plan: Plan, row: dict[str, Any], found: Retrained, dataset: Dataset
         dataset.classes,
         measured
         | spread
-        | {"flops": cost.flops, "macs": cost.macs, "data": plan.data.name, "device": device},
+        | {
+            "flops": cost.flops,
+            "macs": cost.macs,
+            "data": plan.data.name,
+            "device": device,
+        },
         {name: value for name, value in found_by.items() if value is not None},
     )
 
@@ -117,14 +149,22 @@ def append_rows(plan: Plan, found: Retrained, folder: Path) -> list[str]:
         return []
     try:
         with sole_driver(run), EventLog(run / LOG) as log:
-            log.commit([events.Retrained(plan.trial, _event(plan, row, place)) for row in rows])
+            log.commit(
+                [events.Retrained(plan.trial, _event(plan, row, place)) for row in rows]
+            )
     except (ValueError, OSError) as error:
-        return [f"its rows could not be added to the run ({error}); the same command again tries anew"]
+        return [
+            f"its rows could not be added to the run ({error}); the same command again tries anew"
+        ]
     return []
 
 
 def _event(plan: Plan, row: Mapping[Any, Any], place: str) -> dict[str, Any]:
-    told = {str(name): value for name, value in row.items() if name not in ("init", "device")}
+    told = {
+        str(name): value
+        for name, value in row.items()
+        if name not in ("init", "device")
+    }
     return told | {
         "arch_id": plan.network.id,
         "recipe": plan.name,

@@ -17,7 +17,15 @@ from evaluators.data.split import changed_images
 from evaluators.devices.device import training_device
 from evaluators.training.checkpoint import DamagedCheckpointError, load_checkpoint
 from evaluators.training.shard import ALONE
-from nas.retraining.plan import Plan, bound, changed, check_same, load_plan, make_plan, save_plan
+from nas.retraining.plan import (
+    Plan,
+    bound,
+    changed,
+    check_same,
+    load_plan,
+    make_plan,
+    save_plan,
+)
 from nas.retraining.result import Retrained, append_rows, write_results
 from nas.retraining.source import Origin
 from nas.retraining.tensorboard import Board
@@ -67,17 +75,28 @@ def retrain(
     _check_task(dataset, origin, other_data)
     Preprocess.of_dataset(dataset)  # the model folder will need it
     plan = bound(plan, dataset.content, folder)
-    if (plan.data == origin.data) and (change := changed_images(origin.images, dataset.content)):
-        note(f"{change} since the search, which chose this network by the images it had")
+    if (plan.data == origin.data) and (
+        change := changed_images(origin.images, dataset.content)
+    ):
+        note(
+            f"{change} since the search, which chose this network by the images it had"
+        )
     load_test(plan.data, progress)  # decoded now, so that nothing is missing in the end
     with ExitStack() as stack:
         folder.mkdir(parents=True, exist_ok=True)
         stack.enter_context(sole_driver(folder))
         save_plan(folder, plan)
-        jobs = [Job(plan, seed, (folder / f"seed-{seed}").absolute()) for seed in range(plan.seeds)]
+        jobs = [
+            Job(plan, seed, (folder / f"seed-{seed}").absolute())
+            for seed in range(plan.seeds)
+        ]
         unfinished = [job for job in jobs if not (job.folder / "result.json").is_file()]
         if unfinished:
-            run = _alone(plan) if plan.engine == "serial" else _on_ray(plan, folder, stack, note)
+            run = (
+                _alone(plan)
+                if plan.engine == "serial"
+                else _on_ray(plan, folder, stack, note)
+            )
         for job in unfinished:
             _one_seed(job, dataset, run, on_epoch, note, progress)
         found = write_results(folder, plan, jobs, dataset)
@@ -97,7 +116,9 @@ def _plan(
         plan = changed(load_plan(folder), overrides)
         origin = Origin(plan.network)
     else:
-        plan, origin = make_plan(str(source), other_data=other_data, overrides=overrides, **options)
+        plan, origin = make_plan(
+            str(source), other_data=other_data, overrides=overrides, **options
+        )
     if plan.engine == "serial":
         _check_serial(plan)
     if source is None:
@@ -106,7 +127,9 @@ def _plan(
         if any(folder.glob("seed-*/*.pt")):
             check_same(load_plan(folder), plan, folder)
     elif (folder.is_dir() and any(folder.iterdir())) or folder.is_file():
-        raise ValueError(f"{folder}: exists already and holds no retraining; name a new folder with --out")
+        raise ValueError(
+            f"{folder}: exists already and holds no retraining; name a new folder with --out"
+        )
     return plan, origin
 
 
@@ -134,7 +157,11 @@ def _alone(plan: Plan) -> Run:
 
 def _on_ray(plan: Plan, folder: Path, stack: ExitStack, note: Note) -> Run:
     from nas.engines.ray_cluster import connected
-    from nas.retraining.ray_train import LostWorkerError, run_distributed, workers_that_fit
+    from nas.retraining.ray_train import (
+        LostWorkerError,
+        run_distributed,
+        workers_that_fit,
+    )
 
     stack.enter_context(connected(plan.ray, folder / "log.txt"))
     workers = workers_that_fit(plan)
@@ -145,7 +172,10 @@ def _on_ray(plan: Plan, folder: Path, stack: ExitStack, note: Note) -> Run:
             try:
                 return run_distributed(job, workers, watch)
             except LostWorkerError as error:
-                lost, epochs = (lost + 1 if len(job.history) == epochs else 1), len(job.history)
+                lost, epochs = (
+                    (lost + 1 if len(job.history) == epochs else 1),
+                    len(job.history),
+                )
                 if lost > LOST_WORKERS:
                     raise
                 note(f"a worker was lost ({error}); going on after epoch {epochs}")
@@ -165,7 +195,9 @@ def _one_seed(
     if not (job.folder / LAST).exists() and not (job.folder / BEFORE).exists():
         _start(job, dataset, note, progress)
     _drop_damaged(job, note)
-    with Board(job.folder.parent / "tensorboard" / f"seed-{job.seed}", job.history) as board:
+    with Board(
+        job.folder.parent / "tensorboard" / f"seed-{job.seed}", job.history
+    ) as board:
         seen = len(job.history)
 
         def watch() -> None:
@@ -184,14 +216,24 @@ def _start(job: Job, dataset: Dataset, note: Note, progress: Progress) -> None:
     """Weights to start from, once for all processes."""
     if job.plan.init is None:
         return
-    (job.folder / START).unlink(missing_ok=True)  # of an earlier version, cut off as it was written
+    (job.folder / START).unlink(
+        missing_ok=True
+    )  # of an earlier version, cut off as it was written
     network = job.network(dataset)
     start = init_weights(network, job.plan.network, job.plan.init, progress)
-    weights = {name: value.clone().contiguous() for name, value in network.state_dict().items()}
+    weights = {
+        name: value.clone().contiguous() for name, value in network.state_dict().items()
+    }
     write_atomic(job.folder / START, save(weights))
     write_atomic(job.folder / "start.json", json.dumps(asdict(start)) + "\n")
-    new = f", new: {', '.join(start.new[:4])}{' …' * (len(start.new) > 4)}" if start.new else ""
-    note(f"seed {job.seed} starts from {start.source}: {start.share:.1%} of the parameters{new}")
+    new = (
+        f", new: {', '.join(start.new[:4])}{' …' * (len(start.new) > 4)}"
+        if start.new
+        else ""
+    )
+    note(
+        f"seed {job.seed} starts from {start.source}: {start.share:.1%} of the parameters{new}"
+    )
 
 
 def _drop_damaged(job: Job, note: Note) -> None:
@@ -203,7 +245,9 @@ def _drop_damaged(job: Job, note: Note) -> None:
             load_checkpoint(path, job.owner, CPU)
         except DamagedCheckpointError:
             path.replace(path.with_suffix(".damaged"))
-            note(f"checkpoint {path} is damaged and was put aside; going on from the one before")
+            note(
+                f"checkpoint {path} is damaged and was put aside; going on from the one before"
+            )
     state = job.state()
     epochs = state["history"] if state else []
     if epochs:

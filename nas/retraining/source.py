@@ -42,7 +42,9 @@ def find_origin(source: str, trial: int | None = None) -> Origin:
     if path.is_dir():
         return _of_run(path, trial)
     if trial is not None:
-        raise ValueError(f"--trial {trial}: only a run folder has trials, {source} is none")
+        raise ValueError(
+            f"--trial {trial}: only a run folder has trials, {source} is none"
+        )
     if path.suffix == ".json":
         return _of_file(path)
     if source not in REFERENCES:
@@ -55,7 +57,9 @@ def find_origin(source: str, trial: int | None = None) -> Origin:
 def _of_run(path: Path, trial: int | None) -> Origin:
     run = load_run(path)
     row = _best(run) if trial is None else _trial(run, trial)
-    return _found(arch_from_dict(json.loads(row["arch"])), run.config, path, int(row["trial"]))
+    return _found(
+        arch_from_dict(json.loads(row["arch"])), run.config, path, int(row["trial"])
+    )
 
 
 def _best(run: Run) -> pd.Series[Any]:
@@ -63,7 +67,9 @@ def _best(run: Run) -> pd.Series[Any]:
         raise ValueError(f"{run.no_front}; name one of its networks with --trial")
     front = run.comparable_front()
     if front.empty:
-        raise ValueError(f"{run.path}: no trial is complete, so there is nothing to retrain yet")
+        raise ValueError(
+            f"{run.path}: no trial is complete, so there is nothing to retrain yet"
+        )
     return front.iloc[0]
 
 
@@ -71,7 +77,9 @@ def _trial(run: Run, trial: int) -> pd.Series[Any]:
     rows = run.trials[run.trials["trial"] == trial]
     if rows.empty or pd.isna(rows.iloc[0]["arch"]):
         last = run.trials["trial"].max() if len(run.trials) else "none"
-        raise ValueError(f"--trial {trial}: {run.path} has no such trial (its last is {last})")
+        raise ValueError(
+            f"--trial {trial}: {run.path} has no such trial (its last is {last})"
+        )
     return rows.iloc[0]
 
 
@@ -82,11 +90,21 @@ def _of_file(path: Path) -> Origin:
         return Origin(arch)
     run, trial = content.get("run"), content.get("trial")
     folder = Path(run) if isinstance(run, str) and "://" not in run else None
-    return _found(arch, content["config"], folder, trial if isinstance(trial, int) else None, str(path))
+    return _found(
+        arch,
+        content["config"],
+        folder,
+        trial if isinstance(trial, int) else None,
+        str(path),
+    )
 
 
 def _found(
-    arch: Arch, config: dict[str, Any], run: Path | None, trial: int | None, source: str = ""
+    arch: Arch,
+    config: dict[str, Any],
+    run: Path | None,
+    trial: int | None,
+    source: str = "",
 ) -> Origin:
     settings = validate(
         {name: config[name] for name in ("data", "training") if name in config},

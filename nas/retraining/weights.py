@@ -38,7 +38,9 @@ class Published(NamedTuple):
 
 
 _AUTHORS = "https://github.com/zhanghang1989/ResNeSt/releases/download/weights_step1"
-_PORTED = "https://github.com/huggingface/pytorch-image-models/releases/download/v0.1-weights"
+_PORTED = (
+    "https://github.com/huggingface/pytorch-image-models/releases/download/v0.1-weights"
+)
 
 OFFICIAL = {
     name: Published(f"{_AUTHORS}/{name}-{digits}.pth", digits)
@@ -75,7 +77,10 @@ class Start:
 
 
 def init_weights(
-    network: Network, arch: Arch, init: str, progress: Progress = lambda what, done, total: None
+    network: Network,
+    arch: Arch,
+    init: str,
+    progress: Progress = lambda what, done, total: None,
 ) -> Start:
     """Fill a freshly built network of ``arch`` with weights: ``official``, a weights file or a model folder.
 
@@ -107,10 +112,14 @@ def official_name(arch: Arch) -> str:
     for name in OFFICIAL:
         if reference(name).id == arch.id:
             return name
-    raise ValueError(f"there are official weights for {', '.join(OFFICIAL)}, not for {arch.space} {arch.id}")
+    raise ValueError(
+        f"there are official weights for {', '.join(OFFICIAL)}, not for {arch.space} {arch.id}"
+    )
 
 
-def official_weights(name: str, progress: Progress = lambda what, done, total: None) -> dict[str, Tensor]:
+def official_weights(
+    name: str, progress: Progress = lambda what, done, total: None
+) -> dict[str, Tensor]:
     """Downloaded once into the user's cache folder, and checked."""
     published = OFFICIAL[name]
     path = cache_folder(None) / "weights" / published.url.rpartition("/")[2]
@@ -118,10 +127,14 @@ def official_weights(name: str, progress: Progress = lambda what, done, total: N
     def tell(done: int, total: int) -> None:
         progress(f"downloading {name}", done, total)
 
-    return read_weights(download(published.url, path, sha256=published.sha256, progress=tell))
+    return read_weights(
+        download(published.url, path, sha256=published.sha256, progress=tell)
+    )
 
 
-def official_model(name: str, init: str | None, progress: Progress) -> tuple[TrainedModel, Network]:
+def official_model(
+    name: str, init: str | None, progress: Progress
+) -> tuple[TrainedModel, Network]:
     """A published network as its authors trained it: 1000 classes, named by their numbers.
 
     Raises:
@@ -166,7 +179,9 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         ValueError: naming the file, if it is missing, damaged or holds anything else.
     """
     if not path.is_file():
-        raise ValueError(f"{path}: no such weights file or model folder, and not 'official'")
+        raise ValueError(
+            f"{path}: no such weights file or model folder, and not 'official'"
+        )
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
@@ -180,13 +195,19 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         ValueError,
     ) as error:
         reason = str(error).partition("\n")[0]
-        raise ValueError(f"{path}: damaged, or no file of weights ({reason:.120})") from error
-    if not isinstance(weights, Mapping) or not all(isinstance(value, Tensor) for value in weights.values()):
+        raise ValueError(
+            f"{path}: damaged, or no file of weights ({reason:.120})"
+        ) from error
+    if not isinstance(weights, Mapping) or not all(
+        isinstance(value, Tensor) for value in weights.values()
+    ):
         raise ValueError(f"{path}: holds no state_dict, which is tensors by name")
     return dict(weights)
 
 
-def _adapt(weights: dict[str, Tensor], network: Network) -> tuple[dict[str, Tensor], tuple[str, ...]]:
+def _adapt(
+    weights: dict[str, Tensor], network: Network
+) -> tuple[dict[str, Tensor], tuple[str, ...]]:
     """The weights for this number of classes and image channels, and the names of those that stay new."""
     ours = network.state_dict()
     adapted, new = dict(weights), []
@@ -197,7 +218,12 @@ def _adapt(weights: dict[str, Tensor], network: Network) -> tuple[dict[str, Tens
                 adapted[name] = value
             continue
         theirs = adapted[name]
-        if name == first and theirs.ndim == 4 and theirs.shape[1] == 3 and value.shape[1] == 1:
+        if (
+            name == first
+            and theirs.ndim == 4
+            and theirs.shape[1] == 3
+            and value.shape[1] == 1
+        ):
             adapted[name] = theirs.sum(1, keepdim=True)
         classifier = name.rpartition(".")[0] == network.last_layer
         if classifier and theirs.shape[:1] != value.shape[:1]:
@@ -219,4 +245,8 @@ def _seed(network: Network, arch: Arch, folder: Path, theirs: Arch) -> Start:
 
 
 def _count(network: Network, names: tuple[str, ...] | None = None) -> int:
-    return sum(p.numel() for name, p in network.named_parameters() if names is None or name in names)
+    return sum(
+        p.numel()
+        for name, p in network.named_parameters()
+        if names is None or name in names
+    )

@@ -15,7 +15,11 @@ from torch import Tensor
 from evaluators import Dataset, Metrics, Split, load, load_test
 from evaluators.devices.device import device_name
 from evaluators.devices.seeding import build_seeded
-from evaluators.training.checkpoint import DamagedCheckpointError, load_checkpoint, save_checkpoint
+from evaluators.training.checkpoint import (
+    DamagedCheckpointError,
+    load_checkpoint,
+    save_checkpoint,
+)
 from evaluators.training.engine import Training
 from evaluators.training.scoring import score
 from evaluators.training.shard import Shard
@@ -42,7 +46,9 @@ class Job:
     def network(self, dataset: Dataset) -> Network:
         """As it is before the first epoch."""
         zero = self.plan.recipe.zero_gamma
-        network = build_seeded(self.plan.network, dataset.task, self.seed, zero_gamma=zero)
+        network = build_seeded(
+            self.plan.network, dataset.task, self.seed, zero_gamma=zero
+        )
         if (start := self.folder / START).is_file():
             network.load_state_dict(load_file(start))
         return network
@@ -64,7 +70,9 @@ class Job:
         return list(json.loads(path.read_text())) if path.is_file() else []
 
 
-def run_job(job: Job, shard: Shard, device: torch.device, report: Callable[[Metrics], None]) -> None:
+def run_job(
+    job: Job, shard: Shard, device: torch.device, report: Callable[[Metrics], None]
+) -> None:
     """Train to the end from the newest checkpoint; ``report`` after every epoch. The first process writes.
 
     After the last epoch the best weights are tested and ``result.json`` written. Raises as ``Training`` does,
@@ -72,7 +80,9 @@ def run_job(job: Job, shard: Shard, device: torch.device, report: Callable[[Metr
     """
     dataset = images(job.plan, device)
     recipe = job.plan.recipe
-    training = Training(job.network(dataset), dataset, recipe, device, job.seed, shard=shard)
+    training = Training(
+        job.network(dataset), dataset, recipe, device, job.seed, shard=shard
+    )
     if state := job.state():
         training.load_state_dict(state)
     while len(training.history) < recipe.epochs:
@@ -89,7 +99,9 @@ def images(plan: Plan, device: torch.device) -> Dataset:
     dataset = load(plan.data, device)
     if not plan.full:
         return dataset
-    both = (torch.cat(pair) for pair in zip(dataset.train, dataset.validation, strict=True))
+    both = (
+        torch.cat(pair) for pair in zip(dataset.train, dataset.validation, strict=True)
+    )
     return replace(dataset, train=Split(*both))
 
 
@@ -98,7 +110,9 @@ def _keep(job: Job, training: Training) -> None:
         for name in TOLD_OF_VALIDATION:
             training.history[-1].pop(name, None)
     history = training.history
-    if job.plan.full or float(history[-1]["accuracy"]) >= max(float(row["accuracy"]) for row in history):
+    if job.plan.full or float(history[-1]["accuracy"]) >= max(
+        float(row["accuracy"]) for row in history
+    ):
         # the weights that are evaluated, averaged ones if there are
         best = {"epoch": len(history), "weights": training.evaluated.state_dict()}
         save_checkpoint(job.folder / BEST, job.owner, best)

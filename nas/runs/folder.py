@@ -26,12 +26,16 @@ PACKAGES = ("torch", "numpy", "optuna", "ray", "pandas", "fvcore", "moocore")
 RAISABLE = frozenset({"trials", "stop", "resources", "engine", "ray", "loggers"})
 """Settings that may change when a search goes on; the others decide what its numbers mean."""
 UNCHANGEABLE = (
-    f"cannot change when a search goes on, its trials would not compare; {', '.join(sorted(RAISABLE))} can"
+    "cannot change when a search goes on, its trials would not compare; "
+    f"{', '.join(sorted(RAISABLE))} can"
 )
 
 
 def new_folder(
-    folder: Path, config: SearchConfig, task: Task, images: Mapping[str, Any] | None = None
+    folder: Path,
+    config: SearchConfig,
+    task: Task,
+    images: Mapping[str, Any] | None = None,
 ) -> None:
     """Make the folder with its settings, environment and an empty log; leaves nothing if that fails.
 
@@ -42,11 +46,14 @@ def new_folder(
     try:
         folder.mkdir(parents=True)
     except FileExistsError:
-        raise ValueError(f"{folder}: exists already; name a new folder with --out, or resume it") from None
+        raise ValueError(
+            f"{folder}: exists already; name a new folder with --out, or resume it"
+        ) from None
     try:
         write_settings(folder, config)
         write_atomic(
-            folder / "environment.json", json.dumps(environment(task, images or {}), indent=2) + "\n"
+            folder / "environment.json",
+            json.dumps(environment(task, images or {}), indent=2) + "\n",
         )
         EventLog(folder / "events.db").close()
         (folder / "checkpoints").mkdir()
@@ -79,12 +86,17 @@ def reopened(folder: Path, overrides: tuple[str, ...]) -> SearchConfig:
 def changed(before: SearchConfig, after: SearchConfig) -> str | None:
     """The first setting that differs and may not, when a search goes on."""
     names = (name for name in type(before).model_fields if name not in RAISABLE)
-    return next((name for name in names if getattr(before, name) != getattr(after, name)), None)
+    return next(
+        (name for name in names if getattr(before, name) != getattr(after, name)), None
+    )
 
 
 def environment(task: Task, images: Mapping[str, Any]) -> dict[str, Any]:
     """What the search runs on: machine, devices, versions, and what its data asks of a network."""
-    gpus = [device_name(torch.device("cuda", index)) for index in range(torch.cuda.device_count())]
+    gpus = [
+        device_name(torch.device("cuda", index))
+        for index in range(torch.cuda.device_count())
+    ]
     return {
         "python": platform.python_version(),
         "platform": platform.platform(),

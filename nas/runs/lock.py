@@ -20,7 +20,9 @@ def sole_driver(folder: Path) -> Iterator[None]:
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        raise ValueError(f"{folder}: another search is at work in this folder") from None
+        raise ValueError(
+            f"{folder}: another search is at work in this folder"
+        ) from None
     try:
         yield
     finally:

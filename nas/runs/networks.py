@@ -29,7 +29,9 @@ def load_arch(source: str) -> Arch:
     except (OSError, ValueError, RecursionError) as error:
         raise ValueError(f"{path}: cannot be read as JSON ({error})") from error
     try:
-        return arch_from_dict(values.get("arch", values) if isinstance(values, dict) else values)
+        return arch_from_dict(
+            values.get("arch", values) if isinstance(values, dict) else values
+        )
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
 
@@ -70,13 +72,21 @@ def _load(entry: str) -> list[Arch]:
         try:
             return [reference(entry)]
         except ValueError as error:
-            raise ValueError(f"start_from: {error}, and no file or folder of that name") from error
+            raise ValueError(
+                f"start_from: {error}, and no file or folder of that name"
+            ) from error
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise ValueError(f"start_from: {path} cannot be read as JSON ({reason})") from error
-    networks = values["networks"] if isinstance(values, dict) and "networks" in values else [values]
+        raise ValueError(
+            f"start_from: {path} cannot be read as JSON ({reason})"
+        ) from error
+    networks = (
+        values["networks"]
+        if isinstance(values, dict) and "networks" in values
+        else [values]
+    )
     if not (isinstance(networks, list) and networks):
         raise ValueError(f"start_from: {path} holds no networks")
     return [_arch(network, str(path)) for network in networks]
@@ -84,7 +94,9 @@ def _load(entry: str) -> list[Arch]:
 
 def _arch(values: Any, path: str) -> Arch:
     try:
-        return arch_from_dict(values.get("arch", values) if isinstance(values, dict) else values)
+        return arch_from_dict(
+            values.get("arch", values) if isinstance(values, dict) else values
+        )
     except ValueError as error:
         raise ValueError(f"start_from: {path}: {error}") from error
 
@@ -99,7 +111,9 @@ def _check_inside(space: SearchSpace, arch: Arch, entry: str) -> None:
     replayed = space.suggest(ReplayTrial(params, np.random.default_rng(0)))
     if replayed.id != arch.id:
         legal = space.params(replayed)
-        wrong = next((name for name in params if legal.get(name) != params[name]), "knobs")
+        wrong = next(
+            (name for name in params if legal.get(name) != params[name]), "knobs"
+        )
         raise ValueError(
             f"start_from: {entry} is not in this space, which has no {wrong} {params.get(wrong)!r}"
         )

@@ -34,7 +34,11 @@ from results.limits import Limit
 from search_spaces import SearchSpace, arch_from_dict
 
 STUDY = "search"
-STATES = {"complete": TrialState.COMPLETE, "duplicate": TrialState.COMPLETE, "failed": TrialState.FAIL}
+STATES = {
+    "complete": TrialState.COMPLETE,
+    "duplicate": TrialState.COMPLETE,
+    "failed": TrialState.FAIL,
+}
 """State of a finished trial by its status; any other was given up: ``PRUNED``, which has no values."""
 
 
@@ -53,8 +57,12 @@ def write_study(folder: str | Path, path: str | Path | None = None) -> int:
     path = Path(folder) / "study.db" if path is None else Path(path)
     config = validate(run.config, str(folder))
     with _study(path, run.objectives) as (study, storage):
-        known = {trial.user_attrs.get("trial") for trial in study.get_trials(deepcopy=False)}
-        finished = run.trials[(run.trials["status"] != "running") & ~run.trials["trial"].isin(known)]
+        known = {
+            trial.user_attrs.get("trial") for trial in study.get_trials(deepcopy=False)
+        }
+        finished = run.trials[
+            (run.trials["status"] != "running") & ~run.trials["trial"].isin(known)
+        ]
         reader = _Reader(run, config.space.build(), config.limits)
         trials = [reader.trial(row) for row in finished.to_dict("records")]
         add_in_bulk(storage, storage.get_study_id_from_name(STUDY), trials)
@@ -70,7 +78,9 @@ def mirrored(folder: Path, every: float = 10.0) -> Iterator[None]:
         rest = every
         while not done.wait(rest):
             started = time.perf_counter()
-            with suppress(ValueError, OSError):  # nothing finished yet, a full disk: the end will tell
+            with suppress(
+                ValueError, OSError
+            ):  # nothing finished yet, a full disk: the end will tell
                 write_study(folder)
             rest = max(every, 9 * (time.perf_counter() - started))
 
@@ -84,10 +94,14 @@ def mirrored(folder: Path, every: float = 10.0) -> Iterator[None]:
 
 
 @contextmanager
-def _study(path: Path, objectives: Mapping[str, str]) -> Iterator[tuple[optuna.Study, RDBStorage]]:
+def _study(
+    path: Path, objectives: Mapping[str, str]
+) -> Iterator[tuple[optuna.Study, RDBStorage]]:
     def connect() -> sqlite3.Connection:
         connection = sqlite3.connect(path, check_same_thread=False, timeout=30)
-        connection.execute("PRAGMA synchronous = OFF")  # it can be written again at any time
+        connection.execute(
+            "PRAGMA synchronous = OFF"
+        )  # it can be written again at any time
         return connection
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -95,7 +109,9 @@ def _study(path: Path, objectives: Mapping[str, str]) -> Iterator[tuple[optuna.S
         storage = RDBStorage("sqlite://", engine_kwargs={"creator": connect})
     except Exception as error:
         reason = " ".join(str(error).split())
-        raise OSError(f"{path}: cannot be written as an Optuna study ({reason:.200})") from error
+        raise OSError(
+            f"{path}: cannot be written as an Optuna study ({reason:.200})"
+        ) from error
     try:
         study = optuna.create_study(
             storage=storage,
@@ -121,12 +137,17 @@ class _Reader:
 
     def __post_init__(self) -> None:
         epochs = self.run.epochs
-        self._curve = next((name for name in self.run.objectives if name in epochs.columns), None)
+        self._curve = next(
+            (name for name in self.run.objectives if name in epochs.columns), None
+        )
         self._curves: dict[int, dict[int, float]] = {}
         if self._curve:
             known = epochs.dropna(subset=[self._curve])
             for trial, epoch, value in zip(
-                known["trial"], known["epoch"], known[self._curve].astype(float), strict=True
+                known["trial"],
+                known["epoch"],
+                known[self._curve].astype(float),
+                strict=True,
             ):
                 self._curves.setdefault(int(trial), {})[int(epoch)] = value
 
@@ -134,25 +155,40 @@ class _Reader:
         row = {name: value for name, value in row.items() if not pd.isna(value)}
         params, distributions = self._knobs(row)
         state = STATES.get(row["status"], TrialState.PRUNED)
-        values = [row[name] for name in self.run.objectives] if state is TrialState.COMPLETE else None
+        values = (
+            [row[name] for name in self.run.objectives]
+            if state is TrialState.COMPLETE
+            else None
+        )
         made = create_trial(
             state=state,
             params=params,
             distributions=distributions,
             values=values,
-            user_attrs={name: _plain(row[name]) for name in row if not name.startswith("arch.")},
+            user_attrs={
+                name: _plain(row[name]) for name in row if not name.startswith("arch.")
+            },
             intermediate_values=self._curves.get(row["trial"], {}),
-            constraints={n: limit.excess(row[n]) for n, limit in self.limits.items() if n in row},
+            constraints={
+                n: limit.excess(row[n]) for n, limit in self.limits.items() if n in row
+            },
         )
-        for mark, name in (("started", "datetime_start"), ("finished", "datetime_complete")):
+        for mark, name in (
+            ("started", "datetime_start"),
+            ("finished", "datetime_complete"),
+        ):
             if mark in row:
                 setattr(made, name, _local(row[mark]))
         return made
 
-    def _knobs(self, row: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, BaseDistribution]]:
+    def _knobs(
+        self, row: Mapping[str, Any]
+    ) -> tuple[dict[str, Any], dict[str, BaseDistribution]]:
         asked = _Recorder(self.space.params(arch_from_dict(json.loads(row["arch"]))))
         self.space.suggest(asked)
-        return {name: asked.params[name] for name in asked.distributions}, asked.distributions
+        return {
+            name: asked.params[name] for name in asked.distributions
+        }, asked.distributions
 
 
 @dataclass
@@ -166,7 +202,9 @@ class _Recorder:
         self.distributions[name] = IntDistribution(low, high, step=step)
         return int(self.params[name])
 
-    def suggest_float(self, name: str, low: float, high: float, *, step: float | None = None) -> float:
+    def suggest_float(
+        self, name: str, low: float, high: float, *, step: float | None = None
+    ) -> float:
         self.distributions[name] = FloatDistribution(low, high, step=step)
         return float(self.params[name])
 
@@ -181,4 +219,10 @@ def _local(moment: pd.Timestamp) -> datetime:
 
 
 def _plain(value: Any) -> Any:
-    return value.item() if hasattr(value, "item") else value if isinstance(value, int | float) else str(value)
+    return (
+        value.item()
+        if hasattr(value, "item")
+        else value
+        if isinstance(value, int | float)
+        else str(value)
+    )

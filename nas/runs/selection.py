@@ -23,8 +23,12 @@ def read_choice(options: Mapping[str, Any]) -> dict[str, Any]:
         choice[name] = dict(_pair(f"--{name}", text) for text in choice[name])
     if choice["buckets"]:
         text = choice["buckets"]
-        name, edges = split_pair(text, f"--buckets {text}:", "METRIC=A,B,…, e.g. latency_ms=5,10")
-        choice["buckets"] = {name: [_number("--buckets", edge) for edge in edges.split(",")]}
+        name, edges = split_pair(
+            text, f"--buckets {text}:", "METRIC=A,B,…, e.g. latency_ms=5,10"
+        )
+        choice["buckets"] = {
+            name: [_number("--buckets", edge) for edge in edges.split(",")]
+        }
     return choice
 
 
@@ -51,7 +55,11 @@ def write_selection(selection: Selection, run: Run, out: Path) -> list[Path]:
 def _content(selection: Selection, run: Run) -> dict[str, Any]:
     row = selection.row
     numeric = selection.rows.select_dtypes("number").columns
-    metrics = [name for name in numeric if name not in ("trial", "seed") and not name.startswith("arch.")]
+    metrics = [
+        name
+        for name in numeric
+        if name not in ("trial", "seed") and not name.startswith("arch.")
+    ]
     return {
         "arch": selection.arch,
         "arch_id": row["arch_id"],
@@ -65,7 +73,9 @@ def _content(selection: Selection, run: Run) -> dict[str, Any]:
 
 
 def _pair(option: str, text: str) -> tuple[str, float]:
-    name, value = split_pair(text, f"{option} {text}:", "METRIC=VALUE, e.g. latency_ms=5")
+    name, value = split_pair(
+        text, f"{option} {text}:", "METRIC=VALUE, e.g. latency_ms=5"
+    )
     return name, _number(option, value)
 
 

@@ -23,11 +23,18 @@ def stage_reader(run: Run) -> Callable[[Mapping[str, Any]], list[Stage] | None] 
     return None if task is None else lambda arch: _known_stages(arch, task)
 
 
-def write_run_report(folder: Path, out: Path | None = None, against: str | None = None) -> Path:
+def write_run_report(
+    folder: Path, out: Path | None = None, against: str | None = None
+) -> Path:
     """Write the report of the run in ``folder``, by default into it; returns where. Raises as ``load_run``."""
     run = load_run(folder)
     out = out or folder / "report.html"
-    write_report(run, out, stages=stage_reader(run), against=overlay(run, against) if against else None)
+    write_report(
+        run,
+        out,
+        stages=stage_reader(run),
+        against=overlay(run, against) if against else None,
+    )
     return out
 
 
@@ -50,13 +57,20 @@ def stages(arch: Arch, task: Task) -> list[Stage]:
         for block in blocks:
             shape = _shape_after(block, *shape)
         if blocks:
-            row = {"name": f"stage {number}", "depth": len(blocks), "width": shape[0], "resolution": shape[1]}
+            row = {
+                "name": f"stage {number}",
+                "depth": len(blocks),
+                "width": shape[0],
+                "resolution": shape[1],
+            }
             rows.append(row | _traits(blocks[0]))
     return rows
 
 
 @lru_cache(maxsize=100_000)
-def _shape_after(block: Block, channels: int, height: int, width: int) -> tuple[int, int, int]:
+def _shape_after(
+    block: Block, channels: int, height: int, width: int
+) -> tuple[int, int, int]:
     x = Tally(channels, height, width)
     block.cost(x)
     return x.channels, x.height, x.width

@@ -21,17 +21,24 @@ from sqlalchemy.orm import Session
 Row = tuple[type[models.BaseModel], dict[str, Any]]
 
 
-def add_in_bulk(storage: RDBStorage, study_id: int, trials: Sequence[FrozenTrial]) -> None:
+def add_in_bulk(
+    storage: RDBStorage, study_id: int, trials: Sequence[FrozenTrial]
+) -> None:
     """Add finished trials behind those that the study has, all or none."""
     first = storage.get_n_trials(study_id)
     with Session(storage.engine) as session, session.begin():
-        added = [_trial(trial, study_id, number) for number, trial in enumerate(trials, start=first)]
+        added = [
+            _trial(trial, study_id, number)
+            for number, trial in enumerate(trials, start=first)
+        ]
         session.add_all(added)
         session.flush()  # gives each its trial_id
         tables: dict[type[models.BaseModel], list[dict[str, Any]]] = {}
         for row, trial in zip(added, trials, strict=True):
             for table, values in _rows(trial):
-                tables.setdefault(table, []).append({"trial_id": row.trial_id, **values})
+                tables.setdefault(table, []).append(
+                    {"trial_id": row.trial_id, **values}
+                )
         for table, rows in tables.items():
             session.execute(insert(table), rows)
 
@@ -50,7 +57,10 @@ def _rows(trial: FrozenTrial) -> Iterator[Row]:
     """What stands in the other tables about a trial."""
     for objective, value in enumerate(trial.values or ()):
         stored, kind = models.TrialValueModel.value_to_stored_repr(value)
-        yield models.TrialValueModel, {"objective": objective, "value": stored, "value_type": kind}
+        yield (
+            models.TrialValueModel,
+            {"objective": objective, "value": stored, "value_type": kind},
+        )
     for name, value in trial.params.items():
         distribution = trial.distributions[name]
         yield (
@@ -62,12 +72,24 @@ def _rows(trial: FrozenTrial) -> Iterator[Row]:
             },
         )
     for key, value in trial.user_attrs.items():
-        yield models.TrialUserAttributeModel, {"key": key, "value_json": json.dumps(value)}
+        yield (
+            models.TrialUserAttributeModel,
+            {"key": key, "value_json": json.dumps(value)},
+        )
     for key, value in trial.system_attrs.items():
-        yield models.TrialSystemAttributeModel, {"key": key, "value_json": json.dumps(value)}
+        yield (
+            models.TrialSystemAttributeModel,
+            {"key": key, "value_json": json.dumps(value)},
+        )
     for step, value in trial.intermediate_values.items():
-        stored, between = models.TrialIntermediateValueModel.intermediate_value_to_stored_repr(value)
+        stored, between = (
+            models.TrialIntermediateValueModel.intermediate_value_to_stored_repr(value)
+        )
         yield (
             models.TrialIntermediateValueModel,
-            {"step": step, "intermediate_value": stored, "intermediate_value_type": between},
+            {
+                "step": step,
+                "intermediate_value": stored,
+                "intermediate_value_type": between,
+            },
         )

@@ -54,7 +54,9 @@ class RandomDraws:
     @cached_property
     def _draws(self) -> Iterator[Arch]:
         """Begun at the first draw, and differently after a restart: what has been drawn is taken by then."""
-        return self._problem.draws(np.random.default_rng([self._seed, len(self._problem.taken)]))
+        return self._problem.draws(
+            np.random.default_rng([self._seed, len(self._problem.taken)])
+        )
 
     def draw(self) -> Draw | None:
         arch = next(self._draws, None)

@@ -45,7 +45,11 @@ class Encoder:
         for network in networks:
             for name, value in network.knobs.items():
                 seen.setdefault(name, set()).add(value)
-        knobs = {name: sorted(values, key=repr) for name, values in sorted(seen.items()) if len(values) > 1}
+        knobs = {
+            name: sorted(values, key=repr)
+            for name, values in sorted(seen.items())
+            if len(values) > 1
+        }
         return cls(costs, logs.min(axis=0), logs.max(axis=0), knobs, max(epochs))
 
     @property
@@ -56,14 +60,18 @@ class Encoder:
     @property
     def kernel(self) -> Kernel:
         trend = len(self.costs) + 1
-        widths = [1] * trend + [1 if _is_scale(values) else len(values) for values in self.knobs.values()]
+        widths = [1] * trend + [
+            1 if _is_scale(values) else len(values) for values in self.knobs.values()
+        ]
         return Kernel(np.repeat(np.arange(len(widths)), widths), trend)
 
     def rows(self, networks: Sequence[Known], epochs: Sequence[float]) -> Array:
         """(networks, inputs), each at its epoch."""
         span = np.where(self.high > self.low, self.high - self.low, 1.0)
         logs = 2 * (_logs(self.costs, networks, epochs) - self.low) / span - 1
-        columns = [_column(name, values, networks) for name, values in self.knobs.items()]
+        columns = [
+            _column(name, values, networks) for name, values in self.knobs.items()
+        ]
         return np.hstack([logs, *columns])
 
     def last(self, networks: Sequence[Known]) -> Array:
@@ -71,12 +79,16 @@ class Encoder:
         return self.rows(networks, [self.epoch] * len(networks))
 
 
-def _logs(costs: Sequence[str], networks: Sequence[Known], epochs: Sequence[float]) -> Array:
+def _logs(
+    costs: Sequence[str], networks: Sequence[Known], epochs: Sequence[float]
+) -> Array:
     rows = [
         [*(network.costs[name] for name in costs), epoch]
         for network, epoch in zip(networks, epochs, strict=True)
     ]
-    return np.asarray(np.log(np.array(rows, dtype=float).reshape(-1, len(costs) + 1) + 1))
+    return np.asarray(
+        np.log(np.array(rows, dtype=float).reshape(-1, len(costs) + 1) + 1)
+    )
 
 
 def _is_scale(values: Sequence[Any]) -> bool:
@@ -87,9 +99,12 @@ def _column(name: str, values: Sequence[Any], networks: Sequence[Known]) -> Arra
     if _is_scale(values):
         low, high = min(values), max(values)
         middle = (low + high) / 2
-        column = np.array([[network.knobs.get(name, middle)] for network in networks], dtype=float)
+        column = np.array(
+            [[network.knobs.get(name, middle)] for network in networks], dtype=float
+        )
         return np.asarray((column.reshape(-1, 1) - low) / (high - low))
     rows = [
-        [name in network.knobs and network.knobs[name] == value for value in values] for network in networks
+        [name in network.knobs and network.knobs[name] == value for value in values]
+        for network in networks
     ]
     return np.array(rows, dtype=float).reshape(-1, len(values)) * math.sqrt(0.5)

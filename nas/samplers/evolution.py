@@ -56,10 +56,14 @@ class Evolution:
         ValueError: for an option that is wrong.
     """
 
-    def __init__(self, problem: Problem, seed: int, first: int = 8, surrogate: bool = True) -> None:
+    def __init__(
+        self, problem: Problem, seed: int, first: int = 8, surrogate: bool = True
+    ) -> None:
         self._problem, self._seed = problem, seed
         if not isinstance(first, int) or first < 2:
-            raise ValueError(f"`first` must be a whole number of at least 2, got {first!r}")
+            raise ValueError(
+                f"`first` must be a whole number of at least 2, got {first!r}"
+            )
         self._first = first
         self._surrogate = Surrogate(problem) if surrogate else None
         self._observations: list[Observation] = []
@@ -93,29 +97,43 @@ class Evolution:
         return Draw(arch)
 
     def tell(self, draw: Draw, outcome: Outcome) -> None:
-        network = self._pending.pop(draw.arch.id, None) or Network(draw.arch, self._problem)
+        network = self._pending.pop(draw.arch.id, None) or Network(
+            draw.arch, self._problem
+        )
         observation = Observation.of(network, outcome)
         self._observations.append(observation)
-        if observation.losses is None or (self._losses <= observation.losses).all(axis=1).any():
+        if (
+            observation.losses is None
+            or (self._losses <= observation.losses).all(axis=1).any()
+        ):
             return
         stays = ~(observation.losses <= self._losses).all(axis=1)
-        self._front = [*(self._front[index] for index in np.flatnonzero(stays).tolist()), observation]
+        self._front = [
+            *(self._front[index] for index in np.flatnonzero(stays).tolist()),
+            observation,
+        ]
         self._losses = np.vstack([self._losses[stays], observation.losses])
 
     def _spread(self) -> Network | None:
-        return next((n for n in self._design if n.arch.id not in self._problem.taken), None)
+        return next(
+            (n for n in self._design if n.arch.id not in self._problem.taken), None
+        )
 
     @cached_property
     def _design(self) -> list[Network]:
         """Random networks evenly spread over the range of log FLOPs, in random order."""
         drawn = islice(self._problem.draws(self._rng), self._first * CHOICE)
         pool = sorted(
-            (Network(arch, self._problem) for arch in drawn), key=lambda network: network.costs["flops"]
+            (Network(arch, self._problem) for arch in drawn),
+            key=lambda network: network.costs["flops"],
         )
         if not pool:
             return []
         flops = np.log([network.costs["flops"] for network in pool])
-        chosen = {int(abs(flops - goal).argmin()) for goal in np.linspace(flops[0], flops[-1], self._first)}
+        chosen = {
+            int(abs(flops - goal).argmin())
+            for goal in np.linspace(flops[0], flops[-1], self._first)
+        }
         return [pool[index] for index in self._rng.permutation(sorted(chosen)).tolist()]
 
     @property
@@ -142,14 +160,24 @@ class Evolution:
 
     def _tournament(self, parents: Sequence[Observation]) -> Network:
         lonely = (
-            np.minimum(crowding(self._losses), LONELIEST) if parents is self._front else np.ones(len(parents))
+            np.minimum(crowding(self._losses), LONELIEST)
+            if parents is self._front
+            else np.ones(len(parents))
         )
         a, b = self._rng.integers(len(parents), size=2).tolist()
-        won: int = max(a, b, key=lambda i: lonely[i] / (1 + self._children[parents[i].network.arch.id]))
+        won: int = max(
+            a,
+            b,
+            key=lambda i: lonely[i] / (1 + self._children[parents[i].network.arch.id]),
+        )
         return parents[won].network
 
     def _most_promising(self, surrogate: Surrogate) -> Network | None:
-        observed = list(islice(_different(chain(self._front, reversed(self._observations))), OBSERVED))
+        observed = list(
+            islice(
+                _different(chain(self._front, reversed(self._observations))), OBSERVED
+            )
+        )
         if not observed:
             return None
         posterior = surrogate.posterior(observed)
@@ -162,13 +190,15 @@ class Evolution:
         inside = excess == 0
         gains = np.zeros(len(candidates))
         if front:
-            seen = np.array([other.losses for other in observed if other.losses is not None])
+            seen = np.array(
+                [other.losses for other in observed if other.losses is not None]
+            )
             expected = np.vstack([losses, posterior.believed(pending)])
             best = drawn.min(axis=0)
             likely = hypervolume_gains(best, expected, seen).argsort()[-LIKELY:]
-            gains[likely] = (hypervolume_gains(drawn[:, likely], expected, seen) * inside[:, likely]).mean(
-                axis=0
-            )
+            gains[likely] = (
+                hypervolume_gains(drawn[:, likely], expected, seen) * inside[:, likely]
+            ).mean(axis=0)
         # where nothing is to be gained, what is most likely inside the limits, then nearest to them
         order = np.lexsort([-excess.mean(axis=0), inside.mean(axis=0), gains])
         return candidates[int(order[-1])]
@@ -182,7 +212,11 @@ class Evolution:
             return [], self._losses
         reached = np.array([other.losses for other in inside])
         complete = np.array([other.complete for other in inside])
-        losses = np.where(complete[:, None], posterior.believed([other.network for other in inside]), reached)
+        losses = np.where(
+            complete[:, None],
+            posterior.believed([other.network for other in inside]),
+            reached,
+        )
         best = undominated(losses)
         return [inside[index] for index in np.flatnonzero(best).tolist()], losses[best]
 
@@ -191,13 +225,20 @@ class Evolution:
         for draw in islice(iter(self._spare.draw, None), NEW):
             self._random[draw.arch.id] = Network(draw.arch, self._problem)
         latest = list(self._random.items())[-RANDOM_CANDIDATES:]
-        self._random = {key: network for key, network in latest if key not in self._problem.taken}
+        self._random = {
+            key: network for key, network in latest if key not in self._problem.taken
+        }
         mutated = [self._mutation(parents) for _ in range(NEW)]
         near = [network for parent in parents for network in self._near(parent.network)]
         different = {
-            network.arch.id: network for network in [*self._random.values(), *filter(None, mutated), *near]
+            network.arch.id: network
+            for network in [*self._random.values(), *filter(None, mutated), *near]
         }
-        new = [network for key, network in different.items() if key not in self._problem.taken]
+        new = [
+            network
+            for key, network in different.items()
+            if key not in self._problem.taken
+        ]
         kept = sorted(self._rng.permutation(len(new))[:MOST].tolist())
         return [new[index] for index in kept]
 
@@ -206,10 +247,14 @@ class Evolution:
         if network.arch.id not in self._neighbours:
             around = self._problem.space.neighbours(network.arch, self._rng)
             self._neighbours[network.arch.id] = [
-                Network(arch, self._problem) for arch in around if self._problem.fits(arch)
+                Network(arch, self._problem)
+                for arch in around
+                if self._problem.fits(arch)
             ]
         return self._neighbours[network.arch.id]
 
 
 def _different(observations: Iterable[Observation]) -> Iterable[Observation]:
-    return {observation.network.arch.id: observation for observation in observations}.values()
+    return {
+        observation.network.arch.id: observation for observation in observations
+    }.values()

@@ -51,7 +51,9 @@ class Kernel:
         return np.array([length] * self.lengths + [NOISE[0]])
 
     def __call__(self, a: Array, b: Array, theta: Array) -> Array:
-        near = _matern(np.sqrt(_squared(self._scaled(a, theta), self._scaled(b, theta))))
+        near = _matern(
+            np.sqrt(_squared(self._scaled(a, theta), self._scaled(b, theta)))
+        )
         return near + self._trend(a, b)
 
     def slopes(self, x: Array, theta: Array, weights: Array) -> Array:
@@ -83,7 +85,12 @@ class GaussianProcess:
 
     @classmethod
     def fit(
-        cls, kernel: Kernel, x: Array, y: Array, noise: Array | None = None, theta: Array | None = None
+        cls,
+        kernel: Kernel,
+        x: Array,
+        y: Array,
+        noise: Array | None = None,
+        theta: Array | None = None,
     ) -> GaussianProcess:
         """With the most likely hyperparameters.
 
@@ -105,7 +112,9 @@ class GaussianProcess:
         return cls.at(kernel, x, y, noise, np.asarray(found.x))
 
     @classmethod
-    def at(cls, kernel: Kernel, x: Array, y: Array, noise: Array, theta: Array) -> GaussianProcess:
+    def at(
+        cls, kernel: Kernel, x: Array, y: Array, noise: Array, theta: Array
+    ) -> GaussianProcess:
         """With given hyperparameters."""
         mean, spread = float(y.mean()), float(y.std()) or 1.0
         lower = _lower(kernel, x, noise, theta)
@@ -115,20 +124,32 @@ class GaussianProcess:
 
     def predict(self, x: Array) -> tuple[Array, Array]:
         """Mean and standard deviation of the values at ``x`` (points, inputs), without noise: (points,) each."""
-        cross = solve_triangular(self.lower, self.kernel(self.x, x, self.theta), lower=True)
+        cross = solve_triangular(
+            self.lower, self.kernel(self.x, x, self.theta), lower=True
+        )
         prior = 1 + TREND**2 * (_basis(x[:, : self.kernel.trend]) ** 2).sum(axis=1)
         variance = np.maximum(prior - (cross**2).sum(axis=0), 0)
-        return self.mean + self.scale * (cross.T @ self.half), self.scale * np.sqrt(variance)
+        return self.mean + self.scale * (cross.T @ self.half), self.scale * np.sqrt(
+            variance
+        )
 
     def believing(self, x: Array) -> GaussianProcess:
         """As if the mean had been observed at ``x`` (points, inputs): no mean changes, but doubt shrinks there."""
-        cross = solve_triangular(self.lower, self.kernel(self.x, x, self.theta), lower=True)
+        cross = solve_triangular(
+            self.lower, self.kernel(self.x, x, self.theta), lower=True
+        )
         noise = math.exp(self.theta[-1]) + JITTER
-        corner = self.kernel(x, x, self.theta) - cross.T @ cross + noise * np.eye(len(x))
-        lower = np.block([[self.lower, np.zeros(cross.shape)], [cross.T, np.linalg.cholesky(corner)]])
+        corner = (
+            self.kernel(x, x, self.theta) - cross.T @ cross + noise * np.eye(len(x))
+        )
+        lower = np.block(
+            [[self.lower, np.zeros(cross.shape)], [cross.T, np.linalg.cholesky(corner)]]
+        )
         half = np.concatenate([self.half, np.zeros(len(x))])
         rows = np.vstack([self.x, x])
-        return GaussianProcess(self.kernel, self.theta, rows, self.mean, self.scale, lower, half)
+        return GaussianProcess(
+            self.kernel, self.theta, rows, self.mean, self.scale, lower, half
+        )
 
 
 def _lower(kernel: Kernel, x: Array, noise: Array, theta: Array) -> Array:
@@ -137,7 +158,9 @@ def _lower(kernel: Kernel, x: Array, noise: Array, theta: Array) -> Array:
     return np.asarray(np.linalg.cholesky(covariance))
 
 
-def _loss(kernel: Kernel, x: Array, z: Array, noise: Array, theta: Array) -> tuple[float, Array]:
+def _loss(
+    kernel: Kernel, x: Array, z: Array, noise: Array, theta: Array
+) -> tuple[float, Array]:
     """Negative log posterior of hyperparameters, with the most likely scale of the values, and its gradient."""
     lower = _lower(kernel, x, noise, theta)
     alpha = cho_solve((lower, True), z)

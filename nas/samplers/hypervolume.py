@@ -44,7 +44,10 @@ def hypervolume_gains(points: Array, front: Array, seen: Array) -> Array:
     lower, upper = boxes(scaled(front, seen), reference)
     flat = scaled(points, seen).reshape(-1, len(reference))
     step = max(1, CHUNK // lower.size)
-    parts = [_dominated(flat[at : at + step], lower, upper) for at in range(0, len(flat), step)]
+    parts = [
+        _dominated(flat[at : at + step], lower, upper)
+        for at in range(0, len(flat), step)
+    ]
     return np.concatenate([np.zeros(0), *parts]).reshape(points.shape[:-1])
 
 
@@ -93,7 +96,12 @@ def _cut(point: Array, upper: Array, defining: Array) -> tuple[Array, Array]:
 def scaled(points: Array, seen: Array) -> Array:
     """Each column (..., objectives) from 0, the best seen, to 1, the worst."""
     positive = (seen > 0).all(axis=0)
-    least = np.where(positive, seen.min(axis=0) / 10, 1.0)  # of what is only guessed to be still less
-    points, seen = (np.where(positive, np.log(np.maximum(rows, least)), rows) for rows in (points, seen))
+    least = np.where(
+        positive, seen.min(axis=0) / 10, 1.0
+    )  # of what is only guessed to be still less
+    points, seen = (
+        np.where(positive, np.log(np.maximum(rows, least)), rows)
+        for rows in (points, seen)
+    )
     low, high = seen.min(axis=0), seen.max(axis=0)
     return np.asarray((points - low) / np.where(high > low, high - low, 1.0))

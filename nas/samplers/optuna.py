@@ -33,7 +33,9 @@ FAR = 1e12
 class OptunaStrategy:
     """A sampler of Optuna's behind ask and tell."""
 
-    def __init__(self, problem: Problem, make: Callable[..., BaseSampler], seed: int) -> None:
+    def __init__(
+        self, problem: Problem, make: Callable[..., BaseSampler], seed: int
+    ) -> None:
         self._problem, self._seed, self._make = problem, seed, make
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self._study = self._new_study()
@@ -42,7 +44,9 @@ class OptunaStrategy:
 
     def _new_study(self) -> optuna.Study:
         directions = [DIRECTIONS[way] for way in self._problem.objectives.values()]
-        return optuna.create_study(directions=directions, sampler=self._make(seed=self._seed))
+        return optuna.create_study(
+            directions=directions, sampler=self._make(seed=self._seed)
+        )
 
     def draw(self) -> Draw:
         if self._taken_on and not self._drawn:
@@ -63,7 +67,9 @@ class OptunaStrategy:
         self._taken_on = True
         self._study.enqueue_trial(self._problem.space.params(arch))
         sampler = self._study.sampler
-        if isinstance(sampler, TPESampler | GPSampler):  # which would work out a proposal for nothing
+        if isinstance(
+            sampler, TPESampler | GPSampler
+        ):  # which would work out a proposal for nothing
             self._study.sampler = RandomSampler(seed=0)
         trial = self._study.ask()
         drawn = self._problem.space.suggest(trial)
@@ -84,7 +90,9 @@ class OptunaStrategy:
         """Values at full fidelity, unknown ones of what broke a limit as bad as can be; None: not to be told."""
         if outcome.status not in ("complete", "infeasible"):
             return None
-        if outcome.status == "infeasible" and isinstance(self._study.sampler, GPSampler):
+        if outcome.status == "infeasible" and isinstance(
+            self._study.sampler, GPSampler
+        ):
             return None  # it would believe the made-up values
         return [
             float(outcome.metrics.get(name, FAR if way == "min" else -FAR))
@@ -104,7 +112,9 @@ def _probe(study: optuna.Study, space: SearchSpace) -> None:
         space.suggest(study.ask())
     except Exception as error:
         reason = " ".join(f"{error}".split())
-        raise ValueError(f"sampler {type(study.sampler).__name__} cannot do this search: {reason}") from error
+        raise ValueError(
+            f"sampler {type(study.sampler).__name__} cannot do this search: {reason}"
+        ) from error
 
 
 OPTUNA: dict[str, tuple[type[BaseSampler], dict[str, Any]]] = {

@@ -98,7 +98,9 @@ class Proposer:
             if proposal := self._judge(draw):
                 return proposal
         fresh = self._fresh.draw()
-        return None if fresh is None else self._hand_out(self._strategy.adopt(fresh.arch))
+        return (
+            None if fresh is None else self._hand_out(self._strategy.adopt(fresh.arch))
+        )
 
     def _judge(self, draw: Draw) -> Proposal | None:
         """Hand out a draw that is new, or measured to the end; tell the sampler what is wrong with any other."""
@@ -106,7 +108,9 @@ class Proposer:
         if known is None:
             if self.problem.fits(draw.arch):
                 return self._hand_out(draw)
-            self._strategy.tell(draw, Outcome("infeasible", self.problem.costs(draw.arch)))
+            self._strategy.tell(
+                draw, Outcome("infeasible", self.problem.costs(draw.arch))
+            )
             return None
         self._strategy.tell(draw, known.outcome or Outcome("failed"))
         if known.outcome is None or known.outcome.status != "complete":
@@ -132,7 +136,9 @@ class Proposer:
             KeyError: if no such trial is under way.
         """
         if status not in STATUSES:
-            raise ValueError(f"trial {trial}: status must be one of {', '.join(STATUSES)}, got {status!r}")
+            raise ValueError(
+                f"trial {trial}: status must be one of {', '.join(STATUSES)}, got {status!r}"
+            )
         if status == "complete":
             for name in self.objectives:
                 if not math.isfinite(metrics.get(name, math.nan)):

@@ -15,7 +15,10 @@ from nas.samplers.optuna import OPTUNA, OptunaStrategy, make_quietly
 from search_spaces import get_space
 from search_spaces.extension import import_named
 
-OURS: dict[str, Callable[..., Strategy]] = {"random": RandomDraws, "evolution": Evolution}
+OURS: dict[str, Callable[..., Strategy]] = {
+    "random": RandomDraws,
+    "evolution": Evolution,
+}
 SAMPLERS = (*OURS, *OPTUNA)
 
 
@@ -28,7 +31,9 @@ def _ours(name: str, seed: int, options: dict[str, Any]) -> Sampler:
     return make
 
 
-def make_sampler(name: str, seed: int, options: Mapping[str, Any] | None = None) -> Sampler:
+def make_sampler(
+    name: str, seed: int, options: Mapping[str, Any] | None = None
+) -> Sampler:
     """The sampler of that name, or ``"module:Name"`` of Optuna's interface.
 
     Raises:
@@ -46,5 +51,7 @@ def make_sampler(name: str, seed: int, options: Mapping[str, Any] | None = None)
     except (TypeError, ValueError) as error:
         raise ValueError(f"sampler {name}: {error}") from error
     if not isinstance(sampler, BaseSampler):
-        raise ValueError(f"sampler {name}: {type(sampler).__name__} is no optuna.samplers.BaseSampler")
+        raise ValueError(
+            f"sampler {name}: {type(sampler).__name__} is no optuna.samplers.BaseSampler"
+        )
     return partial(OptunaStrategy, make=make, seed=seed)

@@ -61,7 +61,9 @@ class Observation:
     def of(cls, network: Network, outcome: Outcome) -> Observation:
         problem, metrics = network.problem, outcome.metrics
         excess = problem.beyond(metrics)
-        measured = all(math.isfinite(metrics.get(name, math.nan)) for name in problem.objectives)
+        measured = all(
+            math.isfinite(metrics.get(name, math.nan)) for name in problem.objectives
+        )
         inside = measured and outcome.status in ("complete", "stopped") and excess == 0
         losses = problem.losses(metrics) if inside else None
         return cls(network, metrics, losses, excess, outcome.status == "complete")
@@ -81,27 +83,46 @@ class Surrogate:
     def posterior(self, observations: Sequence[Observation]) -> Posterior:
         """What ``observations``, at least one, leave possible."""
         encoder = Encoder.of(
-            [other.network for other in observations], [other.epoch for other in observations]
+            [other.network for other in observations],
+            [other.epoch for other in observations],
         )
         metrics = dict.fromkeys([*self._problem.objectives, *self._problem.limits])
-        guesses = {name: self._guess(name, observations, encoder) for name in metrics if name not in LIMITED}
+        guesses = {
+            name: self._guess(name, observations, encoder)
+            for name in metrics
+            if name not in LIMITED
+        }
         return Posterior(self._problem, encoder, guesses)
 
-    def _guess(self, name: str, observations: Sequence[Observation], encoder: Encoder) -> Guess:
-        known = [other for other in observations if math.isfinite(other.metrics.get(name, math.nan))]
+    def _guess(
+        self, name: str, observations: Sequence[Observation], encoder: Encoder
+    ) -> Guess:
+        known = [
+            other
+            for other in observations
+            if math.isfinite(other.metrics.get(name, math.nan))
+        ]
         values = np.array([other.metrics[name] for other in known], dtype=float)
         if len(known) < AT_LEAST:
             return Guess(float(values.mean()) if len(values) else 1.0)
-        rows = encoder.rows([other.network for other in known], [other.epoch for other in known])
+        rows = encoder.rows(
+            [other.network for other in known], [other.epoch for other in known]
+        )
         warp, noise = Warp.of(values), _relative_noise(name, known)
         inputs = [*encoder.names, "noise"]
         last = self._fitted.get(name, _Fitted(0, {}))
         start = np.array(list(map(last.logs.get, inputs, encoder.kernel.start())))
         if len(known) < GROWTH * last.observations and last.logs.keys() == set(inputs):
-            process = GaussianProcess.at(encoder.kernel, rows, warp(values), noise, start)
+            process = GaussianProcess.at(
+                encoder.kernel, rows, warp(values), noise, start
+            )
         else:
-            process = GaussianProcess.fit(encoder.kernel, rows, warp(values), noise, start)
-            self._fitted[name] = _Fitted(len(known), dict(zip(inputs, process.theta.tolist(), strict=True)))
+            process = GaussianProcess.fit(
+                encoder.kernel, rows, warp(values), noise, start
+            )
+            self._fitted[name] = _Fitted(
+                len(known), dict(zip(inputs, process.theta.tolist(), strict=True))
+            )
         return Guess(float(values.mean()), process, warp)
 
 
@@ -119,7 +140,9 @@ def _relative_noise(name: str, known: Sequence[Observation]) -> Array:
     spread = "_".join([*stem, "iqr", unit])
     if not all(math.isfinite(other.metrics.get(spread, math.nan)) for other in known):
         return np.ones(len(known))
-    relative = np.array([other.metrics[spread] / (abs(other.metrics[name]) or 1) for other in known])
+    relative = np.array(
+        [other.metrics[spread] / (abs(other.metrics[name]) or 1) for other in known]
+    )
     variance = relative**2 / (float(np.median(relative)) ** 2 or 1.0)
     return np.asarray(np.clip(variance, LEAST_NOISE, 1 / LEAST_NOISE))
 
@@ -151,10 +174,18 @@ class Posterior:
 
     def believed(self, networks: Sequence[Network]) -> Array:
         """Losses at the middle of what is possible: (networks, objectives)."""
-        return np.asarray(self._losses(self._values(networks, (), np.zeros((1, len(self.guesses)))))[0])
+        return np.asarray(
+            self._losses(self._values(networks, (), np.zeros((1, len(self.guesses)))))[
+                0
+            ]
+        )
 
     def sample(
-        self, networks: Sequence[Network], pending: Sequence[Network], draws: int, rng: np.random.Generator
+        self,
+        networks: Sequence[Network],
+        pending: Sequence[Network],
+        draws: int,
+        rng: np.random.Generator,
     ) -> tuple[Array, Array]:
         """Losses, (draws, networks, objectives), and by how much limits are broken in all, (draws, networks).
 
@@ -162,7 +193,11 @@ class Posterior:
         observed at what is believed of them.
         """
         levels = norm.ppf((np.arange(draws) + 0.5) / draws)
-        shuffled = np.array([rng.permutation(levels) for _ in self.guesses]).reshape(-1, draws).T
+        shuffled = (
+            np.array([rng.permutation(levels) for _ in self.guesses])
+            .reshape(-1, draws)
+            .T
+        )
         values = self._values(networks, pending, shuffled)
         return self._losses(values), self._excess(values)
 
@@ -172,7 +207,10 @@ class Posterior:
         """``levels``: (draws, guesses). Of every objective and limited metric: (draws, networks)."""
         rows, flying = self.encoder.last(networks), self.encoder.last(pending)
         columns = zip(self.guesses.items(), levels.T, strict=True)
-        values = {name: guess.quantiles(rows, flying, column) for (name, guess), column in columns}
+        values = {
+            name: guess.quantiles(rows, flying, column)
+            for (name, guess), column in columns
+        }
         for name in LIMITED:
             exact = np.array([network.costs[name] for network in networks], dtype=float)
             values[name] = np.broadcast_to(exact, (len(levels), len(networks)))
@@ -180,7 +218,8 @@ class Posterior:
 
     def _losses(self, values: Mapping[str, Array]) -> Array:
         signed = [
-            values[name] if way == "min" else -values[name] for name, way in self.problem.objectives.items()
+            values[name] if way == "min" else -values[name]
+            for name, way in self.problem.objectives.items()
         ]
         return np.stack(signed, axis=-1)
 

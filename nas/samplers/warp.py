@@ -44,7 +44,9 @@ class Warp:
 
     def __call__(self, values: Array) -> Array:
         plain = np.log(values) if self.logarithm else values
-        return np.asarray(stats.yeojohnson((plain - self.centre) / self.scale, self.power))
+        return np.asarray(
+            stats.yeojohnson((plain - self.centre) / self.scale, self.power)
+        )
 
     def inverse(self, warped: Array) -> Array:
         plain = self.centre + self.scale * _inverse(warped, self.power)

@@ -40,7 +40,9 @@ class Emulator:
         ValueError: if fewer than 20 trials of the run have all their epochs and metrics.
     """
 
-    def __init__(self, run: Run, space: SearchSpace, task: Task, measured: Sequence[str] = ()) -> None:
+    def __init__(
+        self, run: Run, space: SearchSpace, task: Task, measured: Sequence[str] = ()
+    ) -> None:
         self.space, self.task, self.measured = space, task, list(measured)
         known, curves, pace = trained(run, measured)
         if len(known) < LEAST:
@@ -63,7 +65,9 @@ class Emulator:
         self._forest.fit(inputs, (targets - self._centre) / self._scale)
         foreseen = self._forest.oob_prediction_ * self._scale + self._centre
         self._missed = (targets - foreseen)[:, :last]
-        self.rank_agreement = float(kendalltau(foreseen[:, last - 1], targets[:, last - 1]).statistic)
+        self.rank_agreement = float(
+            kendalltau(foreseen[:, last - 1], targets[:, last - 1]).statistic
+        )
         self._known: dict[str, Trajectory] = {}
 
     @classmethod
@@ -72,8 +76,15 @@ class Emulator:
         run = load_run(folder)
         task = task_of(run.path)
         if task is None:
-            raise ValueError(f"{folder}: has no environment.json that names the task of its images")
-        return cls(run, load_config(str(run.path / "config.yaml")).space.build(), task, measured)
+            raise ValueError(
+                f"{folder}: has no environment.json that names the task of its images"
+            )
+        return cls(
+            run,
+            load_config(str(run.path / "config.yaml")).space.build(),
+            task,
+            measured,
+        )
 
     def trajectory(self, arch: Arch) -> Trajectory:
         if arch.id not in self._known:
@@ -82,9 +93,14 @@ class Emulator:
 
     def _foresee(self, arch: Arch) -> Trajectory:
         row = self._vectors.transform([self._facts(arch)]).astype(np.float32)
-        found = np.mean([tree.tree_.predict(row).ravel() for tree in self._forest.estimators_], axis=0)
+        found = np.mean(
+            [tree.tree_.predict(row).ravel() for tree in self._forest.estimators_],
+            axis=0,
+        )
         found = found * self._scale + self._centre
-        curve = found[: self.epochs] + self._missed[int(arch.id, 16) % len(self._missed)]
+        curve = (
+            found[: self.epochs] + self._missed[int(arch.id, 16) % len(self._missed)]
+        )
         others = found[self.epochs :]
         seconds, *measured = np.where(
             self._positive, np.exp(np.where(self._positive, others, 0)), others
@@ -97,5 +113,7 @@ class Emulator:
         return {name: float(getattr(cost, name)) for name in LIMITED}
 
     def _facts(self, arch: Arch) -> Mapping[str, Any]:
-        costs = {f"log {name}": np.log(value) for name, value in self._costs(arch).items()}
+        costs = {
+            f"log {name}": np.log(value) for name, value in self._costs(arch).items()
+        }
         return self.space.params(arch) | costs

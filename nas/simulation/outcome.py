@@ -46,7 +46,10 @@ class Simulation:
         return self.trials[self.trials["status"] == "complete"]
 
     def timeline(
-        self, objectives: Mapping[str, str], reference: Mapping[str, float], points: int = 200
+        self,
+        objectives: Mapping[str, str],
+        reference: Mapping[str, float],
+        points: int = 200,
     ) -> pd.DataFrame:
         """At ``points`` equally distant times: hours, epochs, trials ended, complete, utilisation since the point
         before, and the hypervolume of all trials complete by then (unfinished ones have no say).
@@ -54,7 +57,9 @@ class Simulation:
         Epochs and training are spread evenly over each stay on a worker.
         """
         times = np.linspace(0, self.seconds, points + 1)[1:]
-        ended = self.trials[~self.trials["status"].isin(["running", "paused"])]["finished"]
+        ended = self.trials[~self.trials["status"].isin(["running", "paused"])][
+            "finished"
+        ]
         complete = self.complete.sort_values("finished", kind="stable")
         trained = self._spent("trained", times)
         return pd.DataFrame(
@@ -87,7 +92,10 @@ def _ramps(starts: Array, rates: Array, times: Array) -> Array:
 
 
 def _hypervolumes(
-    complete: pd.DataFrame, times: Array, objectives: Mapping[str, str], reference: Mapping[str, float]
+    complete: pd.DataFrame,
+    times: Array,
+    objectives: Mapping[str, str],
+    reference: Mapping[str, float],
 ) -> Array:
     """Hypervolume at each of ``times`` of the trials finished by then; they come in the order of their end."""
     aims = Objectives.of(objectives)
@@ -119,12 +127,16 @@ def common_reference(
             f"objective {missing[0]} is not simulated; there are accuracy and the costs known before"
         )
     if complete.empty:
-        raise ValueError("no simulated trial was trained to its end: give more hours, or fewer epochs")
+        raise ValueError(
+            "no simulated trial was trained to its end: give more hours, or fewer epochs"
+        )
     return Objectives.of(objectives).worst(complete)
 
 
 def compare(
-    simulations: Mapping[str, Simulation], objectives: Mapping[str, str], reference: Mapping[str, float]
+    simulations: Mapping[str, Simulation],
+    objectives: Mapping[str, str],
+    reference: Mapping[str, float],
 ) -> pd.DataFrame:
     """One row per simulation: what was spent, what came of it, and what it took to get where the first one ended.
 
@@ -154,7 +166,9 @@ def compare(
 
 def figure(timelines: Mapping[str, pd.DataFrame]) -> go.Figure:
     """The curves of several simulations over virtual time, below each other."""
-    chart = make_subplots(len(CURVES), 1, shared_xaxes=True, subplot_titles=list(CURVES.values()))
+    chart = make_subplots(
+        len(CURVES), 1, shared_xaxes=True, subplot_titles=list(CURVES.values())
+    )
     for number, (name, timeline) in enumerate(timelines.items()):
         colour = f"hsl({number * 137 % 360}, 60%, 45%)"
         for row, column in enumerate(CURVES, start=1):

@@ -35,7 +35,9 @@ class Budget:
             if not value > 0:
                 raise ValueError(f"{name} must be positive, got {value}")
         if min(self.hours, self.trials, self.epochs) == math.inf:
-            raise ValueError("hours, trials or epochs must end the simulation: give at least one")
+            raise ValueError(
+                "hours, trials or epochs must end the simulation: give at least one"
+            )
 
 
 @dataclass(slots=True)
@@ -68,7 +70,15 @@ class _Table:
         return pd.DataFrame(self.columns)
 
 
-STATUSES = ("complete", "stopped", "infeasible", "failed", "duplicate", "running", "paused")
+STATUSES = (
+    "complete",
+    "stopped",
+    "infeasible",
+    "failed",
+    "duplicate",
+    "running",
+    "paused",
+)
 TELL_SECONDS = 0.2
 
 
@@ -86,7 +96,11 @@ class _Run:
         limits: Mapping[str, Limit],
     ) -> None:
         self.proposer, self.stopper, self.workload = proposer, stopper, workload
-        self.world, self.budget, self.limits = VirtualCluster(cluster, seed), budget, limits
+        self.world, self.budget, self.limits = (
+            VirtualCluster(cluster, seed),
+            budget,
+            limits,
+        )
         self.now, self.deadline = 0.0, budget.hours * 3600
         self.idle, self.exhausted = cluster.workers, False
         self.proposed = self.epochs = self.events = 0
@@ -98,7 +112,11 @@ class _Run:
     def run(self, progress: Progress | None) -> None:
         self._occupy()
         told = 0.0
-        while self.queue and self.queue[0][0] <= self.deadline and self.epochs < self.budget.epochs:
+        while (
+            self.queue
+            and self.queue[0][0] <= self.deadline
+            and self.epochs < self.budget.epochs
+        ):
             self.now, _, trial = heapq.heappop(self.queue)
             self._end_epoch(trial)
             if self.idle:
@@ -118,7 +136,11 @@ class _Run:
     def _done(self) -> float:
         """Share of the budget, the part that is nearest to its end."""
         trials, epochs = self.proposed - len(self.queue), self.epochs
-        return max(self.now / self.deadline, trials / self.budget.trials, epochs / self.budget.epochs)
+        return max(
+            self.now / self.deadline,
+            trials / self.budget.trials,
+            epochs / self.budget.epochs,
+        )
 
     def _occupy(self) -> None:
         """Give idle workers something to do, the promoted first."""
@@ -144,9 +166,16 @@ class _Run:
                 continue
             trajectory = self.workload.trajectory(proposal.arch)
             trial = _Trial(
-                proposal.trial, trajectory, self.world.pace(), dict(trajectory.costs), started=self.now
+                proposal.trial,
+                trajectory,
+                self.world.pace(),
+                dict(trajectory.costs),
+                started=self.now,
             )
-            if all(limit.excess(trial.metrics[name]) <= 0 for name, limit in self.limits.items()):
+            if all(
+                limit.excess(trial.metrics[name]) <= 0
+                for name, limit in self.limits.items()
+            ):
                 return trial
             self.proposer.tell(trial.number, "infeasible", trial.metrics)
             self._record(trial, "infeasible")
@@ -155,7 +184,9 @@ class _Run:
     def _train(self, trial: _Trial, since: float) -> None:
         seconds = trial.trajectory.seconds * trial.pace
         self.events += 1
-        heapq.heappush(self.queue, (since + seconds + self.world.lost(seconds), self.events, trial))
+        heapq.heappush(
+            self.queue, (since + seconds + self.world.lost(seconds), self.events, trial)
+        )
 
     def _end_epoch(self, trial: _Trial) -> None:
         if self.world.fails():
@@ -216,7 +247,9 @@ class _Run:
     def result(self) -> Simulation:
         return Simulation(
             trials=self._table(),
-            segments=self.segments.frame().astype({"trial": "int64", "epochs": "int64"}),
+            segments=self.segments.frame().astype(
+                {"trial": "int64", "epochs": "int64"}
+            ),
             workers=self.world.cluster.workers,
             seconds=self.now,
             exhausted=self.exhausted,
@@ -224,10 +257,14 @@ class _Run:
 
     def _table(self) -> pd.DataFrame:
         table = self.trials.frame()
-        duplicates = pd.DataFrame({"trial": self.duplicates, "status": STATUSES.index("duplicate")})
+        duplicates = pd.DataFrame(
+            {"trial": self.duplicates, "status": STATUSES.index("duplicate")}
+        )
         if len(duplicates):
             table = pd.concat([table, duplicates.astype("float64")])
-        status = pd.Categorical.from_codes(table["status"].to_numpy(dtype=int), pd.Index(STATUSES))
+        status = pd.Categorical.from_codes(
+            table["status"].to_numpy(dtype=int), pd.Index(STATUSES)
+        )
         table = table.assign(status=status).sort_values("trial", ignore_index=True)
         return table.fillna({"epochs": 0}).astype({"trial": "int64", "epochs": "int64"})
 
@@ -254,7 +291,15 @@ def simulate(
     Raises:
         ValueError: for a budget without end, or if not one epoch of one trial fits into it.
     """
-    run = _Run(proposer, stopper, workload, cluster, Budget(hours, trials, epochs), seed, limits or {})
+    run = _Run(
+        proposer,
+        stopper,
+        workload,
+        cluster,
+        Budget(hours, trials, epochs),
+        seed,
+        limits or {},
+    )
     run.run(progress)
     if not run.trials.columns:
         raise ValueError("nothing to simulate: the proposer has no trial to hand out")

@@ -47,12 +47,22 @@ class Curves:
     jitter: float = 0.4
     noise: float = 0.003
 
-    def accuracy(self, macs: Array, quality: Array, epochs: int, rng: np.random.Generator) -> Array:
+    def accuracy(
+        self, macs: Array, quality: Array, epochs: int, rng: np.random.Generator
+    ) -> Array:
         """Shape (networks, epochs)."""
         m = macs[:, None] / 1e9
-        limit = 1 - self.floor - self.scale * m**-self.power * np.exp(self.spread * quality[:, None])
+        limit = (
+            1
+            - self.floor
+            - self.scale * m**-self.power * np.exp(self.spread * quality[:, None])
+        )
         limit = np.maximum(limit, self.chance)
-        tau = self.patience * m**self.slower * np.exp(self.jitter * rng.standard_normal(m.shape))
+        tau = (
+            self.patience
+            * m**self.slower
+            * np.exp(self.jitter * rng.standard_normal(m.shape))
+        )
         t = np.arange(1, epochs + 1)
         noise = self.noise * (1 + 2 / t) * rng.standard_normal((len(m), epochs))
         curves: Array = limit - (limit - self.chance) / (1 + t / tau) ** 2 + noise
@@ -125,7 +135,8 @@ class Surrogate:
         """About standard normal: one effect per knob and value, drawn from their names."""
         params = self.space.params(arch)
         return float(
-            sum(_effect(self.seed, knob, value) for knob, value in params.items()) / len(params) ** 0.5
+            sum(_effect(self.seed, knob, value) for knob, value in params.items())
+            / len(params) ** 0.5
         )
 
 

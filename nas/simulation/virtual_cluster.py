@@ -41,7 +41,9 @@ class Cluster:
                 most.get(field.name, math.inf),
             )
             if not (low <= value <= high and value < math.inf):
-                limit = f"at least {low}" + (f" and at most {high:g}" if high < math.inf else "")
+                limit = f"at least {low}" + (
+                    f" and at most {high:g}" if high < math.inf else ""
+                )
                 raise ValueError(f"{field.name} must be {limit}, got {value}")
 
 

@@ -67,18 +67,27 @@ def emulated(folder: str | Path, sampler: str, seed: int = 0) -> Source:
     """A search in the space of a run, its networks' curves guessed from those that the run trained to the end."""
     config = load_config(str(Path(folder) / "config.yaml"))
     asked = dict.fromkeys([*config.objectives, *config.limits])
-    emulator = Emulator.of_folder(folder, [name for name in asked if name not in ("accuracy", *LIMITED)])
+    emulator = Emulator.of_folder(
+        folder, [name for name in asked if name not in ("accuracy", *LIMITED)]
+    )
     return searching(emulator, config, sampler, seed)
 
 
-def searching(emulator: Emulator, config: SearchConfig, sampler: str, seed: int = 0) -> Source:
+def searching(
+    emulator: Emulator, config: SearchConfig, sampler: str, seed: int = 0
+) -> Source:
     """A new search of ``config`` by that sampler (``name,option=value,…``), in the world of the emulator."""
     name, options = _parse("sampler", sampler)
 
     def make() -> tuple[Proposes, Workload]:
         strategy = make_sampler(name, seed, options)
         proposer = Proposer(
-            emulator.space, config.objectives, strategy, seed, task=emulator.task, limits=config.limits
+            emulator.space,
+            config.objectives,
+            strategy,
+            seed,
+            task=emulator.task,
+            limits=config.limits,
         )
         return proposer, emulator
 
@@ -87,13 +96,17 @@ def searching(emulator: Emulator, config: SearchConfig, sampler: str, seed: int 
         emulator.epochs,
         config.objectives,
         config.reference_point,
-        limits={name: limit for name, limit in config.limits.items() if name != "accuracy"},
+        limits={
+            name: limit for name, limit in config.limits.items() if name != "accuracy"
+        },
         usual_trials=config.trials,
         agreement=emulator.rank_agreement,
     )
 
 
-def surrogate(space: str, epochs: int = 9, seconds: float = 60.0, seed: int = 0) -> Source:
+def surrogate(
+    space: str, epochs: int = 9, seconds: float = 60.0, seed: int = 0
+) -> Source:
     """Endless random rows of a space under the declared formula (``nas.simulation.synthetic.Curves``)."""
     workload = Surrogate(get_space(space), epochs, seconds=seconds, seed=seed)
     return Source(lambda: (RandomRows(), workload), epochs, OBJECTIVES)
@@ -135,12 +148,22 @@ def what_if(
 
         proposer, workload = source.make()
         done[spec] = simulate(
-            proposer, stopper, workload, cluster, limits=source.limits, seed=seed, progress=tell, **budget
+            proposer,
+            stopper,
+            workload,
+            cluster,
+            limits=source.limits,
+            seed=seed,
+            progress=tell,
+            **budget,
         )
     reference = source.reference or common_reference(done, source.objectives)
     return Answer(
         compare(done, source.objectives, reference),
-        {spec: simulation.timeline(source.objectives, reference) for spec, simulation in done.items()},
+        {
+            spec: simulation.timeline(source.objectives, reference)
+            for spec, simulation in done.items()
+        },
         done,
     )
 
@@ -173,17 +196,25 @@ def summary(source: Source, answer: Answer) -> list[str]:
         if math.isnan(row["epochs_to_first"]):
             lines.append(f"{name} does not reach the hypervolume of {first}.")
             continue
-        epochs, hours = (row[f"{unit}_to_first"] / base[unit] for unit in ("epochs", "hours"))
+        epochs, hours = (
+            row[f"{unit}_to_first"] / base[unit] for unit in ("epochs", "hours")
+        )
         lines.append(
             f"{name} reaches the hypervolume of {first} after {epochs:.0%} of its epochs, {hours:.0%} of its time."
         )
     if source.agreement is not None:
-        trust = "trust the comparison, not the accuracies" if source.agreement >= FAIR else FEW
+        trust = (
+            "trust the comparison, not the accuracies"
+            if source.agreement >= FAIR
+            else FEW
+        )
         lines.append(
             "Curves are guessed from the run's own networks, whose final accuracies the guess ranks at tau "
             f"{source.agreement:.2f}: {trust}."
         )
-    if source.trials and any(simulation.exhausted for simulation in answer.simulations.values()):
+    if source.trials and any(
+        simulation.exhausted for simulation in answer.simulations.values()
+    ):
         lines.append(
             f"The run holds {source.trials} complete trials; where all were tried, workers ran idle."
         )

@@ -52,7 +52,11 @@ class RandomRows:
     """Hands out the rows 0 to ``count`` - 1 in random order, each once; without ``count`` 0, 1, 2, … for ever."""
 
     def __init__(self, count: int | None = None, seed: int = 0) -> None:
-        self._rows = None if count is None else np.random.default_rng(seed).permutation(count).tolist()
+        self._rows = (
+            None
+            if count is None
+            else np.random.default_rng(seed).permutation(count).tolist()
+        )
         self._asked = 0
 
     def ask(self) -> Draw | None:
@@ -66,7 +70,9 @@ class RandomRows:
         """Nothing: a random order learns nothing."""
 
 
-def trained(run: Run, metrics: Sequence[str]) -> tuple[pd.DataFrame, pd.DataFrame, pd.Series[float]]:
+def trained(
+    run: Run, metrics: Sequence[str]
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.Series[float]]:
     """Complete trials that have all ``metrics`` and epochs: rows, accuracy by epoch, median seconds of an epoch.
 
     Raises:
@@ -79,7 +85,9 @@ def trained(run: Run, metrics: Sequence[str]) -> tuple[pd.DataFrame, pd.DataFram
                 f"{run.path}: no complete trial has {name}, so there is nothing to simulate from"
             )
     measured = complete.dropna(subset=list(metrics))
-    curves = run.epochs.pivot_table(index="trial", columns="epoch", values="accuracy").sort_index(axis=1)
+    curves = run.epochs.pivot_table(
+        index="trial", columns="epoch", values="accuracy"
+    ).sort_index(axis=1)
     curves = curves[curves.index.isin(measured.index)].dropna()
     pace = run.epochs.groupby("trial")["seconds"].median()[curves.index]
     return measured.loc[curves.index], curves, pace
@@ -109,9 +117,13 @@ class Recorded:
         }
         for name, column in numbers.items():
             if not np.isfinite(column).all():
-                raise ValueError(f"{name}: a number is missing or infinite; drop such trials first")
+                raise ValueError(
+                    f"{name}: a number is missing or infinite; drop such trials first"
+                )
         if not (pace > 0).all():
-            raise ValueError(f"seconds of an epoch must be positive, got {pace.min():g}")
+            raise ValueError(
+                f"seconds of an epoch must be positive, got {pace.min():g}"
+            )
         self.epochs = curves.shape[1]
         self._costs = table.to_dict("records")
         self._accuracy, self._seconds = curves.tolist(), pace.tolist()
@@ -124,8 +136,12 @@ class Recorded:
         """The complete trials of a run that have every one of ``metrics`` and all their epochs."""
         known, curves, pace = trained(run, metrics)
         if curves.empty:
-            raise ValueError(f"{run.path}: no trial has all its epochs, so there is nothing to simulate from")
-        return cls(known[[name for name in metrics if name != "accuracy"]], curves, pace)
+            raise ValueError(
+                f"{run.path}: no trial has all its epochs, so there is nothing to simulate from"
+            )
+        return cls(
+            known[[name for name in metrics if name != "accuracy"]], curves, pace
+        )
 
     def trajectory(self, arch: Any) -> Trajectory:
         return Trajectory(self._costs[arch], self._accuracy[arch], self._seconds[arch])

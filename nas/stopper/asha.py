@@ -82,7 +82,9 @@ class MultiObjectiveASHA:
         self._passed: dict[int, int] = {}  # rungs at which a trial has been seen
         self._stopped: set[int] = set()
         self._paused: list[set[int]] = [set() for _ in self.rungs]
-        self._nothing_new = [0 for _ in self.rungs]  # size of a rung that had nobody to promote
+        self._nothing_new = [
+            0 for _ in self.rungs
+        ]  # size of a rung that had nobody to promote
 
     def _new_rung(self) -> ParetoRung | SortedRung:
         return ParetoRung()
@@ -101,7 +103,9 @@ class MultiObjectiveASHA:
             return "pause" if trial in self._paused[rung] else "continue"
         return self._record(trial, epoch, rung, metrics)
 
-    def _record(self, trial: int, epoch: int, rung: int, metrics: Mapping[str, Any]) -> Decision:
+    def _record(
+        self, trial: int, epoch: int, rung: int, metrics: Mapping[str, Any]
+    ) -> Decision:
         point = self._point(trial, epoch, metrics)
         if passed := self._passed.get(trial, 0):
             self._paused[passed - 1].discard(trial)
@@ -171,23 +175,30 @@ class ASHA(MultiObjectiveASHA):
         return SortedRung()
 
 
-def _check(objectives: Mapping[str, str], min_epochs: int, max_epochs: int, eta: int, mode: str) -> None:
+def _check(
+    objectives: Mapping[str, str], min_epochs: int, max_epochs: int, eta: int, mode: str
+) -> None:
     wrong = {
         'objectives are needed, e.g. {"accuracy": "max", "flops": "min"}': not objectives,
         "min_epochs must be a whole number of at least 1": not _whole(min_epochs, 1),
-        f"min_epochs must be at most the {max_epochs} epochs of a trial": not _whole(max_epochs, min_epochs),
+        f"min_epochs must be at most the {max_epochs} epochs of a trial": not _whole(
+            max_epochs, min_epochs
+        ),
         "eta must be a whole number of at least 2": not _whole(eta, 2),
         'mode must be "stop" or "promote"': mode not in ("stop", "promote"),
     }
     wrong |= {
-        f'the direction of objective {name} must be "max" or "min"': way not in ("max", "min")
+        f'the direction of objective {name} must be "max" or "min"': way
+        not in ("max", "min")
         for name, way in objectives.items()
     }
     given = {"min_epochs": min_epochs, "eta": eta, "mode": mode}
     for rule, broken in wrong.items():
         if broken:
             name = rule.partition(" ")[0]
-            raise ValueError(f"stopper: {rule}" + (f"; got {given[name]!r}" if name in given else ""))
+            raise ValueError(
+                f"stopper: {rule}" + (f"; got {given[name]!r}" if name in given else "")
+            )
 
 
 def _whole(value: Any, least: Any) -> bool:
@@ -199,19 +210,33 @@ def _none(objectives: Mapping[str, str], max_epochs: int) -> NoStopping:
 
 
 def _asha(
-    objectives: Mapping[str, str], max_epochs: int, objective: str | None = None, **options: Any
+    objectives: Mapping[str, str],
+    max_epochs: int,
+    objective: str | None = None,
+    **options: Any,
 ) -> ASHA:
-    name = objective or ("accuracy" if "accuracy" in objectives else next(iter(objectives)))
+    name = objective or (
+        "accuracy" if "accuracy" in objectives else next(iter(objectives))
+    )
     if name not in objectives:
-        raise ValueError(f"stopper: {name} is no objective; there are {', '.join(objectives)}")
+        raise ValueError(
+            f"stopper: {name} is no objective; there are {', '.join(objectives)}"
+        )
     return ASHA((name, objectives[name]), max_epochs=max_epochs, **options)
 
 
-STOPPERS: dict[str, Callable[..., Stopper]] = {"none": _none, "moasha": MultiObjectiveASHA, "asha": _asha}
+STOPPERS: dict[str, Callable[..., Stopper]] = {
+    "none": _none,
+    "moasha": MultiObjectiveASHA,
+    "asha": _asha,
+}
 
 
 def make_stopper(
-    name: str, objectives: Mapping[str, str], max_epochs: int, options: Mapping[str, Any] | None = None
+    name: str,
+    objectives: Mapping[str, str],
+    max_epochs: int,
+    options: Mapping[str, Any] | None = None,
 ) -> Stopper:
     """The stopper of that name, for trials of ``max_epochs`` epochs.
 
@@ -221,11 +246,15 @@ def make_stopper(
     Raises:
         ValueError: for an unknown name or option.
     """
-    make: Callable[..., Any] = STOPPERS.get(name) or import_named(name, "stopper", STOPPERS)
+    make: Callable[..., Any] = STOPPERS.get(name) or import_named(
+        name, "stopper", STOPPERS
+    )
     try:
         stopper = make(objectives, max_epochs=max_epochs, **options or {})
     except TypeError as error:
         raise ValueError(f"stopper {name}: {error}") from error
     if not isinstance(stopper, Stopper):
-        raise ValueError(f"stopper {name}: {type(stopper).__name__} has no report, promote and finish")
+        raise ValueError(
+            f"stopper {name}: {type(stopper).__name__} has no report, promote and finish"
+        )
     return stopper

@@ -59,11 +59,15 @@ def dominated(points: Array, by: Array) -> Array:
     Neither are there rows of ``by`` that dominate each other, nor does any point dominate one of them.
     """
     if len(points) * len(by) > MANY and len(by) > 1:
-        kept: Array = moocore.is_nondominated(np.concatenate([points, by]), keep_weakly=True)
+        kept: Array = moocore.is_nondominated(
+            np.concatenate([points, by]), keep_weakly=True
+        )
         return ~kept[: len(points)]
     no_worse = np.ones((len(by), len(points)), dtype=bool)
     better = np.zeros_like(no_worse)
-    for theirs, ours in zip(by.T, points.T, strict=True):  # numpy is slow along short rows
+    for theirs, ours in zip(
+        by.T, points.T, strict=True
+    ):  # numpy is slow along short rows
         no_worse &= theirs[:, None] <= ours
         better |= theirs[:, None] < ours
     return np.asarray((no_worse & better).any(axis=0))
@@ -143,7 +147,9 @@ class ParetoRung:
         places = quota - sum(islice(self._sizes, self._last_level))
         if places <= 0 or places >= self._sizes[self._last_level]:
             return places > 0
-        return self._last.arrivals[0] in self._fronts[self._last_level].spread()[:places]
+        return (
+            self._last.arrivals[0] in self._fronts[self._last_level].spread()[:places]
+        )
 
     def best(self, quota: int, among: Set[int]) -> int | None:
         """The first of the first ``quota`` trials that is ``among`` these; None if none is."""
@@ -151,10 +157,17 @@ class ParetoRung:
         for front in self._fronts:
             if quota <= 0:
                 break
-            if not among.isdisjoint(self._trials[arrival] for arrival in front.arrivals.tolist()):
+            if not among.isdisjoint(
+                self._trials[arrival] for arrival in front.arrivals.tolist()
+            ):
                 order: list[int] = front.spread()[:quota].tolist()
                 return next(
-                    (self._trials[arrival] for arrival in order if self._trials[arrival] in among), None
+                    (
+                        self._trials[arrival]
+                        for arrival in order
+                        if self._trials[arrival] in among
+                    ),
+                    None,
                 )
             quota -= len(front)
         return None
@@ -209,4 +222,6 @@ class SortedRung:
         return self._last < quota
 
     def best(self, quota: int, among: Set[int]) -> int | None:
-        return next((trial for trial in islice(self._trials, quota) if trial in among), None)
+        return next(
+            (trial for trial in islice(self._trials, quota) if trial in among), None
+        )

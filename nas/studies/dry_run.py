@@ -70,7 +70,9 @@ class DryRun:
     odd: list[str]
 
 
-def dry_run(config: SearchConfig, out: Path, progress: Progress = lambda what, done, total: None) -> DryRun:
+def dry_run(
+    config: SearchConfig, out: Path, progress: Progress = lambda what, done, total: None
+) -> DryRun:
     """Try all parts of the search once. Decoded images are kept in the cache, nothing else is written.
 
     Raises:
@@ -84,25 +86,49 @@ def dry_run(config: SearchConfig, out: Path, progress: Progress = lambda what, d
     load_test(data, progress)
     first, last = _extremes(config, prepared.task)
     to_program(build_seeded(first, prepared.task, config.seed))
-    smallest, largest = (_tried(arch, config, dataset, prepared.evaluators, device) for arch in (first, last))
+    smallest, largest = (
+        _tried(arch, config, dataset, prepared.evaluators, device)
+        for arch in (first, last)
+    )
     at_once = _at_once(config, device)
     # validation is a forward pass, about a third of a step
     images = len(dataset.train.labels) + len(dataset.validation.labels) / 3
-    batches = max(1, round(images / config.training.batch_size)) if "training" in config.evaluators else 0
-    seconds = [tried.trial_seconds(batches, config.training.epochs) for tried in (smallest, largest)]
+    batches = (
+        max(1, round(images / config.training.batch_size))
+        if "training" in config.evaluators
+        else 0
+    )
+    seconds = [
+        tried.trial_seconds(batches, config.training.epochs)
+        for tried in (smallest, largest)
+    ]
     shortest, longest = (config.trials * each / at_once / 3600 for each in seconds)
     if config.stop.hours is not None:
         longest = min(longest, config.stop.hours)
     states = at_once * largest.cost.params * BYTES_A_STATE
     disk = (states + config.trials * BYTES_A_TRIAL) / 1e6
     odd = [*_odd_images(dataset), *_odd_disk(out, disk), *_odd_budget(config, shortest)]
-    return DryRun(smallest, largest, config.trials, at_once, (min(shortest, longest), longest), disk, odd)
+    return DryRun(
+        smallest,
+        largest,
+        config.trials,
+        at_once,
+        (min(shortest, longest), longest),
+        disk,
+        odd,
+    )
 
 
 def _extremes(config: SearchConfig, task: Task) -> tuple[Arch, Arch]:
     """The cheapest and the dearest of some networks inside the limits, by MACs."""
-    limits = {name: (limit.min, limit.max) for name, limit in config.limits.items() if name in LIMITED}
-    draws = config.space.build().samples(np.random.default_rng(config.seed), limits, task)
+    limits = {
+        name: (limit.min, limit.max)
+        for name, limit in config.limits.items()
+        if name in LIMITED
+    }
+    draws = config.space.build().samples(
+        np.random.default_rng(config.seed), limits, task
+    )
     drawn = list(_as_many_as_there_are(islice(draws, DRAWN)))
     macs = [complexity(arch, task).macs for arch in drawn]
     return drawn[int(np.argmin(macs))], drawn[int(np.argmax(macs))]
@@ -119,7 +145,11 @@ def _as_many_as_there_are(draws: Iterator[Arch]) -> Iterator[Arch]:
 
 
 def _tried(
-    arch: Arch, config: SearchConfig, dataset: Dataset, evaluators: list[Evaluator], device: torch.device
+    arch: Arch,
+    config: SearchConfig,
+    dataset: Dataset,
+    evaluators: list[Evaluator],
+    device: torch.device,
 ) -> Tried:
     started = perf_counter()
     for evaluator in evaluators:
@@ -134,7 +164,10 @@ def _trained_batch(
     arch: Arch, config: SearchConfig, dataset: Dataset, device: torch.device
 ) -> tuple[float, float | None]:
     """Seconds of the second batch, since the first one warms up; peak memory on a GPU."""
-    recipe, network = config.training, build_seeded(arch, dataset.task, config.seed).to(device)
+    recipe, network = (
+        config.training,
+        build_seeded(arch, dataset.task, config.seed).to(device),
+    )
     optimizer = recipe.optimizer(network, torch.tensor(recipe.lr, device=device))
     step = TrainStep(network, optimizer, recipe, device, recipe.accumulate)
     count = min(recipe.batch_size, len(dataset.train.labels))
@@ -156,7 +189,11 @@ def _at_once(config: SearchConfig, device: torch.device) -> int:
         return 1
     by_cpu = int(allowed_cores() / config.resources.cpus)
     gpus = gpus_per_trial(config)
-    by_gpu = int(torch.cuda.device_count() / gpus) if gpus and device.type == "cuda" else by_cpu
+    by_gpu = (
+        int(torch.cuda.device_count() / gpus)
+        if gpus and device.type == "cuda"
+        else by_cpu
+    )
     return max(1, min(by_cpu, by_gpu, config.trials))
 
 
@@ -165,7 +202,9 @@ def _odd_images(dataset: Dataset) -> Iterator[str]:
     if validation < NOISY_IMAGES:
         error = 0.5 / validation**0.5
         yield f"{validation} validation images: accuracy is known to {error:.1%} at best; more data, or repeats"
-    counts = torch.bincount(dataset.train.labels.cpu(), minlength=dataset.task.num_classes)
+    counts = torch.bincount(
+        dataset.train.labels.cpu(), minlength=dataset.task.num_classes
+    )
     if counts.max() > LOPSIDED * counts.min():
         yield f"classes have {int(counts.min())} to {int(counts.max())} images: accuracy favours the large ones"
     if dataset.corrupt:
@@ -173,7 +212,11 @@ def _odd_images(dataset: Dataset) -> Iterator[str]:
 
 
 def _odd_disk(out: Path, needed_mb: float) -> Iterator[str]:
-    there = next(folder for folder in (out.absolute(), *out.absolute().parents) if folder.exists())
+    there = next(
+        folder
+        for folder in (out.absolute(), *out.absolute().parents)
+        if folder.exists()
+    )
     free = shutil.disk_usage(there).free / 1e6
     if free < needed_mb:
         yield f"{there} has {free:,.0f} MB free, the search may need {needed_mb:,.0f} MB"

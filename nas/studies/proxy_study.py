@@ -62,7 +62,13 @@ def proxy_study(
             network = folder / f"trial-{trial:05d}"
             try:
                 found = retrain(
-                    source, network, on_epoch=on_epoch, note=note, trial=trial, overrides=others, **options
+                    source,
+                    network,
+                    on_epoch=on_epoch,
+                    note=note,
+                    trial=trial,
+                    overrides=others,
+                    **options,
                 )
             except FloatingPointError as error:
                 note(f"trial {trial} is left out: {error}")
@@ -90,10 +96,19 @@ def sample_networks(run: Run, count: int, seed: int = 0) -> list[int]:
     rest = [int(trial) for trial in ranked if trial not in front]
     of_front = min(len(front), max((count + 1) // 2, count - len(rest)))
     along = (
-        {front[int(place)] for place in np.linspace(0, len(front) - 1, of_front).round()} if front else set()
+        {
+            front[int(place)]
+            for place in np.linspace(0, len(front) - 1, of_front).round()
+        }
+        if front
+        else set()
     )
     rng = np.random.default_rng(seed)
-    parts = np.array_split(np.array(rest, dtype=int), count - len(along)) if count > len(along) else []
+    parts = (
+        np.array_split(np.array(rest, dtype=int), count - len(along))
+        if count > len(along)
+        else []
+    )
     return sorted(along | {int(rng.choice(part)) for part in parts})
 
 

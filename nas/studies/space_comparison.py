@@ -39,7 +39,10 @@ def compare_spaces(
     first, second = (load_config(source, settings) for source in sources)
     _check_alike(first, second)
     out = Path(out)
-    runs = [_population(config, out / name) for config, name in ((first, "A"), (second, "B"))]
+    runs = [
+        _population(config, out / name)
+        for config, name in ((first, "A"), (second, "B"))
+    ]
     names = [Path(source).stem for source in sources]
     names = ["A", "B"] if names[0] == names[1] else names
     comparison = compare(
@@ -62,7 +65,9 @@ def _check_alike(first: SearchConfig, second: SearchConfig) -> None:
     a, b = first.model_dump(mode="json"), second.model_dump(mode="json")
     for key in ALIKE:
         if a[key] != b[key]:
-            raise ValueError(f"{key} differs, so the networks would not compare: {a[key]} and {b[key]}")
+            raise ValueError(
+                f"{key} differs, so the networks would not compare: {a[key]} and {b[key]}"
+            )
 
 
 def _population(config: SearchConfig, folder: Path) -> Run:
@@ -70,7 +75,9 @@ def _population(config: SearchConfig, folder: Path) -> Run:
     if not (folder / "events.db").exists():
         run = search(config, folder)
     elif _lasting(load_config(str(folder / "config.yaml"))) != _lasting(config):
-        raise ValueError(f"{folder}: holds a population of other settings; name a new folder with --out")
+        raise ValueError(
+            f"{folder}: holds a population of other settings; name a new folder with --out"
+        )
     elif not _over(run := load_run(folder)):
         run = resume(folder, [f"engine={config.engine}"])
     if not _over(run):
@@ -89,7 +96,11 @@ def _over(run: Run) -> bool:
 
 def _write(comparison: Comparison, out: Path) -> None:
     tables: Mapping[str, object] = {
-        name: getattr(comparison, name).to_dict("records") for name in ("summary", "tests", "effect")
+        name: getattr(comparison, name).to_dict("records")
+        for name in ("summary", "tests", "effect")
     }
-    write_atomic(out / "comparison.json", dumps({"verdict": comparison.verdict, **tables}, indent=2) + "\n")
+    write_atomic(
+        out / "comparison.json",
+        dumps({"verdict": comparison.verdict, **tables}, indent=2) + "\n",
+    )
     write_table(comparison.edf, out / "edf.csv")

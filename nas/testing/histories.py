@@ -87,11 +87,16 @@ class World:
         name = rng.choices(list(SAMPLERS), list(SAMPLERS.values()))[0]
         epochs, seed = rng.randint(1, 5), rng.randrange(100)
         options = {"first": 2, "surrogate": False} if name == "evolution" else {}
-        stopper, stopping = rng.choice([("none", {}), ("moasha", "stop"), ("moasha", "promote")]), {}
+        stopper, stopping = (
+            rng.choice([("none", {}), ("moasha", "stop"), ("moasha", "promote")]),
+            {},
+        )
         if stopper[1]:
             stopping = {"mode": stopper[1], "eta": rng.choice([2, 3])}
         return cls(
-            sampler=lambda: Repeating if name == "repeating" else make_sampler(name, seed, options),
+            sampler=lambda: (
+                Repeating if name == "repeating" else make_sampler(name, seed, options)
+            ),
             stopper=lambda: make_stopper(stopper[0], OBJECTIVES, epochs, stopping),
             budget=Budget(
                 trials=rng.randint(1, 7),
@@ -99,7 +104,9 @@ class World:
                 epochs=rng.choice([None, None, rng.randint(3, 20)]),
                 plateau=rng.choice([None, None, None, Plateau(rng.randint(2, 4))]),
             ),
-            limits=rng.choice([{}, {"latency_ms": Limit(max=2.5)}, {"accuracy": Limit(min=0.2)}]),
+            limits=rng.choice(
+                [{}, {"latency_ms": Limit(max=2.5)}, {"accuracy": Limit(min=0.2)}]
+            ),
             epochs=epochs,
             workers=rng.randint(1, 8),
             raises=rng.randint(0, 2),
@@ -140,7 +147,9 @@ def simulate_history(seed: int, world: World | None = None) -> History:
 class _MortalLog(MemoryLog):
     """Kills its driver before or after a commit, by chance."""
 
-    def __init__(self, events: list[Event], rng: random.Random, kill: float, clock: list[float]) -> None:
+    def __init__(
+        self, events: list[Event], rng: random.Random, kill: float, clock: list[float]
+    ) -> None:
         super().__init__(clock=lambda: clock[0])
         self.events, self._rng, self._kill = events, rng, kill
 
@@ -170,7 +179,9 @@ class _Life:
                 controller = self._driver()
                 self._drive(controller)
                 controller.close()
-                controller.commit(SearchFinished(None, controller.reason or "interrupted"))
+                controller.commit(
+                    SearchFinished(None, controller.reason or "interrupted")
+                )
             except Killed:
                 self.kills += 1
                 continue
@@ -224,12 +235,16 @@ class _Life:
             elif controller.over:
                 return
             else:
-                raise ViolationError("nothing runs, nothing is handed out, and the search is not over")
+                raise ViolationError(
+                    "nothing runs, nothing is handed out, and the search is not over"
+                )
             if self.rng.random() < self.world.kill / 4:
                 self._check_replay(controller)
                 raise Killed
 
-    def _step(self, controller: Controller, busy: dict[int, Iterator[dict[str, Any]]]) -> None:
+    def _step(
+        self, controller: Controller, busy: dict[int, Iterator[dict[str, Any]]]
+    ) -> None:
         """One worker gets on, by chance to its end."""
         world, trial = self.world, self.rng.choice(sorted(busy))
         fate = self.rng.random()
@@ -253,7 +268,9 @@ class _Life:
         trial = self.rng.choice(sorted(controller.ended))
         going = controller.report(trial, {"epoch": 99, "accuracy": 0.5})
         if going or len(self.events) != before:
-            raise ViolationError(f"trial {trial} was over, and late news of it was taken in")
+            raise ViolationError(
+                f"trial {trial} was over, and late news of it was taken in"
+            )
 
     def _evaluate(self, work: Assignment) -> Iterator[dict[str, Any]]:
         """What the evaluators yield: epochs from the first on, as one that has a checkpoint tells them again."""
@@ -265,29 +282,40 @@ class _Life:
         for part in metrics[work.skip :]:
             yield self._diverged(part)
         for epoch in range(1, self.world.epochs + 1):
-            yield self._diverged({"epoch": epoch, "accuracy": best * epoch / self.world.epochs})
+            yield self._diverged(
+                {"epoch": epoch, "accuracy": best * epoch / self.world.epochs}
+            )
 
     def _diverged(self, metrics: dict[str, Any]) -> dict[str, Any]:
         if self.rng.random() >= self.world.diverge:
             return metrics
         wrong = self.rng.choice([math.nan, math.inf, "good"])
-        return {name: value if name == "epoch" else wrong for name, value in metrics.items()}
+        return {
+            name: value if name == "epoch" else wrong for name, value in metrics.items()
+        }
 
     def _check_work(
-        self, work: Assignment | None, busy: dict[int, Iterator[dict[str, Any]]], controller: Controller
+        self,
+        work: Assignment | None,
+        busy: dict[int, Iterator[dict[str, Any]]],
+        controller: Controller,
     ) -> None:
         if work is None:
             return
         if work.trial in busy:
             raise ViolationError(f"trial {work.trial} is on two workers")
         if controller.trials[work.trial].status is not TrialStatus.RUNNING:
-            raise ViolationError(f"trial {work.trial} was handed out, {controller.trials[work.trial].status}")
+            raise ViolationError(
+                f"trial {work.trial} was handed out, {controller.trials[work.trial].status}"
+            )
 
     def _check_replay(self, controller: Controller) -> None:
         """Whether a replay of the log equals the state that wrote it."""
         log = MemoryLog(self.events, clock=lambda: self.clock[0])
         again = Controller(
-            Proposer(_space(), OBJECTIVES, self.world.sampler(), limits=self.world.limits),
+            Proposer(
+                _space(), OBJECTIVES, self.world.sampler(), limits=self.world.limits
+            ),
             log,
             self.budget,
             stopper=self.world.stopper(),
@@ -296,7 +324,9 @@ class _Life:
         )
         again.replay(self.events)
         if len(log.events) != len(self.events):
-            raise ViolationError(f"a replay had to decide {log.events[-1]}, which the driver had not")
+            raise ViolationError(
+                f"a replay had to decide {log.events[-1]}, which the driver had not"
+            )
         for number, record in deepcopy(controller.trials).items():
             if record.status is TrialStatus.RUNNING:
                 record.status = TrialStatus.INTERRUPTED
@@ -307,18 +337,31 @@ class _Life:
         live, replayed = controller.spending, again.spending
         if (live.trials, live.epochs) != (replayed.trials, replayed.epochs):
             raise ViolationError("a replay counts other trials or epochs")
-        promoted, expected = (list(iter(made.stopper.promote, None)) for made in (again, controller))
+        promoted, expected = (
+            list(iter(made.stopper.promote, None)) for made in (again, controller)
+        )
         if promoted != expected:
-            raise ViolationError(f"after a replay the stopper promotes {promoted}, and not {expected}")
+            raise ViolationError(
+                f"after a replay the stopper promotes {promoted}, and not {expected}"
+            )
 
 
 @cache
 def _space() -> SearchSpace:
     """24 networks, so that some are drawn again and the space runs out."""
     narrow: dict[str, Any] = dict.fromkeys(("depth1", "depth2", "depth3", "depth4"), 1)
-    narrow |= {"width1": 8, "width2": 8, "width3": 16, "width4": 16, "bottleneck_width": 64}
+    narrow |= {
+        "width1": 8,
+        "width2": 8,
+        "width3": 16,
+        "width4": 16,
+        "bottleneck_width": 64,
+    }
     narrow |= {"stem_width": 8, "deep_stem": True, "avg_down": True, "avd": False}
-    return get_space("resnest", **narrow | {"radix": [1, 2, 4], "cardinality": [1, 2], "stem_width": [8, 16]})
+    return get_space(
+        "resnest",
+        **narrow | {"radix": [1, 2, 4], "cardinality": [1, 2], "stem_width": [8, 16]},
+    )
 
 
 @cache

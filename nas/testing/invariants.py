@@ -65,11 +65,15 @@ def _wrong(event: Event, record: TrialRecord) -> str | None:
     match content:
         case EpochEnded(epoch=epoch) if epoch != record.reached + 1:
             return f"epoch {epoch} after epoch {record.reached}"
-        case EpochEnded() | Measured() | Decided() | Lost() if status is TrialStatus.PAUSED:
+        case EpochEnded() | Measured() | Decided() | Lost() if (
+            status is TrialStatus.PAUSED
+        ):
             return "its trial was put aside"
         case Promoted() if status is not TrialStatus.PAUSED:
             return f"its trial was not put aside, but {status}"
-        case Finished(status=TrialStatus.DUPLICATE) if record.proposal.duplicate_of is None:
+        case Finished(status=TrialStatus.DUPLICATE) if (
+            record.proposal.duplicate_of is None
+        ):
             return "it repeats no trial"
     return None
 
@@ -81,13 +85,19 @@ def _check_end(event: Event, known: Iterable[TrialRecord]) -> None:
         return
     still_open = [record.number for record in known if not record.status.over]
     if still_open:
-        raise ViolationError(f"{event}: trials {still_open} are still open, and the search ended: {reason}")
+        raise ViolationError(
+            f"{event}: trials {still_open} are still open, and the search ended: {reason}"
+        )
 
 
 def _check_networks(known: dict[int, TrialRecord], asked: int | None) -> None:
     """No more networks than asked for, none trained to its end twice, duplicates answered by their own network."""
     trials = [record for record in known.values() if record.proposal]
-    new = [record for record in trials if record.proposal and record.proposal.duplicate_of is None]
+    new = [
+        record
+        for record in trials
+        if record.proposal and record.proposal.duplicate_of is None
+    ]
     often = Counter(record.proposal.arch_id for record in new if record.proposal)
     twice = [arch for arch, count in often.items() if count > 1]
     if twice:
@@ -99,7 +109,10 @@ def _check_networks(known: dict[int, TrialRecord], asked: int | None) -> None:
         if original is None or record.proposal is None:
             continue
         answer = known[original]
-        same = answer.proposal is not None and answer.proposal.arch_id == record.proposal.arch_id
+        same = (
+            answer.proposal is not None
+            and answer.proposal.arch_id == record.proposal.arch_id
+        )
         if not (same and answer.status is TrialStatus.COMPLETE):
             raise ViolationError(
                 f"trial {record.number} is answered by trial {original}, which is {answer.status}"

@@ -33,7 +33,11 @@ TINY: dict[str, Any] = {
 def measure(arch: Arch) -> dict[str, float]:
     """Costs, and in place of an accuracy the parameters per FLOP."""
     cost = complexity(arch)
-    return {"flops": cost.flops, "quality": cost.params / cost.flops, "latency_ms": cost.activations / 1e6}
+    return {
+        "flops": cost.flops,
+        "quality": cost.params / cost.flops,
+        "latency_ms": cost.activations / 1e6,
+    }
 
 
 class SamplerContract:
@@ -48,9 +52,13 @@ class SamplerContract:
     @pytest.fixture
     def space(self) -> SearchSpace:
         """Wide enough to choose in, with a knob that only some networks have."""
-        return get_space("resnest", depth1=[1, 2], depth2=[1, 2, 3], depth3=[1, 2, 3], depth4=[1])
+        return get_space(
+            "resnest", depth1=[1, 2], depth2=[1, 2, 3], depth3=[1, 2, 3], depth4=[1]
+        )
 
-    def test_proposals_are_legal_and_differ(self, space: SearchSpace, sampler: Sampler) -> None:
+    def test_proposals_are_legal_and_differ(
+        self, space: SearchSpace, sampler: Sampler
+    ) -> None:
         made = Proposer(space, OBJECTIVES, sampler)
         archs = [proposal.arch for proposal in run(made, self.trials)]
         assert len({arch.id for arch in archs}) == self.trials
@@ -61,15 +69,21 @@ class SamplerContract:
 
     def test_cheap_limits_hold(self, space: SearchSpace, sampler: Sampler) -> None:
         limits = {"macs": [4e8, 1.2e9], "params": 6e6}
-        for proposal in run(Proposer(space, OBJECTIVES, sampler, limits=limits), self.trials):
+        for proposal in run(
+            Proposer(space, OBJECTIVES, sampler, limits=limits), self.trials
+        ):
             cost = complexity(proposal.arch)
             assert 4e8 <= cost.macs <= 1.2e9
             assert cost.params <= 6e6
 
-    def test_limits_measured_later_are_understood(self, space: SearchSpace, sampler: Sampler) -> None:
+    def test_limits_measured_later_are_understood(
+        self, space: SearchSpace, sampler: Sampler
+    ) -> None:
         run(Proposer(space, OBJECTIVES, sampler, limits={"latency_ms": 5}), self.trials)
 
-    def test_what_is_in_flight_differs(self, space: SearchSpace, sampler: Sampler) -> None:
+    def test_what_is_in_flight_differs(
+        self, space: SearchSpace, sampler: Sampler
+    ) -> None:
         made = Proposer(space, OBJECTIVES, sampler)
         run(made, self.trials)
         flying: list[str] = []
@@ -79,8 +93,12 @@ class SamplerContract:
             flying += [proposal.arch.id] if proposal.duplicate_of is None else []
         assert len(set(flying)) == 16
 
-    def test_the_same_seed_proposes_the_same(self, space: SearchSpace, sampler: Sampler) -> None:
-        one, other = (run(Proposer(space, OBJECTIVES, sampler), self.trials) for _ in range(2))
+    def test_the_same_seed_proposes_the_same(
+        self, space: SearchSpace, sampler: Sampler
+    ) -> None:
+        one, other = (
+            run(Proposer(space, OBJECTIVES, sampler), self.trials) for _ in range(2)
+        )
         assert one == other
 
     def test_small_spaces_are_exhausted(self, sampler: Sampler) -> None:
@@ -104,11 +122,15 @@ class SamplerContract:
             assert proposal is not None
             if proposal.duplicate_of is None:
                 status, metrics = (
-                    outcomes[number % 4] if number % 4 < 3 else ("complete", measure(proposal.arch))
+                    outcomes[number % 4]
+                    if number % 4 < 3
+                    else ("complete", measure(proposal.arch))
                 )
                 made.tell(proposal.trial, status, metrics)
 
-    def test_it_goes_on_after_a_restart(self, space: SearchSpace, sampler: Sampler) -> None:
+    def test_it_goes_on_after_a_restart(
+        self, space: SearchSpace, sampler: Sampler
+    ) -> None:
         """What was finished is not proposed again, what was under way is still under way."""
         first = Proposer(space, OBJECTIVES, sampler)
         done = run(first, self.trials)
@@ -121,7 +143,9 @@ class SamplerContract:
         new = run(again, 5)
         old = {proposal.arch.id for proposal in [*done, *flying]}
         assert not old & {proposal.arch.id for proposal in new}
-        assert min(proposal.trial for proposal in new) > max(proposal.trial for proposal in [*done, *flying])
+        assert min(proposal.trial for proposal in new) > max(
+            proposal.trial for proposal in [*done, *flying]
+        )
         for proposal in flying:
             if proposal.duplicate_of is None:
                 again.tell(proposal.trial, "complete", measure(proposal.arch))

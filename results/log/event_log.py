@@ -63,15 +63,22 @@ class EventLog:
     written.
     """
 
-    def __init__(self, path: str | Path, *, clock: Callable[[], float] | None = None) -> None:
+    def __init__(
+        self, path: str | Path, *, clock: Callable[[], float] | None = None
+    ) -> None:
         self.path = Path(path)
         self._lock = threading.Lock()
         try:
             self._connection = sqlite3.connect(
-                self.path, timeout=WRITER_WAIT_SECONDS, isolation_level=None, check_same_thread=False
+                self.path,
+                timeout=WRITER_WAIT_SECONDS,
+                isolation_level=None,
+                check_same_thread=False,
             )
         except sqlite3.OperationalError as error:
-            raise OSError(f"{self.path}: cannot open the event log ({error})") from error
+            raise OSError(
+                f"{self.path}: cannot open the event log ({error})"
+            ) from error
         try:
             self._prepare()
             self._clock = clock or Clock(self._newest())
@@ -83,7 +90,9 @@ class EventLog:
         try:
             # EXTRA also syncs the folder after the journal is gone: a commit survives a power loss.
             self._connection.execute("PRAGMA synchronous = EXTRA")
-            if not self._connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+            if not self._connection.execute(
+                "SELECT count(*) FROM sqlite_master"
+            ).fetchone()[0]:
                 self._connection.executescript(_SCHEMA)
             version = _version(self._connection)
             check_version(version, self.path)
@@ -93,7 +102,9 @@ class EventLog:
                     f"{SCHEMA_VERSION}): it can be read, but only that version can continue it"
                 )
         except sqlite3.OperationalError as error:
-            raise OSError(f"{self.path}: cannot write the event log ({error})") from error
+            raise OSError(
+                f"{self.path}: cannot write the event log ({error})"
+            ) from error
         except sqlite3.DatabaseError as error:
             raise ValueError(f"{self.path}: not an event log ({error})") from error
 
@@ -122,15 +133,21 @@ class EventLog:
     def restore(self, events: Iterable[Event]) -> None:
         """Add events of another log as they are, with their times, but numbers of this one."""
         with self._lock:
-            self._insert([(e.time, e.kind, e.trial, strict_json.dumps(e.data)) for e in events])
+            self._insert(
+                [(e.time, e.kind, e.trial, strict_json.dumps(e.data)) for e in events]
+            )
 
-    def _insert(self, rows: Sequence[tuple[float, str, int | None, str]]) -> list[Event]:
+    def _insert(
+        self, rows: Sequence[tuple[float, str, int | None, str]]
+    ) -> list[Event]:
         try:
             self._connection.execute("BEGIN IMMEDIATE")
             numbers = [self._connection.execute(_INSERT, row).lastrowid for row in rows]
             self._connection.execute("COMMIT")
         except sqlite3.DatabaseError as error:
-            raise OSError(f"{self.path}: cannot append to the event log ({error})") from error
+            raise OSError(
+                f"{self.path}: cannot append to the event log ({error})"
+            ) from error
         finally:
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
@@ -153,7 +170,10 @@ class EventLog:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self.close()
 
@@ -178,7 +198,9 @@ def last_event(path: str | Path) -> tuple[int, float] | None:
     return rows[0] if rows else None
 
 
-def read(path: str | Path, query: Callable[[sqlite3.Connection], Result], *setup: str) -> Result:
+def read(
+    path: str | Path, query: Callable[[sqlite3.Connection], Result], *setup: str
+) -> Result:
     """What ``query`` finds in the log at ``path``, after the statements ``setup``; raises as ``read_events``."""
     path = Path(path)
     if not path.is_file():
@@ -193,9 +215,13 @@ def read(path: str | Path, query: Callable[[sqlite3.Connection], Result], *setup
             return _query(path, "rw", query, setup)
     except sqlite3.DatabaseError as error:
         if not is_damage(error):
-            raise OSError(f"{path}: the event log cannot be read now ({error})") from error
+            raise OSError(
+                f"{path}: the event log cannot be read now ({error})"
+            ) from error
         no_log = getattr(error, "sqlite_errorname", "") == "SQLITE_NOTADB"
-        reason = str(error).partition(" with text ")[0]  # SQLite quotes what it cannot decode
+        reason = str(error).partition(" with text ")[
+            0
+        ]  # SQLite quotes what it cannot decode
         kind = ValueError if no_log else DamagedLogError
         raise kind(f"{path}: cannot be read as an event log ({reason})") from error
 
@@ -207,10 +233,15 @@ def is_damage(error: sqlite3.DatabaseError) -> bool:
 
 
 def _query(
-    path: Path, mode: str, query: Callable[[sqlite3.Connection], Result], setup: Iterable[str]
+    path: Path,
+    mode: str,
+    query: Callable[[sqlite3.Connection], Result],
+    setup: Iterable[str],
 ) -> Result:
     uri = f"{path.absolute().as_uri()}?mode={mode}"
-    with closing(sqlite3.connect(uri, uri=True, timeout=READER_WAIT_SECONDS)) as connection:
+    with closing(
+        sqlite3.connect(uri, uri=True, timeout=READER_WAIT_SECONDS)
+    ) as connection:
         for statement in setup:
             connection.execute(statement)
         check_version(_version(connection), path)
@@ -234,7 +265,9 @@ def check_version(version: int, path: Path) -> None:
 
 
 def _read_all(connection: sqlite3.Connection, path: Path) -> list[Event]:
-    rows = connection.execute("SELECT id, time, kind, trial, data FROM events ORDER BY id").fetchall()
+    rows = connection.execute(
+        "SELECT id, time, kind, trial, data FROM events ORDER BY id"
+    ).fetchall()
     try:
         events = [event_of(row) for row in rows]
     except ValueError as error:

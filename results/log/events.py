@@ -27,7 +27,11 @@ class TrialStatus(StrEnum):
     @property
     def over(self) -> bool:
         """Whether nothing can happen to the trial any more."""
-        return self not in (TrialStatus.RUNNING, TrialStatus.PAUSED, TrialStatus.INTERRUPTED)
+        return self not in (
+            TrialStatus.RUNNING,
+            TrialStatus.PAUSED,
+            TrialStatus.INTERRUPTED,
+        )
 
 
 @dataclass(frozen=True)
@@ -44,22 +48,34 @@ class Content:
     @classmethod
     def read(cls, trial: int | None, data: Mapping[str, Any]) -> Self:
         """From what the log holds; ``ValueError`` for a key that is missing, or a value that means nothing."""
-        names = [entry.name for entry in fields(cls) if entry.name not in ("trial", cls.OPEN)]
+        names = [
+            entry.name for entry in fields(cls) if entry.name not in ("trial", cls.OPEN)
+        ]
         known = {name: data[name] for name in names if name in data}
         if cls.OPEN:
-            known[cls.OPEN] = {name: value for name, value in data.items() if name not in names}
+            known[cls.OPEN] = {
+                name: value for name, value in data.items() if name not in names
+            }
         try:
             return cls(trial, **known)
         except TypeError as error:
-            required = [name for name in names if name not in data and not hasattr(cls, name)]
-            raise ValueError(f"lacks {', '.join(map(repr, required))}" if required else str(error)) from error
+            required = [
+                name for name in names if name not in data and not hasattr(cls, name)
+            ]
+            raise ValueError(
+                f"lacks {', '.join(map(repr, required))}" if required else str(error)
+            ) from error
 
     def data(self) -> dict[str, Any]:
         """As the log holds it: keys that say nothing are left out, except ``error``."""
         named = {entry.name: getattr(self, entry.name) for entry in fields(self)}
         del named["trial"]
         others = named.pop(self.OPEN) if self.OPEN else {}
-        return {key: value for key, value in named.items() if value is not None or key == "error"} | others
+        return {
+            key: value
+            for key, value in named.items()
+            if value is not None or key == "error"
+        } | others
 
 
 @dataclass(frozen=True)
@@ -162,7 +178,9 @@ class Finished(Content):
     def __post_init__(self) -> None:
         status = TrialStatus(self.status)
         if not status.over:
-            raise ValueError(f"has status {status}, which is not that of a trial that is over")
+            raise ValueError(
+                f"has status {status}, which is not that of a trial that is over"
+            )
         object.__setattr__(self, "status", status)
 
 
@@ -212,7 +230,9 @@ def event_of(row: Iterable[Any]) -> Event:
     """The event in a row of the log; ``ValueError`` if it is none, as where bytes were overwritten."""
     number, when, kind, trial, text = row
     data = json.loads(text) if isinstance(text, str) else None
-    if not (isinstance(when, float) and isinstance(kind, str) and isinstance(data, dict)):
+    if not (
+        isinstance(when, float) and isinstance(kind, str) and isinstance(data, dict)
+    ):
         raise ValueError(f"event {number} is not whole")
     if not (trial is None or isinstance(trial, int)):
         raise ValueError(f"event {number} is of trial {trial!r}, which is no number")
@@ -231,7 +251,9 @@ A new kind of event, or a new key that may be missing, needs none.
 SCHEMA_VERSION = len(LIFTS) + 1
 
 
-def lift(events: Iterable[Event], version: int, lifts: Sequence[Lift] = LIFTS) -> Iterator[Event]:
+def lift(
+    events: Iterable[Event], version: int, lifts: Sequence[Lift] = LIFTS
+) -> Iterator[Event]:
     """Events written in ``version``, as the newest version would have written them."""
     for event in events:
         for step in lifts[version - 1 :]:

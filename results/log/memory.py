@@ -15,7 +15,9 @@ class MemoryLog:
     ``events`` are those of an earlier log to go on from; ``clock`` gives seconds since 1970.
     """
 
-    def __init__(self, events: Iterable[Event] = (), *, clock: Callable[[], float] | None = None) -> None:
+    def __init__(
+        self, events: Iterable[Event] = (), *, clock: Callable[[], float] | None = None
+    ) -> None:
         self.events = list(events)
         self._clock = clock or Clock()
 

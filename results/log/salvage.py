@@ -12,7 +12,13 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from results.log.event_log import DamagedLogError, EventLog, is_damage, read, read_events
+from results.log.event_log import (
+    DamagedLogError,
+    EventLog,
+    is_damage,
+    read,
+    read_events,
+)
 from results.log.events import Event, event_of, lift
 
 FARTHEST = 2**40
@@ -89,7 +95,9 @@ def _survivors(connection: sqlite3.Connection) -> tuple[list[Event], bool]:
     return list(lift(events, version)), end_known
 
 
-def _readable_rows(connection: sqlite3.Connection) -> tuple[list[tuple[Any, ...]], bool]:
+def _readable_rows(
+    connection: sqlite3.Connection,
+) -> tuple[list[tuple[Any, ...]], bool]:
     """The rows that SQLite can read, around those it cannot, and whether it came to the end."""
     rows: list[tuple[Any, ...]] = []
     place: int | None = 0
@@ -105,7 +113,9 @@ def _readable_rows(connection: sqlite3.Connection) -> tuple[list[tuple[Any, ...]
     return rows, False
 
 
-def _rows_after(connection: sqlite3.Connection, place: int) -> Iterator[tuple[Any, ...]]:
+def _rows_after(
+    connection: sqlite3.Connection, place: int
+) -> Iterator[tuple[Any, ...]]:
     """Rows with numbers above ``place``; ``sqlite3.DatabaseError`` where they cannot be read or do not rise."""
     for row in connection.execute(_ROWS, (place,)):
         if not place < row[0] < place + FARTHEST:

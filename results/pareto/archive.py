@@ -36,7 +36,9 @@ class FrontArchive(Generic[Item]):
             return False
         dominated = (point <= self.points).all(axis=1) & ~equal
         if dominated.any():
-            self.items = [self.items[index] for index in np.flatnonzero(~dominated).tolist()]
+            self.items = [
+                self.items[index] for index in np.flatnonzero(~dominated).tolist()
+            ]
         self.points = np.vstack([self.points[~dominated], point])
         self.items.append(item)
         self._volume = None

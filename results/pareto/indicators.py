@@ -36,12 +36,21 @@ def hypervolume_over_time(
             front.add(point, None)
         volumes.append(front.hypervolume(corner))
     return pd.DataFrame(
-        {"trials": np.arange(1, len(known) + 1), time: known[time], "hypervolume": volumes}, index=known.index
+        {
+            "trials": np.arange(1, len(known) + 1),
+            time: known[time],
+            "hypervolume": volumes,
+        },
+        index=known.index,
     )
 
 
 def epsilon_indicator(
-    df: pd.DataFrame, other: pd.DataFrame, objectives: Mapping[str, str], *, scaled: bool = True
+    df: pd.DataFrame,
+    other: pd.DataFrame,
+    objectives: Mapping[str, str],
+    *,
+    scaled: bool = True,
 ) -> float:
     """By how much ``df``'s front must improve everywhere to be nowhere worse than ``other``'s: additive epsilon.
 
@@ -54,7 +63,11 @@ def epsilon_indicator(
 
 
 def igd_plus(
-    df: pd.DataFrame, other: pd.DataFrame, objectives: Mapping[str, str], *, scaled: bool = True
+    df: pd.DataFrame,
+    other: pd.DataFrame,
+    objectives: Mapping[str, str],
+    *,
+    scaled: bool = True,
 ) -> float:
     """How far ``df``'s front lies behind ``other``'s, on average over the latter: IGD+, 0 is nowhere behind.
 
@@ -78,9 +91,13 @@ def attainment(
     2 or 3 objectives (Fonseca et al., 2011).
     """
     if len(objectives) not in (2, 3):
-        raise ValueError(f"attainment is defined here for 2 or 3 objectives, not {len(objectives)}")
+        raise ValueError(
+            f"attainment is defined here for 2 or 3 objectives, not {len(objectives)}"
+        )
     if by not in df.columns:
-        raise ValueError(f"attainment needs a column {by!r} that tells the searches apart")
+        raise ValueError(
+            f"attainment needs a column {by!r} that tells the searches apart"
+        )
     aims = Objectives.of(objectives)
     costs, known = _costs(df, aims)
     columns = [*objectives, "percentile"]
@@ -96,7 +113,9 @@ def attainment(
         # searches that reached nothing count too: how many of the others make up this share of all
         needed = max(1, math.ceil(searches * percentile / 100 - 1e-9))
         if needed <= there:
-            surface = moocore.eaf(costs[order], sets[order], percentiles=[100 * needed / there])
+            surface = moocore.eaf(
+                costs[order], sets[order], percentiles=[100 * needed / there]
+            )
             surface[:, :-1] = aims.costs(surface[:, :-1])
             surface[:, -1] = percentile
             surfaces.append(surface)
@@ -124,6 +143,8 @@ def _two_fronts(
             )
     span = np.ptp(reference, axis=0)
     both = np.ptp(np.concatenate([points, reference]), axis=0)
-    span = np.where(span > 0, span, both)  # where the second front has no range, that of both
+    span = np.where(
+        span > 0, span, both
+    )  # where the second front has no range, that of both
     unit = np.where(span > 0, span, 1.0) if scaled else np.ones(len(span))
     return points / unit, reference / unit

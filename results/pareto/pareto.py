@@ -40,7 +40,9 @@ def pareto_front(
     return df.take(np.flatnonzero(keep))
 
 
-def pareto_rank(df: pd.DataFrame, objectives: Mapping[str, str], limits: Limits | None = None) -> "Ranks":
+def pareto_rank(
+    df: pd.DataFrame, objectives: Mapping[str, str], limits: Limits | None = None
+) -> "Ranks":
     """How many fronts must be taken away before a row is on the front: 0 on it, NA where an objective is missing.
 
     With ``limits``, rows outside come after all that are inside, the less they break them the earlier.
@@ -55,10 +57,14 @@ def pareto_rank(df: pd.DataFrame, objectives: Mapping[str, str], limits: Limits 
     if outside.any():
         first = ranks[inside].max() + 1 if inside.any() else 0
         ranks[outside] = first + np.unique(excess[outside], return_inverse=True)[1]
-    return pd.Series(pd.array(ranks, dtype="Int64"), index=df.index, name="rank").mask(~known)
+    return pd.Series(pd.array(ranks, dtype="Int64"), index=df.index, name="rank").mask(
+        ~known
+    )
 
 
-def hypervolume(df: pd.DataFrame, objectives: Mapping[str, str], reference: Mapping[str, float]) -> float:
+def hypervolume(
+    df: pd.DataFrame, objectives: Mapping[str, str], reference: Mapping[str, float]
+) -> float:
     """The volume between the front of ``df`` and ``reference``, in the product of the objectives' units.
 
     Rows that miss an objective, or are no better than the reference in one, add nothing. Exact (moocore).

@@ -65,7 +65,12 @@ def select(
     """
     ways = [
         name
-        for name, given in (("knee", knee), ("near", near), ("buckets", buckets), ("diverse", diverse))
+        for name, given in (
+            ("knee", knee),
+            ("near", near),
+            ("buckets", buckets),
+            ("diverse", diverse),
+        )
         if given
     ]
     if len(ways) > 1 or (maximize and minimize):
@@ -97,7 +102,10 @@ def select(
 
 
 def _aims(
-    df: pd.DataFrame, objectives: Mapping[str, str] | None, maximize: str | None, minimize: str | None
+    df: pd.DataFrame,
+    objectives: Mapping[str, str] | None,
+    maximize: str | None,
+    minimize: str | None,
 ) -> Objectives:
     """The objectives with the one to maximise or minimise first."""
     aims = dict(objectives or {})
@@ -112,18 +120,24 @@ def _aims(
     return Objectives(aims)
 
 
-def _limits(under: Mapping[str, float] | None, over: Mapping[str, float] | None) -> Limits:
+def _limits(
+    under: Mapping[str, float] | None, over: Mapping[str, float] | None
+) -> Limits:
     most, least = dict(under or {}), dict(over or {})
     return {name: (least.get(name), most.get(name)) for name in most | least}
 
 
-def _within(df: pd.DataFrame, limits: Limits, needs: Sequence[str]) -> tuple[pd.DataFrame, str]:
+def _within(
+    df: pd.DataFrame, limits: Limits, needs: Sequence[str]
+) -> tuple[pd.DataFrame, str]:
     """The rows with all that is needed inside the limits, and the limits in words."""
     known = final(df)
     for name in needs:
         known &= np.isfinite(numbers(df, name))
     if not known.any():
-        raise ValueError(f"no finished row has {', '.join(dict.fromkeys(needs))}: nothing to select from")
+        raise ValueError(
+            f"no finished row has {', '.join(dict.fromkeys(needs))}: nothing to select from"
+        )
     table = df.loc[known]
     excess = violation(table, limits)
     if not (excess == 0).any():
@@ -173,7 +187,9 @@ def _knee(table: pd.DataFrame, aims: Objectives, within: str) -> Selection:
     return Selection(picked, why)
 
 
-def _near(table: pd.DataFrame, near: Mapping[str, float], aims: Objectives, within: str) -> Selection:
+def _near(
+    table: pd.DataFrame, near: Mapping[str, float], aims: Objectives, within: str
+) -> Selection:
     table = aims.best_first(table)
     distance = np.zeros(len(table))
     for name, target in near.items():
@@ -184,11 +200,16 @@ def _near(table: pd.DataFrame, near: Mapping[str, float], aims: Objectives, with
     picked = table.iloc[[_least(distance)]]
     aim = ", ".join(f"{name} {target:g}" for name, target in near.items())
     have = ", ".join(f"{name} {picked[name].iloc[0]:.6g}" for name in near)
-    return Selection(picked, f"the nearest to {aim} of {len(table)} rows{within}: {have}")
+    return Selection(
+        picked, f"the nearest to {aim} of {len(table)} rows{within}: {have}"
+    )
 
 
 def _buckets(
-    table: pd.DataFrame, buckets: Mapping[str, Sequence[float]], aims: Objectives, within: str
+    table: pd.DataFrame,
+    buckets: Mapping[str, Sequence[float]],
+    aims: Objectives,
+    within: str,
 ) -> Selection:
     if len(buckets) != 1:
         raise ValueError(f"buckets are of one column, not of {', '.join(buckets)}")
@@ -202,18 +223,23 @@ def _buckets(
         for number in range(len(edges))
         if (place == number).any()
     ]
-    empty = [f"{edge:g}" for number, edge in enumerate(edges) if not (place == number).any()]
+    empty = [
+        f"{edge:g}" for number, edge in enumerate(edges) if not (place == number).any()
+    ]
     if not best:
         raise ValueError(f"no row{within} has {column} up to {edges[-1]:g}")
     name, way = next(iter(aims.items()))
     spelled = ", ".join(f"{edge:g}" for edge in edges)
     why = f"{_most(way)} {name} of {len(table)} rows{within} for {column} up to each of {spelled}"
     return Selection(
-        pd.concat(best), why + (f"; empty: the bucket up to {', '.join(empty)}" if empty else "")
+        pd.concat(best),
+        why + (f"; empty: the bucket up to {', '.join(empty)}" if empty else ""),
     )
 
 
-def _diverse(table: pd.DataFrame, count: int, aims: Objectives, within: str) -> Selection:
+def _diverse(
+    table: pd.DataFrame, count: int, aims: Objectives, within: str
+) -> Selection:
     if count < 1:
         raise ValueError(f"diverse: at least 1 row is needed, not {count}")
     front = aims.best_first(pareto_front(table, aims))
@@ -221,7 +247,9 @@ def _diverse(table: pd.DataFrame, count: int, aims: Objectives, within: str) -> 
     picked, distance = [0], np.linalg.norm(costs - costs[0], axis=1)
     while len(picked) < min(count, len(front)) and distance.max() > 0:
         picked.append(_least(-distance))
-        distance = np.minimum(distance, np.linalg.norm(costs - costs[picked[-1]], axis=1))
+        distance = np.minimum(
+            distance, np.linalg.norm(costs - costs[picked[-1]], axis=1)
+        )
     name, way = next(iter(aims.items()))
     why = (
         f"the most different {len(picked)} of a front of {len(front)} rows{within}: {_most(way)} {name} first, "

@@ -44,7 +44,10 @@ def front_probability(
     if len(known):
         rivals = _rivals(costs, sigma)
         probability[known[rivals]] = _share_on_front(
-            costs[rivals], sigma[rivals], samples, np.random.default_rng(0) if rng is None else rng
+            costs[rivals],
+            sigma[rivals],
+            samples,
+            np.random.default_rng(0) if rng is None else rng,
         )
     return pd.Series(probability, index=df.index, name="front_probability")
 
@@ -58,16 +61,23 @@ def repeat_spread(repeats: pd.DataFrame, metric: str, *, by: str = "trial") -> f
     groups = values.groupby(repeats[by].loc[values.index])
     freedom = len(values) - groups.ngroups
     if freedom < 1:
-        raise ValueError(f"no {by} has {metric} twice: its spread over repetitions is not known")
+        raise ValueError(
+            f"no {by} has {metric} twice: its spread over repetitions is not known"
+        )
     return float(np.sqrt(((values - groups.transform("mean")) ** 2).sum() / freedom))
 
 
 def _sigmas(
-    df: pd.DataFrame, objectives: Mapping[str, str], spread: dict[str, Spread], images: int | None
+    df: pd.DataFrame,
+    objectives: Mapping[str, str],
+    spread: dict[str, Spread],
+    images: int | None,
 ) -> Array:
     for name in spread:
         if name not in objectives:
-            raise ValueError(f"spread of {name}: not among the objectives {', '.join(objectives)}")
+            raise ValueError(
+                f"spread of {name}: not among the objectives {', '.join(objectives)}"
+            )
     if "latency_ms" not in spread and "latency_iqr_ms" in df.columns:
         spread["latency_ms"] = df["latency_iqr_ms"] / IQR_PER_SIGMA
     if "accuracy" not in spread and images and "accuracy" in objectives:
@@ -79,7 +89,9 @@ def _sigmas(
         if isinstance(values, pd.Series) and not df.index.isin(values.index).all():
             raise ValueError(f"spread of {name}: it is on another index than the table")
         wide = (
-            values.reindex(df.index) if isinstance(values, pd.Series) else pd.Series(values, index=df.index)
+            values.reindex(df.index)
+            if isinstance(values, pd.Series)
+            else pd.Series(values, index=df.index)
         )
         columns.append(np.nan_to_num(wide.to_numpy(dtype=float, na_value=np.nan)))
         if (columns[-1] < 0).any():
@@ -91,7 +103,9 @@ def _accuracy_error(df: pd.DataFrame, images: int) -> "pd.Series[float]":
     """The standard error of an accuracy by Agresti and Coull: two more images right, two more wrong."""
     share = numbers(df, "accuracy")
     if not (np.isnan(share) | ((share >= 0) & (share <= 1))).all():
-        raise ValueError("accuracy is needed as a fraction from 0 to 1 for its error, not in per cent")
+        raise ValueError(
+            "accuracy is needed as a fraction from 0 to 1 for its error, not in per cent"
+        )
     centre = (share * images + 2) / (images + 4)
     return pd.Series(np.sqrt(centre * (1 - centre) / (images + 4)), index=df.index)
 
@@ -107,8 +121,12 @@ def _rivals(costs: Array, sigma: Array) -> NDArray[np.intp]:
     return np.flatnonzero(~beaten)
 
 
-def _share_on_front(costs: Array, sigma: Array, samples: int, rng: np.random.Generator) -> Array:
+def _share_on_front(
+    costs: Array, sigma: Array, samples: int, rng: np.random.Generator
+) -> Array:
     count = np.zeros(len(costs))
     for _ in range(samples):
-        count += moocore.is_nondominated(costs + sigma * rng.standard_normal(costs.shape), keep_weakly=True)
+        count += moocore.is_nondominated(
+            costs + sigma * rng.standard_normal(costs.shape), keep_weakly=True
+        )
     return count / samples

@@ -26,10 +26,14 @@ def progress(run: Run) -> dict[str, Any] | None:
     history = run.hypervolume_over_time()
     if history.empty:
         return None
-    rises = history[(history["hypervolume"].diff() != 0) | (history.index == history.index[-1])]
+    rises = history[
+        (history["hypervolume"].diff() != 0) | (history.index == history.index[-1])
+    ]
     minutes = (rises["finished"] - run.trials["started"].min()).dt.total_seconds() / 60
     known = thinned(np.flatnonzero(minutes.notna()).tolist(), STEPS)
-    corner = ", ".join(wording.with_unit(name, value) for name, value in run.reference_point().items())
+    corner = ", ".join(
+        wording.with_unit(name, value) for name, value in run.reference_point().items()
+    )
     return {
         "minutes": shown(minutes.iloc[known]),
         "hypervolume": shown(rises["hypervolume"].iloc[known]),
@@ -40,7 +44,12 @@ def progress(run: Run) -> dict[str, Any] | None:
 def learning(run: Run, front: Sequence[int]) -> dict[str, Any]:
     """Learning curves of the front and samples of the stopped and the other networks; ``note`` tells the rule."""
     metric = next(
-        (n for n in ("accuracy", *run.objectives) if n in run.epochs and run.epochs[n].notna().any()), None
+        (
+            n
+            for n in ("accuracy", *run.objectives)
+            if n in run.epochs and run.epochs[n].notna().any()
+        ),
+        None,
     )
     if metric is None:
         return {"curves": [], "label": "", "note": ""}
@@ -54,9 +63,13 @@ def learning(run: Run, front: Sequence[int]) -> dict[str, Any]:
     }
     drawn = {name: thinned(trials, CURVES) for name, trials in kinds.items()}
     counts = ", ".join(
-        f"{len(drawn[name])} of {len(trials)} {name}" for name, trials in kinds.items() if trials
+        f"{len(drawn[name])} of {len(trials)} {name}"
+        for name, trials in kinds.items()
+        if trials
     )
-    curves = _curves(known, metric, [trial for chosen in drawn.values() for trial in chosen], front)
+    curves = _curves(
+        known, metric, [trial for chosen in drawn.values() for trial in chosen], front
+    )
     status = dict(zip(trained["trial"], trained["status"], strict=True))
     for curve in curves:
         curve["status"] = status[curve["trial"]]
@@ -87,9 +100,13 @@ def trends(run: Run, knobs: Sequence[str]) -> dict[str, Any]:
     """Every objective's mean at each value of each knob that varies, with a 95 % band."""
     complete = run.complete
     metrics = [name for name in run.objectives if complete[name].notna().any()]
-    varying = [name for name in knobs if complete[name].nunique() > 1] if metrics else []
+    varying = (
+        [name for name in knobs if complete[name].nunique() > 1] if metrics else []
+    )
     table = {
-        name.removeprefix("arch."): {metric: _trend(complete, name, metric) for metric in metrics}
+        name.removeprefix("arch."): {
+            metric: _trend(complete, name, metric) for metric in metrics
+        }
         for name in varying
     }
     return {
@@ -103,7 +120,9 @@ def trends(run: Run, knobs: Sequence[str]) -> dict[str, Any]:
 
 def _trend(complete: pd.DataFrame, knob: str, metric: str) -> dict[str, Any]:
     trend, scale = Trend(knob, metric, samples=100)(complete), wording.scale(metric)
-    numeric = pd.api.types.is_numeric_dtype(trend["knob"]) and not pd.api.types.is_bool_dtype(trend["knob"])
+    numeric = pd.api.types.is_numeric_dtype(
+        trend["knob"]
+    ) and not pd.api.types.is_bool_dtype(trend["knob"])
     return {
         "at": shown(trend["knob"]) if numeric else trend["knob"].astype(str).tolist(),
         "numeric": numeric,
@@ -125,7 +144,8 @@ def distributions(run: Run, knobs: Sequence[str]) -> dict[str, Any]:
         if 2 <= len(values) <= SPLITS:
             named = knob.removeprefix("arch.")
             splits[named] = [
-                _edf(f"{named} {value}", known[known[knob] == value]) for value in sorted(values)
+                _edf(f"{named} {value}", known[known[knob] == value])
+                for value in sorted(values)
             ]
     return {
         "note": "The share of the networks, all trained to the end on the same budget, whose error is below "
@@ -149,7 +169,10 @@ def shown(column: "pd.Series[Any]", scale: float = 1.0) -> list[float | int | No
     if pd.api.types.is_integer_dtype(column) and scale == 1:
         return [None if value is pd.NA else int(value) for value in column.tolist()]
     values = column.to_numpy(dtype=float, na_value=np.nan) * scale
-    return [float(f"{value:.6g}") if np.isfinite(value) else None for value in values.tolist()]
+    return [
+        float(f"{value:.6g}") if np.isfinite(value) else None
+        for value in values.tolist()
+    ]
 
 
 def thinned(items: Sequence[Any], most: int) -> list[Any]:

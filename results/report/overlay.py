@@ -31,10 +31,18 @@ def overlay(run: Run, name: str) -> dict[str, Any]:
         raise ValueError(f"--against {name}: {reason}")
     models = public_models()
     models = models[models["family"].isin(list(FAMILIES))]
-    columns: dict[str, list[Any]] = {metric: shown(models[metric], scale(metric)) for metric in SHARED}
-    columns |= {"model": models["model"].tolist(), "resolution": shown(models["resolution"])}
+    columns: dict[str, list[Any]] = {
+        metric: shown(models[metric], scale(metric)) for metric in SHARED
+    }
+    columns |= {
+        "model": models["model"].tolist(),
+        "resolution": shown(models["resolution"]),
+    }
     columns["family"] = models["family"].map(FAMILIES).tolist()
     return {
         "note": f"Behind them {len(models)} public ImageNet models: {reason}, and at resolutions of their own.",
-        "models": [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)],
+        "models": [
+            dict(zip(columns, row, strict=True))
+            for row in zip(*columns.values(), strict=True)
+        ],
     }

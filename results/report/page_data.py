@@ -29,7 +29,9 @@ def page_data(
     """Everything the page shows about ``run``, as JSON values."""
     front, machine = run.comparable_front(), environment(run.path)
     knobs = [
-        name for name in map(str, run.trials) if name.startswith("arch.") and run.trials[name].notna().any()
+        name
+        for name in map(str, run.trials)
+        if name.startswith("arch.") and run.trials[name].notna().any()
     ]
     metrics = _metrics(run)
     return {
@@ -53,7 +55,10 @@ def page_data(
 
 
 def _tiles(run: Run, front: pd.DataFrame) -> list[tuple[str, str]]:
-    tiles = [(str(len(run.trials)), "networks tried"), (wording.duration(run.seconds), "search time")]
+    tiles = [
+        (str(len(run.trials)), "networks tried"),
+        (wording.duration(run.seconds), "search time"),
+    ]
     if front.empty:
         return tiles
     first = next(iter(run.objectives))
@@ -70,9 +75,13 @@ def _metrics(run: Run) -> list[str]:
     measured = [
         name
         for name in run.trials.select_dtypes("number").columns
-        if name not in NOT_METRICS and not name.startswith("arch.") and run.trials[name].notna().any()
+        if name not in NOT_METRICS
+        and not name.startswith("arch.")
+        and run.trials[name].notna().any()
     ]
-    return [n for n in run.objectives if n in measured] + [n for n in measured if n not in run.objectives]
+    return [n for n in run.objectives if n in measured] + [
+        n for n in measured if n not in run.objectives
+    ]
 
 
 def _metric(name: str, column: "pd.Series[Any]") -> dict[str, Any]:
@@ -95,7 +104,9 @@ def _trials(
         "front": [int(trial in front) for trial in trials["trial"]],
         "arch_id": _texts(trials["arch_id"]),
         "error": _texts(trials["error"]),
-        "metrics": {name: figures.shown(trials[name], wording.scale(name)) for name in metrics},
+        "metrics": {
+            name: figures.shown(trials[name], wording.scale(name)) for name in metrics
+        },
         "knobs": {name.removeprefix("arch."): _texts(trials[name]) for name in knobs},
     }
 
@@ -106,7 +117,9 @@ def _stages(archs: "pd.Series[Any]", read: Stages | None) -> dict[str, Any]:
     of = []
     for arch in archs:
         found = read(json.loads(arch)) if read and pd.notna(arch) else None
-        of.append([rows.setdefault(tuple(row.items()), len(rows)) for row in found or ()])
+        of.append(
+            [rows.setdefault(tuple(row.items()), len(rows)) for row in found or ()]
+        )
     return {"rows": [dict(row) for row in rows], "of": of}
 
 
@@ -118,23 +131,35 @@ def _texts(column: "pd.Series[Any]") -> list[Any]:
 
 def _failures(trials: pd.DataFrame) -> dict[str, Any]:
     """Reasons why trials gave no result, most frequent first."""
-    lost = trials[trials["status"].isin(["failed", "infeasible"])].fillna({"error": "no reason given"})
-    alike = lost["error"].str.replace(_NUMBER, "#", regex=True)  # "flops 1.2e9 is outside …" is one reason
+    lost = trials[trials["status"].isin(["failed", "infeasible"])].fillna(
+        {"error": "no reason given"}
+    )
+    alike = lost["error"].str.replace(
+        _NUMBER, "#", regex=True
+    )  # "flops 1.2e9 is outside …" is one reason
     found = [members for _, members in lost.groupby(["status", alike])]
     found.sort(key=len, reverse=True)
     groups = []
     for members in found[:FAILURES]:
-        some = ", ".join(map(str, members["trial"].head(20))) + (", …" if len(members) > 20 else "")
+        some = ", ".join(map(str, members["trial"].head(20))) + (
+            ", …" if len(members) > 20 else ""
+        )
         reason = members["error"].iloc[0]
         if members["error"].nunique() > 1:
             reason += f"\n… and {len(members) - 1} more that differ in numbers alone"
         groups.append(
-            {"status": members["status"].iloc[0], "reason": reason, "count": len(members), "trials": some}
+            {
+                "status": members["status"].iloc[0],
+                "reason": reason,
+                "count": len(members),
+                "trials": some,
+            }
         )
     note = f"{wording.counted(len(lost), 'network')} for {wording.counted(len(found), 'reason')}"
     return {
         "groups": groups,
-        "note": note + (f"; the {FAILURES} most frequent." if len(found) > FAILURES else "."),
+        "note": note
+        + (f"; the {FAILURES} most frequent." if len(found) > FAILURES else "."),
     }
 
 

@@ -18,20 +18,33 @@ SCRIPTS = ("core.js", "choose.js", "scatter.js", "networks.js", "charts.js", "li
 
 
 def write_report(
-    run: Run, path: str | Path, *, stages: Stages | None = None, against: Mapping[str, Any] | None = None
+    run: Run,
+    path: str | Path,
+    *,
+    stages: Stages | None = None,
+    against: Mapping[str, Any] | None = None,
 ) -> None:
     """Write the page about ``run`` to ``path``, in one step.
 
     A run without a complete trial, or with trials that do not compare, gives a page that says so. ``stages``
     reads the stages of an architecture for their drawing; ``against`` is what ``results.report.overlay`` gives.
     """
-    write_atomic(path, page(page_data(run, stages=stages, against=against), title=run.path.resolve().name))
+    write_atomic(
+        path,
+        page(
+            page_data(run, stages=stages, against=against),
+            title=run.path.resolve().name,
+        ),
+    )
 
 
 def page(data: Mapping[str, Any], title: str) -> str:
     """The page that shows ``data``."""
     folder = files("results.report") / "page"
-    text = {name: (folder / name).read_text(encoding="utf-8") for name in ("page.html", "page.css", *SCRIPTS)}
+    text = {
+        name: (folder / name).read_text(encoding="utf-8")
+        for name in ("page.html", "page.css", *SCRIPTS)
+    }
     html = Template(text["page.html"]).substitute(
         title=escape(title),
         summary="".join(f"<p>{escape(sentence)}</p>" for sentence in data["summary"]),

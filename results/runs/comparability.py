@@ -13,9 +13,15 @@ def incomparable(trials: pd.DataFrame, metrics: Iterable[str]) -> str | None:
         signature = metric(name).signature
         if signature not in trials or name not in trials:
             continue
-        seen = sorted(map(str, trials.loc[trials[name].notna(), signature].dropna().unique()))
+        seen = sorted(
+            map(str, trials.loc[trials[name].notna(), signature].dropna().unique())
+        )
         if len(seen) > 1:
-            what = name.removesuffix("_ms").replace("_", " ").replace("latency", "latencies")
+            what = (
+                name.removesuffix("_ms")
+                .replace("_", " ")
+                .replace("latency", "latencies")
+            )
             return (
                 f"{what} of {len(seen)} devices do not compare ({'; '.join(seen)}): "
                 "choose other objectives, or filter .trials by one device and call pareto_front"

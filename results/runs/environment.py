@@ -17,4 +17,8 @@ def environment(folder: Path) -> dict[str, Any]:
         return {}
     except (OSError, ValueError) as error:
         return {"unreadable": f"{path.name}: {error}"}
-    return facts if isinstance(facts, dict) else {"unreadable": f"{path.name}: no JSON object"}
+    return (
+        facts
+        if isinstance(facts, dict)
+        else {"unreadable": f"{path.name}: no JSON object"}
+    )

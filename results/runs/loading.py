@@ -43,7 +43,9 @@ def load_front(name: str) -> Run:
     """
     names = sorted(path.parent.name for path in FRONTS.glob("*/trials.parquet"))
     if name not in names:
-        raise ValueError(f"no published front is called {name!r}; there are {', '.join(names) or 'none yet'}")
+        raise ValueError(
+            f"no published front is called {name!r}; there are {', '.join(names) or 'none yet'}"
+        )
     return _load(FRONTS / name)
 
 
@@ -67,19 +69,31 @@ def _load(path: Path) -> Run:
         tables = fold(events, metrics=facts["objectives"])
     except ValueError as error:
         raise ValueError(f"{log}: {error}") from error
-    return _run(path, tables, facts, None if damage else (events[-1].id, events[-1].time), damage)
+    return _run(
+        path,
+        tables,
+        facts,
+        None if damage else (events[-1].id, events[-1].time),
+        damage,
+    )
 
 
 def _published(path: Path) -> Run:
     """A run of which only the tables were passed on; they are not lost with a missing log."""
     found = read_snapshot(path, None)
     if found is None:
-        raise ValueError(f"{path}: not a run folder, it holds no events.db and no tables of this version")
+        raise ValueError(
+            f"{path}: not a run folder, it holds no events.db and no tables of this version"
+        )
     return _run(path, *found, None)
 
 
 def _run(
-    path: Path, tables: Tables, facts: dict[str, Any], stamp: Stamp | None, damage: str | None = None
+    path: Path,
+    tables: Tables,
+    facts: dict[str, Any],
+    stamp: Stamp | None,
+    damage: str | None = None,
 ) -> Run:
     return Run(
         path=path,
@@ -113,7 +127,9 @@ def _last(events: Sequence[Event], kind: str) -> dict[str, Any] | None:
 
 def _reason(events: Sequence[Event]) -> str | None:
     """Why the search ended; None if it was started again since."""
-    marks = [event for event in events if event.kind in ("search_started", "search_finished")]
+    marks = [
+        event for event in events if event.kind in ("search_started", "search_finished")
+    ]
     if not marks or marks[-1].kind == "search_started":
         return None
     return str(marks[-1].data.get("reason") or "finished")
@@ -133,7 +149,11 @@ def _read_config(path: Path, default: dict[str, Any]) -> dict[str, Any]:
     try:
         config = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ValueError(f"{path}: cannot be read as YAML ({' '.join(str(error).split())})") from error
+        raise ValueError(
+            f"{path}: cannot be read as YAML ({' '.join(str(error).split())})"
+        ) from error
     if not isinstance(config, dict):
-        raise ValueError(f"{path}: a mapping of settings is needed, not {type(config).__name__}")
+        raise ValueError(
+            f"{path}: a mapping of settings is needed, not {type(config).__name__}"
+        )
     return config

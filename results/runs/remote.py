@@ -36,7 +36,11 @@ def local_copy(url: str) -> Iterator[Path]:
         yield Path(root)
         return
     with TemporaryDirectory() as folder:
-        found = [name for name in FILES if _fetch(system, f"{root}/{name}", Path(folder) / name)]
+        found = [
+            name
+            for name in FILES
+            if _fetch(system, f"{root}/{name}", Path(folder) / name)
+        ]
         if not {"events.db", "trials.parquet"} & {*found}:
             raise ValueError(f"{url}: no run folder, there is no events.db in it")
         yield Path(folder)
@@ -46,7 +50,10 @@ def matching_runs(pattern: str) -> list[str]:
     """The run folders that a pattern such as ``s3://bucket/runs/*`` matches, sorted."""
     system, root = _open(pattern)
     logs = system.glob(f"{root.rstrip('/')}/events.db")
-    return sorted(str(system.unstrip_protocol(str(log).removesuffix("/events.db"))) for log in logs)
+    return sorted(
+        str(system.unstrip_protocol(str(log).removesuffix("/events.db")))
+        for log in logs
+    )
 
 
 def _open(url: str) -> tuple[AbstractFileSystem, str]:

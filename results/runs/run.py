@@ -59,17 +59,30 @@ class Run:
         Raises ``ValueError`` if there is none that kept validation images apart.
         """
         rows = self.retrained
-        if "validation_accuracy" not in rows or (rows := rows.dropna(subset=["validation_accuracy"])).empty:
-            raise ValueError(f"{self.path}: no network of this run has been retrained and validated")
-        settings = rows[[name for name in _RETRAINED_ALIKE if name in rows]].astype("string").fillna("")
+        if (
+            "validation_accuracy" not in rows
+            or (rows := rows.dropna(subset=["validation_accuracy"])).empty
+        ):
+            raise ValueError(
+                f"{self.path}: no network of this run has been retrained and validated"
+            )
+        settings = (
+            rows[[name for name in _RETRAINED_ALIKE if name in rows]]
+            .astype("string")
+            .fillna("")
+        )
         rows = rows[(settings == settings.iloc[-1]).all(axis=1)].drop_duplicates(
             ["trial", "seed"], keep="last"
         )
         means = rows.groupby("trial")[["validation_accuracy", "top1"]].mean()
         trials = self.trials[self.trials["trial"].isin(means.index)]
-        accuracy, top1 = (trials["trial"].map(means[name]).astype("Float64") for name in means)
+        accuracy, top1 = (
+            trials["trial"].map(means[name]).astype("Float64") for name in means
+        )
         found = trials.assign(
-            accuracy=accuracy.astype(trials["accuracy"].dtype), status="complete", top1=top1
+            accuracy=accuracy.astype(trials["accuracy"].dtype),
+            status="complete",
+            top1=top1,
         )
         return replace(self, trials=found, stamp=None)
 
@@ -84,34 +97,50 @@ class Run:
         return objectives.best_first(pareto_front(self.complete, objectives))
 
     def hypervolume(
-        self, reference: Mapping[str, float] | None = None, objectives: Mapping[str, str] | None = None
+        self,
+        reference: Mapping[str, float] | None = None,
+        objectives: Mapping[str, str] | None = None,
     ) -> float:
         """The hypervolume of the complete trials against ``reference`` (default: ``reference_point``)."""
         objectives = self._objectives(objectives)
         self._check_comparable(objectives)
-        return hypervolume(self.complete, objectives, reference or self.reference_point(objectives))
+        return hypervolume(
+            self.complete, objectives, reference or self.reference_point(objectives)
+        )
 
     def hypervolume_over_time(
-        self, reference: Mapping[str, float] | None = None, objectives: Mapping[str, str] | None = None
+        self,
+        reference: Mapping[str, float] | None = None,
+        objectives: Mapping[str, str] | None = None,
     ) -> pd.DataFrame:
         """``results.hypervolume_over_time`` of the complete trials; arguments as for ``hypervolume``."""
         objectives = self._objectives(objectives)
         self._check_comparable(objectives)
-        return hypervolume_over_time(self.complete, objectives, reference or self.reference_point(objectives))
+        return hypervolume_over_time(
+            self.complete, objectives, reference or self.reference_point(objectives)
+        )
 
-    def select(self, objectives: Mapping[str, str] | None = None, **choice: Any) -> Selection:
+    def select(
+        self, objectives: Mapping[str, str] | None = None, **choice: Any
+    ) -> Selection:
         """``results.select`` among the complete trials; ``choice`` are its keyword arguments.
 
         Raises ``ValueError`` as that does, and for latencies that do not compare.
         """
         objectives = self._objectives(objectives)
-        asked = {*objectives}.union(*(choice.get(key) or () for key in ("under", "over", "near", "buckets")))
+        asked = {*objectives}.union(
+            *(choice.get(key) or () for key in ("under", "over", "near", "buckets"))
+        )
         self._check_comparable(
-            dict.fromkeys([*asked, choice.get("maximize") or choice.get("minimize") or ""], "")
+            dict.fromkeys(
+                [*asked, choice.get("maximize") or choice.get("minimize") or ""], ""
+            )
         )
         return select(self.complete, objectives, **choice)
 
-    def reference_point(self, objectives: Mapping[str, str] | None = None) -> dict[str, float]:
+    def reference_point(
+        self, objectives: Mapping[str, str] | None = None
+    ) -> dict[str, float]:
         """The settings' ``reference_point`` if it covers the objectives, else each one's worst complete value.
 
         The latter moves as trials come in: compare hypervolumes against it only within one table. It is NaN
@@ -129,7 +158,9 @@ class Run:
         Until the log grows, ``load_run`` then reads the tables, which is much faster than replaying it.
         """
         if self.stamp is None and self.damage is None:
-            raise ValueError(f"{self.path}: only a whole run, with its event log, is exported")
+            raise ValueError(
+                f"{self.path}: only a whole run, with its event log, is exported"
+            )
         if self.url:
             raise ValueError(
                 f"{self.url}: is elsewhere and only read; copy the folder here to export into it"
@@ -141,10 +172,14 @@ class Run:
             "objectives": self.objectives,
             "reference_point": self.reference_point(),
             "hypervolume": None if missing else self.hypervolume(),
-            "networks": [_network(row) for row in self.comparable_front().to_dict("records")],
+            "networks": [
+                _network(row) for row in self.comparable_front().to_dict("records")
+            ],
             "no_front": missing,
         }
-        write_atomic(self.path / "front.json", strict_json.dumps(front, indent=2) + "\n")
+        write_atomic(
+            self.path / "front.json", strict_json.dumps(front, indent=2) + "\n"
+        )
 
     @property
     def no_front(self) -> str | None:
@@ -153,7 +188,11 @@ class Run:
 
     def comparable_front(self) -> pd.DataFrame:
         """The front in the run's own objectives; empty where ``no_front`` says why there is none."""
-        return self.complete.head(0) if self.no_front or not self.objectives else self.front()
+        return (
+            self.complete.head(0)
+            if self.no_front or not self.objectives
+            else self.front()
+        )
 
     def _objectives(self, objectives: Mapping[str, str] | None) -> Objectives:
         aims = Objectives.of(self.objectives if objectives is None else objectives)
@@ -176,4 +215,7 @@ def _network(row: dict[Any, Any]) -> dict[str, Any]:
         for name, value in row.items()
         if name not in _NOT_METRICS and not name.startswith("arch.")
     }
-    return {**metrics, "arch": None if pd.isna(row["arch"]) else json.loads(row["arch"])}
+    return {
+        **metrics,
+        "arch": None if pd.isna(row["arch"]) else json.loads(row["arch"]),
+    }

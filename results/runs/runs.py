@@ -54,14 +54,18 @@ def load_runs(paths: str | Path | Iterable[str | Path], *, mixed: bool = False) 
     found = _matches(paths) if isinstance(paths, str | Path) else list(paths)
     if not found:
         raise ValueError(
-            f"{paths}: no run folder there" if isinstance(paths, str | Path) else "no runs are named"
+            f"{paths}: no run folder there"
+            if isinstance(paths, str | Path)
+            else "no runs are named"
         )
     runs = dict(zip(_names(found), map(load_run, found), strict=True))
     if not mixed and (differences := list(_differences(runs))):
         raise ValueError(
             f"these runs do not compare: {'; '.join(differences)} (load fewer, or all with mixed=True)"
         )
-    return Runs(runs, *(_concatenated(runs, name) for name in ("trials", "epochs", "retrained")))
+    return Runs(
+        runs, *(_concatenated(runs, name) for name in ("trials", "epochs", "retrained"))
+    )
 
 
 def _matches(pattern: str | Path) -> list[str | Path]:
@@ -98,10 +102,14 @@ def _conditions(run: Run) -> dict[str, Any]:
     flat: dict[str, Any] = {}
     for section in MEASURING:
         values = run.config.get(section)
-        for key, value in (values if isinstance(values, Mapping) else {"name": values}).items():
+        for key, value in (
+            values if isinstance(values, Mapping) else {"name": values}
+        ).items():
             flat[f"{section}.{key}"] = value
     for signature in dict.fromkeys(metric.signature for metric in METRICS.values()):
-        if signature in run.trials and len(devices := sorted(run.trials[signature].dropna().unique())):
+        if signature in run.trials and len(
+            devices := sorted(run.trials[signature].dropna().unique())
+        ):
             flat[signature] = " and ".join(map(str, devices))
     return flat
 
@@ -112,5 +120,7 @@ def _concatenated(runs: Mapping[str, Run], name: str) -> pd.DataFrame:
     rows = pd.concat(tables, ignore_index=True)
     front = ["run", *(column for column in columns if column != "run")]
     together: pd.DataFrame = rows.reindex(columns=front).astype({"run": "string"})
-    together.attrs["units"] = {key: unit for table in tables for key, unit in table.attrs["units"].items()}
+    together.attrs["units"] = {
+        key: unit for table in tables for key, unit in table.attrs["units"].items()
+    }
     return together

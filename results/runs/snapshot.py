@@ -40,18 +40,29 @@ def write_table(table: pd.DataFrame, path: str | Path) -> None:
             )
 
 
-def write_snapshot(folder: Path, tables: Tables, stamp: Stamp | None, facts: Mapping[str, Any]) -> None:
+def write_snapshot(
+    folder: Path, tables: Tables, stamp: Stamp | None, facts: Mapping[str, Any]
+) -> None:
     """Write every table as parquet, and into each the event it goes up to and ``facts`` about the run.
 
     ``stamp`` None marks tables that are not all of their log: they are never taken for it.
     """
-    note = {"fold": FOLD_VERSION, "stamp": stamp, "facts": facts, "retrained": len(tables.retrained)}
+    note = {
+        "fold": FOLD_VERSION,
+        "stamp": stamp,
+        "facts": facts,
+        "retrained": len(tables.retrained),
+    }
     for name, table in tables._asdict().items():
         if name != "retrained" or len(table):
-            write_atomic(folder / f"{name}.parquet", _parquet(table, strict_json.dumps(note)))
+            write_atomic(
+                folder / f"{name}.parquet", _parquet(table, strict_json.dumps(note))
+            )
 
 
-def read_snapshot(folder: Path, stamp: Stamp | None) -> tuple[Tables, dict[str, Any]] | None:
+def read_snapshot(
+    folder: Path, stamp: Stamp | None
+) -> tuple[Tables, dict[str, Any]] | None:
     """The tables and facts written for the log that ends with ``stamp``; None if there are none, or not whole.
 
     Without a ``stamp`` those of any log.
@@ -76,7 +87,12 @@ def read_snapshot(folder: Path, stamp: Stamp | None) -> tuple[Tables, dict[str, 
 def _parquet(table: pd.DataFrame, note: str) -> bytes:
     content = pa.Table.from_pandas(table)
     file = BytesIO()
-    pq.write_table(content.replace_schema_metadata({**content.schema.metadata, _KEY: note.encode()}), file)
+    pq.write_table(
+        content.replace_schema_metadata(
+            {**content.schema.metadata, _KEY: note.encode()}
+        ),
+        file,
+    )
     return file.getvalue()
 
 

@@ -41,11 +41,17 @@ class Status:
     @property
     def done(self) -> int:
         """Trials that are over, without those answered from the log."""
-        return sum(n for name, n in self.counts.items() if name not in ("running", "paused", "duplicate"))
+        return sum(
+            n
+            for name, n in self.counts.items()
+            if name not in ("running", "paused", "duplicate")
+        )
 
     @property
     def silent(self) -> bool:
-        return self.run.ended is None and self.age > max(PATIENCE, 3 * self.longest_pause)
+        return self.run.ended is None and self.age > max(
+            PATIENCE, 3 * self.longest_pause
+        )
 
 
 def read_status(folder: str | Path, now: float | None = None) -> Status:
@@ -54,44 +60,79 @@ def read_status(folder: str | Path, now: float | None = None) -> Status:
     Raises ``ValueError`` as ``load_run``.
     """
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # of a damaged log, which ``run.damage`` names
+        warnings.simplefilter(
+            "ignore", UserWarning
+        )  # of a damaged log, which ``run.damage`` names
         run = load_run(folder)
     events, _ = surviving_events(run.path / "events.db")
-    paused = [n for n, record in records(events).items() if record.status is TrialStatus.PAUSED]
+    paused = [
+        n
+        for n, record in records(events).items()
+        if record.status is TrialStatus.PAUSED
+    ]
     unfinished = run.trials[run.trials["status"] == "running"]
     running = unfinished[~unfinished["trial"].isin(paused)].to_dict("records")
-    counts = {str(name): int(count) for name, count in run.trials["status"].value_counts().items()}
+    counts = {
+        str(name): int(count)
+        for name, count in run.trials["status"].value_counts().items()
+    }
     counts |= {"running": len(running), "paused": len(unfinished) - len(running)}
     left, share = _budget(run, counts)
-    pauses = [b.time - a.time for a, b in pairwise(events) if b.kind not in ("search_started", "retrained")]
+    pauses = [
+        b.time - a.time
+        for a, b in pairwise(events)
+        if b.kind not in ("search_started", "retrained")
+    ]
     return Status(
         run=run,
         counts={name: count for name, count in counts.items() if count},
         running=[{str(name): value for name, value in row.items()} for row in running],
         front=len(run.comparable_front()),
-        hypervolume=None if run.no_front or run.complete.empty or not run.objectives else run.hypervolume(),
+        hypervolume=None
+        if run.no_front or run.complete.empty or not run.objectives
+        else run.hypervolume(),
         left=left,
         share=share,
-        seconds_left=run.seconds * (1 - share) / share if share and not run.ended else None,
+        seconds_left=run.seconds * (1 - share) / share
+        if share and not run.ended
+        else None,
         age=max(0.0, (time.time() if now is None else now) - events[-1].time),
         longest_pause=max(pauses, default=0.0),
     )
 
 
-def _budget(run: Run, counts: Mapping[str, int]) -> tuple[dict[str, float], float | None]:
+def _budget(
+    run: Run, counts: Mapping[str, int]
+) -> tuple[dict[str, float], float | None]:
     """What is left of each limit, and the used share of the one nearest to its end."""
     stop = run.config.get("stop") or {}
     epochs = int(run.trials["epochs"].sum())
     per_trial = (run.config.get("training") or {}).get("epochs")
-    over = len(run.trials) - counts["running"] - counts["paused"] - counts.get("duplicate", 0)
-    begun = (
-        run.trials.loc[run.trials["status"] == "running", "epochs"].sum() / per_trial if per_trial else 0.0
+    over = (
+        len(run.trials)
+        - counts["running"]
+        - counts["paused"]
+        - counts.get("duplicate", 0)
     )
-    used = {"trials": over + float(begun), "hours": run.seconds / 3600, "epochs": float(epochs)}
-    limits = {"trials": run.config.get("trials"), "hours": stop.get("hours"), "epochs": stop.get("epochs")}
+    begun = (
+        run.trials.loc[run.trials["status"] == "running", "epochs"].sum() / per_trial
+        if per_trial
+        else 0.0
+    )
+    used = {
+        "trials": over + float(begun),
+        "hours": run.seconds / 3600,
+        "epochs": float(epochs),
+    }
+    limits = {
+        "trials": run.config.get("trials"),
+        "hours": stop.get("hours"),
+        "epochs": stop.get("epochs"),
+    }
     known = {name: float(limit) for name, limit in limits.items() if limit}
     left = {
-        name: max(0.0, limit - (over if name == "trials" else used[name])) for name, limit in known.items()
+        name: max(0.0, limit - (over if name == "trials" else used[name]))
+        for name, limit in known.items()
     }
     shares = [min(1.0, used[name] / limit) for name, limit in known.items()]
     return left, max(shares) if shares else None

@@ -10,7 +10,15 @@ import pandas as pd
 from results import strict_json
 from results.log.events import Event
 from results.log.record import TrialRecord, records
-from results.metrics import EPOCH_COLUMNS, METRICS, RETRAINED_COLUMNS, TRIAL_COLUMNS, is_knob, metric, units
+from results.metrics import (
+    EPOCH_COLUMNS,
+    METRICS,
+    RETRAINED_COLUMNS,
+    TRIAL_COLUMNS,
+    is_knob,
+    metric,
+    units,
+)
 
 
 class Tables(NamedTuple):
@@ -25,12 +33,22 @@ def _row(record: TrialRecord) -> dict[str, Any]:
     """A trial as a row of the table."""
     proposal = record.proposal
     identity = ("arch_id", "space", "seed", "duplicate_of")
-    facts = {name: getattr(proposal, name) for name in identity if proposal} | record.measured
+    facts = {
+        name: getattr(proposal, name) for name in identity if proposal
+    } | record.measured
     last = record.epochs[-1] if record.epochs else {}
-    learned = {name: value for name, value in last.items() if name not in EPOCH_COLUMNS or name == "accuracy"}
+    learned = {
+        name: value
+        for name, value in last.items()
+        if name not in EPOCH_COLUMNS or name == "accuracy"
+    }
     knobs = (proposal.knobs if proposal else None) or {}
     return {
-        **{name: value for name, value in facts.items() if name != "duplicate_of" or value is not None},
+        **{
+            name: value
+            for name, value in facts.items()
+            if name != "duplicate_of" or value is not None
+        },
         **learned,
         **{f"arch.{name}": value for name, value in knobs.items()},
         "trial": record.number,
@@ -40,7 +58,9 @@ def _row(record: TrialRecord) -> dict[str, Any]:
         "seconds": _between(record.started, record.finished),
         "started": record.started,
         "finished": record.finished,
-        "arch": json.dumps(proposal.arch) if proposal and proposal.arch is not None else None,
+        "arch": json.dumps(proposal.arch)
+        if proposal and proposal.arch is not None
+        else None,
     }
 
 
@@ -59,7 +79,11 @@ def fold(events: Iterable[Event], metrics: Iterable[str] = ()) -> Tables:
     events = list(events)
     found = records(events)
     rows = [_row(record) for record in found.values()]
-    history = [{"trial": number, **epoch} for number, record in found.items() for epoch in record.epochs]
+    history = [
+        {"trial": number, **epoch}
+        for number, record in found.items()
+        for epoch in record.epochs
+    ]
     retrained = [
         {**event.data, "trial": event.trial, "finished": event.time}
         for event in events
@@ -69,8 +93,12 @@ def fold(events: Iterable[Event], metrics: Iterable[str] = ()) -> Tables:
     others = dict.fromkeys([*metrics, *(name for row in rows for name in row)])
     knobs = [name for name in others if name.startswith("arch.")]
     extra = [name for name in others if name not in (*TRIAL_COLUMNS, *knobs, "arch")]
-    measures = dict.fromkeys(name for row in history for name in row if name not in EPOCH_COLUMNS)
-    further = dict.fromkeys(name for row in retrained for name in row if name not in RETRAINED_COLUMNS)
+    measures = dict.fromkeys(
+        name for row in history for name in row if name not in EPOCH_COLUMNS
+    )
+    further = dict.fromkeys(
+        name for row in retrained for name in row if name not in RETRAINED_COLUMNS
+    )
     return Tables(
         _table(rows, [*TRIAL_COLUMNS, *extra, *knobs, "arch"]),
         _table(history, [*EPOCH_COLUMNS, *measures]),
@@ -79,7 +107,9 @@ def fold(events: Iterable[Event], metrics: Iterable[str] = ()) -> Tables:
 
 
 def _table(rows: list[dict[str, Any]], columns: list[str]) -> pd.DataFrame:
-    table = pd.DataFrame({name: _column(name, [row.get(name) for row in rows]) for name in columns})
+    table = pd.DataFrame(
+        {name: _column(name, [row.get(name) for row in rows]) for name in columns}
+    )
     table.attrs["units"] = units(columns)
     return table
 
@@ -103,7 +133,9 @@ def _column(name: str, values: list[Any]) -> "pd.Series[Any]":
 
 def _inferred(values: list[Any], *, knob: bool) -> "pd.Series[Any]":
     column = pd.Series(values, dtype="object").convert_dtypes()
-    if pd.api.types.is_bool_dtype(column) or (knob and pd.api.types.is_integer_dtype(column)):
+    if pd.api.types.is_bool_dtype(column) or (
+        knob and pd.api.types.is_integer_dtype(column)
+    ):
         return column
     if pd.api.types.is_numeric_dtype(column) or (not knob and column.isna().all()):
         return column.astype("float64")

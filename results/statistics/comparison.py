@@ -60,7 +60,9 @@ def compare(
     verdict = _verdict(list(values), metric, direction, effect, p, level)
     return Comparison(
         summary=_summary(populations, metric, direction, best_of, level, seed),
-        edf=_labelled({name: EDF(metric, level)(df) for name, df in populations.items()}),
+        edf=_labelled(
+            {name: EDF(metric, level)(df) for name, df in populations.items()}
+        ),
         tests=tests,
         effect=effect,
         verdict=verdict + (_budgets(populations, budget) if budget else ""),
@@ -84,21 +86,37 @@ def _tests(first: Array, second: Array, seed: int) -> pd.DataFrame:
         return np.median(a, axis=axis) - np.median(b, axis=axis)
 
     permuted = stats.permutation_test(
-        (first, second), medians, n_resamples=1999, vectorized=True, rng=np.random.default_rng(seed)
+        (first, second),
+        medians,
+        n_resamples=1999,
+        vectorized=True,
+        rng=np.random.default_rng(seed),
     )
     shifted = stats.mannwhitneyu(first, second)
     apart = stats.ks_2samp(first, second)
-    rows = {"Mann-Whitney": shifted, "Kolmogorov-Smirnov": apart, "permutation of medians": permuted}
+    rows = {
+        "Mann-Whitney": shifted,
+        "Kolmogorov-Smirnov": apart,
+        "permutation of medians": permuted,
+    }
     return pd.DataFrame(
         [
-            {"test": name, "statistic": float(found.statistic), "p": float(found.pvalue)}
+            {
+                "test": name,
+                "statistic": float(found.statistic),
+                "p": float(found.pvalue),
+            }
             for name, found in rows.items()
         ]
     )
 
 
-def _effect(first: Array, second: Array, direction: str, level: float, seed: int) -> pd.DataFrame:
-    drawn = list(zip(resample(first, 1000, seed), resample(second, 1000, seed + 1), strict=True))
+def _effect(
+    first: Array, second: Array, direction: str, level: float, seed: int
+) -> pd.DataFrame:
+    drawn = list(
+        zip(resample(first, 1000, seed), resample(second, 1000, seed + 1), strict=True)
+    )
     rows = []
     for name, measure in (
         ("superiority", _superiority(direction)),
@@ -106,7 +124,14 @@ def _effect(first: Array, second: Array, direction: str, level: float, seed: int
     ):
         tail = (1 - level) / 2
         lower, upper = np.quantile([measure(a, b) for a, b in drawn], (tail, 1 - tail))
-        rows.append({"effect": name, "value": measure(first, second), "lower": lower, "upper": upper})
+        rows.append(
+            {
+                "effect": name,
+                "value": measure(first, second),
+                "lower": lower,
+                "upper": upper,
+            }
+        )
     return pd.DataFrame(rows)
 
 
@@ -136,7 +161,9 @@ def _summary(
     for name, df in populations.items():
         quantiles = Quantile(metric, level=level, seed=seed)(df)
         best = BestOf(metric, (1, best_of), direction, level, seed=seed)(df)
-        quantiles.insert(0, "what", [f"quantile {share:g}" for share in quantiles.pop("quantile")])
+        quantiles.insert(
+            0, "what", [f"quantile {share:g}" for share in quantiles.pop("quantile")]
+        )
         best.insert(0, "what", ["mean", f"best of {best_of}"])
         best = best.drop(columns="n")
         tables[name] = pd.concat([quantiles, best], ignore_index=True)
@@ -144,11 +171,19 @@ def _summary(
 
 
 def _labelled(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    return pd.concat([table.assign(population=name) for name, table in tables.items()], ignore_index=True)
+    return pd.concat(
+        [table.assign(population=name) for name, table in tables.items()],
+        ignore_index=True,
+    )
 
 
 def _verdict(
-    names: list[str], metric: str, direction: str, effect: pd.DataFrame, p: float, level: float
+    names: list[str],
+    metric: str,
+    direction: str,
+    effect: pd.DataFrame,
+    p: float,
+    level: float,
 ) -> str:
     chance, difference = effect.to_dict("records")
     better = names[0] if chance["value"] >= 0.5 else names[1]
@@ -159,7 +194,11 @@ def _verdict(
     )
     if p >= 1 - level:
         return f"No difference in {metric} shown between {names[0]} and {names[1]} ({numbers})."
-    size = next(word for word, least in (("large", 0.71), ("medium", 0.64), ("small", 0.0)) if share >= least)
+    size = next(
+        word
+        for word, least in (("large", 0.71), ("medium", 0.64), ("small", 0.0))
+        if share >= least
+    )
     return (
         f"{better} is better in {metric}: one of its networks beats one of the other's {share:.0%} of the time, "
         f"a {size} effect ({numbers})."
@@ -168,7 +207,8 @@ def _verdict(
 
 def _budgets(populations: Mapping[str, pd.DataFrame], budget: str) -> str:
     (a, first), (b, second) = (
-        (name, float(np.median(sample_of(df, budget)))) for name, df in populations.items()
+        (name, float(np.median(sample_of(df, budget))))
+        for name, df in populations.items()
     )
     said = f"median {budget} {first:.4g} in {a}, {second:.4g} in {b}"
     if abs(first - second) > BUDGETS_APART * max(abs(first), abs(second)):

@@ -39,7 +39,10 @@ class EDF:
         errors = np.sort(1 - values if self.metric == "accuracy" else values)
         share = np.arange(1, len(errors) + 1) / len(errors)
         width = np.sqrt(np.log(2 / (1 - self.level)) / (2 * len(errors)))
-        band = {"lower": np.clip(share - width, 0, 1), "upper": np.clip(share + width, 0, 1)}
+        band = {
+            "lower": np.clip(share - width, 0, 1),
+            "upper": np.clip(share + width, 0, 1),
+        }
         return pd.DataFrame({"error": errors, "share": share, **band})
 
 
@@ -59,9 +62,16 @@ class Quantile:
 
     def __call__(self, df: pd.DataFrame) -> pd.DataFrame:
         values = sample_of(df, self.metric)
-        drawn = np.quantile(resample(values, self.samples, self.seed), self.quantiles, axis=1)
-        rows = {"quantile": self.quantiles, "value": np.quantile(values, self.quantiles)}
-        return pd.DataFrame(rows | interval(drawn, self.level) | {"networks": len(values)})
+        drawn = np.quantile(
+            resample(values, self.samples, self.seed), self.quantiles, axis=1
+        )
+        rows = {
+            "quantile": self.quantiles,
+            "value": np.quantile(values, self.quantiles),
+        }
+        return pd.DataFrame(
+            rows | interval(drawn, self.level) | {"networks": len(values)}
+        )
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,9 @@ def public_models() -> pd.DataFrame:
     ``accuracy`` is top-1 after each model's full training, ``flops`` and ``params`` count as in a trials
     table. Columns and source: ``results/public_data/README.md``.
     """
-    with as_file(files("results.statistics") / "public_data" / "imagenet.parquet") as path:
+    with as_file(
+        files("results.statistics") / "public_data" / "imagenet.parquet"
+    ) as path:
         table = pd.read_parquet(path)
     table.attrs["units"] = units(map(str, table))
     return table
@@ -37,14 +39,23 @@ def comparable(config: Mapping[str, Any]) -> tuple[bool, str]:
     data = {"name": data} if isinstance(data, str) else dict(data or {})
     task = dict(config.get("task") or {})
     name = str(data.get("name") or "unknown data")
-    classes, resolution = task.get("num_classes"), task.get("resolution") or data.get("resolution")
+    classes, resolution = (
+        task.get("num_classes"),
+        task.get("resolution") or data.get("resolution"),
+    )
     if not _IMAGENET.search(name.lower()):
         return False, f"the public models are trained on ImageNet, this run on {name}"
     if classes not in (None, CLASSES):
-        return False, f"the public models tell {CLASSES} classes apart, this run {classes}"
+        return (
+            False,
+            f"the public models tell {CLASSES} classes apart, this run {classes}",
+        )
     if resolution is not None and not RESOLUTIONS[0] <= resolution <= RESOLUTIONS[1]:
         return False, (
             f"the public models are tested at {RESOLUTIONS[0]} to {RESOLUTIONS[1]} pixels, "
             f"this run at {resolution}"
         )
-    return True, f"{name} has the task of the public models; theirs are accuracies after full training"
+    return (
+        True,
+        f"{name} has the task of the public models; theirs are accuracies after full training",
+    )

@@ -13,7 +13,12 @@ MEASURES = {"kendall": kendalltau, "spearman": spearmanr}
 
 
 def rank_agreement(
-    proxy: pd.DataFrame, full: "pd.Series[Any]", *, samples: int = 1000, level: float = 0.95, seed: int = 0
+    proxy: pd.DataFrame,
+    full: "pd.Series[Any]",
+    *,
+    samples: int = 1000,
+    level: float = 0.95,
+    seed: int = 0,
 ) -> pd.DataFrame:
     """Kendall's tau-b and Spearman's rho between each column of ``proxy`` and ``full``, network by network.
 
@@ -25,23 +30,38 @@ def rank_agreement(
     """
     together = proxy.join(full.rename("_full"), how="inner").dropna()
     if len(together) < LEAST:
-        raise ValueError(f"{len(together)} networks with all values; a rank correlation needs {LEAST}")
-    draws = np.random.default_rng(seed).integers(len(together), size=(samples, len(together)))
+        raise ValueError(
+            f"{len(together)} networks with all values; a rank correlation needs {LEAST}"
+        )
+    draws = np.random.default_rng(seed).integers(
+        len(together), size=(samples, len(together))
+    )
     target = together.pop("_full").to_numpy(float)
     rows = []
     for name in together:
         values = together[name].to_numpy(float)
-        row: dict[str, Any] = {str(proxy.columns.name or "proxy"): name, "networks": len(values)}
+        row: dict[str, Any] = {
+            str(proxy.columns.name or "proxy"): name,
+            "networks": len(values),
+        }
         for measure, function in MEASURES.items():
             row[measure] = _correlation(function, values, target)
-            drawn = np.array([_correlation(function, values[draw], target[draw]) for draw in draws])
-            ends = interval(drawn[np.isfinite(drawn)], level) if np.isfinite(drawn).any() else {}
+            drawn = np.array(
+                [_correlation(function, values[draw], target[draw]) for draw in draws]
+            )
+            ends = (
+                interval(drawn[np.isfinite(drawn)], level)
+                if np.isfinite(drawn).any()
+                else {}
+            )
             row |= {f"{measure}_{end}": float(value) for end, value in ends.items()}
         rows.append(row)
     return pd.DataFrame(rows)
 
 
-def _correlation(function: Any, values: np.ndarray[Any, Any], target: np.ndarray[Any, Any]) -> float:
+def _correlation(
+    function: Any, values: np.ndarray[Any, Any], target: np.ndarray[Any, Any]
+) -> float:
     """NaN where all values tie."""
     if np.ptp(values) == 0 or np.ptp(target) == 0:
         return float("nan")

@@ -30,13 +30,23 @@ class Trend:
         known = _finished(df, self.metric, [self.knob]).dropna(subset=[self.knob])
         knob, rows = known[self.knob], []
         binned = pd.api.types.is_numeric_dtype(knob) and knob.nunique() > self.bins
-        groups = pd.qcut(knob.astype("float64"), self.bins, duplicates="drop") if binned else knob
+        groups = (
+            pd.qcut(knob.astype("float64"), self.bins, duplicates="drop")
+            if binned
+            else knob
+        )
         for value, group in known.groupby(groups, observed=True):
             values = numbers(group, self.metric)
-            ends = interval(resample(values, self.samples, self.seed).mean(axis=1), self.level)
+            ends = interval(
+                resample(values, self.samples, self.seed).mean(axis=1), self.level
+            )
             place = group[self.knob].median() if binned else value
-            rows.append({"knob": place, "value": values.mean(), **ends, "networks": len(values)})
-        return pd.DataFrame(rows, columns=["knob", "value", "lower", "upper", "networks"])
+            rows.append(
+                {"knob": place, "value": values.mean(), **ends, "networks": len(values)}
+            )
+        return pd.DataFrame(
+            rows, columns=["knob", "value", "lower", "upper", "networks"]
+        )
 
 
 def importance(
@@ -55,7 +65,11 @@ def importance(
     ``knobs`` default to the ``arch.*`` columns. Knobs that go together share their importance. Raises
     ``ValueError`` for fewer than 10 networks.
     """
-    knobs = [name for name in df.columns if name.startswith("arch.")] if knobs is None else list(knobs)
+    knobs = (
+        [name for name in df.columns if name.startswith("arch.")]
+        if knobs is None
+        else list(knobs)
+    )
     known = _finished(df, metric, knobs)
     if len(known) < 10:
         raise ValueError(
@@ -64,15 +78,22 @@ def importance(
     varying = [name for name in knobs if known[name].nunique(dropna=False) > 1]
     if not varying:
         raise ValueError("no knob varies, so none can matter")
-    drops, scores = _shuffled_drops(_encoded(known[varying]), numbers(known, metric), repeats, seed)
+    drops, scores = _shuffled_drops(
+        _encoded(known[varying]), numbers(known, metric), repeats, seed
+    )
     rows = {"knob": varying, "importance": drops.mean(axis=1), **interval(drops, 0.95)}
-    table = pd.DataFrame(rows).sort_values("importance", ascending=False, ignore_index=True)
+    table = pd.DataFrame(rows).sort_values(
+        "importance", ascending=False, ignore_index=True
+    )
     table.attrs["r2"] = float(np.mean(scores))
     return table
 
 
 def _shuffled_drops(
-    features: pd.DataFrame, target: "np.ndarray[tuple[int], np.dtype[np.float64]]", repeats: int, seed: int
+    features: pd.DataFrame,
+    target: "np.ndarray[tuple[int], np.dtype[np.float64]]",
+    repeats: int,
+    seed: int,
 ) -> tuple["np.ndarray[tuple[int, int], np.dtype[np.float64]]", list[float]]:
     """(knobs, folds x repeats) drops of R2 on held-out networks, and R2 per fold."""
     from sklearn.ensemble import RandomForestRegressor
@@ -84,7 +105,11 @@ def _shuffled_drops(
         forest = RandomForestRegressor(100, min_samples_leaf=2, random_state=seed)
         forest.fit(features.iloc[train], target[train])
         found = permutation_importance(
-            forest, features.iloc[test], target[test], n_repeats=repeats, random_state=seed
+            forest,
+            features.iloc[test],
+            target[test],
+            n_repeats=repeats,
+            random_state=seed,
         )
         drops.append(found.importances)
         scores.append(forest.score(features.iloc[test], target[test]))
@@ -94,7 +119,9 @@ def _shuffled_drops(
 def _finished(df: pd.DataFrame, metric: str, knobs: Sequence[str]) -> pd.DataFrame:
     for name in knobs:
         if name not in df.columns:
-            raise ValueError(f"knob {name} is no column; there are {', '.join(map(str, df.columns))}")
+            raise ValueError(
+                f"knob {name} is no column; there are {', '.join(map(str, df.columns))}"
+            )
     return df[final(df) & ~np.isnan(numbers(df, metric))]
 
 

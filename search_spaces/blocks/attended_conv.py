@@ -7,7 +7,12 @@ from typing import Literal
 
 from torch import nn
 
-from search_spaces.blocks.layers import Activation, SqueezeExcite, activation, activation_cost
+from search_spaces.blocks.layers import (
+    Activation,
+    SqueezeExcite,
+    activation,
+    activation_cost,
+)
 from search_spaces.blocks.split_attention import SplitAttention
 from search_spaces.cost import Tally
 
@@ -52,7 +57,13 @@ class AttendedConv:
             )
         layers: list[nn.Module] = [
             nn.Conv2d(
-                self.channels, self.channels, size, self.stride, padding, groups=self.groups, bias=False
+                self.channels,
+                self.channels,
+                size,
+                self.stride,
+                padding,
+                groups=self.groups,
+                bias=False,
             ),
             nn.BatchNorm2d(self.channels),
             activation(self.activation),

@@ -52,13 +52,25 @@ class BottleneckBlock(ResidualBlock):
         width, groups = spec.width, spec.cardinality
         self.conv1 = nn.Conv2d(spec.in_channels, width, 1, bias=False)
         self.bn1 = nn.BatchNorm2d(width)
-        self.avd_layer = nn.Identity() if spec.downsample == "conv" else nn.AvgPool2d(3, spec.stride, 1)
+        self.avd_layer = (
+            nn.Identity()
+            if spec.downsample == "conv"
+            else nn.AvgPool2d(3, spec.stride, 1)
+        )
         if spec.radix:
             self.conv2: nn.Module = SplitAttention(
-                width, width, 3, spec.conv_stride, 1, cardinality=groups, radix=spec.radix
+                width,
+                width,
+                3,
+                spec.conv_stride,
+                1,
+                cardinality=groups,
+                radix=spec.radix,
             )
         else:
-            self.conv2 = nn.Conv2d(width, width, 3, spec.conv_stride, 1, groups=groups, bias=False)
+            self.conv2 = nn.Conv2d(
+                width, width, 3, spec.conv_stride, 1, groups=groups, bias=False
+            )
             self.bn2 = nn.BatchNorm2d(width)
         self.conv3 = nn.Conv2d(width, spec.out_channels, 1, bias=False)
         self.bn3 = nn.BatchNorm2d(spec.out_channels)
@@ -86,7 +98,13 @@ class BottleneckBlock(ResidualBlock):
             x.avg_pool(3, spec.stride, 1)
         if spec.radix:
             SplitAttention.cost(
-                x, spec.width, 3, spec.conv_stride, 1, cardinality=spec.cardinality, radix=spec.radix
+                x,
+                spec.width,
+                3,
+                spec.conv_stride,
+                1,
+                cardinality=spec.cardinality,
+                radix=spec.radix,
             )
         else:
             x.conv2d(spec.width, 3, spec.conv_stride, 1, groups=spec.cardinality)
@@ -108,9 +126,13 @@ class BottleneckBlock(ResidualBlock):
 def _shortcut(spec: Bottleneck) -> nn.Module:
     if spec.shortcut == "identity":
         return nn.Identity()
-    pool = nn.AvgPool2d(spec.stride, spec.stride, ceil_mode=True, count_include_pad=False)
+    pool = nn.AvgPool2d(
+        spec.stride, spec.stride, ceil_mode=True, count_include_pad=False
+    )
     pooled = spec.shortcut == "avg_pool"
-    conv = nn.Conv2d(spec.in_channels, spec.out_channels, 1, 1 if pooled else spec.stride, bias=False)
+    conv = nn.Conv2d(
+        spec.in_channels, spec.out_channels, 1, 1 if pooled else spec.stride, bias=False
+    )
     norm = nn.BatchNorm2d(spec.out_channels)
     return nn.Sequential(pool, conv, norm) if pooled else nn.Sequential(conv, norm)
 

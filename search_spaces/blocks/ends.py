@@ -48,9 +48,17 @@ class Stem:
             )
         else:
             size = 3 if task.small_images else 7
-            conv1 = nn.Conv2d(task.channels, 2 * self.width, size, stride, size // 2, bias=False)
-        layers = {"conv1": conv1, "bn1": nn.BatchNorm2d(2 * self.width), "relu": nn.ReLU(inplace=True)}
-        return layers if task.small_images else layers | {"maxpool": nn.MaxPool2d(3, 2, 1)}
+            conv1 = nn.Conv2d(
+                task.channels, 2 * self.width, size, stride, size // 2, bias=False
+            )
+        layers = {
+            "conv1": conv1,
+            "bn1": nn.BatchNorm2d(2 * self.width),
+            "relu": nn.ReLU(inplace=True),
+        }
+        return (
+            layers if task.small_images else layers | {"maxpool": nn.MaxPool2d(3, 2, 1)}
+        )
 
     def cost(self, x: Tally, task: Task) -> None:
         stride = 1 if task.small_images else 2

@@ -43,7 +43,9 @@ class InvertedResidualModule(ResidualBlock):
         self.expand: nn.Module = nn.Identity()
         if spec.expand:
             conv = nn.Conv2d(spec.in_channels, width, 1, bias=False)
-            self.expand = nn.Sequential(conv, nn.BatchNorm2d(width), activation(spec.conv.activation))
+            self.expand = nn.Sequential(
+                conv, nn.BatchNorm2d(width), activation(spec.conv.activation)
+            )
         self.depthwise = spec.conv.build()
         self.project = nn.Conv2d(width, spec.out_channels, 1, bias=False)
         self.project_bn = nn.BatchNorm2d(spec.out_channels)
@@ -76,8 +78,12 @@ class Projection:
     stride: int
 
     def build(self) -> nn.Module:
-        conv = nn.Conv2d(self.in_channels, self.out_channels, 1, self.stride, bias=False)
-        return nn.Sequential(conv, nn.BatchNorm2d(self.out_channels), activation("relu"))
+        conv = nn.Conv2d(
+            self.in_channels, self.out_channels, 1, self.stride, bias=False
+        )
+        return nn.Sequential(
+            conv, nn.BatchNorm2d(self.out_channels), activation("relu")
+        )
 
     def cost(self, x: Tally) -> None:
         x.conv2d(self.out_channels, 1, self.stride)

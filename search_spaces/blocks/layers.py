@@ -34,16 +34,24 @@ class Resize(nn.Module):
 
 def resize(x: Tensor, side: int) -> Tensor:
     size = (side, side)
-    return x if x.shape[2:] == size else F.interpolate(x, size, mode="bilinear", antialias=True)
+    return (
+        x
+        if x.shape[2:] == size
+        else F.interpolate(x, size, mode="bilinear", antialias=True)
+    )
 
 
-fx.wrap("resize")  # one call in a traced graph, which so stays right for images of any size
+fx.wrap(
+    "resize"
+)  # one call in a traced graph, which so stays right for images of any size
 
 
 class SqueezeExcite(nn.Module):
     """Weight every channel by a gate over all of them (Hu et al. 2018); two 1x1 convolutions with bias."""
 
-    def __init__(self, channels: int, gate_channels: int, gate: Literal["sigmoid", "hardsigmoid"]) -> None:
+    def __init__(
+        self, channels: int, gate_channels: int, gate: Literal["sigmoid", "hardsigmoid"]
+    ) -> None:
         super().__init__()
         self.fc1 = nn.Conv2d(channels, gate_channels, 1)
         self.fc2 = nn.Conv2d(gate_channels, channels, 1)
@@ -55,7 +63,9 @@ class SqueezeExcite(nn.Module):
         return x * weights
 
     @staticmethod
-    def cost(x: Tally, gate_channels: int, gate_kind: Literal["sigmoid", "hardsigmoid"]) -> None:
+    def cost(
+        x: Tally, gate_channels: int, gate_kind: Literal["sigmoid", "hardsigmoid"]
+    ) -> None:
         gate = x.branch()
         gate.global_avg_pool()
         gate.conv2d(gate_channels, 1, bias=True)
@@ -80,6 +90,14 @@ class DepthwiseSplits(nn.Conv2d):
         for index in range(splits):  # not over the chunks: fx cannot follow that
             bias = None if biases is None else biases[index]
             maps.append(
-                F.conv2d(x, weights[index], bias, self.stride, self.padding, self.dilation, self.groups)
+                F.conv2d(
+                    x,
+                    weights[index],
+                    bias,
+                    self.stride,
+                    self.padding,
+                    self.dilation,
+                    self.groups,
+                )
             )
         return torch.cat(maps, 1)

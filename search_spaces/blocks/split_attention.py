@@ -10,11 +10,18 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.module import _global_forward_hooks as hooks_on_all
 
 from search_spaces.blocks.layers import DepthwiseSplits
-from search_spaces.blocks.split_attention_function import by_split, relu_pool, weigh, weighted_sum
+from search_spaces.blocks.split_attention_function import (
+    by_split,
+    relu_pool,
+    weigh,
+    weighted_sum,
+)
 from search_spaces.cost import Tally
 
 
-def gate_width(in_channels: int, radix: int, cardinality: int, reduction: int = 4) -> int:
+def gate_width(
+    in_channels: int, radix: int, cardinality: int, reduction: int = 4
+) -> int:
     """Channels between the two dense layers of the gate.
 
     The authors' ``max(in_channels * radix // reduction, 32)``, rounded up to a multiple of the cardinality:
@@ -67,10 +74,23 @@ class SplitAttention(nn.Module):
         _check_groups(in_channels, channels, cardinality, radix)
         self.channels, self.cardinality, self.radix = channels, cardinality, radix
         groups = groups or cardinality * radix
-        between = gate_channels or gate_width(in_channels, radix, cardinality, reduction)
-        convolution = DepthwiseSplits if groups == in_channels > cardinality * radix else nn.Conv2d
+        between = gate_channels or gate_width(
+            in_channels, radix, cardinality, reduction
+        )
+        convolution = (
+            DepthwiseSplits
+            if groups == in_channels > cardinality * radix
+            else nn.Conv2d
+        )
         self.conv = convolution(
-            in_channels, radix * channels, kernel_size, stride, padding, dilation, groups, bias
+            in_channels,
+            radix * channels,
+            kernel_size,
+            stride,
+            padding,
+            dilation,
+            groups,
+            bias,
         )
         self.bn0 = nn.BatchNorm2d(radix * channels) if norm else nn.Identity()
         self.fc1 = nn.Conv2d(channels, between, 1, groups=cardinality)
@@ -132,13 +152,17 @@ class SplitAttention(nn.Module):
         gate.relu()
         gate.conv2d(radix * channels, 1, groups=cardinality, bias=True)
         gate.sigmoid() if radix == 1 else gate.softmax()
-        gate.kept = radix == 1 or cardinality == 1  # else the weights are reordered, which copies them
+        gate.kept = (
+            radix == 1 or cardinality == 1
+        )  # else the weights are reordered, which copies them
         x.weigh(gate)
         x.channels = channels
 
     def weights(self, pooled: Tensor) -> Tensor:
         """(B, channels, 1, 1) -> (B, radix * channels, 1, 1), radix-major."""
-        return self.attention(self.fc2(F.relu(self.bn1(self.fc1(pooled)), inplace=True)))
+        return self.attention(
+            self.fc2(F.relu(self.bn1(self.fc1(pooled)), inplace=True))
+        )
 
     def attention(self, gate: Tensor) -> Tensor:
         """Logits, cardinality-major, to weights, radix-major: (B, radix * channels, 1, 1) both."""
@@ -164,9 +188,13 @@ def _is_view(x: Tensor) -> bool:
     return not _needs_operators(x) and x._is_view()
 
 
-def _check_groups(in_channels: int, channels: int, cardinality: int, radix: int) -> None:
+def _check_groups(
+    in_channels: int, channels: int, cardinality: int, radix: int
+) -> None:
     if radix < 1 or cardinality < 1:
-        raise ValueError(f"radix and cardinality must be at least 1, got {radix} and {cardinality}")
+        raise ValueError(
+            f"radix and cardinality must be at least 1, got {radix} and {cardinality}"
+        )
     if channels < 1:
         raise ValueError(f"channels must be at least 1, got {channels}")
     if in_channels % (cardinality * radix):

@@ -101,7 +101,9 @@ class _Weigh(Function):
         products = (by_split(y, ctx.radix) * g for y, g in _by_images(maps, maps, grad))
         grad_weights = torch.cat([product.sum((3, 4)) for product in products])
         grad_maps = torch.empty_like(maps)
-        torch.mul(by_split(weights, ctx.radix), grad, out=by_split(grad_maps, ctx.radix))
+        torch.mul(
+            by_split(weights, ctx.radix), grad, out=by_split(grad_maps, ctx.radix)
+        )
         return grad_maps, grad_weights.view_as(weights), None
 
 

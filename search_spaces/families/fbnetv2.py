@@ -100,14 +100,18 @@ class FBNetV2(Arch):
     def _check_each(self, name: str, knob: str, count: int) -> None:
         values = getattr(self, name)
         if len(values) != count:
-            raise ValueError(f"FBNetV2: {name} must have {count} entries, got {len(values)}")
+            raise ValueError(
+                f"FBNetV2: {name} must have {count} entries, got {len(values)}"
+            )
         for number, value in enumerate(values, start=1):
             check_knob("FBNetV2", f"{name} (entry {number})", value, LEGAL[knob])
 
     def _make_plain(self, name: str, plain: object) -> None:
         """Give the skips of a field its plainest value."""
         values = zip(self.operators, getattr(self, name), strict=True)
-        object.__setattr__(self, name, tuple(plain if op == "skip" else value for op, value in values))
+        object.__setattr__(
+            self, name, tuple(plain if op == "skip" else value for op, value in values)
+        )
 
     def describe(self) -> Description:
         channels = stem_width = nearest_width(self.stem_width * self.width_multiplier)
@@ -118,22 +122,31 @@ class FBNetV2(Arch):
             stride = 1 if stage == 1 else 2
             for row in islice(row_numbers, rows):
                 width = nearest_width(self.widths[row] * self.width_multiplier)
-                blocks += self._blocks(row, channels, width, stride, self.activations[stage - 1])
+                blocks += self._blocks(
+                    row, channels, width, stride, self.activations[stage - 1]
+                )
                 channels, stride = width, 1
             stages.append(tuple(blocks))
         return Description(
             SimpleStem(stem_width, "hswish", bias=True, resolution=self.resolution),
             tuple(stages),
-            ExpandedHead(channels, nearest_width(channels * self.head_expansion), self.features),
+            ExpandedHead(
+                channels, nearest_width(channels * self.head_expansion), self.features
+            ),
         )
 
-    def _blocks(self, row: int, in_channels: int, width: int, stride: int, activation: str) -> list[Block]:
+    def _blocks(
+        self, row: int, in_channels: int, width: int, stride: int, activation: str
+    ) -> list[Block]:
         """The blocks of one row, from ``in_channels`` to ``width`` channels."""
         if self.operators[row] == "skip":
             same = stride == 1 and in_channels == width
             return [] if same else [Projection(in_channels, width, stride)]
         first = self._block(row, in_channels, width, stride, activation)
-        return [first, *[self._block(row, width, width, 1, activation)] * (self.repeats[row] - 1)]
+        return [
+            first,
+            *[self._block(row, width, width, 1, activation)] * (self.repeats[row] - 1),
+        ]
 
     def _block(
         self, row: int, in_channels: int, width: int, stride: int, activation: str
@@ -141,9 +154,7 @@ class FBNetV2(Arch):
         expanded = nearest_width(in_channels * self.expansions[row])
         attended, expand = self.attended[row], self.expansions[row] != 1
         if attended and self.attention == "split" and not expand:
-            activation = (
-                "relu"  # split attention has its own; without an expansion nothing else would use this
-            )
+            activation = "relu"  # split attention has its own; without an expansion nothing else would use this
         conv = AttendedConv(
             expanded,
             KERNELS[self.operators[row]],
@@ -202,7 +213,10 @@ class FBNetV2Space(SearchSpace):
 
     def suggest(self, trial: Trial) -> FBNetV2:
         attention = choose(trial, "attention", self.attention)
-        rows = tuple(choose(trial, f"rows{stage}", getattr(self, f"rows{stage}")) for stage in STAGES)
+        rows = tuple(
+            choose(trial, f"rows{stage}", getattr(self, f"rows{stage}"))
+            for stage in STAGES
+        )
         table = [
             self._row(trial, stage, row, attended=attention != "none")
             for stage, count in zip(STAGES, rows, strict=True)
@@ -216,7 +230,9 @@ class FBNetV2Space(SearchSpace):
             expansions,
             repeats,
             attended,
-            activations=tuple(choose(trial, f"activation{stage}", self.activation) for stage in STAGES),
+            activations=tuple(
+                choose(trial, f"activation{stage}", self.activation) for stage in STAGES
+            ),
             attention=attention,
             radix=choose(trial, "radix", self.radix) if attention == "split" else 1,
             stem_width=choose(trial, "stem_width", self.stem_width),
@@ -226,7 +242,9 @@ class FBNetV2Space(SearchSpace):
             width_multiplier=choose(trial, "width_multiplier", self.width_multiplier),
         )
 
-    def _row(self, trial: Trial, stage: int, row: int, attended: bool) -> tuple[str, int, float, int, bool]:
+    def _row(
+        self, trial: Trial, stage: int, row: int, attended: bool
+    ) -> tuple[str, int, float, int, bool]:
         """Operator, width, expansion, repeats and whether attended, in the order of the fields."""
         at = f"{stage}_{row}"
         operator = choose(trial, f"operator{at}", self.operator)
@@ -235,7 +253,13 @@ class FBNetV2Space(SearchSpace):
             return operator, width, 1.0, 1, False
         expansion = choose(trial, f"expansion{at}", self.expansion)
         repeat = choose(trial, f"repeat{at}", self.repeat)
-        return operator, width, expansion, repeat, attended and choose(trial, f"attended{at}", self.attended)
+        return (
+            operator,
+            width,
+            expansion,
+            repeat,
+            attended and choose(trial, f"attended{at}", self.attended),
+        )
 
     def params(self, arch: Arch) -> dict[str, Any]:
         if not isinstance(arch, FBNetV2):
@@ -247,11 +271,18 @@ class FBNetV2Space(SearchSpace):
             for row in range(1, count + 1)
         ]
         for name, knob in PER_STAGE.items():
-            knobs |= {f"{knob}{stage}": value for stage, value in zip(STAGES, knobs.pop(name), strict=True)}
+            knobs |= {
+                f"{knob}{stage}": value
+                for stage, value in zip(STAGES, knobs.pop(name), strict=True)
+            }
         for name, knob in PER_ROW.items():
             values = zip(rows, arch.operators, knobs.pop(name), strict=True)
             free = knob in ("operator", "width")
-            knobs |= {f"{knob}{s}_{r}": value for (s, r), op, value in values if free or op != "skip"}
+            knobs |= {
+                f"{knob}{s}_{r}": value
+                for (s, r), op, value in values
+                if free or op != "skip"
+            }
         unused = ["space"] if arch.attention == "split" else ["space", "radix"]
         if arch.attention == "none":
             unused += [name for name in knobs if name.startswith("attended")]

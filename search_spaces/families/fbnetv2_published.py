@@ -68,7 +68,9 @@ _F1_ACTS, _F4_ACTS, _L1_ACTS = (
 )
 
 PUBLISHED: dict[str, Arch] = {
-    "fbnetv2_f0": _published(_F0, 8, _F4_ACTS, features=1280, resolution=224, head_expansion=4.0),
+    "fbnetv2_f0": _published(
+        _F0, 8, _F4_ACTS, features=1280, resolution=224, head_expansion=4.0
+    ),
     "fbnetv2_f1": _published(_F1, 8, _F1_ACTS, features=1600, resolution=128),
     "fbnetv2_f2": _published(_F1, 8, _F1_ACTS, features=1600, resolution=160),
     "fbnetv2_f3": _published(_F1, 8, _F1_ACTS, features=1984, resolution=192),

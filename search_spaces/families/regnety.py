@@ -74,7 +74,10 @@ class RegNetY(Arch):
         """Depth, width and group width of every stage, the width a multiple of the group width."""
         levels = [level(j, self.w0, self.wa, self.wm) for j in range(self.depth)]
         widths = [8 * round(self.w0 * self.wm**s / 8) for s in levels]
-        return tuple(Stage(len(list(run)), *self._grouped(width)) for width, run in groupby(widths))
+        return tuple(
+            Stage(len(list(run)), *self._grouped(width))
+            for width, run in groupby(widths)
+        )
 
     def _grouped(self, width: int) -> tuple[int, int]:
         group_width = min(self.group_width, width)
@@ -86,8 +89,15 @@ class RegNetY(Arch):
         for stage in self.stages():
             first = self._block(in_channels, stage, stride=2)
             in_channels = stage.width
-            stages.append((first, *[self._block(in_channels, stage, stride=1)] * (stage.depth - 1)))
-        return Description(SimpleStem(self.stem_width), tuple(stages), Head(in_channels))
+            stages.append(
+                (
+                    first,
+                    *[self._block(in_channels, stage, stride=1)] * (stage.depth - 1),
+                )
+            )
+        return Description(
+            SimpleStem(self.stem_width), tuple(stages), Head(in_channels)
+        )
 
     def _block(self, in_channels: int, stage: Stage, stride: int) -> RegNetBlock:
         conv = AttendedConv(
@@ -97,7 +107,9 @@ class RegNetY(Arch):
             stage.width // stage.group_width,
             attention=self.attention,  # type: ignore[arg-type]
             radix=self.radix,
-            gate_channels=0 if self.attention == "none" else in_channels // self.gate_reduction,
+            gate_channels=0
+            if self.attention == "none"
+            else in_channels // self.gate_reduction,
         )
         return RegNetBlock(in_channels, conv)
 
@@ -107,7 +119,9 @@ def level(block: int, w0: int, wa: float, wm: float) -> int:
     return round(math.log((w0 + wa * block) / w0) / math.log(wm))
 
 
-def four_stages(wa: float, choices: Sequence[float], depth: int, w0: int, wm: float) -> float:
+def four_stages(
+    wa: float, choices: Sequence[float], depth: int, w0: int, wm: float
+) -> float:
     """Fold ``wa`` into those choices that give levels 0, 1, 2 and 3, none skipped and no other: four stages.
 
     What lies beyond either end is reflected at it, so that even draws stay even and small moves small; a
@@ -161,7 +175,9 @@ class RegNetYSpace(SearchSpace):
             stem_width=choose(trial, "stem_width", self.stem_width),
             attention=attention,
             radix=choose(trial, "radix", self.radix) if attention == "split" else 1,
-            gate_reduction=choose(trial, "gate_reduction", self.gate_reduction) if attention != "none" else 4,
+            gate_reduction=choose(trial, "gate_reduction", self.gate_reduction)
+            if attention != "none"
+            else 4,
         )
 
     def params(self, arch: Arch) -> dict[str, Any]:

@@ -62,9 +62,16 @@ class ResNeSt(Arch):
         for name in ("depths", "widths"):
             values = getattr(self, name)
             if len(values) != len(STAGES):
-                raise ValueError(f"ResNeSt: {name} must have {len(STAGES)} entries, got {len(values)}")
+                raise ValueError(
+                    f"ResNeSt: {name} must have {len(STAGES)} entries, got {len(values)}"
+                )
             for stage, value in zip(STAGES, values, strict=True):
-                check_knob("ResNeSt", f"{name} (stage {stage})", value, LEGAL[name.removesuffix("s")])
+                check_knob(
+                    "ResNeSt",
+                    f"{name} (stage {stage})",
+                    value,
+                    LEGAL[name.removesuffix("s")],
+                )
         for name in LEGAL.keys() - {"depth", "width"}:
             check_knob("ResNeSt", name, getattr(self, name), LEGAL[name])
         if not self.avd:
@@ -78,7 +85,9 @@ class ResNeSt(Arch):
             in_channels = first.out_channels
             rest = self._block(in_channels, width, stride=1)
             stages.append((first, *[rest] * (depth - 1)))
-        return Description(Stem(self.stem_width, self.deep_stem), tuple(stages), Head(in_channels))
+        return Description(
+            Stem(self.stem_width, self.deep_stem), tuple(stages), Head(in_channels)
+        )
 
     def _block(self, in_channels: int, width: int, stride: int) -> Bottleneck:
         out_channels = EXPANSION * width
@@ -91,8 +100,12 @@ class ResNeSt(Arch):
             stride,
             self.radix,
             self.cardinality,
-            downsample=("avd_first" if self.avd_first else "avd") if self.avd and stride > 1 else "conv",
-            shortcut=("avg_pool" if self.avg_down else "conv") if project else "identity",
+            downsample=("avd_first" if self.avd_first else "avd")
+            if self.avd and stride > 1
+            else "conv",
+            shortcut=("avg_pool" if self.avg_down else "conv")
+            if project
+            else "identity",
         )
 
 
@@ -123,8 +136,14 @@ class ResNeStSpace(SearchSpace):
         self.check_choices({name: LEGAL[name.rstrip("1234")] for name in self.knobs()})
 
     def suggest(self, trial: Trial) -> ResNeSt:
-        depths = tuple(choose(trial, f"depth{stage}", getattr(self, f"depth{stage}")) for stage in STAGES)
-        widths = tuple(choose(trial, f"width{stage}", getattr(self, f"width{stage}")) for stage in STAGES)
+        depths = tuple(
+            choose(trial, f"depth{stage}", getattr(self, f"depth{stage}"))
+            for stage in STAGES
+        )
+        widths = tuple(
+            choose(trial, f"width{stage}", getattr(self, f"width{stage}"))
+            for stage in STAGES
+        )
         avd = choose(trial, "avd", self.avd)
         return ResNeSt(
             depths,
@@ -142,9 +161,17 @@ class ResNeStSpace(SearchSpace):
     def params(self, arch: Arch) -> dict[str, Any]:
         if not isinstance(arch, ResNeSt):
             raise ValueError(f"space resnest has no {type(arch).__name__}")
-        stages = {f"depth{stage}": depth for stage, depth in zip(STAGES, arch.depths, strict=True)}
-        stages |= {f"width{stage}": width for stage, width in zip(STAGES, arch.widths, strict=True)}
-        rest = {name: getattr(arch, name) for name in self.knobs() if name not in stages}
+        stages = {
+            f"depth{stage}": depth
+            for stage, depth in zip(STAGES, arch.depths, strict=True)
+        }
+        stages |= {
+            f"width{stage}": width
+            for stage, width in zip(STAGES, arch.widths, strict=True)
+        }
+        rest = {
+            name: getattr(arch, name) for name in self.knobs() if name not in stages
+        }
         if not arch.avd:
             del rest["avd_first"]
         return stages | rest

@@ -93,7 +93,9 @@ class Sampler:
         fit = self._fit(cube, tried + inside)
         at, here = inside[-1], cube.point(inside[-1].tape)
         if fit.expected_inside(cube.anywhere(here, SURVEY)) > RARE:
-            yield from (draw for _, draw in self._screened(cube, fit, at, cube.anywhere))
+            yield from (
+                draw for _, draw in self._screened(cube, fit, at, cube.anywhere)
+            )
             return
         period = NEARBY / max(fit.expected_inside(cube.nearby(here, SURVEY)), 1e-3)
         time = 0.0
@@ -114,7 +116,11 @@ class Sampler:
             yield self._draw({})
 
     def _screened(
-        self, cube: Cube, fit: CostFit, at: Draw, candidates: Callable[[Array, int], Array]
+        self,
+        cube: Cube,
+        fit: CostFit,
+        at: Draw,
+        candidates: Callable[[Array, int], Array],
     ) -> Iterator[tuple[int, Draw]]:
         """Cost only candidates that the fit expects near the window, and move to those inside.
 
@@ -146,7 +152,9 @@ class Sampler:
     def _fit(self, cube: Cube, draws: list[Draw]) -> CostFit:
         rows = np.array([cube.point(draw.tape) for draw in draws])
         costs = np.array([list(draw.costs.values()) for draw in draws], dtype=float)
-        return CostFit.of(rows, cube.sizes, costs, self.window, seed=int(self.rng.integers(2**32)))
+        return CostFit.of(
+            rows, cube.sizes, costs, self.window, seed=int(self.rng.integers(2**32))
+        )
 
     def _walk(self, cube: Cube, at: Draw) -> Iterator[Draw]:
         """Changes to ``at``, then to what comes of it, none of which leads farther outside."""
@@ -163,7 +171,10 @@ class Sampler:
             if not nearest.outside:
                 break
             if vain == PATIENCE:
-                has = " and ".join(f"{short(value)} {metric}" for metric, value in nearest.costs.items())
+                has = " and ".join(
+                    f"{short(value)} {metric}"
+                    for metric, value in nearest.costs.items()
+                )
                 space = nearest.arch.space
                 raise ValueError(
                     f"found no architecture of space {space}{self.window}; the nearest drawn has {has}"

@@ -34,14 +34,19 @@ class CostFit:
     """Standard error of log cost near the window, (metrics,)."""
 
     @classmethod
-    def of(cls, rows: Array, sizes: Array, costs: Array, window: Window, seed: int) -> CostFit:
+    def of(
+        cls, rows: Array, sizes: Array, costs: Array, window: Window, seed: int
+    ) -> CostFit:
         """Fit ``costs`` (draws, metrics) on ``rows`` (draws, knobs), positions among the choices, 0 to 1."""
         log_costs = np.log(costs)
         shares = (1 / (1 + (window.misses(log_costs) / NEAR) ** 2)).prod(1)
         features = _features(rows, sizes)
         unseen = np.arange(len(rows)) % 4 == 0
         weights = np.stack(
-            [_fit(features[~unseen], column, shares[~unseen], seed) for column in log_costs[~unseen].T]
+            [
+                _fit(features[~unseen], column, shares[~unseen], seed)
+                for column in log_costs[~unseen].T
+            ]
         )
         residuals = log_costs[unseen] - _predict(features[unseen], weights)
         error = np.sqrt(np.average(residuals**2, axis=0, weights=shares[unseen]))
@@ -74,15 +79,30 @@ def _predict(features: Array, weights: Array) -> Array:
 @torch.inference_mode(False)
 @torch.enable_grad()
 def _fit(features: Array, log_costs: Array, shares: Array, seed: int) -> Array:
-    x, y, share = (torch.from_numpy(array) for array in (features, log_costs, shares / shares.sum()))
-    terms = torch.randn(x.shape[1], TERMS, dtype=x.dtype, generator=torch.Generator().manual_seed(seed)) * 0.3
+    x, y, share = (
+        torch.from_numpy(array)
+        for array in (features, log_costs, shares / shares.sum())
+    )
+    terms = (
+        torch.randn(
+            x.shape[1],
+            TERMS,
+            dtype=x.dtype,
+            generator=torch.Generator().manual_seed(seed),
+        )
+        * 0.3
+    )
     terms[0] += y.mean() - np.log(TERMS)
     terms.requires_grad_()
-    solver = torch.optim.LBFGS([terms], max_iter=ITERATIONS, history_size=20, line_search_fn="strong_wolfe")
+    solver = torch.optim.LBFGS(
+        [terms], max_iter=ITERATIONS, history_size=20, line_search_fn="strong_wolfe"
+    )
 
     def loss() -> float:
         solver.zero_grad()
-        off = (share * (torch.logsumexp(x @ terms, 1) - y) ** 2).sum() + 1e-5 * (terms[1:] ** 2).mean()
+        off = (share * (torch.logsumexp(x @ terms, 1) - y) ** 2).sum() + 1e-5 * (
+            terms[1:] ** 2
+        ).mean()
         (terms.grad,) = torch.autograd.grad(off, terms)
         return off.item()
 

@@ -45,21 +45,29 @@ class Window:
         low, high = np.array(list(self.ends.values())).T
         with np.errstate(divide="ignore"):
             low, high = np.log(low), np.log(high)
-        misses: NDArray[np.float64] = np.maximum(0, np.maximum(low - log_costs, log_costs - high))
+        misses: NDArray[np.float64] = np.maximum(
+            0, np.maximum(low - log_costs, log_costs - high)
+        )
         return misses
 
     def __str__(self) -> str:
         """As in `` with macs within 392M..408M and params at most 20M``; empty without limits."""
-        spans = [f"{metric} {_span(low, high)}" for metric, (low, high) in self.ends.items()]
+        spans = [
+            f"{metric} {_span(low, high)}" for metric, (low, high) in self.ends.items()
+        ]
         return f" with {' and '.join(spans)}" if spans else ""
 
 
 def _ends(metric: str, limit: Any) -> tuple[float, float]:
     if metric not in LIMITED:
-        raise ValueError(f"unknown limit {metric!r}; there are limits on {', '.join(LIMITED)}")
+        raise ValueError(
+            f"unknown limit {metric!r}; there are limits on {', '.join(LIMITED)}"
+        )
     pair = limit if isinstance(limit, list | tuple | np.ndarray) else (None, limit)
     if len(pair) != 2 or not all(end is None or _is_number(end) for end in pair):
-        raise ValueError(f"limit on {metric} must be a number or a pair (low, high), got {limit!r}")
+        raise ValueError(
+            f"limit on {metric} must be a number or a pair (low, high), got {limit!r}"
+        )
     low = 0.0 if pair[0] is None else pair[0]
     high = math.inf if pair[1] is None else pair[1]
     if not (0 <= low <= high and low < math.inf and high > 0):
@@ -74,7 +82,11 @@ def _is_number(value: object) -> bool:
 def _span(low: float, high: float) -> str:
     if low == 0:
         return f"at most {short(high)}"
-    return f"at least {short(low)}" if high == math.inf else f"within {short(low)}..{short(high)}"
+    return (
+        f"at least {short(low)}"
+        if high == math.inf
+        else f"within {short(low)}..{short(high)}"
+    )
 
 
 def short(count: float) -> str:

@@ -46,7 +46,9 @@ class ReplayTrial:
     def suggest_int(self, name: str, low: int, high: int, *, step: int = 1) -> int:
         return int(self.suggest_categorical(name, range(low, high + 1, step)))
 
-    def suggest_float(self, name: str, low: float, high: float, *, step: float | None = None) -> float:
+    def suggest_float(
+        self, name: str, low: float, high: float, *, step: float | None = None
+    ) -> float:
         step = step or (high - low) / FLOAT_STEPS
         count = round((high - low) / step) + 1
         self.asked[name] = Scale(low, step, count)
@@ -75,7 +77,9 @@ def neighbour(
     """
     if other := next(neighbours(suggest, params_of, arch, rng), None):
         return other
-    raise ValueError(f"no knob of this space leads from {arch.space} {arch.id} to another architecture")
+    raise ValueError(
+        f"no knob of this space leads from {arch.space} {arch.id} to another architecture"
+    )
 
 
 def neighbours(
@@ -101,7 +105,10 @@ def neighbours(
     for name in rng.permutation(list(trial.asked)).tolist():
         moves = _moves(trial.asked[name], params[name])
         for way in rng.permutation(len(moves)).tolist():
-            reached = (suggest(ReplayTrial({**params, name: value}, rng)) for value in moves[way])
+            reached = (
+                suggest(ReplayTrial({**params, name: value}, rng))
+                for value in moves[way]
+            )
             other = next((found for found in reached if found.id != arch.id), None)
             if other is not None:
                 yield other
@@ -118,7 +125,13 @@ def _moves(choices: Sequence[Any], value: Any) -> list[list[Any]]:
     ways = []
     for sign, room in ((1, len(choices) - 1 - at), (-1, at)):
         strides = [2**power for power in range(room.bit_length())]
-        ways.append([choices[at + sign * stride] for stride in dict.fromkeys([*strides, room]) if stride])
+        ways.append(
+            [
+                choices[at + sign * stride]
+                for stride in dict.fromkeys([*strides, room])
+                if stride
+            ]
+        )
     return [way for way in ways if way]
 
 
@@ -126,4 +139,6 @@ def _is_scale(choices: Sequence[Any]) -> bool:
     """Numbers in ascending order."""
     if isinstance(choices, range | Scale):
         return True
-    return all(type(value) in (int, float) for value in choices) and list(choices) == sorted(choices)
+    return all(type(value) in (int, float) for value in choices) and list(
+        choices
+    ) == sorted(choices)

@@ -20,10 +20,15 @@ class Streams:
     """
 
     def __init__(self) -> None:
-        self._open: OrderedDict[Hashable, tuple[tuple[object, ...], Iterator[Arch]]] = OrderedDict()
+        self._open: OrderedDict[Hashable, tuple[tuple[object, ...], Iterator[Arch]]] = (
+            OrderedDict()
+        )
 
     def next(
-        self, owners: tuple[object, ...], question: Hashable, start: Callable[[], Iterator[Arch]]
+        self,
+        owners: tuple[object, ...],
+        question: Hashable,
+        start: Callable[[], Iterator[Arch]],
     ) -> Arch:
         """The next draw of the stream of these ``owners`` and this ``question``; a new one where it has ended."""
         key = (*map(id, owners), question)
@@ -31,7 +36,10 @@ class Streams:
             self._open.move_to_end(key)
             try:
                 return next(self._open[key][1])
-            except (ValueError, StopIteration):  # everything there is has been drawn: begin anew
+            except (
+                ValueError,
+                StopIteration,
+            ):  # everything there is has been drawn: begin anew
                 del self._open[key]
         stream = start()
         first = next(stream)

@@ -30,7 +30,9 @@ class RandomTrial:
     def suggest_int(self, name: str, low: int, high: int, *, step: int = 1) -> int:
         return low + step * self._pick(name, (high - low) // step + 1)
 
-    def suggest_float(self, name: str, low: float, high: float, *, step: float | None = None) -> float:
+    def suggest_float(
+        self, name: str, low: float, high: float, *, step: float | None = None
+    ) -> float:
         step = step or (high - low) / FLOAT_STEPS
         return low + step * self._pick(name, round((high - low) / step) + 1)
 
@@ -48,11 +50,17 @@ class Cube:
     """The axes known so far, and moves among the points. A knob that turns up later stays random."""
 
     def __init__(self, sizes: Mapping[str, int], rng: np.random.Generator) -> None:
-        self.names, self.sizes, self.rng = list(sizes), np.array(list(sizes.values()), dtype=float), rng
+        self.names, self.sizes, self.rng = (
+            list(sizes),
+            np.array(list(sizes.values()), dtype=float),
+            rng,
+        )
 
     def point(self, tape: dict[str, float]) -> Array:
         """A knob that the tape lacks made no difference: it may stand anywhere, and from now on stands."""
-        return np.array([tape.setdefault(name, self.rng.random()) for name in self.names])
+        return np.array(
+            [tape.setdefault(name, self.rng.random()) for name in self.names]
+        )
 
     def tape(self, point: Array) -> dict[str, float]:
         return dict(zip(self.names, point.tolist(), strict=True))

@@ -21,7 +21,9 @@ def arch() -> ResNeSt:
 
 
 @pytest.fixture
-def cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+def cache(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> Path:
     folder = tmp_path_factory.mktemp("cache")
     monkeypatch.setenv("SPLITSEARCH_CACHE", str(folder))
     return folder

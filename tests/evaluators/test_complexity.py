@@ -27,11 +27,20 @@ SMALL = Task(num_classes=10, resolution=16, channels=1, small_images=True)
 def test_counts_a_network_by_hand() -> None:
     task = Task(num_classes=5, resolution=6, channels=2)
     model = nn.Sequential(
-        nn.Conv2d(2, 4, 3), nn.BatchNorm2d(4), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 5)
+        nn.Conv2d(2, 4, 3),
+        nn.BatchNorm2d(4),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.Linear(4, 5),
     )
     conv, norm, pool, linear = 2 * 4 * 9 * 4 * 4, 2 * 4 * 4 * 4, 4 * 4 * 4, 4 * 5
     counted = count_operators(model, task)
-    assert counted == {"conv": conv, "linear": linear, "batch_norm": norm, "adaptive_avg_pool2d": pool}
+    assert counted == {
+        "conv": conv,
+        "linear": linear,
+        "batch_norm": norm,
+        "adaptive_avg_pool2d": pool,
+    }
     assert count_flops(model, task) == conv + norm + pool + linear
 
 
@@ -54,10 +63,14 @@ def test_leaves_the_model_as_it_was(arch: ResNeSt) -> None:
     state = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     count_flops(model, SMALL)
     assert [module.training for module in model.modules()] == modes
-    assert all(torch.equal(state[name], tensor) for name, tensor in model.state_dict().items())
+    assert all(
+        torch.equal(state[name], tensor) for name, tensor in model.state_dict().items()
+    )
 
 
-def test_is_quiet(arch: ResNeSt, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture) -> None:
+def test_is_quiet(
+    arch: ResNeSt, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
     count_flops(build(arch, SMALL), SMALL)
     assert capfd.readouterr() == ("", "")
     assert not caplog.records
@@ -76,13 +89,23 @@ def test_without_fvcore_says_how_to_get_it() -> None:
             print(error)
     """
     done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(script)], capture_output=True, text=True, check=True
+        [sys.executable, "-c", textwrap.dedent(script)],
+        capture_output=True,
+        text=True,
+        check=True,
     )
     assert "pip install fvcore" in done.stdout
 
 
 def test_space_samples_agree() -> None:
-    space = get_space("resnest", depth1=(1,), depth2=(1, 2), depth3=(1,), depth4=(1,), stem_width=(16,))
+    space = get_space(
+        "resnest",
+        depth1=(1,),
+        depth2=(1, 2),
+        depth3=(1,),
+        depth4=(1,),
+        stem_width=(16,),
+    )
     for seed in range(3):
         arch = space.sample(np.random.default_rng(seed))
         assert count_flops(build(arch, SMALL), SMALL) == complexity(arch, SMALL).flops
@@ -90,7 +113,9 @@ def test_space_samples_agree() -> None:
 
 RESNESTS = {
     row["name"]: row
-    for row in csv.DictReader((Path(__file__).parents[1] / "reference/resnest.csv").read_text().splitlines())
+    for row in csv.DictReader(
+        (Path(__file__).parents[1] / "reference/resnest.csv").read_text().splitlines()
+    )
 }
 
 

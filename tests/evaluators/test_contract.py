@@ -22,7 +22,9 @@ class TestComplexity(EvaluatorContract):
 class TestLatency(EvaluatorContract):
     @pytest.fixture
     def evaluator(self) -> Evaluator:
-        return Latency(DIGITS, min_repetitions=5, max_seconds=0.05, interval=1.0, max_load=1.0)
+        return Latency(
+            DIGITS, min_repetitions=5, max_seconds=0.05, interval=1.0, max_load=1.0
+        )
 
 
 class TestProxyTraining(EvaluatorContract):
@@ -33,7 +35,9 @@ class TestProxyTraining(EvaluatorContract):
         return ProxyTraining(recipe=Recipe(epochs=2, batch_size=256))
 
 
-@pytest.mark.parametrize("evaluator", [Complexity(DIGITS), Latency(DIGITS), ProxyTraining()])
+@pytest.mark.parametrize(
+    "evaluator", [Complexity(DIGITS), Latency(DIGITS), ProxyTraining()]
+)
 def test_fields_are_plain_json(evaluator: Complexity | Latency | ProxyTraining) -> None:
     fields = dataclasses.asdict(evaluator)
     assert json.loads(json.dumps(fields)) == fields

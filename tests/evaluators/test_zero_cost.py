@@ -45,12 +45,16 @@ def test_the_seed_decides(proxy: str) -> None:
 
 @pytest.mark.parametrize("proxy", PROXIES)
 def test_sees_images_up_to_a_size(proxy: str) -> None:
-    assert score(proxy, task=Task(resolution=224)) == score(proxy, task=Task(resolution=64))
+    assert score(proxy, task=Task(resolution=224)) == score(
+        proxy, task=Task(resolution=64)
+    )
 
 
 @pytest.mark.parametrize("proxy", PROXIES)
 def test_deeper_and_wider_scores_higher(proxy: str) -> None:
-    assert score(proxy, ResNeSt((2, 2, 2, 2), (32, 32, 32, 32), stem_width=16)) > score(proxy)
+    assert score(proxy, ResNeSt((2, 2, 2, 2), (32, 32, 32, 32), stem_width=16)) > score(
+        proxy
+    )
 
 
 def test_synflow_of_a_chain_by_hand() -> None:
@@ -71,10 +75,16 @@ def test_synflow_is_that_without_scaling() -> None:
         if isinstance(module, SplitAttention):
             nn.init.zeros_(module.fc2.weight)
     for name, parameter in plain.named_parameters():
-        parameter.data = torch.zeros_like(parameter) if name.endswith("bias") else parameter.data.abs()
+        parameter.data = (
+            torch.zeros_like(parameter)
+            if name.endswith("bias")
+            else parameter.data.abs()
+        )
     plain(torch.ones(1, 1, 8, 8, dtype=torch.float64)).sum().backward()
     layers = [m for m in plain.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
-    flow = sum((m.weight * m.weight.grad).sum() for m in layers if m.weight.grad is not None)
+    flow = sum(
+        (m.weight * m.weight.grad).sum() for m in layers if m.weight.grad is not None
+    )
     assert synflow(model, TASK) == pytest.approx(math.log(flow.item()), rel=1e-4)
 
 
@@ -87,7 +97,9 @@ def test_naswot_counts_agreeing_units() -> None:
             seen.append((x > 0).flatten(1))
             return super().forward(x)
 
-    model = nn.Sequential(nn.Conv2d(1, 3, 3), Watched(inplace=True), nn.Conv2d(3, 4, 3), Watched())
+    model = nn.Sequential(
+        nn.Conv2d(1, 3, 3), Watched(inplace=True), nn.Conv2d(3, 4, 3), Watched()
+    )
     found = naswot(model, TASK)
     codes = torch.cat(seen, 1)
     kernel = (codes[:, None] == codes).sum(2).double()
@@ -124,5 +136,7 @@ def test_gates_take_no_part(proxy: Callable[[nn.Module, Task], float]) -> None:
 
 
 def test_an_unknown_proxy() -> None:
-    with pytest.raises(ValueError, match="unknown proxy 'grasp'; use synflow, naswot, zen"):
+    with pytest.raises(
+        ValueError, match="unknown proxy 'grasp'; use synflow, naswot, zen"
+    ):
         ZeroCost("grasp")

@@ -41,7 +41,9 @@ def test_a_loop_of_ones_own_leaves_a_whole_run(tmp_path: Path) -> None:
     run = load_run(tmp_path / "run")
     assert [work.trial for work in asked] == list(range(6))
     assert list(run.trials["status"]) == ["complete"] * 6
-    assert list(run.trials["flops"]) == [complexity(work.arch, DIGITS).flops for work in asked]
+    assert list(run.trials["flops"]) == [
+        complexity(work.arch, DIGITS).flops for work in asked
+    ]
     assert list(best["trial"]) == list(run.front()["trial"])
     assert (tmp_path / "run" / "report.html").exists()
 
@@ -60,7 +62,10 @@ def test_what_is_killed_goes_on(tmp_path: Path) -> None:
         again.finish(out.trial)
         others = list(iter(again.ask, None))
     assert len({work.arch.id for work in [done, out, *others]}) == 7
-    assert list(load_run(tmp_path / "run").trials["status"][:2]) == ["complete", "complete"]
+    assert list(load_run(tmp_path / "run").trials["status"][:2]) == [
+        "complete",
+        "complete",
+    ]
 
 
 def test_the_stopper_and_the_limits_decide(tmp_path: Path) -> None:
@@ -71,7 +76,9 @@ def test_the_stopper_and_the_limits_decide(tmp_path: Path) -> None:
                 assert not search.report(work.trial, {"latency_ms": 6.0})
                 continue
             assert search.report(work.trial, {"latency_ms": 4.0})
-            if all(search.report(work.trial, quality(work, epoch)) for epoch in range(1, 5)):
+            if all(
+                search.report(work.trial, quality(work, epoch)) for epoch in range(1, 5)
+            ):
                 search.finish(work.trial)
     statuses = load_run(tmp_path / "run").trials["status"]
     assert statuses[3] == "infeasible"
@@ -110,7 +117,9 @@ def test_what_is_wrong_is_said(tmp_path: Path) -> None:
                 call(7, {})  # type: ignore[operator]
     with pytest.raises(ValueError, match="is closed"):
         search.ask()
-    with pytest.raises(ValueError, match="run: seed cannot change when a search goes on"):
+    with pytest.raises(
+        ValueError, match="run: seed cannot change when a search goes on"
+    ):
         nas.AskTell(config("seed=9"), folder)
     (tmp_path / "other").mkdir()
     with pytest.raises(ValueError, match="exists already"):

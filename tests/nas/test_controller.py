@@ -32,19 +32,29 @@ def log(tmp_path: Path) -> Iterator[EventLog]:
         yield log
 
 
-def controller(log: EventLog, budget: Budget | int = 2, *, space: Any = None, **settings: Any) -> Controller:
+def controller(
+    log: EventLog, budget: Budget | int = 2, *, space: Any = None, **settings: Any
+) -> Controller:
     budget = Budget(trials=budget) if isinstance(budget, int) else budget
-    proposer = Proposer(space or get_space("resnest"), OBJECTIVES, make_sampler("random", 0))
+    proposer = Proposer(
+        space or get_space("resnest"), OBJECTIVES, make_sampler("random", 0)
+    )
     settings = {"stopper": NoStopping(), "seed": 7, "produces": PRODUCES} | settings
     return Controller(proposer, log, budget, **settings)
 
 
-def run(made: Controller, epochs: int = 4, until: Callable[[], bool] = lambda: False) -> None:
+def run(
+    made: Controller, epochs: int = 4, until: Callable[[], bool] = lambda: False
+) -> None:
     """Drive one trial at a time; some are better than those before, some worse."""
     while not until() and (work := made.next()):
-        metrics: list[dict[str, Any]] = [{"flops": 100.0 - work.trial}, {"latency_ms": 1.0 + work.trial}]
+        metrics: list[dict[str, Any]] = [
+            {"flops": 100.0 - work.trial},
+            {"latency_ms": 1.0 + work.trial},
+        ]
         metrics += [
-            {"epoch": e, "accuracy": (work.trial * 5 % 7 + e / 10) / 100} for e in range(1, epochs + 1)
+            {"epoch": e, "accuracy": (work.trial * 5 % 7 + e / 10) / 100}
+            for e in range(1, epochs + 1)
         ]
         for values in metrics[work.skip :]:
             if until():
@@ -68,7 +78,12 @@ def test_everything_that_happens_is_in_the_log_in_order(log: EventLog) -> None:
     made.finish(work.trial)
 
     events = list(log)
-    assert [event.kind for event in events] == ["proposed", "measured", "epoch", "finished"]
+    assert [event.kind for event in events] == [
+        "proposed",
+        "measured",
+        "epoch",
+        "finished",
+    ]
     assert events[0].data["arch"] == work.arch.to_dict()
     assert events[0].data["arch_id"] == work.arch.id
     assert events[0].data["seed"] == work.seed == 7
@@ -127,7 +142,9 @@ def test_the_stopper_stops(log: EventLog) -> None:
     for work in [made.next() for _ in range(4)]:
         assert work is not None
         accuracy = (4 - work.trial) / 10  # each worse than those before
-        going = made.report(work.trial, {"flops": 1.0, "epoch": 1, "accuracy": accuracy})
+        going = made.report(
+            work.trial, {"flops": 1.0, "epoch": 1, "accuracy": accuracy}
+        )
         if going:
             made.report(work.trial, {"epoch": 2, "accuracy": accuracy})
             made.finish(work.trial)
@@ -136,7 +153,9 @@ def test_the_stopper_stops(log: EventLog) -> None:
 
 
 def test_what_is_put_aside_is_promoted_or_stopped_in_the_end(log: EventLog) -> None:
-    stopper = MultiObjectiveASHA({"accuracy": "max"}, max_epochs=4, eta=2, mode="promote")
+    stopper = MultiObjectiveASHA(
+        {"accuracy": "max"}, max_epochs=4, eta=2, mode="promote"
+    )
     made = controller(log, 6, stopper=stopper)
     run(made)
     assert made.over
@@ -186,14 +205,22 @@ def test_a_search_cut_off_anywhere_goes_on_as_if_it_had_not_been(
         stopper = (
             NoStopping()
             if stopping == "none"
-            else MultiObjectiveASHA({"accuracy": "max"}, max_epochs=4, eta=2, mode=stopping)
+            else MultiObjectiveASHA(
+                {"accuracy": "max"}, max_epochs=4, eta=2, mode=stopping
+            )
         )
-        return controller(log, 6, stopper=stopper, space=get_space("resnest", radix=[1, 2]))
+        return controller(
+            log, 6, stopper=stopper, space=get_space("resnest", radix=[1, 2])
+        )
 
     def history(log: EventLog) -> list[Any]:
-        told = [(e.kind, e.trial, e.data.get("epoch"), e.data.get("status")) for e in log]
+        told = [
+            (e.kind, e.trial, e.data.get("epoch"), e.data.get("status")) for e in log
+        ]
         return sorted(
-            (k, t, e or 0, s or "") for k, t, e, s in told if k in ("epoch", "finished", "promoted")
+            (k, t, e or 0, s or "")
+            for k, t, e, s in told
+            if k in ("epoch", "finished", "promoted")
         )
 
     with EventLog(tmp_path / "whole.db") as whole:
@@ -212,13 +239,17 @@ def test_a_search_cut_off_anywhere_goes_on_as_if_it_had_not_been(
         finished = [event.trial for event in log if event.kind == "finished"]
         assert sorted(finished) == list(range(6)), "each once"
         with EventLog(tmp_path / "whole.db") as whole:
-            if stopping == "none":  # with a stopper the networks differ after the cut, and so do decisions
+            if (
+                stopping == "none"
+            ):  # with a stopper the networks differ after the cut, and so do decisions
                 assert history(log) == history(whole)
 
 
 def test_a_damaged_history_is_named(log: EventLog) -> None:
     log.append("epoch", 3, epoch=1)
-    with pytest.raises(ValueError, match=r"event 1 \(epoch, trial 3\) cannot be replayed"):
+    with pytest.raises(
+        ValueError, match=r"event 1 \(epoch, trial 3\) cannot be replayed"
+    ):
         controller(log).replay(log)
 
 
@@ -232,7 +263,9 @@ def test_a_network_measured_before_is_answered_from_the_log(log: EventLog) -> No
     assert (trials["status"] == "complete").sum() == 5, "width4 is free"
     duplicates = trials[trials["status"] == "duplicate"]
     for row in duplicates.itertuples():
-        original = trials[(trials["arch_id"] == row.arch_id) & (trials["status"] == "complete")].iloc[0]
+        original = trials[
+            (trials["arch_id"] == row.arch_id) & (trials["status"] == "complete")
+        ].iloc[0]
         assert (row.flops, row.accuracy) == (original["flops"], original["accuracy"])
 
 
@@ -241,7 +274,10 @@ def test_a_network_measured_before_is_answered_from_the_log(log: EventLog) -> No
     [
         (Budget(epochs=10), "10 epochs trained"),
         (Budget(trials=5, epochs=1000), "5 trials done"),
-        (Budget(plateau=Plateau(3, gain=10.0)), "the hypervolume grew by less than 1000.00% in the last 3"),
+        (
+            Budget(plateau=Plateau(3, gain=10.0)),
+            "the hypervolume grew by less than 1000.00% in the last 3",
+        ),
     ],
 )
 def test_what_ends_a_search(log: EventLog, budget: Budget, reason: str) -> None:
@@ -295,10 +331,15 @@ def test_a_limited_metric_that_is_nan_fails_the_trial(log: EventLog) -> None:
     assert made.next() is not None
     assert made.report(0, {"flops": 1.0, "latency_ms": float("nan"), "accuracy": 0.5})
     made.finish(0)
-    assert fold(log).trials["error"][0] == "latency_ms, which has a limit, came out as no finite number"
+    assert (
+        fold(log).trials["error"][0]
+        == "latency_ms, which has a limit, came out as no finite number"
+    )
 
 
-def test_epochs_outside_a_limit_are_no_rivals_after_a_replay_either(log: EventLog) -> None:
+def test_epochs_outside_a_limit_are_no_rivals_after_a_replay_either(
+    log: EventLog,
+) -> None:
     def made() -> Controller:
         stopper = MultiObjectiveASHA({"accuracy": "max"}, max_epochs=4, eta=2)
         return controller(log, 3, limits={"memory": Limit(max=5)}, stopper=stopper)

@@ -28,8 +28,12 @@ OBJECTIVES = {"accuracy": "max", "flops": "min"}
 SPACE = get_space("resnest", radix=[1, 2])
 
 
-def controller(log: MemoryLog, trials: int = 4, sampler: str = "random", **settings: Any) -> Controller:
-    proposer = Proposer(SPACE, OBJECTIVES, make_sampler(sampler, 0), limits=settings.get("limits"))
+def controller(
+    log: MemoryLog, trials: int = 4, sampler: str = "random", **settings: Any
+) -> Controller:
+    proposer = Proposer(
+        SPACE, OBJECTIVES, make_sampler(sampler, 0), limits=settings.get("limits")
+    )
     settings = {"stopper": NoStopping()} | settings
     return Controller(proposer, log, Budget(trials=trials), **settings)
 
@@ -43,13 +47,17 @@ def finish(made: Controller, trial: int) -> None:
     made.finish(trial)
 
 
-def test_a_duplicate_cut_off_after_its_first_event_is_finished_by_the_next_driver() -> None:
+def test_a_duplicate_cut_off_after_its_first_event_is_finished_by_the_next_driver() -> (
+    None
+):
     log = MemoryLog()
     first = controller(log)
     assert first.next() is not None
     finish(first, 0)
     original = log.events[0]
-    half = Event(len(log.events) + 1, 9.0, "proposed", 1, {**original.data, "duplicate_of": 0})
+    half = Event(
+        len(log.events) + 1, 9.0, "proposed", 1, {**original.data, "duplicate_of": 0}
+    )
     log.events.append(half)
     for trials in (2, 3):
         again = controller(log, trials)
@@ -60,7 +68,12 @@ def test_a_duplicate_cut_off_after_its_first_event_is_finished_by_the_next_drive
         assert work is not None
         assert work.trial == trials
         finish(again, work.trial)
-    assert Counter(event.trial for event in log if event.kind == "finished") == {0: 1, 1: 1, 2: 1, 3: 1}
+    assert Counter(event.trial for event in log if event.kind == "finished") == {
+        0: 1,
+        1: 1,
+        2: 1,
+        3: 1,
+    }
 
 
 def test_an_epoch_cut_off_from_the_stoppers_answer_is_answered_in_the_replay() -> None:
@@ -74,19 +87,31 @@ def test_an_epoch_cut_off_from_the_stoppers_answer_is_answered_in_the_replay() -
     again.replay(list(log))
     assert again.trials[0].status is TrialStatus.PAUSED
     handed_out = [again.next() for _ in range(4)]
-    assert Counter(work.trial for work in handed_out if work) == {0: 1, 1: 1, 2: 1, 3: 1}
+    assert Counter(work.trial for work in handed_out if work) == {
+        0: 1,
+        1: 1,
+        2: 1,
+        3: 1,
+    }
 
 
 @pytest.mark.parametrize("sampler", ["evolution", "nsga2", "nsga3", "tpe", "random"])
 @pytest.mark.parametrize("value", [math.nan, math.inf])
-def test_a_trial_that_diverged_does_not_keep_a_search_from_going_on(sampler: str, value: float) -> None:
+def test_a_trial_that_diverged_does_not_keep_a_search_from_going_on(
+    sampler: str, value: float
+) -> None:
     def made(log: MemoryLog) -> Controller:
         return controller(log, 20, sampler, limits={"latency_ms": Limit(max=2.0)})
 
     log = MemoryLog()
     first = made(log)
-    diverging: list[dict[str, float]] = [{"accuracy": value}, {"accuracy": 0.5, "latency_ms": value}]
-    diverging.append({"accuracy": value, "latency_ms": 3.0})  # outside the limit, and without an objective
+    diverging: list[dict[str, float]] = [
+        {"accuracy": value},
+        {"accuracy": 0.5, "latency_ms": value},
+    ]
+    diverging.append(
+        {"accuracy": value, "latency_ms": 3.0}
+    )  # outside the limit, and without an objective
     for metrics in diverging:
         work = first.next()
         assert work is not None
@@ -99,7 +124,9 @@ def test_a_trial_that_diverged_does_not_keep_a_search_from_going_on(sampler: str
     for _ in range(17):
         work = again.next()
         assert work is not None
-        again.report(work.trial, {"flops": 1.0 + work.trial, "accuracy": 0.5, "latency_ms": 1.0})
+        again.report(
+            work.trial, {"flops": 1.0 + work.trial, "accuracy": 0.5, "latency_ms": 1.0}
+        )
         again.finish(work.trial)
     assert again.over
 
@@ -137,33 +164,54 @@ def test_a_view_that_fails_does_not_end_the_search() -> None:
     assert made.next() is not None
     finish(made, 0)
     notes = [event.data["text"] for event in log if event.kind == "note"]
-    assert notes == ["a view failed and is shown no more: OSError: the terminal is gone"]
+    assert notes == [
+        "a view failed and is shown no more: OSError: the terminal is gone"
+    ]
     assert sorted(event.id for event in heard) == [event.id for event in log]
 
 
 def recorded_controller(log: MemoryLog, config: SearchConfig) -> Controller:
-    proposer = Proposer(config.space.build(), config.objectives, make_sampler("random", 0))
-    stopper = MultiObjectiveASHA(config.objectives, max_epochs=config.training.epochs, eta=2, mode="promote")
+    proposer = Proposer(
+        config.space.build(), config.objectives, make_sampler("random", 0)
+    )
+    stopper = MultiObjectiveASHA(
+        config.objectives, max_epochs=config.training.epochs, eta=2, mode="promote"
+    )
     return Controller(proposer, log, config.budget, stopper=stopper)
 
 
 @pytest.mark.parametrize("cut", range(2, 50))
 def test_a_log_of_the_version_before_goes_on_from_wherever_it_ends(cut: int) -> None:
-    config, events = load_config(str(RECORDED / "config.yaml")), read_events(RECORDED / "events.db")
+    config, events = (
+        load_config(str(RECORDED / "config.yaml")),
+        read_events(RECORDED / "events.db"),
+    )
     log = MemoryLog(events[:cut])
     made = recorded_controller(log, config)
     made.replay(list(log))
-    kept = [event for event in log if event.kind in ("epoch", "decision", "finished", "promoted")]
-    recorded = [event for event in events if event.kind in ("epoch", "decision", "finished", "promoted")]
+    kept = [
+        event
+        for event in log
+        if event.kind in ("epoch", "decision", "finished", "promoted")
+    ]
+    recorded = [
+        event
+        for event in events
+        if event.kind in ("epoch", "decision", "finished", "promoted")
+    ]
     told = [(event.kind, event.trial, event.data.get("decision")) for event in kept]
-    assert told == [(e.kind, e.trial, e.data.get("decision")) for e in recorded[: len(told)]]
+    assert told == [
+        (e.kind, e.trial, e.data.get("decision")) for e in recorded[: len(told)]
+    ]
     running = [work.trial for work in iter(made.next, None)]
     assert len(set(running)) == len(running)
     for trial in running:
         assert not made.trials[trial].status.over
 
 
-def test_a_run_folder_of_the_version_before_loads_resumes_and_reports(tmp_path: Path) -> None:
+def test_a_run_folder_of_the_version_before_loads_resumes_and_reports(
+    tmp_path: Path,
+) -> None:
     folder = tmp_path / "run"
     shutil.copytree(RECORDED, folder)
     assert load_run(folder).trials["status"].tolist() == ["complete"] * 6

@@ -23,7 +23,9 @@ def log(tmp_path: Path) -> EventLog:
 @pytest.fixture
 def start(log: EventLog) -> Callable[..., None]:
     def start(**config: Any) -> None:
-        log.append("search_started", config={"data": "digits", **config}, objectives=OBJECTIVES)
+        log.append(
+            "search_started", config={"data": "digits", **config}, objectives=OBJECTIVES
+        )
 
     return start
 
@@ -32,15 +34,29 @@ def start(log: EventLog) -> Callable[..., None]:
 def add(log: EventLog) -> Callable[..., None]:
     """Append a whole trial; without a status it stays running."""
 
-    def add(trial: int, *, accuracies: tuple[float, ...] = (), status: str = "", **measures: Any) -> None:
+    def add(
+        trial: int,
+        *,
+        accuracies: tuple[float, ...] = (),
+        status: str = "",
+        **measures: Any,
+    ) -> None:
         knobs = {"radix": 2, "stem": "deep"}
         log.append(
-            "proposed", trial, arch_id=f"id{trial}", space="resnest", arch=knobs, knobs=knobs, seed=trial
+            "proposed",
+            trial,
+            arch_id=f"id{trial}",
+            space="resnest",
+            arch=knobs,
+            knobs=knobs,
+            seed=trial,
         )
         error = measures.pop("error", None)
         log.append("measured", trial, **measures)
         for epoch, accuracy in enumerate(accuracies, start=1):
-            log.append("epoch", trial, epoch=epoch, accuracy=accuracy, train_loss=1.0 / epoch)
+            log.append(
+                "epoch", trial, epoch=epoch, accuracy=accuracy, train_loss=1.0 / epoch
+            )
         if status:
             log.append("finished", trial, status=status, error=error)
 

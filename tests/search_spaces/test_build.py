@@ -31,7 +31,9 @@ def test_a_new_network_guesses(space: str, classes: int) -> None:
         network = build(get_space(space, **NARROW[space]).sample(rng), task)
         labels = torch.randint(classes, (64,))
         with torch.no_grad():
-            loss = nn.functional.cross_entropy(network(torch.randn(64, 3, 16, 16)), labels)
+            loss = nn.functional.cross_entropy(
+                network(torch.randn(64, 3, 16, 16)), labels
+            )
         assert loss.item() == pytest.approx(math.log(classes), abs=0.3)
 
 

@@ -31,7 +31,12 @@ class TestRegNetY(SpaceContract):
 
     @staticmethod
     def small_space() -> SearchSpace:
-        return get_space("regnety", depth=range(5, 11), w0=range(8, 41, 8), group_width=range(8, 33, 8))
+        return get_space(
+            "regnety",
+            depth=range(5, 11),
+            w0=range(8, 41, 8),
+            group_width=range(8, 33, 8),
+        )
 
     @pytest.fixture
     def small(self) -> SearchSpace:
@@ -46,7 +51,9 @@ class TestFBNetV2(SpaceContract):
     @staticmethod
     def small_space() -> SearchSpace:
         rows = {f"rows{stage}": [1, 2] for stage in (2, 3, 4, 5)}
-        return get_space("fbnetv2", resolution=[32, 64], repeat=[1, 2], features=[64], **rows)
+        return get_space(
+            "fbnetv2", resolution=[32, 64], repeat=[1, 2], features=[64], **rows
+        )
 
     @pytest.fixture
     def small(self) -> SearchSpace:
@@ -56,8 +63,14 @@ class TestFBNetV2(SpaceContract):
 class TestUnion(SpaceContract):
     @pytest.fixture
     def space(self) -> SearchSpace:
-        return get_space(["resnest", {"name": "regnety", "attention": ["se", "split"]}, "fbnetv2"])
+        return get_space(
+            ["resnest", {"name": "regnety", "attention": ["se", "split"]}, "fbnetv2"]
+        )
 
     @pytest.fixture
     def small(self) -> SearchSpace:
-        return union(TestResNeSt.small_space(), TestRegNetY.small_space(), TestFBNetV2.small_space())
+        return union(
+            TestResNeSt.small_space(),
+            TestRegNetY.small_space(),
+            TestFBNetV2.small_space(),
+        )

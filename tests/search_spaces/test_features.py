@@ -20,12 +20,20 @@ NARROW = {
 
 
 def archs() -> list[Arch]:
-    return [arch for name, knobs in NARROW.items() for arch in draw(get_space(name, **knobs), 3)]
+    return [
+        arch
+        for name, knobs in NARROW.items()
+        for arch in draw(get_space(name, **knobs), 3)
+    ]
 
 
 @pytest.mark.parametrize("arch", archs(), ids=lambda arch: f"{arch.space}-{arch.id}")
-@pytest.mark.parametrize("task", [Task(7, 64), Task(7, 32, 1, small_images=True)], ids=["large", "small"])
-def test_features_are_what_the_info_says_and_what_the_head_takes(arch: Arch, task: Task) -> None:
+@pytest.mark.parametrize(
+    "task", [Task(7, 64), Task(7, 32, 1, small_images=True)], ids=["large", "small"]
+)
+def test_features_are_what_the_info_says_and_what_the_head_takes(
+    arch: Arch, task: Task
+) -> None:
     network = build(arch, task)
     x = images(task, 2)
     if hasattr(network, "resize"):
@@ -38,8 +46,14 @@ def test_features_are_what_the_info_says_and_what_the_head_takes(arch: Arch, tas
         assert len(features) == len(network.feature_info) == len(arch.describe().stages)
         for shape in ((64, 64), (96, 160), (33, 47)):
             maps = network.features(torch.randn(1, task.channels, *shape))
-            for (channels, stride), each in zip(network.feature_info, maps, strict=True):
-                assert each.shape == (1, channels, *(-(-side // stride) for side in shape))
+            for (channels, stride), each in zip(
+                network.feature_info, maps, strict=True
+            ):
+                assert each.shape == (
+                    1,
+                    channels,
+                    *(-(-side // stride) for side in shape),
+                )
 
 
 def test_stages_keep_what_they_put_out() -> None:
@@ -49,7 +63,9 @@ def test_stages_keep_what_they_put_out() -> None:
     with torch.inference_mode():
         first = network.features(x)[0]
         alone = nn.Sequential(
-            *list(network.children())[: list(dict(network.named_children())).index("layer2")]
+            *list(network.children())[
+                : list(dict(network.named_children())).index("layer2")
+            ]
         )
         assert torch.equal(first, alone(x))
 
@@ -64,12 +80,16 @@ def test_a_folded_network_has_features_too() -> None:
 
 
 def test_the_info_of_a_published_network() -> None:
-    info = build(reference("resnest50"), Task(10, 32, 3, small_images=True)).feature_info
+    info = build(
+        reference("resnest50"), Task(10, 32, 3, small_images=True)
+    ).feature_info
     assert info == ((256, 1), (512, 2), (1024, 4), (2048, 8))
 
 
 def test_the_page_runs(capsys: pytest.CaptureFixture[str]) -> None:
-    blocks = re.findall(r"^```(\w*)\n(.*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL)
+    blocks = re.findall(
+        r"^```(\w*)\n(.*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL
+    )
     (_, example), (_, printed) = blocks
     exec(compile(example, str(PAGE), "exec"), {})  # noqa: S102
     assert capsys.readouterr().out == printed

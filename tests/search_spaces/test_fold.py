@@ -11,20 +11,34 @@ from search_spaces.testing import unsettled
 SMALL = {"depths": (1, 2, 1, 1), "widths": (8, 8, 16, 16), "stem_width": 8}
 NETWORKS = {
     "default": ResNeSt(**SMALL),
-    "fast, radix 4, cardinality 2": ResNeSt(**SMALL, radix=4, cardinality=2, avd_first=True),
+    "fast, radix 4, cardinality 2": ResNeSt(
+        **SMALL, radix=4, cardinality=2, avd_first=True
+    ),
     "radix 1": ResNeSt(**SMALL, radix=1),
-    "plain ResNet": ResNeSt(**SMALL, radix=0, cardinality=2, deep_stem=False, avg_down=False, avd=False),
+    "plain ResNet": ResNeSt(
+        **SMALL, radix=0, cardinality=2, deep_stem=False, avg_down=False, avd=False
+    ),
 }
 
 
 def norms(model: nn.Module) -> list[str]:
-    return [name for name, module in model.named_modules() if isinstance(module, nn.BatchNorm2d)]
+    return [
+        name
+        for name, module in model.named_modules()
+        if isinstance(module, nn.BatchNorm2d)
+    ]
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-@pytest.mark.parametrize("task", [Task(7, 64), Task(7, 33, 1, small_images=True)], ids=["large", "small"])
-def test_a_folded_network_has_no_norm_and_the_same_logits(name: str, task: Task) -> None:
-    x = torch.randn(4, task.channels, task.resolution, task.resolution, dtype=torch.float64)
+@pytest.mark.parametrize(
+    "task", [Task(7, 64), Task(7, 33, 1, small_images=True)], ids=["large", "small"]
+)
+def test_a_folded_network_has_no_norm_and_the_same_logits(
+    name: str, task: Task
+) -> None:
+    x = torch.randn(
+        4, task.channels, task.resolution, task.resolution, dtype=torch.float64
+    )
     model = unsettled(build(NETWORKS[name], task).double(), x)
     before = {key: value.clone() for key, value in model.state_dict().items()}
     folded = fold(model)
@@ -33,14 +47,18 @@ def test_a_folded_network_has_no_norm_and_the_same_logits(name: str, task: Task)
     assert not folded.training
     assert not norms(folded)
     assert model.training, "the original stays as it was"
-    assert all(torch.equal(value, before[key]) for key, value in model.state_dict().items())
+    assert all(
+        torch.equal(value, before[key]) for key, value in model.state_dict().items()
+    )
     with torch.inference_mode():
         torch.testing.assert_close(folded(x), model.eval()(x), rtol=1e-9, atol=1e-9)
 
 
 def test_a_convolution_with_groups_and_bias_folds() -> None:
     x = torch.randn(4, 16, 9, 9, dtype=torch.float64)
-    module = unsettled(SplitAttention(16, 8, 3, padding=1, cardinality=2, bias=True).double(), x)
+    module = unsettled(
+        SplitAttention(16, 8, 3, padding=1, cardinality=2, bias=True).double(), x
+    )
     folded = fold(module)
     assert not norms(folded)
     torch.testing.assert_close(folded(x), module.eval()(x), rtol=1e-9, atol=1e-9)
@@ -84,7 +102,10 @@ def test_data_flow_decides_not_the_order_of_registration() -> None:
         ("relu between", "norm has no convolution before it"),
         ("shortcut", "norm cannot be folded: conv is used elsewhere too"),
         ("twice", "norm cannot be folded: conv is used elsewhere too"),
-        ("data", "the data flow of Odd cannot be followed: symbolically traced variables"),
+        (
+            "data",
+            "the data flow of Odd cannot be followed: symbolically traced variables",
+        ),
     ],
 )
 def test_a_norm_that_cannot_be_folded_is_named(way: str, message: str) -> None:
@@ -93,7 +114,9 @@ def test_a_norm_that_cannot_be_folded_is_named(way: str, message: str) -> None:
 
 
 def test_a_norm_without_running_statistics_is_named() -> None:
-    with pytest.raises(ValueError, match="norm cannot be folded: it keeps no running statistics"):
+    with pytest.raises(
+        ValueError, match="norm cannot be folded: it keeps no running statistics"
+    ):
         fold(Odd("straight", track=False))
 
 
@@ -120,7 +143,9 @@ def test_parametrised_weights_are_baked_in() -> None:
     parametrize.register_parametrization(first.conv2.conv, "weight", Mask())
     parametrizations.spectral_norm(model.fc)
     folded = fold(model)
-    assert parametrize.is_parametrized(model.layer1[0].conv1), "the original stays as it was"
+    assert parametrize.is_parametrized(model.layer1[0].conv1), (
+        "the original stays as it was"
+    )
     assert not any(parametrize.is_parametrized(module) for module in folded.modules())
     assert not norms(folded)
     with torch.inference_mode():

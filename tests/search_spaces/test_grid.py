@@ -21,13 +21,25 @@ def test_points_are_the_decimals_that_one_would_write() -> None:
 def test_large_grids_hold_all_their_points() -> None:
     grid = Grid(1.0, 600.0, 0.01)
     assert len(grid) == 59_901
-    assert all(grid[i] == float(f"{1 + i / 100:.2f}") and grid[i] in grid for i in range(0, 59_901, 7))
+    assert all(
+        grid[i] == float(f"{1 + i / 100:.2f}") and grid[i] in grid
+        for i in range(0, 59_901, 7)
+    )
 
 
 @pytest.mark.parametrize(
-    "ends", [(0.0, 1.0, 0.3), (1.0, 1.0, 0.1), (1.0, 0.0, 0.1), (0.0, 1.0, -0.1), (0.0, float("inf"), 1.0)]
+    "ends",
+    [
+        (0.0, 1.0, 0.3),
+        (1.0, 1.0, 0.1),
+        (1.0, 0.0, 0.1),
+        (0.0, 1.0, -0.1),
+        (0.0, float("inf"), 1.0),
+    ],
 )
-def test_ends_that_are_no_whole_steps_apart_are_refused(ends: tuple[float, float, float]) -> None:
+def test_ends_that_are_no_whole_steps_apart_are_refused(
+    ends: tuple[float, float, float],
+) -> None:
     with pytest.raises(ValueError, match="whole steps"):
         Grid(*ends)
 
@@ -40,5 +52,7 @@ class _Constant(Replay):
     def __init__(self, value: float) -> None:
         self.value = value
 
-    def suggest_float(self, name: str, low: float, high: float, *, step: float | None = None) -> float:
+    def suggest_float(
+        self, name: str, low: float, high: float, *, step: float | None = None
+    ) -> float:
         return self.value

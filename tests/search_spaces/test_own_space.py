@@ -19,7 +19,9 @@ PAGE = Path(__file__).parents[2] / "docs/own_space.md"
 
 @pytest.fixture
 def examples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
-    blocks = re.findall(r"^```python\n(.*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL)
+    blocks = re.findall(
+        r"^```python\n(.*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL
+    )
     (tmp_path / "my_file.py").write_text(blocks[0])
     monkeypatch.syspath_prepend(tmp_path)
     yield blocks
@@ -59,4 +61,8 @@ def test_mutations_reach_every_knob_and_stay_inside(space: SearchSpace) -> None:
         for name, value in space.params(arch).items():
             seen.setdefault(name, set()).add(value)
     depths = {f"depth{stage}": set(range(1, 7)) for stage in range(4)}
-    assert seen == {"width": set(range(8, 65, 8)), "stages": {2, 3, 4}, "radix": {0, 1, 2, 4}} | depths
+    assert (
+        seen
+        == {"width": set(range(8, 65, 8)), "stages": {2, 3, 4}, "radix": {0, 1, 2, 4}}
+        | depths
+    )

@@ -12,7 +12,11 @@ import pytest
 
 from search_spaces import Arch, SearchSpace, complexity, get_space, reference, union
 
-FAMILIES: list[Any] = ["resnest", {"name": "regnety", "attention": ["se", "split"]}, "fbnetv2"]
+FAMILIES: list[Any] = [
+    "resnest",
+    {"name": "regnety", "attention": ["se", "split"]},
+    "fbnetv2",
+]
 
 
 @pytest.fixture
@@ -25,7 +29,9 @@ def families(archs: list[Arch]) -> Counter[str]:
 
 
 def test_families_are_drawn_evenly_inside_limits(space: SearchSpace) -> None:
-    drawn = list(islice(space.samples(np.random.default_rng(0), {"macs": (100e6, 600e6)}), 150))
+    drawn = list(
+        islice(space.samples(np.random.default_rng(0), {"macs": (100e6, 600e6)}), 150)
+    )
     assert len({arch.id for arch in drawn}) == 150
     assert all(100e6 <= complexity(arch).macs <= 600e6 for arch in drawn)
     assert all(30 <= count <= 70 for count in families(drawn).values())
@@ -34,7 +40,9 @@ def test_families_are_drawn_evenly_inside_limits(space: SearchSpace) -> None:
 def test_families_are_drawn_by_their_shares() -> None:
     space = get_space([{"name": "resnest", "share": 3}, "fbnetv2"])
     rng = np.random.default_rng(0)
-    assert 270 <= families([space.sample(rng) for _ in range(400)])["resnest"] <= 330  # 300, four errors wide
+    assert (
+        270 <= families([space.sample(rng) for _ in range(400)])["resnest"] <= 330
+    )  # 300, four errors wide
 
 
 def test_a_family_outside_the_limits_is_left_out(space: SearchSpace) -> None:
@@ -43,10 +51,14 @@ def test_a_family_outside_the_limits_is_left_out(space: SearchSpace) -> None:
     assert "resnest" not in families(drawn)
     with pytest.raises(ValueError) as error:  # noqa: PT011 - its text is looked at below
         next(space.samples(np.random.default_rng(0), {"macs": 1.0}))
-    assert all(family in str(error.value) for family in ("resnest", "regnety", "fbnetv2"))
+    assert all(
+        family in str(error.value) for family in ("resnest", "regnety", "fbnetv2")
+    )
 
 
-def test_mutation_stays_or_crosses_to_a_network_of_like_cost(space: SearchSpace) -> None:
+def test_mutation_stays_or_crosses_to_a_network_of_like_cost(
+    space: SearchSpace,
+) -> None:
     rng = np.random.default_rng(0)
     home = reference("resnest50_fast_2s1x64d")
     crossed = []
@@ -63,13 +75,17 @@ Fixed = optuna.trial.FixedTrial
 
 
 def test_one_family_twice_needs_knobs_apart() -> None:
-    apart = get_space([{"name": "resnest", "radix": 1}, {"name": "resnest", "radix": [2, 4]}])
+    apart = get_space(
+        [{"name": "resnest", "radix": 1}, {"name": "resnest", "radix": [2, 4]}]
+    )
     rng = np.random.default_rng(0)
     for arch in [apart.sample(rng) for _ in range(20)]:
         family = apart.params(arch)["family"]
         assert family == ("resnest" if arch.to_dict()["radix"] == 1 else "resnest-2")
     with pytest.raises(ValueError, match="resnest stands in the union twice"):
-        get_space([{"name": "resnest", "radix": [1, 2]}, {"name": "resnest", "radix": [2, 4]}])
+        get_space(
+            [{"name": "resnest", "radix": [1, 2]}, {"name": "resnest", "radix": [2, 4]}]
+        )
 
 
 @pytest.mark.parametrize(
@@ -80,8 +96,14 @@ def test_one_family_twice_needs_knobs_apart() -> None:
         ([{"radix": 2}, "resnest"], "a space of a list is a name"),
         (["resnest", "resnets"], "resnets"),
         (["resnest", {"name": "regnety", "radix": 3}], "radix must be"),
-        (["resnest", {"name": "regnety", "share": 0}], "regnety: share must be positive"),
-        (["resnest", {"name": "regnety", "share": "much"}], "regnety: share must be positive"),
+        (
+            ["resnest", {"name": "regnety", "share": 0}],
+            "regnety: share must be positive",
+        ),
+        (
+            ["resnest", {"name": "regnety", "share": "much"}],
+            "regnety: share must be positive",
+        ),
     ],
 )
 def test_wrong_lists_are_refused(entries: Any, complaint: str) -> None:
@@ -99,5 +121,7 @@ def test_an_arch_of_no_member_is_refused() -> None:
     none = reference("regnety_400mf")
     two = union(get_space("resnest"), get_space("fbnetv2"))
     for ask in (two.params, lambda arch: two.mutate(arch, np.random.default_rng(0))):
-        with pytest.raises(ValueError, match="the union of resnest, fbnetv2 has no RegNetY"):
+        with pytest.raises(
+            ValueError, match="the union of resnest, fbnetv2 has no RegNetY"
+        ):
             ask(none)

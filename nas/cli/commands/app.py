@@ -23,13 +23,17 @@ class CommandLine(click.Group):
         for stream in (sys.stdout, sys.stderr):
             if isinstance(stream, TextIOWrapper):
                 stream.reconfigure(errors="replace")  # an ASCII terminal has no "…"
-        console.file = sys.stdout  # a search before, in this process, may have lost its terminal
+        console.file = (
+            sys.stdout
+        )  # a search before, in this process, may have lost its terminal
         try:
             code = super().main(*arguments, **options | {"standalone_mode": False})
         except click.ClickException as error:
             code = complain(error.format_message())
         except OSError as error:
-            code = complain(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+            code = complain(
+                f"{error.filename}: {error.strerror}" if error.filename else str(error)
+            )
         except (ValueError, ImportError, FloatingPointError) as error:
             code = complain(str(error))
         except (click.Abort, KeyboardInterrupt):
@@ -43,7 +47,9 @@ def complain(message: str) -> int:
     return 2
 
 
-def _print_version(context: click.Context, option: click.Parameter, wanted: bool) -> None:
+def _print_version(
+    context: click.Context, option: click.Parameter, wanted: bool
+) -> None:
     if wanted:
         from nas.cli.version import version_line
 
@@ -58,7 +64,9 @@ def _print_version(context: click.Context, option: click.Parameter, wanted: bool
 )  # fmt: skip
 def main() -> None:
     """Neural architecture search over the split-attention design space."""
-    warnings.formatwarning = lambda message, *_, **__: f"warning: {' '.join(str(message).split())}\n"
+    warnings.formatwarning = lambda message, *_, **__: (
+        f"warning: {' '.join(str(message).split())}\n"
+    )
     sys.path.append(str(Path.cwd()))  # where the user's own module:Name may lie
 
 
@@ -73,10 +81,16 @@ def with_engine(overrides: tuple[str, ...], serial: bool) -> tuple[str, ...]:
 
 new_file = click.Path(path_type=Path, dir_okay=False)
 settings = click.option(
-    "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a setting; repeatable."
+    "--set",
+    "overrides",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Override a setting; repeatable.",
 )
 serially = click.option(
-    "--serial", is_flag=True, help="Short for --set engine=serial: in this process, without Ray."
+    "--serial",
+    is_flag=True,
+    help="Short for --set engine=serial: in this process, without Ray.",
 )
 existing_file = click.Path(path_type=Path, dir_okay=False, exists=True)
 run_folder = click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))

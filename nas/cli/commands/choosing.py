@@ -16,9 +16,15 @@ from nas.cli.commands.app import command, console, new_file, run_place
     "--objective", "objectives", multiple=True, metavar="METRIC=max|min",
     help="Repeatable [default: the search's own].",
 )  # fmt: skip
-@click.option("--retrained", is_flag=True, help="Of retrained networks, by their validation accuracy then.")
+@click.option(
+    "--retrained",
+    is_flag=True,
+    help="Of retrained networks, by their validation accuracy then.",
+)
 @click.option("--out", type=new_file, help="Also write the front to this .csv file.")
-def front(folder: str, objectives: tuple[str, ...], retrained: bool, out: Path | None) -> None:
+def front(
+    folder: str, objectives: tuple[str, ...], retrained: bool, out: Path | None
+) -> None:
     """Print the Pareto front of a run, finished or not."""
     from nas.cli.tables import front_table, parse_objectives
     from results import load_run, write_atomic
@@ -29,25 +35,49 @@ def front(folder: str, objectives: tuple[str, ...], retrained: bool, out: Path |
     found = run.front(chosen)
     console.print(front_table(found, chosen, console.width))
     if run.complete.empty:
-        console.print(f"none of the {len(run.trials)} trials has been trained to its end")
+        console.print(
+            f"none of the {len(run.trials)} trials has been trained to its end"
+        )
     if out:
         write_atomic(out, found.to_csv(index=False))
 
 
-@command("select runs/first --maximize accuracy --under latency_ms=5 --out selected.json")
+@command(
+    "select runs/first --maximize accuracy --under latency_ms=5 --out selected.json"
+)
 @run_place
 @click.option(
-    "--maximize", metavar="METRIC", help="The most of this [default: the search's first objective]."
+    "--maximize",
+    metavar="METRIC",
+    help="The most of this [default: the search's first objective].",
 )
 @click.option("--minimize", metavar="METRIC", help="The least of this.")
-@click.option("--under", multiple=True, metavar="METRIC=VALUE", help="At most; repeatable.")
-@click.option("--over", multiple=True, metavar="METRIC=VALUE", help="At least; repeatable.")
-@click.option("--knee", is_flag=True, help="The front's best compromise.")
-@click.option("--near", multiple=True, metavar="METRIC=VALUE", help="The nearest to this; repeatable.")
-@click.option("--buckets", metavar="METRIC=A,B,…", help="The best up to A, from there up to B, ….")
-@click.option("--diverse", type=click.IntRange(min=1), metavar="N", help="The N most different of the front.")
 @click.option(
-    "--out", type=new_file, help="Also write the pick as .json, which retrain takes; several are numbered."
+    "--under", multiple=True, metavar="METRIC=VALUE", help="At most; repeatable."
+)
+@click.option(
+    "--over", multiple=True, metavar="METRIC=VALUE", help="At least; repeatable."
+)
+@click.option("--knee", is_flag=True, help="The front's best compromise.")
+@click.option(
+    "--near",
+    multiple=True,
+    metavar="METRIC=VALUE",
+    help="The nearest to this; repeatable.",
+)
+@click.option(
+    "--buckets", metavar="METRIC=A,B,…", help="The best up to A, from there up to B, …."
+)
+@click.option(
+    "--diverse",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="The N most different of the front.",
+)
+@click.option(
+    "--out",
+    type=new_file,
+    help="Also write the pick as .json, which retrain takes; several are numbered.",
 )
 def select(folder: str, out: Path | None, **choice: Any) -> None:
     """Pick the final network of a run, and say why that one."""
@@ -58,7 +88,9 @@ def select(folder: str, out: Path | None, **choice: Any) -> None:
     run = load_run(folder)
     selection = run.select(**read_choice(choice))
     console.print(selection.why, markup=False, highlight=False)
-    console.print(front_table(selection.rows, run.objectives, console.width, "Selected"))
+    console.print(
+        front_table(selection.rows, run.objectives, console.width, "Selected")
+    )
     for path in write_selection(selection, run, out) if out else ():
         console.print(f"{path}", markup=False, highlight=False, soft_wrap=True)
 
@@ -75,7 +107,9 @@ def spaces(name: str | None) -> None:
 @command("measure resnest50_fast_2s1x64d --resolution 160 --batch-size 8")
 @click.argument("network", metavar="REFERENCE|ARCH.json")
 @click.option("--classes", default=1000, show_default=True)
-@click.option("--resolution", default=224, show_default=True, help="Side of the image in pixels.")
+@click.option(
+    "--resolution", default=224, show_default=True, help="Side of the image in pixels."
+)
 @click.option("--channels", default=3, show_default=True)
 @click.option("--small-images", is_flag=True, help="Keep the stem from downsampling.")
 @click.option("--device", default="cpu", show_default=True)
@@ -86,10 +120,22 @@ def spaces(name: str | None) -> None:
 @click.option("--fold", is_flag=True, help="Fold the batch norms away first.")
 @click.option("--compile", is_flag=True, help="Measure what torch.compile makes of it.")
 @click.option("--cuda-graph", is_flag=True, help="Launch all kernels at once.")
-@click.option("--interval", type=float, help="Certainty of the median to reach [default: 0.01].")
-@click.option("--max-seconds", type=float, help="For warming up, and for repeating [default: 1].")
-@click.option("--max-load", type=float, help="Refuse if others use more of the CPU [default: 0.1].")
-@click.option("--keep-disturbed", is_flag=True, help="If refused three times, take the lowest median.")
+@click.option(
+    "--interval", type=float, help="Certainty of the median to reach [default: 0.01]."
+)
+@click.option(
+    "--max-seconds", type=float, help="For warming up, and for repeating [default: 1]."
+)
+@click.option(
+    "--max-load",
+    type=float,
+    help="Refuse if others use more of the CPU [default: 0.1].",
+)
+@click.option(
+    "--keep-disturbed",
+    is_flag=True,
+    help="If refused three times, take the lowest median.",
+)
 @click.option("--out", type=new_file, help="Also write the numbers to this .json file.")
 def measure(network: str, out: Path | None, **options: Any) -> None:
     """Measure a network's exact cost, fvcore's count of it, and its latency on this machine."""

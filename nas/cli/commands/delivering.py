@@ -13,14 +13,36 @@ from nas.cli.commands.app import command, complain, console, existing_file, new_
 
 @command("export runs/retrained --out model")
 @click.argument("source", metavar="MODEL|REFERENCE")
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="New folder to write.")
+@click.option(
+    "--out", type=click.Path(path_type=Path), required=True, help="New folder to write."
+)
 @click.option("--init", help="Weights of a REFERENCE: official takes its authors'.")
-@click.option("--fold/--no-fold", default=True, show_default=True, help="Batch norms in ONNX and pt2.")
-@click.option("--onnx/--no-onnx", default=True, show_default=True, help="Write model.onnx.")
-@click.option("--program/--no-program", default=True, show_default=True, help="Write model.pt2.")
-@click.option("--labels", type=existing_file, help="Class names, one a line, in the order of the logits.")
-@click.option("--device", default="cpu", show_default=True, help="Where the card's latency is measured.")
-def export(source: str, out: Path, fold: bool, labels: Path | None, **options: Any) -> None:
+@click.option(
+    "--fold/--no-fold",
+    default=True,
+    show_default=True,
+    help="Batch norms in ONNX and pt2.",
+)
+@click.option(
+    "--onnx/--no-onnx", default=True, show_default=True, help="Write model.onnx."
+)
+@click.option(
+    "--program/--no-program", default=True, show_default=True, help="Write model.pt2."
+)
+@click.option(
+    "--labels",
+    type=existing_file,
+    help="Class names, one a line, in the order of the logits.",
+)
+@click.option(
+    "--device",
+    default="cpu",
+    show_default=True,
+    help="Where the card's latency is measured.",
+)
+def export(
+    source: str, out: Path, fold: bool, labels: Path | None, **options: Any
+) -> None:
     """Write a trained network as a folder for others: weights, model card, ONNX and torch.export programs."""
     import nas
     from nas.cli.progress import shown_if_slow
@@ -28,19 +50,35 @@ def export(source: str, out: Path, fold: bool, labels: Path | None, **options: A
 
     names = labels.read_text(encoding="utf-8").splitlines() if labels else None
     with shown_if_slow(Console(stderr=True)) as progress:
-        checks = nas.export(source, out, folded=fold, labels=names, progress=progress, **options)
+        checks = nas.export(
+            source, out, folded=fold, labels=names, progress=progress, **options
+        )
     console.print(checks_table(checks))
     console.print(f"{out}", markup=False, highlight=False, soft_wrap=True)
 
 
 @command("predict model cat.jpg dog.png --top 3")
 @click.argument("model", metavar="MODEL", type=click.Path(path_type=Path))
-@click.argument("images", metavar="IMAGE...", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--top", default=5, show_default=True, help="Labels to show for each image.")
+@click.argument(
+    "images",
+    metavar="IMAGE...",
+    nargs=-1,
+    required=True,
+    type=click.Path(path_type=Path),
+)
+@click.option(
+    "--top", default=5, show_default=True, help="Labels to show for each image."
+)
 @click.option("--batch-size", default=32, show_default=True)
 @click.option("--device", default="cpu", show_default=True)
-@click.option("--out", type=new_file, help="Also write the predictions to this .csv or .json file.")
-def predict(model: Path, images: tuple[Path, ...], out: Path | None, **options: Any) -> int:
+@click.option(
+    "--out",
+    type=new_file,
+    help="Also write the predictions to this .csv or .json file.",
+)
+def predict(
+    model: Path, images: tuple[Path, ...], out: Path | None, **options: Any
+) -> int:
     """Classify image files with a trained network; exit code 2 if any could not be read."""
     from nas.cli.predictions import predict_all, to_text
     from nas.cli.progress import shown_if_slow

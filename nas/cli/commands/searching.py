@@ -8,16 +8,38 @@ from typing import Any
 
 import click
 
-from nas.cli.commands.app import command, console, new_file, run_folder, serially, settings, with_engine
+from nas.cli.commands.app import (
+    command,
+    console,
+    new_file,
+    run_folder,
+    serially,
+    settings,
+    with_engine,
+)
 
 
 @command("search quick --set trials=16 --out runs/first")
 @click.argument("preset", default="quick", metavar="[PRESET|FILE.yaml]")
 @settings
-@click.option("--out", type=click.Path(path_type=Path), help="New run folder [default: runs/NAME-TIME].")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    help="New run folder [default: runs/NAME-TIME].",
+)
 @serially
-@click.option("--dry-run", is_flag=True, help="Try every part once, say what it will cost, write nothing.")
-def search(preset: str, overrides: tuple[str, ...], out: Path | None, serial: bool, dry_run: bool) -> int:
+@click.option(
+    "--dry-run",
+    is_flag=True,
+    help="Try every part once, say what it will cost, write nothing.",
+)
+def search(
+    preset: str,
+    overrides: tuple[str, ...],
+    out: Path | None,
+    serial: bool,
+    dry_run: bool,
+) -> int:
     """Search for a Pareto front of networks and leave it in a run folder."""
     import nas
     from nas.cli.dry_run_view import print_dry_run
@@ -46,7 +68,9 @@ def resume(folder: Path, overrides: tuple[str, ...], serial: bool) -> int:
     from results.log.salvage import usable_events
 
     overrides = with_engine(overrides, serial)
-    with SearchView(nas.load_config(str(folder / "config.yaml"), overrides), console) as view:
+    with SearchView(
+        nas.load_config(str(folder / "config.yaml"), overrides), console
+    ) as view:
         view.recall(usable_events(folder / "events.db"))
         run = nas.resume(folder, overrides, [view], view.data)
     return print_outcome(run, console)
@@ -64,11 +88,25 @@ def status(folder: Path, watch: bool) -> None:
 
 @command("report runs/first --out front.html")
 @run_folder
-@click.option("--out", type=new_file, help="HTML file to write [default: DIR/report.html].")
-@click.option("--against", metavar="imagenet", help="Show public models behind a run of the same task.")
-@click.option("--watch", is_flag=True, help="Serve it to this machine, up to date while the search runs.")
-@click.option("--port", type=click.IntRange(0, 65535), help="Of --watch [default: a free one].")
-def report(folder: Path, out: Path | None, against: str | None, watch: bool, port: int | None) -> None:
+@click.option(
+    "--out", type=new_file, help="HTML file to write [default: DIR/report.html]."
+)
+@click.option(
+    "--against",
+    metavar="imagenet",
+    help="Show public models behind a run of the same task.",
+)
+@click.option(
+    "--watch",
+    is_flag=True,
+    help="Serve it to this machine, up to date while the search runs.",
+)
+@click.option(
+    "--port", type=click.IntRange(0, 65535), help="Of --watch [default: a free one]."
+)
+def report(
+    folder: Path, out: Path | None, against: str | None, watch: bool, port: int | None
+) -> None:
     """Write a run's report: one HTML file that opens anywhere."""
     from nas.cli.report_server import watch as serve
     from nas.runs.stages import write_run_report
@@ -77,44 +115,96 @@ def report(folder: Path, out: Path | None, against: str | None, watch: bool, por
         click.echo(f"{address} (Ctrl-C ends it)")
 
     if watch and out:
-        raise click.UsageError("--watch serves the report and writes no file: leave out --out")
+        raise click.UsageError(
+            "--watch serves the report and writes no file: leave out --out"
+        )
     if port is not None and not watch:
         raise click.UsageError("--port is for --watch")
     if watch:
         serve(folder, port or 0, against, announce)
     else:
-        console.print(f"{write_run_report(folder, out, against)}", markup=False, soft_wrap=True)
+        console.print(
+            f"{write_run_report(folder, out, against)}", markup=False, soft_wrap=True
+        )
 
 
-@command("simulate --surrogate resnest --workers 64 --hours 24 --stopper none --stopper moasha")
-@click.argument("folder", required=False, metavar="[DIR]", type=click.Path(path_type=Path))
+@command(
+    "simulate --surrogate resnest --workers 64 --hours 24 --stopper none --stopper moasha"
+)
+@click.argument(
+    "folder", required=False, metavar="[DIR]", type=click.Path(path_type=Path)
+)
 @click.option(
-    "--surrogate", metavar="SPACE", help="Made-up curves on real costs of a space, instead of a run."
+    "--surrogate",
+    metavar="SPACE",
+    help="Made-up curves on real costs of a space, instead of a run.",
 )
 @click.option("--sampler", metavar="NAME[,OPTION=VALUE]",
               help="Search the run's space, curves guessed from its networks [default: replay them].")  # fmt: skip
 @click.option("--stopper", "stoppers", multiple=True, metavar="NAME[,OPTION=VALUE]",
               help="Repeatable; others are compared with the first [default: none and moasha].")  # fmt: skip
-@click.option("--hours", type=float, help="Of virtual time [default: 24; with --sampler the run's trials].")
+@click.option(
+    "--hours",
+    type=float,
+    help="Of virtual time [default: 24; with --sampler the run's trials].",
+)
 @click.option("--trials", type=int, help="End after so many trials.")
 @click.option("--total-epochs", type=int, help="End after so many epochs.")
 @click.option("--workers", default=64, show_default=True, help="Trials at once.")
 @click.option("--epochs", default=9, show_default=True, help="Of a surrogate's trial.")
-@click.option("--epoch-seconds", default=60.0, show_default=True, help="Of a surrogate's median network.")
-@click.option("--start-seconds", default=0.0, show_default=True, help="Lost before each trial.")
-@click.option("--latency-seconds", default=0.0, show_default=True, help="Of a trial on a latency device.")
-@click.option("--latency-devices", default=1, show_default=True)
-@click.option("--stragglers", default=0.0, show_default=True, help="Share of trials that train slower.")
-@click.option("--slowdown", default=3.0, show_default=True, help="By which stragglers train slower.")
-@click.option("--failures", default=0.0, show_default=True, help="Chance that an epoch ends its trial.")
-@click.option("--preemptions", default=0.0, show_default=True, help="Per worker and hour.")
 @click.option(
-    "--outage-seconds", default=300.0, show_default=True, help="For which a preempted worker is gone."
+    "--epoch-seconds",
+    default=60.0,
+    show_default=True,
+    help="Of a surrogate's median network.",
+)
+@click.option(
+    "--start-seconds", default=0.0, show_default=True, help="Lost before each trial."
+)
+@click.option(
+    "--latency-seconds",
+    default=0.0,
+    show_default=True,
+    help="Of a trial on a latency device.",
+)
+@click.option("--latency-devices", default=1, show_default=True)
+@click.option(
+    "--stragglers",
+    default=0.0,
+    show_default=True,
+    help="Share of trials that train slower.",
+)
+@click.option(
+    "--slowdown",
+    default=3.0,
+    show_default=True,
+    help="By which stragglers train slower.",
+)
+@click.option(
+    "--failures",
+    default=0.0,
+    show_default=True,
+    help="Chance that an epoch ends its trial.",
+)
+@click.option(
+    "--preemptions", default=0.0, show_default=True, help="Per worker and hour."
+)
+@click.option(
+    "--outage-seconds",
+    default=300.0,
+    show_default=True,
+    help="For which a preempted worker is gone.",
 )
 @click.option("--seed", default=0, show_default=True)
-@click.option("--out", type=new_file, help="Also write curves over time to this .html file.")
+@click.option(
+    "--out", type=new_file, help="Also write curves over time to this .html file."
+)
 def simulate(
-    folder: Path | None, surrogate: str | None, stoppers: tuple[str, ...], out: Path | None, **options: Any
+    folder: Path | None,
+    surrogate: str | None,
+    stoppers: tuple[str, ...],
+    out: Path | None,
+    **options: Any,
 ) -> None:
     """Tell what a cluster would come to in so many hours, with and without early stopping."""
     from nas.cli.simulate_view import print_what_if

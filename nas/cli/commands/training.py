@@ -8,21 +8,44 @@ from typing import Any
 import click
 from rich.console import Console
 
-from nas.cli.commands.app import command, console, run_folder, serially, settings, with_engine
+from nas.cli.commands.app import (
+    command,
+    console,
+    run_folder,
+    serially,
+    settings,
+    with_engine,
+)
 
 
 @command("retrain selected.json --set epochs=3 --out runs/retrained")
 @click.argument("source", metavar="[RUN|ARCH.json|REFERENCE]", required=False)
-@click.option("--resume", type=click.Path(path_type=Path), help="Go on with the retraining in this folder.")
-@click.option("--out", type=click.Path(path_type=Path), help="Folder to write, or to go on with.")
+@click.option(
+    "--resume",
+    type=click.Path(path_type=Path),
+    help="Go on with the retraining in this folder.",
+)
+@click.option(
+    "--out", type=click.Path(path_type=Path), help="Folder to write, or to go on with."
+)
 @click.option("--trial", type=int, help="Of a run [default: the best of its front].")
-@click.option("--recipe", help="fast, resnest, finetune, or a .yaml file [default: fast].")
+@click.option(
+    "--recipe", help="fast, resnest, finetune, or a .yaml file [default: fast]."
+)
 @settings
-@click.option("--data", metavar="NAME", help="Images [default: the search's]; --set data.root=... and so on.")
-@click.option("--other-data", is_flag=True, help="Even if they are not those of the search.")
+@click.option(
+    "--data",
+    metavar="NAME",
+    help="Images [default: the search's]; --set data.root=... and so on.",
+)
+@click.option(
+    "--other-data", is_flag=True, help="Even if they are not those of the search."
+)
 @click.option("--init", metavar="official|PATH", help="Weights to start from.")
 @click.option("--seeds", type=int, help="Trainings, for mean and spread [default: 1].")
-@click.option("--workers", type=int, help="Processes that share every batch [default: 1].")
+@click.option(
+    "--workers", type=int, help="Processes that share every batch [default: 1]."
+)
 @click.option("--device", help="auto, cpu or cuda [default: cpu].")
 @serially
 def retrain(
@@ -40,9 +63,15 @@ def retrain(
     folder = resume or out
     if folder is None or (source is None) == (resume is None):
         raise ValueError("retrain: name a SOURCE and --out DIR, or --resume DIR")
-    chosen = {name: value for name, value in options.items() if value is not None and value is not False}
+    chosen = {
+        name: value
+        for name, value in options.items()
+        if value is not None and value is not False
+    }
     if resume and chosen:
-        raise ValueError(f"--resume takes its settings from {resume}; leave out {', '.join(chosen)}")
+        raise ValueError(
+            f"--resume takes its settings from {resume}; leave out {', '.join(chosen)}"
+        )
     view = View(Console(stderr=True))
     try:
         with view:
@@ -56,22 +85,36 @@ def retrain(
                 **chosen,
             )
     except KeyboardInterrupt:
-        view.note(f"interrupted; go on with: python run_search.py retrain --resume {folder}")
+        view.note(
+            f"interrupted; go on with: python run_search.py retrain --resume {folder}"
+        )
         return 130
     console.print(retrained_table(found))
-    console.print(f"export    python run_search.py export {folder} --out MODEL", markup=False, soft_wrap=True)
+    console.print(
+        f"export    python run_search.py export {folder} --out MODEL",
+        markup=False,
+        soft_wrap=True,
+    )
     return 0
 
 
 @command("proxy-study runs/first --networks 8 --set epochs=30")
 @run_folder
 @click.option("--networks", type=int, help="To retrain [default: 8].")
-@click.option("--recipe", help="fast, resnest, finetune, or a .yaml file [default: fast].")
+@click.option(
+    "--recipe", help="fast, resnest, finetune, or a .yaml file [default: fast]."
+)
 @settings
 @click.option("--seeds", type=int, help="Trainings of each network [default: 1].")
-@click.option("--workers", type=int, help="Processes that share every batch [default: 1].")
+@click.option(
+    "--workers", type=int, help="Processes that share every batch [default: 1]."
+)
 @click.option("--device", help="auto, cpu or cuda [default: cpu].")
-@click.option("--out", type=click.Path(path_type=Path), help="Folder to write [default: DIR/proxy_study].")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    help="Folder to write [default: DIR/proxy_study].",
+)
 @serially
 def proxy_study(
     folder: Path,
@@ -90,7 +133,14 @@ def proxy_study(
     overrides += () if networks is None else (f"networks={networks}",)
     view = View(Console(stderr=True))
     with view:
-        study = study_proxy(folder, out, overrides=overrides, on_epoch=view.epoch, note=view.note, **chosen)
+        study = study_proxy(
+            folder,
+            out,
+            overrides=overrides,
+            on_epoch=view.epoch,
+            note=view.note,
+            **chosen,
+        )
     console.print(agreement_table(study.agreement))
     console.print(study.verdict, markup=False, highlight=False, soft_wrap=True)
 
@@ -98,17 +148,39 @@ def proxy_study(
 @command("compare-spaces a.yaml b.yaml --limit macs=4e6 --trials 50 --out runs/a-b")
 @click.argument("first", metavar="A.yaml")
 @click.argument("second", metavar="B.yaml")
-@click.option("--limit", "limits", multiple=True, metavar="METRIC=MOST|LEAST..MOST", help="Repeatable.")
-@click.option("--trials", type=click.IntRange(min=2), help="Networks per space [default: the files' own].")
+@click.option(
+    "--limit",
+    "limits",
+    multiple=True,
+    metavar="METRIC=MOST|LEAST..MOST",
+    help="Repeatable.",
+)
+@click.option(
+    "--trials",
+    type=click.IntRange(min=2),
+    help="Networks per space [default: the files' own].",
+)
 @settings
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder; the same goes on.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="Folder; the same goes on.",
+)
 @serially
 def compare_spaces(
-    first: str, second: str, overrides: tuple[str, ...], out: Path, serial: bool, **options: Any
+    first: str,
+    second: str,
+    overrides: tuple[str, ...],
+    out: Path,
+    serial: bool,
+    **options: Any,
 ) -> None:
     """Sample, train and compare two populations of networks at the same budget. Interrupted, it goes on."""
     from nas.cli.tables import print_comparison
     from nas.studies.space_comparison import compare_spaces as compare
 
     chosen = with_engine(overrides, serial)
-    print_comparison(compare((first, second), out, overrides=chosen, **options), out, console)
+    print_comparison(
+        compare((first, second), out, overrides=chosen, **options), out, console
+    )

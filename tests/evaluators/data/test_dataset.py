@@ -28,11 +28,16 @@ def test_digits_counts_and_task() -> None:
     assert load_test("digits").images.shape == (360, 1, 8, 8)
     assert dataset.train.images.dtype == torch.uint8
     assert dataset.train.labels.dtype == torch.int64
-    assert dataset.task == Task(num_classes=10, resolution=8, channels=1, small_images=True)
+    assert dataset.task == Task(
+        num_classes=10, resolution=8, channels=1, small_images=True
+    )
 
 
 def test_the_three_parts_are_all_digits_once() -> None:
-    dataset, test = load(DataSettings(split_seed=3)), load_test(DataSettings(split_seed=3))
+    dataset, test = (
+        load(DataSettings(split_seed=3)),
+        load_test(DataSettings(split_seed=3)),
+    )
     parts = [raw(part) for part in (dataset.train, dataset.validation, test)]
     images = torch.from_numpy(load_digits().images * 15).to(torch.uint8).unsqueeze(1)
     assert set.union(*parts) == raw(Split(images, torch.empty(0)))
@@ -53,7 +58,9 @@ def test_seed_moves_the_border() -> None:
     assert load("digits") is first
 
 
-@pytest.mark.parametrize("settings", [DataSettings(), DataSettings(subset=700, split_seed=4)])
+@pytest.mark.parametrize(
+    "settings", [DataSettings(), DataSettings(subset=700, split_seed=4)]
+)
 def test_parts_are_stratified(settings: DataSettings) -> None:
     dataset = load(settings)
     expected = torch.from_numpy(load_digits().target).bincount() / 1797
@@ -64,7 +71,10 @@ def test_parts_are_stratified(settings: DataSettings) -> None:
 
 def test_subset_counts_train_and_validation_together() -> None:
     dataset = load(DataSettings(subset=200, validation=0.1))
-    assert [len(part.labels) for part in (dataset.train, dataset.validation)] == [180, 20]
+    assert [len(part.labels) for part in (dataset.train, dataset.validation)] == [
+        180,
+        20,
+    ]
 
 
 def test_normalised_with_train_alone() -> None:
@@ -90,18 +100,27 @@ def test_take_gathers_what_was_asked_for() -> None:
             "data.validation: 0.999 is 1436 of 1437 images; at least 1 is needed, and at",
         ),
         ({"validation": 0.0001}, "data.validation: 0.0001 is 0 of 1437 images"),
-        ({"subset": 19}, "data.subset: 19 must be from 20, two images a class, to 1437"),
+        (
+            {"subset": 19},
+            "data.subset: 19 must be from 20, two images a class, to 1437",
+        ),
         ({"subset": 1438}, "data.subset: 1438 must be from 20"),
         ({"root": "here"}, "data.root: digits takes none"),
         ({"resolution": 16}, "data.resolution: digits takes none"),
         ({"download": True}, "data.download: digits takes none"),
         ({"name": "mnist"}, "unknown data 'mnist'; built in: "),
-        ({"name": "cifar10"}, "data.root: cifar10 needs the folder where its images are, or download: true"),
+        (
+            {"name": "cifar10"},
+            "data.root: cifar10 needs the folder where its images are, or download: true",
+        ),
         (
             {"name": "imagefolder", "download": True},
             "data.download: only cifar10 and cifar100 can be fetched",
         ),
-        ({"name": "imagefolder", "root": "/no/such/folder"}, "data.root: /no/such/folder does not exist"),
+        (
+            {"name": "imagefolder", "root": "/no/such/folder"},
+            "data.root: /no/such/folder does not exist",
+        ),
     ],
 )
 def test_impossible_settings(settings: dict[str, Any], message: str) -> None:
@@ -120,11 +139,15 @@ def test_impossible_settings(settings: dict[str, Any], message: str) -> None:
     ],
 )
 def test_a_wrong_setting_is_named(wrong: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match=rf"^DataSettings\.{next(iter(wrong))}: must .*, got "):
+    with pytest.raises(
+        ValueError, match=rf"^DataSettings\.{next(iter(wrong))}: must .*, got "
+    ):
         DataSettings(**wrong)
 
 
-def assert_refused(message: str, door: Callable[..., object] = load, **settings: Any) -> None:
+def assert_refused(
+    message: str, door: Callable[..., object] = load, **settings: Any
+) -> None:
     with pytest.raises(ValueError) as caught:  # noqa: PT011 - the message is compared below
         door(DataSettings(**settings))
     assert message in str(caught.value)
@@ -150,24 +173,57 @@ def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], s
 
 def test_own_source(module: Callable[[str], str]) -> None:
     split = "Split(torch.rand({n}, 3, 12, 12), torch.arange({n}) % 4)"
-    name = module(f"Source({split.format(n=40)}, {split.format(n=10)}, small_images=False)")
+    name = module(
+        f"Source({split.format(n=40)}, {split.format(n=10)}, small_images=False)"
+    )
     dataset = load(name)
-    assert dataset.task == Task(num_classes=4, resolution=12, channels=3, small_images=False)
-    assert [len(part.labels) for part in (dataset.train, dataset.validation)] == [30, 10]
+    assert dataset.task == Task(
+        num_classes=4, resolution=12, channels=3, small_images=False
+    )
+    assert [len(part.labels) for part in (dataset.train, dataset.validation)] == [
+        30,
+        10,
+    ]
     assert dataset.train.images.dtype == torch.float32
-    assert dataset.normalise(dataset.train.images).std().item() == pytest.approx(1, abs=1e-2)
+    assert dataset.normalise(dataset.train.images).std().item() == pytest.approx(
+        1, abs=1e-2
+    )
     assert len(load_test(name).labels) == 10
 
 
 @pytest.mark.parametrize(
     ("images", "labels", "message"),
     [
-        ("torch.rand(8, 3, 4, 5)", "torch.arange(8) % 2", "square images (N, C, H, W), not (8, 3, 4, 5)"),
-        ("torch.rand(8, 3, 4, 4)", "torch.arange(7) % 2", "must have 8 int64 labels, not (7,) torch.int64"),
-        ("torch.rand(8, 3, 4, 4)", "torch.ones(8)", "must have 8 int64 labels, not (8,) torch.float32"),
-        ("torch.rand(8, 3, 4, 4)", "torch.arange(8) % 2 - 1", "has label -1; labels count from 0"),
-        ("torch.rand(8, 3, 4, 4)", "torch.arange(8) % 2 * 2", "has 0 images of class 1; 2 are the least"),
-        ("torch.full((8, 3, 4, 4), torch.nan)", "torch.arange(8) % 2", "has images with NaN or infinity"),
+        (
+            "torch.rand(8, 3, 4, 5)",
+            "torch.arange(8) % 2",
+            "square images (N, C, H, W), not (8, 3, 4, 5)",
+        ),
+        (
+            "torch.rand(8, 3, 4, 4)",
+            "torch.arange(7) % 2",
+            "must have 8 int64 labels, not (7,) torch.int64",
+        ),
+        (
+            "torch.rand(8, 3, 4, 4)",
+            "torch.ones(8)",
+            "must have 8 int64 labels, not (8,) torch.float32",
+        ),
+        (
+            "torch.rand(8, 3, 4, 4)",
+            "torch.arange(8) % 2 - 1",
+            "has label -1; labels count from 0",
+        ),
+        (
+            "torch.rand(8, 3, 4, 4)",
+            "torch.arange(8) % 2 * 2",
+            "has 0 images of class 1; 2 are the least",
+        ),
+        (
+            "torch.full((8, 3, 4, 4), torch.nan)",
+            "torch.arange(8) % 2",
+            "has images with NaN or infinity",
+        ),
         ("torch.rand(0, 3, 4, 4)", "torch.arange(0)", "has no images"),
     ],
 )
@@ -217,7 +273,8 @@ def test_own_source_says_what_white_is(module: Callable[[str], str]) -> None:
         Preprocess.of_dataset(load(module(f"Source({split}, {split}, True)")))
     four = split.replace("40, 3", "40, 4")
     with pytest.raises(
-        ValueError, match="the images have 4 channels; a model folder is for pictures of 1 or 3"
+        ValueError,
+        match="the images have 4 channels; a model folder is for pictures of 1 or 3",
     ):
         Preprocess.of_dataset(load(module(f"Source({four}, {four}, True, white=1.0)")))
 

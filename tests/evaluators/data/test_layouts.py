@@ -33,11 +33,15 @@ pytestmark = pytest.mark.usefixtures("cache")
 class TestFolders:
     @pytest.mark.parametrize("train", ["train", "Train", "TRAIN", "training"])
     @pytest.mark.parametrize("test", ["test", "valid", "Val", "testing", "dev"])
-    def test_splits_by_any_of_their_names(self, tmp_path: Path, train: str, test: str) -> None:
+    def test_splits_by_any_of_their_names(
+        self, tmp_path: Path, train: str, test: str
+    ) -> None:
         write_folder(tmp_path / train)
         write_folder(tmp_path / test, each=2, first=100)
         wanted = settings("imagefolder", tmp_path)
-        assert sorted(numbers(load(wanted).train) + numbers(load(wanted).validation)) == [*range(24)]
+        assert sorted(
+            numbers(load(wanted).train) + numbers(load(wanted).validation)
+        ) == [*range(24)]
         assert numbers(load_test(wanted)) == [*range(100, 106)]
 
     def test_a_test_folder_without_train_is_no_class(self, tmp_path: Path) -> None:
@@ -48,7 +52,10 @@ class TestFolders:
     def test_one_split_twice(self, tmp_path: Path) -> None:
         write_folder(tmp_path / "train")
         write_folder(tmp_path / "training")
-        assert_refused("holds train and training; which is train?", settings("imagefolder", tmp_path))
+        assert_refused(
+            "holds train and training; which is train?",
+            settings("imagefolder", tmp_path),
+        )
 
     def test_sub_folders_count_as_in_torchvision(self, tmp_path: Path) -> None:
         """``torchvision.datasets.folder.make_dataset`` walks them, links followed."""
@@ -64,7 +71,11 @@ class TestFolders:
             for name in names
         ]
         wanted = settings("imagefolder", root)
-        parts = [*numbers(load(wanted).train), *numbers(load(wanted).validation), *numbers(load_test(wanted))]
+        parts = [
+            *numbers(load(wanted).train),
+            *numbers(load(wanted).validation),
+            *numbers(load_test(wanted)),
+        ]
         assert len(parts) == len(walked) == 17
         assert 200 in parts
 
@@ -86,7 +97,10 @@ class TestFolders:
         write_folder(tmp_path / "mine")
         latin = os.fsdecode(b"caf\xe9")
         (tmp_path / "mine" / "class2").rename(tmp_path / "mine" / latin)
-        assert_refused("has a name that is not UTF-8; rename it", settings("imagefolder", tmp_path / "mine"))
+        assert_refused(
+            "has a name that is not UTF-8; rename it",
+            settings("imagefolder", tmp_path / "mine"),
+        )
 
     def test_a_class_of_few_keeps_one_to_train_with(
         self, tmp_path: Path, caplog: pytest.LogCaptureFixture
@@ -112,19 +126,32 @@ class TestShards:
             ("train/a/0.parquet", "valid/a/0.parquet"),
         ],
     )
-    def test_splits_as_the_hub_names_them(self, tmp_path: Path, train: str, test: str) -> None:
+    def test_splits_as_the_hub_names_them(
+        self, tmp_path: Path, train: str, test: str
+    ) -> None:
         write_shard(tmp_path / train, [*range(12)], [0, 1] * 6)
         write_shard(tmp_path / test, [100, 101, 102], [0, 1, 1])
         wanted = settings("parquet", tmp_path)
-        assert sorted(numbers(load(wanted).train) + numbers(load(wanted).validation)) == [*range(12)]
+        assert sorted(
+            numbers(load(wanted).train) + numbers(load(wanted).validation)
+        ) == [*range(12)]
         assert numbers(load_test(wanted)) == [100, 101, 102]
 
     @pytest.mark.parametrize(
         ("files", "message"),
         [
-            (["fine/train/0.parquet", "coarse/train/0.parquet"], "holds several sets of train images"),
-            (["snapshots/1a/0.parquet", "snapshots/2b/0.parquet"], "holds several sets of train images"),
-            (["train.parquet", "more.parquet"], "holds more.parquet, which says no split"),
+            (
+                ["fine/train/0.parquet", "coarse/train/0.parquet"],
+                "holds several sets of train images",
+            ),
+            (
+                ["snapshots/1a/0.parquet", "snapshots/2b/0.parquet"],
+                "holds several sets of train images",
+            ),
+            (
+                ["train.parquet", "more.parquet"],
+                "holds more.parquet, which says no split",
+            ),
             (["train_test.parquet", "b.parquet"], "is it train or test?"),
         ],
     )
@@ -138,49 +165,87 @@ class TestShards:
     def name_classes(self, path: Path, names: list[str]) -> None:
         described = {"info": {"features": {"label": {"names": names}}}}
         table = parquet.read_table(path)
-        parquet.write_table(table.replace_schema_metadata({"huggingface": json.dumps(described)}), path)
+        parquet.write_table(
+            table.replace_schema_metadata({"huggingface": json.dumps(described)}), path
+        )
 
     def test_classes_are_matched_by_name(self, tmp_path: Path) -> None:
         self.name_classes(
-            write_shard(tmp_path / "train.parquet", [*range(12)], [0, 1, 2] * 4), ["ant", "bee", "cat"]
+            write_shard(tmp_path / "train.parquet", [*range(12)], [0, 1, 2] * 4),
+            ["ant", "bee", "cat"],
         )
-        self.name_classes(write_shard(tmp_path / "test.parquet", [100, 101], [0, 1]), ["ant", "cat"])
+        self.name_classes(
+            write_shard(tmp_path / "test.parquet", [100, 101], [0, 1]), ["ant", "cat"]
+        )
         wanted = settings("parquet", tmp_path)
         assert load(wanted).classes == ("ant", "bee", "cat")
         assert sorted(load_test(wanted).labels.tolist()) == [0, 2]
         self.name_classes(tmp_path / "test.parquet", ["ant", "dog"])
-        assert_refused("class 'dog' is not among those to train with, ant, bee, cat", wanted, load_test)
+        assert_refused(
+            "class 'dog' is not among those to train with, ant, bee, cat",
+            wanted,
+            load_test,
+        )
 
-    @pytest.mark.parametrize("kind", [pa.binary_view(), pa.dictionary(pa.int32(), pa.binary())], ids=str)
-    def test_other_columns_of_bytes_are_images(self, tmp_path: Path, kind: pa.DataType) -> None:
-        content = pa.array([encoded(number) for number in range(12)], pa.binary()).cast(kind)
-        parquet.write_table(pa.table({"image": content, "label": [0, 1] * 6}), tmp_path / "train.parquet")
+    @pytest.mark.parametrize(
+        "kind", [pa.binary_view(), pa.dictionary(pa.int32(), pa.binary())], ids=str
+    )
+    def test_other_columns_of_bytes_are_images(
+        self, tmp_path: Path, kind: pa.DataType
+    ) -> None:
+        content = pa.array([encoded(number) for number in range(12)], pa.binary()).cast(
+            kind
+        )
+        parquet.write_table(
+            pa.table({"image": content, "label": [0, 1] * 6}),
+            tmp_path / "train.parquet",
+        )
         files = find_files("parquet", tmp_path)
         assert files.test == []
         wanted = settings("parquet", tmp_path)
         parts = load(wanted).train, load(wanted).validation, load_test(wanted)
-        assert sorted(number for part in parts for number in numbers(part)) == [*range(12)]
+        assert sorted(number for part in parts for number in numbers(part)) == [
+            *range(12)
+        ]
 
 
 class TestCifar:
     def test_classes_have_their_names(self, tmp_path: Path) -> None:
         root = write_cifar(tmp_path)
-        names = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
+        names = [
+            "airplane",
+            "automobile",
+            "bird",
+            "cat",
+            "deer",
+            "dog",
+            "frog",
+            "horse",
+            "ship",
+            "truck",
+        ]
         meta = root / "cifar-10-batches-py" / "batches.meta"
         meta.write_bytes(pickle.dumps({"label_names": names}, protocol=2))
         assert load(settings("cifar10", root)).classes == tuple(names)
         meta.write_bytes(pickle.dumps({"label_names": names[:3]}, protocol=2))
-        assert_refused("holds no 10 label_names", settings("cifar10", root, split_seed=1))
+        assert_refused(
+            "holds no 10 label_names", settings("cifar10", root, split_seed=1)
+        )
 
     def test_a_short_batch_or_a_copy_is_damage(self, tmp_path: Path) -> None:
         folder = write_cifar(tmp_path) / "cifar-10-batches-py"
         second, whole = folder / "data_batch_2", (folder / "data_batch_2").read_bytes()
         second.write_bytes((folder / "data_batch_1").read_bytes())
-        assert_refused("holds the same images as data_batch_1", settings("cifar10", tmp_path))
+        assert_refused(
+            "holds the same images as data_batch_1", settings("cifar10", tmp_path)
+        )
         content = pickle.loads(whole)  # noqa: S301 - written above
         short = {"data": np.array(content["data"][:5]), "labels": content["labels"][:5]}
         second.write_bytes(pickle.dumps(short, protocol=2))
-        assert_refused("data_batch_2: has 5 images, another batch 20", settings("cifar10", tmp_path))
+        assert_refused(
+            "data_batch_2: has 5 images, another batch 20",
+            settings("cifar10", tmp_path),
+        )
 
 
 class TestSplitsStay:
@@ -189,25 +254,39 @@ class TestSplitsStay:
         root = write_folder(tmp_path / "mine", classes=4, each=20)
         wanted = settings("imagefolder", root, split_seed=seed)
         before = [
-            set(numbers(part)) for part in (load(wanted).train, load(wanted).validation, load_test(wanted))
+            set(numbers(part))
+            for part in (load(wanted).train, load(wanted).validation, load_test(wanted))
         ]
         (root / "class2" / f"new{seed}.png").write_bytes(encoded(200 + seed))
         after = [
-            set(numbers(part)) for part in (load(wanted).train, load(wanted).validation, load_test(wanted))
+            set(numbers(part))
+            for part in (load(wanted).train, load(wanted).validation, load_test(wanted))
         ]
-        moved = {number for old, new in zip(before, after, strict=True) for number in old - new}
-        assert len(moved) <= 2  # one at the border of the test, one at that of the validation
+        moved = {
+            number
+            for old, new in zip(before, after, strict=True)
+            for number in old - new
+        }
+        assert (
+            len(moved) <= 2
+        )  # one at the border of the test, one at that of the validation
         assert before[2] - after[2] == set() or len(before[2] - after[2]) == 1
 
-    def test_a_moved_folder_has_the_same_splits_and_content(self, tmp_path: Path) -> None:
+    def test_a_moved_folder_has_the_same_splits_and_content(
+        self, tmp_path: Path
+    ) -> None:
         first = load(settings("imagefolder", write_folder(tmp_path / "first")))
         second = load(settings("imagefolder", write_folder(tmp_path / "second")))
         assert numbers(first.train) == numbers(second.train)
         assert first.content == second.content
-        counts = torch.cat([first.train.labels, first.validation.labels]).bincount().tolist()
+        counts = (
+            torch.cat([first.train.labels, first.validation.labels]).bincount().tolist()
+        )
         assert [*first.content["images"].values()] == counts
 
-    def test_the_same_process_sees_what_has_changed_and_only_that(self, tmp_path: Path, cache: Path) -> None:
+    def test_the_same_process_sees_what_has_changed_and_only_that(
+        self, tmp_path: Path, cache: Path
+    ) -> None:
         root = write_folder(tmp_path / "mine")
         wanted = settings("imagefolder", root)
         first = load(wanted)
@@ -218,10 +297,14 @@ class TestSplitsStay:
         (root / "class0" / "0.png").write_bytes(encoded(222))
         parts = load(wanted).train, load(wanted).validation, load_test(wanted)
         assert 222 in [number for part in parts for number in numbers(part)]
-        assert load(wanted).content["digest"] != first.content["digest"] or 222 in numbers(parts[2])
+        assert load(wanted).content["digest"] != first.content[
+            "digest"
+        ] or 222 in numbers(parts[2])
 
 
-def test_a_hundred_unreadable_files_are_a_few_lines(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_hundred_unreadable_files_are_a_few_lines(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     root = write_folder(tmp_path / "mine", classes=2, each=100, side=2)
     for path in [*(root / "class0").iterdir()][:60]:
         path.write_text("no image")

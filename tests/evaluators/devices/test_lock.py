@@ -21,10 +21,14 @@ SHARED, EXCLUSIVE = "Shared(torch.device('cpu'))", "exclusive(torch.device('cpu'
 
 
 class Process:
-    def __init__(self, body: str, lock: str, folder: Path, user: int | None = None) -> None:
+    def __init__(
+        self, body: str, lock: str, folder: Path, user: int | None = None
+    ) -> None:
         script = "import os, sys, time, torch\nfrom evaluators.devices.lock import Shared, exclusive\n"
         script += f"os.setuid({user})\n" if user else ""
-        script += "print('ready', flush=True)\nsys.stdin.readline()\n" + body.format(lock=lock)
+        script += "print('ready', flush=True)\nsys.stdin.readline()\n" + body.format(
+            lock=lock
+        )
         self.process = subprocess.Popen(
             [sys.executable, "-c", script],
             stdin=subprocess.PIPE,
@@ -56,7 +60,9 @@ class Process:
 
 
 @pytest.fixture
-def spawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Process]]:
+def spawn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[..., Process]]:
     """Start processes whose locks lie in a folder of this test, as do this process's own."""
     monkeypatch.setenv("SPLITSEARCH_LOCK_DIR", str(tmp_path))
     started: list[Process] = []
@@ -70,14 +76,20 @@ def spawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[
         process.end()
 
 
-def test_trainers_overlap_and_a_measurement_is_alone(spawn: Callable[..., Process]) -> None:
-    first, second, writer, late = (spawn(HOLD, lock) for lock in (SHARED, SHARED, EXCLUSIVE, SHARED))
+def test_trainers_overlap_and_a_measurement_is_alone(
+    spawn: Callable[..., Process],
+) -> None:
+    first, second, writer, late = (
+        spawn(HOLD, lock) for lock in (SHARED, SHARED, EXCLUSIVE, SHARED)
+    )
     assert first.start().says("in")
     assert second.start().says("in")
     writer.start()
     assert not writer.says("in", within=0.3)
     late.start()
-    assert not late.says("in", within=0.3), "a waiting measurement must keep newcomers out"
+    assert not late.says("in", within=0.3), (
+        "a waiting measurement must keep newcomers out"
+    )
     for trainer in (first, second):
         trainer.go_on()
         assert trainer.says("out")
@@ -87,7 +99,9 @@ def test_trainers_overlap_and_a_measurement_is_alone(spawn: Callable[..., Proces
     assert late.says("in")
 
 
-def test_a_measurement_gets_in_while_trainers_loop(spawn: Callable[..., Process]) -> None:
+def test_a_measurement_gets_in_while_trainers_loop(
+    spawn: Callable[..., Process],
+) -> None:
     trainers = [spawn(LOOP, SHARED) for _ in range(2)]
     assert all(trainer.start().says("in") for trainer in trainers)
     for _ in range(5):
@@ -130,7 +144,9 @@ def test_a_turn_costs_next_to_nothing(spawn: Callable[..., Process]) -> None:
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can act as two users")
-def test_users_of_a_node_share_the_lock(spawn: Callable[..., Process], tmp_path: Path) -> None:
+def test_users_of_a_node_share_the_lock(
+    spawn: Callable[..., Process], tmp_path: Path
+) -> None:
     nobody = 65534
     tmp_path.chmod(0o1777)
     for parent in (p for p in tmp_path.parents if p.stat().st_mode & 0o005 != 0o005):
@@ -148,10 +164,14 @@ def test_users_of_a_node_share_the_lock(spawn: Callable[..., Process], tmp_path:
         os.umask(before)
     owners = {path.name: path.stat() for path in tmp_path.iterdir()}
     assert set(owners) == {"splitsearch-cpu.turnstile", "splitsearch-cpu.inside"}
-    assert all(s.st_uid == nobody and stat.S_IMODE(s.st_mode) == 0o644 for s in owners.values())
+    assert all(
+        s.st_uid == nobody and stat.S_IMODE(s.st_mode) == 0o644 for s in owners.values()
+    )
 
 
-def test_a_link_in_place_of_the_lock_is_not_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_link_in_place_of_the_lock_is_not_followed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("SPLITSEARCH_LOCK_DIR", str(tmp_path))
     (tmp_path / "splitsearch-cpu.turnstile").symlink_to(tmp_path / "elsewhere")
     with pytest.raises(OSError, match=r"splitsearch-cpu\.turnstile"), exclusive(CPU):
@@ -159,7 +179,9 @@ def test_a_link_in_place_of_the_lock_is_not_followed(tmp_path: Path, monkeypatch
     assert not (tmp_path / "elsewhere").exists()
 
 
-def test_a_pipe_in_place_of_the_lock_does_not_block(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_pipe_in_place_of_the_lock_does_not_block(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("SPLITSEARCH_LOCK_DIR", str(tmp_path))
     os.mkfifo(tmp_path / "splitsearch-cpu.turnstile")
     with exclusive(CPU):

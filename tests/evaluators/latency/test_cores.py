@@ -8,7 +8,9 @@ import torch
 
 from evaluators.latency.cores import OtherLoad, allowed_cores, choose_cores, confined
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="cores can be chosen on Linux alone")
+pytestmark = pytest.mark.skipif(
+    sys.platform != "linux", reason="cores can be chosen on Linux alone"
+)
 
 
 def cores_by_thread() -> dict[int, set[int]]:
@@ -31,7 +33,11 @@ def test_the_whole_team_is_confined_and_nobody_else() -> None:
         newcomers = [cores for thread, cores in during.items() if thread not in before]
         assert newcomers
         assert all(len(cores) == 1 for cores in newcomers)
-        assert all(during[thread] == cores for thread, cores in before.items() if thread in during)
+        assert all(
+            during[thread] == cores
+            for thread, cores in before.items()
+            if thread in during
+        )
     with confined(count) as call:
         during = call(compute)
         team = [cores for thread, cores in during.items() if thread not in before]
@@ -57,7 +63,11 @@ def test_own_work_is_not_the_work_of_others() -> None:
     started, own = time.perf_counter(), time.process_time()
     while time.perf_counter() - started < 0.5:
         sum(range(1000))
-    own_share = (time.process_time() - own) / (time.perf_counter() - started) / (os.cpu_count() or 1)
+    own_share = (
+        (time.process_time() - own)
+        / (time.perf_counter() - started)
+        / (os.cpu_count() or 1)
+    )
     share = load.share()
     assert share is not None
     assert 0 <= share <= 1

@@ -53,7 +53,9 @@ class Probe(nn.Module):
 
 
 def test_times_what_the_model_takes() -> None:
-    result = measure_latency(Probe(0.002), TASK, **ANY, min_repetitions=10, max_seconds=0.1)
+    result = measure_latency(
+        Probe(0.002), TASK, **ANY, min_repetitions=10, max_seconds=0.1
+    )
     assert 2 <= result.min_ms <= result.median_ms < 6
     assert len(result.samples) >= 10
     assert min(result.samples) == result.min_ms
@@ -66,7 +68,15 @@ def test_circumstances_and_their_end() -> None:
     model = Probe(0)
     task = Task(num_classes=10, resolution=6, channels=3)
     cores = os.sched_getaffinity(0)
-    measure_latency(model, task, batch_size=2, dtype="bfloat16", threads=2, channels_last=True, **BRIEF)
+    measure_latency(
+        model,
+        task,
+        batch_size=2,
+        dtype="bfloat16",
+        threads=2,
+        channels_last=True,
+        **BRIEF,
+    )
     assert model.seen[0] == {
         "shape": (2, 3, 6, 6),
         "dtype": torch.bfloat16,
@@ -134,7 +144,9 @@ def test_device_signature_tells_settings_apart(arch: ResNeSt) -> None:
         ({"device": "cuda:99"}, "there is no device 'cuda:99'"),
     ],
 )
-def test_wrong_settings(arch: ResNeSt, settings: dict[str, object], message: str) -> None:
+def test_wrong_settings(
+    arch: ResNeSt, settings: dict[str, object], message: str
+) -> None:
     with pytest.raises(ValueError, match=message):
         measure_latency(build(arch, TASK), TASK, **settings)
 
@@ -161,7 +173,10 @@ class Erratic(nn.Module):
 
 
 def test_a_wide_spread_is_refused() -> None:
-    with pytest.raises(UnstableLatencyError, match=r"only known to \d+% after \d+ runs, 1% was asked for"):
+    with pytest.raises(
+        UnstableLatencyError,
+        match=r"only known to \d+% after \d+ runs, 1% was asked for",
+    ):
         measure_latency(Erratic(), TASK, max_seconds=0.2, max_load=1.0)
 
 
@@ -185,16 +200,23 @@ CERTAIN = {"interval": 1e-12, "max_load": 1.0, "min_repetitions": 8, "max_second
 """More than can be had: every attempt is refused."""
 
 
-def test_the_least_disturbed_of_three_is_kept_if_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_least_disturbed_of_three_is_kept_if_asked_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr("evaluators.latency.latency.PAUSES", (0.0, 0.0))
     model = Copied([0.02, 0.005, 0.03])
-    assert Latency(TASK, **CERTAIN, keep_disturbed=True).measure_alone(model).median_ms < 20
+    assert (
+        Latency(TASK, **CERTAIN, keep_disturbed=True).measure_alone(model).median_ms
+        < 20
+    )
     assert model.copies == 3
     with pytest.raises(UnstableLatencyError, match="or set keep_disturbed"):
         Latency(TASK, **CERTAIN).measure_alone(Copied([0.001] * 3))
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="others' work is only told by Linux")
+@pytest.mark.skipif(
+    sys.platform != "linux", reason="others' work is only told by Linux"
+)
 def test_the_load_of_others_goes_with_the_number(arch: ResNeSt) -> None:
     (row,) = Latency(TASK, **BRIEF).evaluate(arch)
     assert 0 <= row["latency_load"] <= 1
@@ -202,20 +224,28 @@ def test_the_load_of_others_goes_with_the_number(arch: ResNeSt) -> None:
 
 def test_work_of_others_is_refused(arch: ResNeSt) -> None:
     spinners = [
-        subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(os.cpu_count() or 1)
+        subprocess.Popen([sys.executable, "-c", "while True: pass"])
+        for _ in range(os.cpu_count() or 1)
     ]
     with ExitStack() as stack:
         for spinner in spinners:
             stack.callback(spinner.wait)
             stack.callback(spinner.kill)
-        with pytest.raises(UnstableLatencyError, match=r"others took \d+% of the CPU meanwhile, at most 10%"):
+        with pytest.raises(
+            UnstableLatencyError,
+            match=r"others took \d+% of the CPU meanwhile, at most 10%",
+        ):
             measure_latency(build(arch, TASK), TASK, threads=1, max_seconds=0.5)
 
 
 def test_the_interval_of_the_median() -> None:
     """Ranks 40 and 61 of 100, as in Le Boudec's table; of few the approximation takes too many."""
-    assert median_interval([float(i) for i in range(1, 101)]) == pytest.approx((61 - 40) / 2 / 50.5)
-    assert median_interval([float(i) for i in range(1, 11)]) == pytest.approx((10 - 1) / 2 / 5.5)
+    assert median_interval([float(i) for i in range(1, 101)]) == pytest.approx(
+        (61 - 40) / 2 / 50.5
+    )
+    assert median_interval([float(i) for i in range(1, 11)]) == pytest.approx(
+        (10 - 1) / 2 / 5.5
+    )
     assert median_interval([1.0] * 7) == float("inf")
 
 
@@ -245,9 +275,15 @@ def test_without_a_compiler_says_so(tmp_path: Path) -> None:
         text=True,
         check=True,
         cwd=Path(__file__).parents[3],
-        env={"PATH": str(tmp_path), "TORCHINDUCTOR_CACHE_DIR": str(tmp_path), "HOME": str(tmp_path)},
+        env={
+            "PATH": str(tmp_path),
+            "TORCHINDUCTOR_CACHE_DIR": str(tmp_path),
+            "HOME": str(tmp_path),
+        },
     )
-    assert done.stdout.startswith("compile: torch.compile cannot build this network here")
+    assert done.stdout.startswith(
+        "compile: torch.compile cannot build this network here"
+    )
     assert "compile=False measures without" in done.stdout
     assert len(done.stdout.splitlines()) == 1
 
@@ -259,6 +295,8 @@ gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 @pytest.mark.parametrize("cuda_graph", [False, True])
 def test_cuda_measures_memory(cuda_graph: bool) -> None:
     model = nn.Conv2d(3, 64, 3)
-    result = measure_latency(model, Task(), device="cuda", batch_size=8, cuda_graph=cuda_graph)
+    result = measure_latency(
+        model, Task(), device="cuda", batch_size=8, cuda_graph=cuda_graph
+    )
     assert result.memory_mb > 8 * 64 * 222 * 222 * 4 / 1e6
     assert torch.cuda.get_device_name() in result.device

@@ -37,7 +37,11 @@ class TestPredictedLatency(EvaluatorContract):
 
 def test_never_passes_for_a_measurement(predictor: PredictedLatency) -> None:
     (row,) = predictor.evaluate(SPACE.sample(np.random.default_rng(3)))
-    assert set(row) == {"predicted_latency_ms", "predicted_latency_mape", "predicted_latency_device"}
+    assert set(row) == {
+        "predicted_latency_ms",
+        "predicted_latency_mape",
+        "predicted_latency_device",
+    }
     assert row["predicted_latency_device"] == LATENCY.signature
 
 
@@ -48,19 +52,24 @@ def test_what_was_measured_is_not_measured_again(predictor: PredictedLatency) ->
     known = len(table)
     assert next(predictor.evaluate(arch)) == first
     assert len(table) == known
-    error = predictor.error([SPACE.sample(np.random.default_rng(seed)) for seed in range(4)])
+    error = predictor.error(
+        [SPACE.sample(np.random.default_rng(seed)) for seed in range(4)]
+    )
     assert error.networks == 4
     assert error.mape >= 0
     assert -1 <= error.tau <= 1
 
 
-@pytest.mark.parametrize("name", ["resnest14d", "resnest50_fast_2s1x64d", "regnety_1.6gf", "fbnetv2_l1"])
+@pytest.mark.parametrize(
+    "name", ["resnest14d", "resnest50_fast_2s1x64d", "regnety_1.6gf", "fbnetv2_l1"]
+)
 def test_the_parts_are_the_network(name: str) -> None:
     arch = reference(name)
     task = Task(num_classes=10, resolution=64)
     parts = parts_of(arch, task)
     assert (
-        sum(p.numel() for part in parts for p in part.build().parameters()) == complexity(arch, task).params
+        sum(p.numel() for part in parts for p in part.build().parameters())
+        == complexity(arch, task).params
     )
     for part, module in zip(parts, _modules(build(arch, task)), strict=False):
         convolutions = [m for m in module.modules() if isinstance(m, nn.Conv2d)]
@@ -69,7 +78,9 @@ def test_the_parts_are_the_network(name: str) -> None:
 
 def _modules(model: nn.Module) -> list[nn.Module]:
     """What stands for the stem, then the blocks."""
-    stages = [module for name, module in model.named_children() if name.startswith("layer")]
+    stages = [
+        module for name, module in model.named_children() if name.startswith("layer")
+    ]
     return [model, *(block for stage in stages for block in stage)]
 
 
@@ -113,7 +124,10 @@ def test_processes_measure_a_part_once(tmp_path: Path) -> None:
 
 def test_devices_do_not_mix(tmp_path: Path) -> None:
     table = LatencyTable(tmp_path / "latency.db")
-    assert [table.get(device, "block", lambda t=time: t) for device, time in (("a", 1.0), ("b", 2.0))] == [
+    assert [
+        table.get(device, "block", lambda t=time: t)
+        for device, time in (("a", 1.0), ("b", 2.0))
+    ] == [
         1,
         2,
     ]
@@ -123,7 +137,9 @@ def test_devices_do_not_mix(tmp_path: Path) -> None:
 def test_a_file_that_is_no_table(tmp_path: Path) -> None:
     wrong = tmp_path / "latency.db"
     wrong.write_text("not a database, but long enough to be read as one" * 20)
-    with pytest.raises(ValueError, match=r"latency\.db: cannot be used as a latency table"):
+    with pytest.raises(
+        ValueError, match=r"latency\.db: cannot be used as a latency table"
+    ):
         len(LatencyTable(wrong))
     later = tmp_path / "later.db"
     with sqlite3.connect(later) as connection:
@@ -151,5 +167,7 @@ def test_a_small_space_calibrates_with_what_it_has(predictor: PredictedLatency) 
     limits = {"params": complexity(SPACE.sample(np.random.default_rng(0)), TASK).params}
     few = PredictedLatency(LATENCY, SPACE, calibration=100, table=predictor.table)
     assert 4 <= len(few._calibrating()) < 100
-    inside = PredictedLatency(LATENCY, SPACE, calibration=4, limits=limits)._calibrating()
+    inside = PredictedLatency(
+        LATENCY, SPACE, calibration=4, limits=limits
+    )._calibrating()
     assert max(complexity(arch, TASK).params for arch in inside) <= limits["params"]

@@ -14,7 +14,9 @@ def generator(seed: int = 0) -> torch.Generator:
 
 
 def some_images(count: int = 64, side: int = 16, channels: int = 3) -> Tensor:
-    return torch.randint(256, (count, channels, side, side), dtype=torch.uint8, generator=generator(7))
+    return torch.randint(
+        256, (count, channels, side, side), dtype=torch.uint8, generator=generator(7)
+    )
 
 
 def test_shift_moves_and_repeats_the_edge() -> None:
@@ -26,7 +28,9 @@ def test_shift_moves_and_repeats_the_edge() -> None:
     for one in shifted[:, 0].long():
         centre = int(one[2, 2])
         down, right = centre // 10 - 2, centre % 10 - 2
-        assert torch.equal(one, image[(places + down).clamp(0, 4)][:, (places + right).clamp(0, 4)])
+        assert torch.equal(
+            one, image[(places + down).clamp(0, 4)][:, (places + right).clamp(0, 4)]
+        )
         seen.add((down, right))
     assert len(seen) == 9
     assert torch.equal(shifted[:, 0], shifted[:, 1])
@@ -71,8 +75,13 @@ def test_cutout_blanks_one_square(side: int) -> None:
     assert torch.equal(rows * columns, areas)
 
 
-def test_erasing_blanks_rectangles_of_the_published_sizes_in_its_share_of_the_images() -> None:
-    blank = Augmentation(erasing=0.3).erase(torch.ones(1000, 1, 40, 40), generator())[:, 0] == 0
+def test_erasing_blanks_rectangles_of_the_published_sizes_in_its_share_of_the_images() -> (
+    None
+):
+    blank = (
+        Augmentation(erasing=0.3).erase(torch.ones(1000, 1, 40, 40), generator())[:, 0]
+        == 0
+    )
     areas = blank.sum((1, 2)) / 1600
     hit = areas[areas > 0]
     assert 0.24 < len(hit) / 1000 < 0.36
@@ -93,7 +102,10 @@ def test_rand_augment_changes_images_and_keeps_their_kind() -> None:
     images = some_images()
     augmentation = Augmentation(rand_augment=(2, 15))
     results = [augmentation.apply(images, generator(seed)) for seed in range(4)]
-    assert all(result.dtype == torch.uint8 and result.shape == images.shape for result in results)
+    assert all(
+        result.dtype == torch.uint8 and result.shape == images.shape
+        for result in results
+    )
     assert sum(not torch.equal(result, images) for result in results) >= 3
     grey = augmentation.apply(some_images(channels=1), generator())
     assert grey.shape[1] == 1
@@ -110,18 +122,24 @@ EVERYTHING: list[dict[str, Any]] = [
 ]
 
 
-def run(augmentation: Augmentation, images: Tensor, seed: int = 0) -> tuple[Tensor, Tensor]:
+def run(
+    augmentation: Augmentation, images: Tensor, seed: int = 0
+) -> tuple[Tensor, Tensor]:
     source = generator(seed)
     labels = torch.arange(len(images)) % 5
     moved = augmentation.apply(images, source)
-    return augmentation.mix(augmentation.erase(moved.float() / 255, source), labels, 5, source)
+    return augmentation.mix(
+        augmentation.erase(moved.float() / 255, source), labels, 5, source
+    )
 
 
 @pytest.mark.parametrize("knob", EVERYTHING, ids=lambda knob: next(iter(knob)))
 class TestEvery:
     def test_the_generator_decides_and_nothing_else(self, knob: dict[str, Any]) -> None:
         images, before = some_images(), torch.get_rng_state()
-        first, again, other = (run(Augmentation(**knob), images, seed) for seed in (1, 1, 2))
+        first, again, other = (
+            run(Augmentation(**knob), images, seed) for seed in (1, 1, 2)
+        )
         assert all(map(torch.equal, first, again))
         assert not torch.equal(first[0], other[0])
         assert torch.equal(torch.get_rng_state(), before)
@@ -134,7 +152,9 @@ class TestEvery:
     def test_channels_last_gives_the_same(self, knob: dict[str, Any]) -> None:
         images = some_images()
         last = images.contiguous(memory_format=torch.channels_last)
-        assert torch.allclose(run(Augmentation(**knob), images)[0], run(Augmentation(**knob), last)[0])
+        assert torch.allclose(
+            run(Augmentation(**knob), images)[0], run(Augmentation(**knob), last)[0]
+        )
 
 
 def test_all_off_returns_what_came_and_draws_nothing() -> None:

@@ -27,7 +27,9 @@ def two_shades(count: int, seed: int) -> Split:
 @pytest.fixture
 def dataset() -> Dataset:
     mean, deviation = torch.full((3,), 80.0), torch.full((3,), 50.0)
-    return Dataset(two_shades(100, 0), two_shades(60, 1), Task(2, 8, 3, True), mean, deviation)
+    return Dataset(
+        two_shades(100, 0), two_shades(60, 1), Task(2, 8, 3, True), mean, deviation
+    )
 
 
 class Tiny(nn.Sequential):
@@ -37,7 +39,12 @@ class Tiny(nn.Sequential):
         torch.manual_seed(0)
         middle = nn.BatchNorm2d(6) if norm else nn.Identity()
         super().__init__(
-            nn.Conv2d(3, 6, 3), middle, nn.ReLU(), nn.Flatten(), nn.Dropout(0.1), nn.Linear(216, 2)
+            nn.Conv2d(3, 6, 3),
+            middle,
+            nn.ReLU(),
+            nn.Flatten(),
+            nn.Dropout(0.1),
+            nn.Linear(216, 2),
         )
         self.largest = largest
         self.refused = 0
@@ -45,7 +52,9 @@ class Tiny(nn.Sequential):
     def forward(self, x: Tensor) -> Tensor:
         if torch.is_grad_enabled() and len(x) > self.largest:
             self.refused += 1
-            torch.empty(2**62, dtype=torch.uint8)  # torch's own words for want of memory
+            torch.empty(
+                2**62, dtype=torch.uint8
+            )  # torch's own words for want of memory
         out: Tensor = super().forward(x)
         return out
 
@@ -64,7 +73,10 @@ class Sizes(Tiny):
 
 
 def training(
-    dataset: Dataset, recipe: Recipe = QUICK, model: nn.Module | None = None, **more: Any
+    dataset: Dataset,
+    recipe: Recipe = QUICK,
+    model: nn.Module | None = None,
+    **more: Any,
 ) -> Training:
     return Training(model or Tiny(), dataset, recipe, CPU, **more)
 
@@ -98,12 +110,19 @@ def test_learns_what_can_be_learnt(dataset: Dataset) -> None:
 def test_evaluates_any_split(dataset: Dataset) -> None:
     trained = run(training(dataset))
     again = trained.evaluate(dataset.validation)
-    assert again == (trained.history[-1]["accuracy"], trained.history[-1]["validation_loss"])
+    assert again == (
+        trained.history[-1]["accuracy"],
+        trained.history[-1]["validation_loss"],
+    )
     with torch.inference_mode():
         logits = trained.evaluated.eval()(dataset.normalise(dataset.train.images))
     told = trained.evaluate(dataset.train)
-    assert told.accuracy == pytest.approx((logits.argmax(1) == dataset.train.labels).float().mean().item())
-    assert told.loss == pytest.approx(F.cross_entropy(logits, dataset.train.labels).item(), abs=1e-5)
+    assert told.accuracy == pytest.approx(
+        (logits.argmax(1) == dataset.train.labels).float().mean().item()
+    )
+    assert told.loss == pytest.approx(
+        F.cross_entropy(logits, dataset.train.labels).item(), abs=1e-5
+    )
 
 
 EVERYTHING = replace(
@@ -144,22 +163,32 @@ def test_resumes_to_the_bit(dataset: Dataset, recipe: Recipe, finished: int) -> 
     ],
     ids=lambda change: next(iter(change)),
 )
-def test_every_choice_changes_the_numbers(dataset: Dataset, change: dict[str, Any]) -> None:
-    plain, other = (training(dataset, recipe) for recipe in (QUICK, replace(QUICK, **change)))
+def test_every_choice_changes_the_numbers(
+    dataset: Dataset, change: dict[str, Any]
+) -> None:
+    plain, other = (
+        training(dataset, recipe) for recipe in (QUICK, replace(QUICK, **change))
+    )
     plain.next_epoch()
     other.next_epoch()
     assert learnt(plain) != learnt(other)
 
 
 def test_clipping_bounds_the_step(dataset: Dataset) -> None:
-    recipe = replace(QUICK, clip_norm=1e-4, weight_decay=0.0, batch_size=100, momentum=0.01)
+    recipe = replace(
+        QUICK, clip_norm=1e-4, weight_decay=0.0, batch_size=100, momentum=0.01
+    )
     model = Tiny()
     before = [p.detach().clone() for p in model.parameters()]
     trained = training(dataset, recipe, model)
     trained.next_epoch()
-    moved = sum((p - q).square().sum() for p, q in zip(model.parameters(), before, strict=True))
+    moved = sum(
+        (p - q).square().sum() for p, q in zip(model.parameters(), before, strict=True)
+    )
     step = moved.sqrt().item() / trained.history[0]["learning_rate"]
-    assert step == pytest.approx(1e-4 * 1.01, rel=1e-3)  # Nesterov: gradient + momentum * gradient
+    assert step == pytest.approx(
+        1e-4 * 1.01, rel=1e-3
+    )  # Nesterov: gradient + momentum * gradient
 
 
 def test_accumulation_trains_as_the_whole_batch_does(dataset: Dataset) -> None:
@@ -168,7 +197,9 @@ def test_accumulation_trains_as_the_whole_batch_does(dataset: Dataset) -> None:
     for accumulate in (1, 2, 3):
         model = Tiny(norm=False)
         model[4] = nn.Identity()
-        results.append(run(training(dataset, replace(QUICK, accumulate=accumulate), model)))
+        results.append(
+            run(training(dataset, replace(QUICK, accumulate=accumulate), model))
+        )
     for other in results[1:]:
         assert all(map(torch.allclose, weights(other.model), weights(results[0].model)))
         assert other.history[-1]["train_loss"] == pytest.approx(
@@ -185,7 +216,9 @@ def test_ema_is_the_average_of_the_steps(dataset: Dataset) -> None:
         trained.next_epoch()
         decay = min(0.75, (1 + update) / (10 + update))
         pairs = zip(expected, model.parameters(), strict=True)
-        expected = [decay * average + (1 - decay) * now.detach() for average, now in pairs]
+        expected = [
+            decay * average + (1 - decay) * now.detach() for average, now in pairs
+        ]
     assert all(map(torch.allclose, trained.evaluated.parameters(), expected))
     assert trained.evaluated is not trained.model
 
@@ -196,7 +229,9 @@ def test_out_of_memory_is_tried_again_in_parts(dataset: Dataset) -> None:
     assert [row["batch_splits"] for row in trained.history] == [2, 2, 2]
     assert model.refused == 1
     # the epoch starts over from the same weights
-    assert learnt(run(training(dataset, replace(QUICK, accumulate=2)))) == learnt(trained)
+    assert learnt(run(training(dataset, replace(QUICK, accumulate=2)))) == learnt(
+        trained
+    )
 
 
 def test_out_of_memory_in_the_middle_repeats_the_epoch(dataset: Dataset) -> None:
@@ -244,13 +279,17 @@ def test_other_errors_are_not_tried_again(dataset: Dataset) -> None:
         training(dataset, model=model).next_epoch()
 
 
-def test_an_average_longer_than_the_training_is_no_average_of_its_start(dataset: Dataset) -> None:
+def test_an_average_longer_than_the_training_is_no_average_of_its_start(
+    dataset: Dataset,
+) -> None:
     trained = run(training(dataset, replace(QUICK, ema=0.9999)))
     assert trained.history[-1]["accuracy"] == 1
 
 
 @pytest.mark.parametrize("images", [258, 400, 511])
-def test_norms_are_measured_with_every_image_the_same(dataset: Dataset, images: int) -> None:
+def test_norms_are_measured_with_every_image_the_same(
+    dataset: Dataset, images: int
+) -> None:
     """Plain torch: the variances of the whole, which a rest of 2 images must not move."""
     more = replace(dataset, train=two_shades(images, 0))
     model = Tiny()
@@ -274,9 +313,18 @@ def test_batches_of_any_size_weigh_by_their_images() -> None:
 
 @pytest.mark.parametrize(
     ("images", "expected"),
-    [(96, [32] * 3), (98, [32] * 3), (112, [32] * 3), (113, [32, 32, 32, 17]), (20, [20]), (33, [32])],
+    [
+        (96, [32] * 3),
+        (98, [32] * 3),
+        (112, [32] * 3),
+        (113, [32, 32, 32, 17]),
+        (20, [20]),
+        (33, [32]),
+    ],
 )
-def test_a_rest_of_a_few_images_is_left_out(dataset: Dataset, images: int, expected: list[int]) -> None:
+def test_a_rest_of_a_few_images_is_left_out(
+    dataset: Dataset, images: int, expected: list[int]
+) -> None:
     sizes = Sizes()
     training(replace(dataset, train=two_shades(images, 0)), model=sizes).next_epoch()
     assert sizes.seen == expected
@@ -293,7 +341,9 @@ def test_what_is_left_out_is_another_rest_every_epoch(dataset: Dataset) -> None:
     assert seen == set(range(40))
 
 
-def test_a_batch_larger_than_the_data_trains_at_the_rate_of_the_data(dataset: Dataset) -> None:
+def test_a_batch_larger_than_the_data_trains_at_the_rate_of_the_data(
+    dataset: Dataset,
+) -> None:
     large = training(dataset, replace(QUICK, batch_size=400))
     exact = training(dataset, replace(QUICK, batch_size=100))
     run(large)
@@ -302,7 +352,9 @@ def test_a_batch_larger_than_the_data_trains_at_the_rate_of_the_data(dataset: Da
 
 
 @pytest.mark.parametrize(("accumulate", "expected"), [(2, [16] * 6), (16, [8] * 12)])
-def test_parts_have_eight_images(dataset: Dataset, accumulate: int, expected: list[int]) -> None:
+def test_parts_have_eight_images(
+    dataset: Dataset, accumulate: int, expected: list[int]
+) -> None:
     sizes = Sizes()
     training(dataset, replace(QUICK, accumulate=accumulate), sizes).next_epoch()
     assert sizes.seen == expected
@@ -325,21 +377,34 @@ def test_one_image_more_than_batches(dataset: Dataset) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"recipe": replace(QUICK, precision="float16")}, "precision float16 needs a GPU"),
-        ({"memory_fraction": 0.0}, "memory_fraction must lie above 0 and be at most 1; got 0.0"),
+        (
+            {"recipe": replace(QUICK, precision="float16")},
+            "precision float16 needs a GPU",
+        ),
+        (
+            {"memory_fraction": 0.0},
+            "memory_fraction must lie above 0 and be at most 1; got 0.0",
+        ),
         ({"memory_fraction": 1.5}, "got 1.5"),
         ({"shard": Shard(0, 3)}, "batch_size 32 does not give 3 processes equal parts"),
-        ({"shard": Shard(0, 32)}, "batch_size 32 does not give 32 processes equal parts of 2"),
+        (
+            {"shard": Shard(0, 32)},
+            "batch_size 32 does not give 32 processes equal parts of 2",
+        ),
     ],
 )
-def test_what_cannot_work_is_refused(dataset: Dataset, options: dict[str, Any], message: str) -> None:
+def test_what_cannot_work_is_refused(
+    dataset: Dataset, options: dict[str, Any], message: str
+) -> None:
     with pytest.raises(ValueError, match=message):
         training(dataset, **options)
 
 
 def test_one_image_cannot_train(dataset: Dataset) -> None:
     alone = replace(dataset, train=two_shades(1, 0))
-    with pytest.raises(ValueError, match=r"too few training images: 1 process.* there are 1"):
+    with pytest.raises(
+        ValueError, match=r"too few training images: 1 process.* there are 1"
+    ):
         training(alone)
 
 

@@ -20,21 +20,28 @@ RECIPE = Recipe(epochs=2, precision="float32")
 def train(recipe: Recipe, **more: float) -> Training:
     device = torch.device("cuda", 0)
     dataset = load("digits", device)
-    training = Training(build_seeded(ARCH, dataset.task, 0), dataset, recipe, device, **more)
+    training = Training(
+        build_seeded(ARCH, dataset.task, 0), dataset, recipe, device, **more
+    )
     for _ in range(recipe.epochs):
         training.next_epoch()
     return training
 
 
 def test_replayed_steps_train_as_eager_ones_do() -> None:
-    replayed, eager = train(RECIPE).history, train(replace(RECIPE, cuda_graph=False)).history
+    replayed, eager = (
+        train(RECIPE).history,
+        train(replace(RECIPE, cuda_graph=False)).history,
+    )
     assert [row["cuda_graph"] for row in replayed] == ["on", "on"]
     assert [row["cuda_graph"] for row in eager] == ["off: the recipe says so"] * 2
     for ours, theirs in zip(replayed, eager, strict=True):
         assert ours["train_loss"] == pytest.approx(theirs["train_loss"], rel=0.02)
 
 
-@pytest.mark.parametrize("options", [{"accumulate": 2}, {"clip_norm": 1.0}, {"ema": 0.9}])
+@pytest.mark.parametrize(
+    "options", [{"accumulate": 2}, {"clip_norm": 1.0}, {"ema": 0.9}]
+)
 def test_graphs_take_every_choice(options: dict[str, float]) -> None:
     assert train(replace(RECIPE, **options)).history[-1]["cuda_graph"] == "on"
 

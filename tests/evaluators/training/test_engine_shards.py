@@ -17,17 +17,30 @@ from search_spaces import ResNeSt, Task
 
 RECIPE = Recipe(epochs=2, batch_size=16, lr=0.1, warmup_epochs=0, accumulate=2)
 TOLERANCE = 1e-5
-SPLIT_ATTENTION = ResNeSt(depths=(1, 1, 1, 1), widths=(8, 8, 8, 8), stem_width=8, radix=2, cardinality=2)
+SPLIT_ATTENTION = ResNeSt(
+    depths=(1, 1, 1, 1), widths=(8, 8, 8, 8), stem_width=8, radix=2, cardinality=2
+)
 
 
 def train(shard: Shard, normed: bool = False) -> dict[str, Any]:
     generator = torch.Generator().manual_seed(0)
     labels = torch.randint(2, (78,), generator=generator)
-    images = torch.randint(80, (78, 3, 6, 6), generator=generator) + 90 * labels[:, None, None, None]
+    images = (
+        torch.randint(80, (78, 3, 6, 6), generator=generator)
+        + 90 * labels[:, None, None, None]
+    )
     split = Split(images.to(torch.uint8), labels)
-    dataset = Dataset(split, split, Task(2, 6, 3, True), torch.full((3,), 80.0), torch.full((3,), 50.0))
+    dataset = Dataset(
+        split,
+        split,
+        Task(2, 6, 3, True),
+        torch.full((3,), 80.0),
+        torch.full((3,), 50.0),
+    )
     torch.manual_seed(0)
-    model: nn.Module = nn.Sequential(nn.Conv2d(3, 6, 3), nn.ReLU(), nn.Flatten(), nn.Linear(96, 2))
+    model: nn.Module = nn.Sequential(
+        nn.Conv2d(3, 6, 3), nn.ReLU(), nn.Flatten(), nn.Linear(96, 2)
+    )
     if normed:
         model = build_seeded(SPLIT_ATTENTION, dataset.task, 0, zero_gamma=False)
     recipe = replace(RECIPE, accumulate=1, sync_norm=True) if normed else RECIPE
@@ -47,9 +60,13 @@ def join(rank: int, folder: Path, normed: bool = False) -> None:
     torch.distributed.destroy_process_group()
 
 
-@pytest.mark.parametrize("normed", [False, True], ids=["without norms", "norms synchronised"])
+@pytest.mark.parametrize(
+    "normed", [False, True], ids=["without norms", "norms synchronised"]
+)
 def test_two_processes_train_as_one_does(tmp_path: Path, normed: bool) -> None:
-    other = get_context("spawn").Process(target=join, args=(1, tmp_path, normed), daemon=True)
+    other = get_context("spawn").Process(
+        target=join, args=(1, tmp_path, normed), daemon=True
+    )
     other.start()
     join(0, tmp_path, normed)
     other.join()

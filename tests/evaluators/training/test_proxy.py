@@ -13,7 +13,10 @@ QUICK = Recipe(epochs=3, batch_size=128)
 
 def learnt(rows: list[Metrics]) -> list[Metrics]:
     """What the seed decides: everything but the time it took."""
-    return [{k: v for k, v in row.items() if k not in ("seconds", "images_per_second")} for row in rows]
+    return [
+        {k: v for k, v in row.items() if k not in ("seconds", "images_per_second")}
+        for row in rows
+    ]
 
 
 @pytest.fixture
@@ -36,7 +39,9 @@ def test_same_seed_same_numbers(arch: ResNeSt, uninterrupted: list[Metrics]) -> 
 
 
 def test_other_seed_other_numbers(arch: ResNeSt, uninterrupted: list[Metrics]) -> None:
-    assert learnt(list(proxy_train(arch, recipe=QUICK, seed=1))) != learnt(uninterrupted)
+    assert learnt(list(proxy_train(arch, recipe=QUICK, seed=1))) != learnt(
+        uninterrupted
+    )
 
 
 @pytest.mark.parametrize("finished", [1, 2, 3])
@@ -53,13 +58,17 @@ def test_resumed_equals_uninterrupted(
     assert [file.name for file in path.parent.iterdir()] == [path.name]
 
 
-def test_checkpoint_holds_the_same_weights_either_way(arch: ResNeSt, tmp_path: Path) -> None:
+def test_checkpoint_holds_the_same_weights_either_way(
+    arch: ResNeSt, tmp_path: Path
+) -> None:
     paths = tmp_path / "whole.pt", tmp_path / "parts.pt"
     list(proxy_train(arch, recipe=QUICK, checkpoint=paths[0]))
     for finished in range(1, QUICK.epochs + 1):
         training = proxy_train(arch, recipe=QUICK, checkpoint=paths[1])
         assert [next(training)["epoch"] for _ in range(finished)][-1] == finished
-    whole, parts = (flat(torch.load(path, weights_only=True)["state"]) for path in paths)
+    whole, parts = (
+        flat(torch.load(path, weights_only=True)["state"]) for path in paths
+    )
     assert whole.keys() == parts.keys()
     assert all(torch.equal(whole[name], parts[name]) for name in whole)
 
@@ -101,20 +110,28 @@ def test_damaged_checkpoint(arch: ResNeSt, tmp_path: Path, damage: str) -> None:
     if damage == "foreign":
         torch.save([1, 2], path)
     else:
-        path.write_bytes({"cut": whole[: len(whole) // 2], "empty": b"", "text": b"hello"}[damage])
-    with pytest.raises(ValueError, match=r"trial\.pt is damaged or not ours; delete it"):
+        path.write_bytes(
+            {"cut": whole[: len(whole) // 2], "empty": b"", "text": b"hello"}[damage]
+        )
+    with pytest.raises(
+        ValueError, match=r"trial\.pt is damaged or not ours; delete it"
+    ):
         proxy_train(arch, recipe=QUICK, checkpoint=path)
 
 
 def test_divergence_says_where(arch: ResNeSt) -> None:
     recipe = Recipe(epochs=3, lr=1e30, warmup_epochs=0)
-    with pytest.raises(FloatingPointError, match=r"loss (nan|inf) in epoch 1, step \d+ of 17"):
+    with pytest.raises(
+        FloatingPointError, match=r"loss (nan|inf) in epoch 1, step \d+ of 17"
+    ):
         list(proxy_train(arch, recipe=recipe))
 
 
 def test_last_batch_of_one_image_is_dropped(arch: ResNeSt) -> None:
     # 1078 images leave one over from batches of 359
-    assert next(proxy_train(arch, recipe=Recipe(epochs=1, batch_size=359)))["epoch"] == 1
+    assert (
+        next(proxy_train(arch, recipe=Recipe(epochs=1, batch_size=359)))["epoch"] == 1
+    )
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="says what happens without a GPU")

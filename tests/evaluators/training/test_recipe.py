@@ -22,7 +22,9 @@ def test_schedule_warms_up_then_falls_to_zero() -> None:
 
 def test_warmup_leaves_half_of_the_training_to_fall() -> None:
     recipe = Recipe(epochs=1, batch_size=256, lr=1.0, warmup_epochs=1)
-    assert [recipe.lr_at(epoch / 4) for epoch in range(5)] == pytest.approx([0, 0.5, 1, 0.5, 0])
+    assert [recipe.lr_at(epoch / 4) for epoch in range(5)] == pytest.approx(
+        [0, 0.5, 1, 0.5, 0]
+    )
 
 
 def test_one_cycle_rises_for_three_tenths() -> None:
@@ -44,7 +46,11 @@ def test_one_cycle_is_torchs() -> None:
     )
     rise = 0.3 * steps - 1  # torch rises until this step, and both its ends are steps
     for step in range(steps):
-        share = 0.3 * step / rise if step < rise else 0.3 + 0.7 * (step - rise) / (steps - 1 - rise)
+        share = (
+            0.3 * step / rise
+            if step < rise
+            else 0.3 + 0.7 * (step - rise) / (steps - 1 - rise)
+        )
         assert recipe.lr_at(4 * share) == pytest.approx(theirs.get_last_lr()[0])
         optimizer.step()
         if step < steps - 1:
@@ -52,12 +58,16 @@ def test_one_cycle_is_torchs() -> None:
 
 
 def test_learning_rate_scales_with_the_batch() -> None:
-    assert Recipe(batch_size=32).lr_at(3) * 8 == pytest.approx(Recipe(batch_size=256).lr_at(3))
+    assert Recipe(batch_size=32).lr_at(3) * 8 == pytest.approx(
+        Recipe(batch_size=256).lr_at(3)
+    )
 
 
 @pytest.mark.parametrize("radix", [0, 1, 2])
 def test_weight_decay_skips_every_norm_and_bias(radix: int) -> None:
-    model = build(ResNeSt((1, 1, 1, 1), (8, 16, 16, 16), radix=radix), Task(num_classes=10))
+    model = build(
+        ResNeSt((1, 1, 1, 1), (8, 16, 16, 16), radix=radix), Task(num_classes=10)
+    )
     decayed, rest = split_parameters(model)
     names = {id(parameter): name for name, parameter in model.named_parameters()}
     norms = {

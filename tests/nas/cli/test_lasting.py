@@ -48,25 +48,36 @@ def command(out: Path) -> list[str]:
     ]
 
 
-def test_a_terminal_that_goes_away_leaves_the_search_at_work_and_the_log_says_so(tmp_path: Path) -> None:
+def test_a_terminal_that_goes_away_leaves_the_search_at_work_and_the_log_says_so(
+    tmp_path: Path,
+) -> None:
     master, slave = pty.openpty()
     ignoring_hangups = ["bash", "-c", 'trap "" HUP; exec "$@"', "bash"]
     with subprocess.Popen(
-        [*ignoring_hangups, *command(tmp_path / "run")], stdin=slave, stdout=slave, stderr=slave
+        [*ignoring_hangups, *command(tmp_path / "run")],
+        stdin=slave,
+        stdout=slave,
+        stderr=slave,
     ) as search:
         os.close(slave)
         os.close(master)
         assert search.wait(300) == 0
     assert load_run(tmp_path / "run").ended == "2 trials done"
     notes = [
-        event.data["text"] for event in read_events(tmp_path / "run" / "events.db") if event.kind == "note"
+        event.data["text"]
+        for event in read_events(tmp_path / "run" / "events.db")
+        if event.kind == "note"
     ]
-    assert notes == ["a view failed and is shown no more: OSError: [Errno 5] Input/output error"]
+    assert notes == [
+        "a view failed and is shown no more: OSError: [Errno 5] Input/output error"
+    ]
 
 
 def test_a_search_needs_no_output_at_all(tmp_path: Path) -> None:
     run = subprocess.run(
-        ["bash", "-c", '"$@" >&- 2>&-', "bash", *command(tmp_path / "run")], timeout=300, check=False
+        ["bash", "-c", '"$@" >&- 2>&-', "bash", *command(tmp_path / "run")],
+        timeout=300,
+        check=False,
     )
     assert run.returncode == 0
     assert load_run(tmp_path / "run").ended == "2 trials done"

@@ -27,7 +27,9 @@ def folder(tmp_path: Path) -> Path:
 @pytest.fixture
 def port(folder: Path) -> Iterator[int]:
     with make_server(folder) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+        thread = threading.Thread(
+            target=server.serve_forever, kwargs={"poll_interval": 0.02}
+        )
         thread.start()
         yield server.server_address[1]
         server.shutdown()
@@ -38,7 +40,11 @@ def ask(
     port: int, path: str = "/data.json", method: str = "GET", **headers: str
 ) -> tuple[int, str, str | None]:
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
-    connection.request(method, path, headers={name.replace("_", "-"): text for name, text in headers.items()})
+    connection.request(
+        method,
+        path,
+        headers={name.replace("_", "-"): text for name, text in headers.items()},
+    )
     answer = connection.getresponse()
     body = answer.read().decode()
     connection.close()
@@ -47,11 +53,17 @@ def ask(
 
 def begin(folder: Path) -> None:
     with EventLog(folder / "events.db") as log:
-        log.append("search_started", config={"trials": 3}, objectives={"accuracy": "max"})
-        log.append("proposed", 0, arch_id="x", space="resnest", arch=None, knobs={}, seed=0)
+        log.append(
+            "search_started", config={"trials": 3}, objectives={"accuracy": "max"}
+        )
+        log.append(
+            "proposed", 0, arch_id="x", space="resnest", arch=None, knobs={}, seed=0
+        )
 
 
-def test_data_come_once_and_again_when_the_log_has_grown(folder: Path, port: int) -> None:
+def test_data_come_once_and_again_when_the_log_has_grown(
+    folder: Path, port: int
+) -> None:
     begin(folder)
     status, body, tag = ask(port)
     assert (status, json.loads(body)["live"]) == (200, True)
@@ -67,14 +79,23 @@ def test_an_empty_run_is_waited_for(folder: Path, port: int) -> None:
     assert ask(port, "/")[0] == 200
 
 
-@pytest.mark.parametrize("host", ["evil.example", "evil.example:80", "127.0.0.1", "localhost:1", ""])
-def test_another_name_for_this_machine_is_refused(folder: Path, port: int, host: str) -> None:
+@pytest.mark.parametrize(
+    "host", ["evil.example", "evil.example:80", "127.0.0.1", "localhost:1", ""]
+)
+def test_another_name_for_this_machine_is_refused(
+    folder: Path, port: int, host: str
+) -> None:
     begin(folder)
-    assert ask(port, Host=host)[:2] == (403, "this report is served to its own machine only")
+    assert ask(port, Host=host)[:2] == (
+        403,
+        "this report is served to its own machine only",
+    )
     assert ask(port, Host=f"localhost:{port}")[0] == 200
 
 
-@pytest.mark.parametrize("path", ["/events.db", "/../../etc/passwd", "/data.json?x=1", "/%2e%2e/"])
+@pytest.mark.parametrize(
+    "path", ["/events.db", "/../../etc/passwd", "/data.json?x=1", "/%2e%2e/"]
+)
 def test_no_file_is_served(port: int, path: str) -> None:
     assert ask(port, path)[0] == 404
 
@@ -89,7 +110,9 @@ def test_it_listens_to_this_machine_alone(folder: Path) -> None:
         assert server.server_address[0] == "127.0.0.1"
 
 
-def test_a_taken_port_and_no_run_are_named(folder: Path, port: int, tmp_path: Path) -> None:
+def test_a_taken_port_and_no_run_are_named(
+    folder: Path, port: int, tmp_path: Path
+) -> None:
     with pytest.raises(ValueError, match=f"--port {port}: "):
         make_server(folder, port)
     with pytest.raises(ValueError, match="no such run folder"):
@@ -112,7 +135,9 @@ def test_a_taken_port_and_no_run_are_named(folder: Path, port: int, tmp_path: Pa
         (["--against", "cifar"], "--against cifar: unknown"),
     ],
 )
-def test_what_the_command_cannot_do_is_one_line(folder: Path, arguments: list[str], message: str) -> None:
+def test_what_the_command_cannot_do_is_one_line(
+    folder: Path, arguments: list[str], message: str
+) -> None:
     begin(folder)
     result = CliRunner().invoke(run_search.main, ["report", str(folder), *arguments])
     assert result.exit_code == 2

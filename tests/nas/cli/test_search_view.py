@@ -28,7 +28,13 @@ def feed(shown: SearchView) -> None:
         tell(shown, "measured", trial, flops=2_000_000, latency_ms=1.5)
     tell(shown, "epoch", 0, epoch=9, accuracy=0.975)
     tell(shown, "finished", 0, status="complete", error=None)
-    tell(shown, "finished", 1, status="failed", error="FloatingPointError: loss [bold]nan")
+    tell(
+        shown,
+        "finished",
+        1,
+        status="failed",
+        error="FloatingPointError: loss [bold]nan",
+    )
     tell(shown, "epoch", 2, epoch=4, accuracy=0.5)
 
 
@@ -47,7 +53,10 @@ def test_plain_lines_where_there_is_no_terminal() -> None:
 
 
 def test_the_live_view_shows_what_is_going_on() -> None:
-    shown, _ = view(terminal=True, reference_point={"accuracy": 0.0, "latency_ms": 2.5, "flops": 4e6})
+    shown, _ = view(
+        terminal=True,
+        reference_point={"accuracy": 0.0, "latency_ms": 2.5, "flops": 4e6},
+    )
     feed(shown)
     console = Console(width=100, record=True, file=io.StringIO())
     console.print(shown._render())
@@ -71,9 +80,12 @@ def test_epochs_of_ones_own_evaluator_need_no_accuracy() -> None:
 
 
 @pytest.mark.parametrize(
-    ("latency", "told"), [("latency", "being measured"), ("synflow", "in its first epoch")]
+    ("latency", "told"),
+    [("latency", "being measured"), ("synflow", "in its first epoch")],
 )
-def test_only_a_search_that_measures_latency_waits_for_it(latency: str, told: str) -> None:
+def test_only_a_search_that_measures_latency_waits_for_it(
+    latency: str, told: str
+) -> None:
     shown, _ = view(terminal=True, evaluators=("complexity", latency, "training"))
     tell(shown, "proposed", 0, arch_id="id0")
     console = Console(width=100, record=True, file=io.StringIO())

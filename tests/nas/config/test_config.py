@@ -16,7 +16,11 @@ def test_presets_are_valid(name: str) -> None:
 
 
 def test_the_quick_preset_has_the_three_objectives() -> None:
-    assert load_config("quick").objectives == {"accuracy": "max", "latency_ms": "min", "flops": "min"}
+    assert load_config("quick").objectives == {
+        "accuracy": "max",
+        "latency_ms": "min",
+        "flops": "min",
+    }
 
 
 def test_overrides_descend_and_are_yaml() -> None:
@@ -28,13 +32,20 @@ def test_overrides_descend_and_are_yaml() -> None:
         "latency.device=null",
     ]
     config = load_config("quick", overrides)
-    assert (config.trials, config.training.lr, config.sampler.name) == (3, 0.1, "random")
+    assert (config.trials, config.training.lr, config.sampler.name) == (
+        3,
+        0.1,
+        "random",
+    )
     assert config.space.build().knobs()["radix"] == (1, 2)
     assert config.latency.device is None
 
 
 def test_a_new_space_drops_the_old_ones_knobs() -> None:
-    assert load_config("quick", ["space=resnest"]).space.build() == SearchConfig().space.build()
+    assert (
+        load_config("quick", ["space=resnest"]).space.build()
+        == SearchConfig().space.build()
+    )
 
 
 def test_a_saved_configuration_is_the_same_when_loaded(tmp_path: Path) -> None:
@@ -86,7 +97,10 @@ def test_a_wrong_setting_is_named_in_one_line(override: str, message: str) -> No
         ("", "a mapping of settings is needed"),
         ("2020-01-01: 3", "no settings: keys must be str"),
         ("[" * 3000, "nested too deeply"),
-        ("trials: !!python/object/apply:os.system [ls]", "not valid YAML in line 1, column 9"),
+        (
+            "trials: !!python/object/apply:os.system [ls]",
+            "not valid YAML in line 1, column 9",
+        ),
     ],
 )
 def test_a_malformed_file_is_named(tmp_path: Path, text: str, message: str) -> None:
@@ -98,9 +112,13 @@ def test_a_malformed_file_is_named(tmp_path: Path, text: str, message: str) -> N
 
 
 def test_missing_files_and_presets_are_named() -> None:
-    with pytest.raises(ValueError, match=r"missing.yaml: cannot be read \(No such file"):
+    with pytest.raises(
+        ValueError, match=r"missing.yaml: cannot be read \(No such file"
+    ):
         load_config("missing.yaml")
-    with pytest.raises(ValueError, match=r"unknown preset 'quik': did you mean quick\?"):
+    with pytest.raises(
+        ValueError, match=r"unknown preset 'quik': did you mean quick\?"
+    ):
         load_config("quik")
 
 
@@ -124,8 +142,14 @@ def test_keys_of_python_values_are_checked_too() -> None:
             {"training": {"compile": "false"}},
             "SearchConfig.training.compile: must be true or false, got 'false'",
         ),
-        ({"latency": {"batch_size": 0}}, "SearchConfig.latency.batch_size: must be at least 1, got 0"),
-        ({"stop": {"plateau": {"trials": 0}}}, "SearchConfig.stop.plateau.trials: must be at least 1, got 0"),
+        (
+            {"latency": {"batch_size": 0}},
+            "SearchConfig.latency.batch_size: must be at least 1, got 0",
+        ),
+        (
+            {"stop": {"plateau": {"trials": 0}}},
+            "SearchConfig.stop.plateau.trials: must be at least 1, got 0",
+        ),
         (
             {"stop": {"plateau": {"trials": 1, "gains": 1}}},
             "SearchConfig.stop.plateau.gains: unknown key; did you mean gain?",
@@ -134,7 +158,9 @@ def test_keys_of_python_values_are_checked_too() -> None:
         ({"limits": {"macs": "few"}}, "SearchConfig.limits.macs: "),
     ],
 )
-def test_python_is_told_in_one_line_as_yaml_is(values: dict[str, Any], message: str) -> None:
+def test_python_is_told_in_one_line_as_yaml_is(
+    values: dict[str, Any], message: str
+) -> None:
     with pytest.raises(ValueError) as caught:  # noqa: PT011 - the message is compared below
         SearchConfig(**values)
     assert str(caught.value).startswith(message)

@@ -43,7 +43,10 @@ class Slow:
 
 @pytest.fixture
 def cluster() -> Iterator[Cluster]:
-    made = Cluster(initialize_head=True, head_node_args=NODE | {"num_cpus": 0, "include_dashboard": False})
+    made = Cluster(
+        initialize_head=True,
+        head_node_args=NODE | {"num_cpus": 0, "include_dashboard": False},
+    )
     try:
         yield made
     finally:
@@ -62,9 +65,19 @@ def test_nodes_that_measure_get_lost_and_join(cluster: Cluster, tmp_path: Path) 
         "latency.resource=latency_gpu", f"storage=file://{tmp_path}/checkpoints",
     ]  # fmt: skip
     words = [word for setting in settings for word in ("--set", setting)]
-    command = [sys.executable, ROOT / "run_search.py", "search", "quick", "--out", "run", *words]
+    command = [
+        sys.executable,
+        ROOT / "run_search.py",
+        "search",
+        "quick",
+        "--out",
+        "run",
+        *words,
+    ]
     path = os.environ | {"PYTHONPATH": str(tmp_path)}
-    driver = subprocess.Popen(list(map(str, command)), cwd=tmp_path, env=path, stdout=subprocess.DEVNULL)
+    driver = subprocess.Popen(
+        list(map(str, command)), cwd=tmp_path, env=path, stdout=subprocess.DEVNULL
+    )
     try:
         log = tmp_path / "run" / "events.db"
         wait_for(log, "epoch", 6)
@@ -88,8 +101,22 @@ def test_nodes_that_measure_get_lost_and_join(cluster: Cluster, tmp_path: Path) 
 def test_what_no_node_can_run_is_refused_at_once(tmp_path: Path) -> None:
     settings = ["resources.cpus=4096", "trials=1"]
     words = [word for setting in settings for word in ("--set", setting)]
-    command = [sys.executable, ROOT / "run_search.py", "search", "quick", "--out", "run", *words]
-    done = subprocess.run(list(map(str, command)), cwd=tmp_path, capture_output=True, text=True, check=False)
+    command = [
+        sys.executable,
+        ROOT / "run_search.py",
+        "search",
+        "quick",
+        "--out",
+        "run",
+        *words,
+    ]
+    done = subprocess.run(
+        list(map(str, command)),
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 2
     assert "a trial wants 4096 CPUs" in done.stderr
     assert not (tmp_path / "run").exists()
@@ -98,7 +125,10 @@ def test_what_no_node_can_run_is_refused_at_once(tmp_path: Path) -> None:
 def wait_for(log: Path, kind: str, times: int) -> None:
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
-        if log.exists() and sum(event.kind == kind for event in read_events(log)) >= times:
+        if (
+            log.exists()
+            and sum(event.kind == kind for event in read_events(log)) >= times
+        ):
             return
         time.sleep(0.2)
     raise TimeoutError(f"fewer than {times} {kind} events")

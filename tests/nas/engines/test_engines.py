@@ -14,7 +14,9 @@ from nas.engines.ray_room import largest
 from nas.engines.serial import SerialEngine
 from nas.engines.testing import EngineContract
 
-COSTS = SearchConfig(objectives={"params": "min"}, evaluators=("complexity",), trials=3, engine="serial")
+COSTS = SearchConfig(
+    objectives={"params": "min"}, evaluators=("complexity",), trials=3, engine="serial"
+)
 
 
 class TestSerial(EngineContract):
@@ -37,13 +39,17 @@ class TestRay(EngineContract):
         ("pathlib:PurePath", "engine 'pathlib:PurePath' "),
     ],
 )
-def test_an_engine_that_is_none_is_named(tmp_path: Path, name: str, message: str) -> None:
+def test_an_engine_that_is_none_is_named(
+    tmp_path: Path, name: str, message: str
+) -> None:
     with pytest.raises(ValueError, match=message):
         nas.search(COSTS.model_copy(update={"engine": name}), tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 
-def test_an_engine_of_ones_own_runs_the_search(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_engine_of_ones_own_runs_the_search(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "my_engine.py").write_text(
         "from nas.engines.serial import SerialEngine\n\n"
         "class Loud(SerialEngine):\n"

@@ -24,7 +24,9 @@ def start(out: Path) -> subprocess.Popen[str]:
     command = [sys.executable, "run_search.py", "search", "quick", "--out", str(out)]
     command += [word for override in SMALL for word in ("--set", override)]
     pipe = subprocess.PIPE
-    return subprocess.Popen(command, cwd=ROOT, stdout=pipe, stderr=subprocess.STDOUT, text=True)
+    return subprocess.Popen(
+        command, cwd=ROOT, stdout=pipe, stderr=subprocess.STDOUT, text=True
+    )
 
 
 @pytest.mark.parametrize(
@@ -32,7 +34,9 @@ def start(out: Path) -> subprocess.Popen[str]:
     [[signal.SIGINT], [signal.SIGINT, signal.SIGINT], [signal.SIGTERM]],
     ids=["once", "twice", "term"],
 )
-def test_ctrl_c_saves_what_is_finished(tmp_path: Path, signals: list[signal.Signals]) -> None:
+def test_ctrl_c_saves_what_is_finished(
+    tmp_path: Path, signals: list[signal.Signals]
+) -> None:
     out = tmp_path / "run"
     process = start(out)
     deadline = time.monotonic() + 120

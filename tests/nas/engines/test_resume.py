@@ -29,11 +29,15 @@ def command(*words: object) -> list[str]:
 
 
 def search(out: Path, *words: str, trials: int = 50) -> list[str]:
-    options = [word for setting in [*SMALL, f"trials={trials}"] for word in ("--set", setting)]
+    options = [
+        word for setting in [*SMALL, f"trials={trials}"] for word in ("--set", setting)
+    ]
     return command("search", "quick", "--out", out, *options, *words)
 
 
-def kill_after(process: subprocess.Popen[bytes], log: Path, kind: str, times: int) -> None:
+def kill_after(
+    process: subprocess.Popen[bytes], log: Path, kind: str, times: int
+) -> None:
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline and process.poll() is None:
         if log.exists() and log.stat().st_size and count(log, kind) >= times:
@@ -49,20 +53,33 @@ def count(log: Path, kind: str) -> int:
 
 
 @pytest.mark.parametrize("how", ["--serial", ""], ids=["serial", "ray"])
-def test_after_kill_9_it_goes_on_wherever_the_folder_is(tmp_path: Path, how: str) -> None:
+def test_after_kill_9_it_goes_on_wherever_the_folder_is(
+    tmp_path: Path, how: str
+) -> None:
     words = [how] if how else []
     out, copy = tmp_path / "run", tmp_path / "elsewhere" / "copy"
     kill_after(subprocess.Popen(search(out, *words)), out / "events.db", "epoch", 3)
     shutil.copytree(out, copy)
-    before = [(e.kind, e.trial) for e in read_events(copy / "events.db") if e.kind == "finished"]
+    before = [
+        (e.kind, e.trial)
+        for e in read_events(copy / "events.db")
+        if e.kind == "finished"
+    ]
     done = subprocess.run(
-        command("resume", copy, "--set", "trials=5", *words), capture_output=True, text=True, check=False
+        command("resume", copy, "--set", "trials=5", *words),
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     run = load_run(copy)
     assert run.ended == "5 trials done"
     assert list(run.trials["status"]) == ["complete"] * 5
-    finished = [(e.kind, e.trial) for e in read_events(copy / "events.db") if e.kind == "finished"]
+    finished = [
+        (e.kind, e.trial)
+        for e in read_events(copy / "events.db")
+        if e.kind == "finished"
+    ]
     assert finished[: len(before)] == before
     assert set(Counter(finished).values()) == {1}
     assert (run.epochs.groupby("trial")["epoch"].apply(list).map(tuple) == (1, 2)).all()
@@ -72,7 +89,11 @@ def test_after_kill_9_it_goes_on_wherever_the_folder_is(tmp_path: Path, how: str
 @pytest.fixture(scope="module")
 def small_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("runs") / "small"
-    nas.search(load_config("quick", [*SMALL, "trials=1", "training.epochs=1"]), folder, serial=True)
+    nas.search(
+        load_config("quick", [*SMALL, "trials=1", "training.epochs=1"]),
+        folder,
+        serial=True,
+    )
     return folder
 
 
@@ -83,7 +104,10 @@ def run_folder(small_run: Path, tmp_path: Path) -> Path:
 
 
 def test_nothing_left_to_do_is_said_and_limits_can_be_raised(run_folder: Path) -> None:
-    with pytest.raises(ValueError, match="nothing is left to do, 1 trials done; --set can raise a limit"):
+    with pytest.raises(
+        ValueError,
+        match="nothing is left to do, 1 trials done; --set can raise a limit",
+    ):
         nas.resume(run_folder, serial=True)
     run = nas.resume(run_folder, ["trials=2"], serial=True)
     assert len(run.complete) == 2
@@ -91,14 +115,19 @@ def test_nothing_left_to_do_is_said_and_limits_can_be_raised(run_folder: Path) -
 
 
 def test_what_numbers_mean_cannot_change(run_folder: Path) -> None:
-    with pytest.raises(ValueError, match="--set training: cannot change when a search goes on"):
+    with pytest.raises(
+        ValueError, match="--set training: cannot change when a search goes on"
+    ):
         nas.resume(run_folder, ["training.epochs=3", "trials=2"], serial=True)
 
 
 def test_a_second_driver_is_refused(run_folder: Path) -> None:
     from nas.runs.lock import sole_driver
 
-    with sole_driver(run_folder), pytest.raises(ValueError, match="another search is at work"):
+    with (
+        sole_driver(run_folder),
+        pytest.raises(ValueError, match="another search is at work"),
+    ):
         nas.resume(run_folder, ["trials=2"], serial=True)
 
 

@@ -75,7 +75,15 @@ def test_every_trial_was_measured_in_full(finished: Path) -> None:
     run = load_run(finished)
     assert run.ended == "3 trials done"
     assert list(run.trials["status"]) == ["complete"] * 3
-    metrics = ["accuracy", "flops", "macs", "params", "activations", "latency_ms", "latency_iqr_ms"]
+    metrics = [
+        "accuracy",
+        "flops",
+        "macs",
+        "params",
+        "activations",
+        "latency_ms",
+        "latency_iqr_ms",
+    ]
     assert run.trials[metrics].notna().all(axis=None)
     assert run.trials["accuracy"].between(0.0, 1.0).all()
     assert len(run.epochs) == 3
@@ -86,7 +94,9 @@ def test_every_trial_was_measured_in_full(finished: Path) -> None:
 
 
 def test_cheap_metrics_come_first(finished: Path) -> None:
-    kinds = [event.kind for event in read_events(finished / "events.db") if event.trial == 0]
+    kinds = [
+        event.kind for event in read_events(finished / "events.db") if event.trial == 0
+    ]
     assert kinds == ["proposed", "measured", "measured", "epoch", "finished"]
 
 
@@ -98,15 +108,27 @@ def test_an_evaluator_of_ones_own_may_fail_or_kill_its_worker(tmp_path: Path) ->
         "reference_point=null",
         "space={name: resnest, radix: [1, 2, 4]}",
     ]
-    overrides = [*settings, "evaluators=[complexity, 'own:Odd']", "trials=5", "sampler=random", "seed=0"]
+    overrides = [
+        *settings,
+        "evaluators=[complexity, 'own:Odd']",
+        "trials=5",
+        "sampler=random",
+        "seed=0",
+    ]
     printed = _search_in(tmp_path, overrides)
     trials = load_run(tmp_path / "run").trials
     radix = trials["arch.radix"]
     assert set(trials.loc[radix == 2, "status"]) == {"complete"}
     assert set(trials.loc[radix == 1, "error"]) == {"RuntimeError: radix 1 is not odd"}
-    assert trials.loc[radix == 4, "error"].str.startswith("the worker failed: The actor died").all()
+    assert (
+        trials.loc[radix == 4, "error"]
+        .str.startswith("the worker failed: The actor died")
+        .all()
+    )
     assert set(radix) == {1, 2, 4}, "all three were met"
-    assert trials.loc[trials["status"] == "failed", "flops"].notna().all(), "what was measured stays"
+    assert trials.loc[trials["status"] == "failed", "flops"].notna().all(), (
+        "what was measured stays"
+    )
     assert "RuntimeError: radix 1 is not odd" in printed
 
 
@@ -131,8 +153,18 @@ def test_the_documented_space_of_ones_own_is_searched(tmp_path: Path) -> None:
 
 def _search_in(folder: Path, overrides: Iterable[str]) -> str:
     """What ``run_search.py search`` prints, run where the user stands."""
-    command = [sys.executable, ROOT / "run_search.py", "search", "quick", "--out", "run", *_set(overrides)]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True).stdout
+    command = [
+        sys.executable,
+        ROOT / "run_search.py",
+        "search",
+        "quick",
+        "--out",
+        "run",
+        *_set(overrides),
+    ]
+    return subprocess.run(
+        command, cwd=folder, capture_output=True, text=True, check=True
+    ).stdout
 
 
 def _set(overrides: Iterable[str]) -> list[str]:
@@ -150,7 +182,10 @@ def test_what_no_evaluator_may_yield_is_named(bad: object) -> None:
 
 
 def test_scalars_of_numpy_are_numbers() -> None:
-    assert checked({"score": np.float32(0.5), "epoch": np.int64(2)}, "Odd") == {"score": 0.5, "epoch": 2}
+    assert checked({"score": np.float32(0.5), "epoch": np.int64(2)}, "Odd") == {
+        "score": 0.5,
+        "epoch": 2,
+    }
 
 
 def test_evaluators_of_a_trial_have_a_checkpoint_each(tmp_path: Path) -> None:
@@ -159,7 +194,9 @@ def test_evaluators_of_a_trial_have_a_checkpoint_each(tmp_path: Path) -> None:
     class Asks:
         metrics = ()
 
-        def evaluate(self, arch: Arch, *, seed: int = 0, checkpoint: Path | None = None) -> Iterator[Metrics]:
+        def evaluate(
+            self, arch: Arch, *, seed: int = 0, checkpoint: Path | None = None
+        ) -> Iterator[Metrics]:
             asked.append(checkpoint)
             yield {"seed": seed}
 
@@ -185,7 +222,9 @@ def test_checkpoints_are_kept_where_they_should_be(tmp_path: Path, scheme: str) 
     place.keep(path)
     assert (tmp_path / "kept" / "3-0.pt").read_text() == "one epoch"
     if scheme:
-        path.write_text("half an ep")  # by a worker that was killed before it could keep it
+        path.write_text(
+            "half an ep"
+        )  # by a worker that was killed before it could keep it
     assert place.fetch("3-0.pt").read_text() == "one epoch"
     place.discard({4})
     assert place.fetch("3-0.pt").exists()
@@ -202,7 +241,10 @@ def test_storage_nobody_knows_is_named() -> None:
     ("changes", "message"),
     [
         ({"storage": "FOLDER/file"}, "storage .*/file: cannot be written"),
-        ({"loggers": ("tensorboard",)}, "loggers: tensorboard need Ray: leave out --serial"),
+        (
+            {"loggers": ("tensorboard",)},
+            "loggers: tensorboard need Ray: leave out --serial",
+        ),
     ],
 )
 def test_what_cannot_be_kept_is_found_before_the_first_trial(
@@ -220,18 +262,27 @@ def test_what_cannot_be_kept_is_found_before_the_first_trial(
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:1", "127.0.0.1:99999"])
-def test_a_cluster_that_is_not_there_is_named_at_once(tmp_path: Path, address: str) -> None:
+def test_a_cluster_that_is_not_there_is_named_at_once(
+    tmp_path: Path, address: str
+) -> None:
     if ray.is_initialized():
         ray.shutdown()  # the one that the session's fixture keeps: `connected` would take it
     with (
-        pytest.raises(ValueError, match=f"ray.address {address}: no cluster could be reached"),
+        pytest.raises(
+            ValueError, match=f"ray.address {address}: no cluster could be reached"
+        ),
         connected(RayConfig(address=address), tmp_path / "log.txt"),
     ):
         pass
 
 
-def test_a_space_that_runs_out_ends_the_search(ray_session: None, tmp_path: Path) -> None:
-    one = {name: choices[0] for name, choices in SearchConfig().space.build().knobs().items()}
+def test_a_space_that_runs_out_ends_the_search(
+    ray_session: None, tmp_path: Path
+) -> None:
+    one = {
+        name: choices[0]
+        for name, choices in SearchConfig().space.build().knobs().items()
+    }
     config = SearchConfig.model_validate({
         "space": {"name": "resnest", **one, "radix": [1, 2]}, "objectives": {"params": "min"},
         "evaluators": ("complexity",), "trials": 50,
@@ -266,13 +317,19 @@ def test_what_cannot_work_is_refused_before_anything_is_written(
 
 def test_a_folder_that_exists_is_refused_and_left_alone(tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_text("precious")
-    with pytest.raises(ValueError, match="exists already; name a new folder with --out"):
+    with pytest.raises(
+        ValueError, match="exists already; name a new folder with --out"
+    ):
         nas.search(SearchConfig(), tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
 
 
-def test_more_than_the_machine_has_is_refused(ray_session: None, tmp_path: Path) -> None:
+def test_more_than_the_machine_has_is_refused(
+    ray_session: None, tmp_path: Path
+) -> None:
     config = SearchConfig.model_validate({"resources": {"cpus": 4096}})
-    with pytest.raises(ValueError, match="a trial wants 4096 CPUs and 0 GPUs; the largest node has"):
+    with pytest.raises(
+        ValueError, match="a trial wants 4096 CPUs and 0 GPUs; the largest node has"
+    ):
         nas.search(config, tmp_path / "run")
     assert not (tmp_path / "run").exists()

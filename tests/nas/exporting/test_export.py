@@ -27,12 +27,19 @@ from search_spaces import Arch, Network, ResNeSt, Task, build, fold, get_space
 from search_spaces.testing import draw, images, unsettled
 
 TASK = Task(3, 32, 3, small_images=True)
-SMALL = ResNeSt(depths=(1, 1, 1, 1), widths=(8, 8, 16, 16), stem_width=8, radix=2, cardinality=2)
+SMALL = ResNeSt(
+    depths=(1, 1, 1, 1), widths=(8, 8, 16, 16), stem_width=8, radix=2, cardinality=2
+)
 NARROW = {
     "resnest": {f"depth{stage}": 1 for stage in range(1, 5)}
     | {f"width{stage}": [16, 24, 32] for stage in range(1, 5)}
     | {"radix": [2, 4]},
-    "regnety": {"depth": range(4, 7), "w0": [8, 16], "wm": [2.0, 2.2], "attention": ["se", "split"]},
+    "regnety": {
+        "depth": range(4, 7),
+        "w0": [8, 16],
+        "wm": [2.0, 2.2],
+        "attention": ["se", "split"],
+    },
     "fbnetv2": {f"rows{stage}": 1 for stage in range(1, 6)}
     | {"repeat": 1, "attention": "split", "radix": [2, 4], "operator": ["k3", "k5"]},
 }
@@ -64,7 +71,9 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> tuple[Network, Path]:
 
 
 def invoke(*arguments: str | Path) -> Result:
-    return CliRunner().invoke(run_search.main, [str(argument) for argument in arguments])
+    return CliRunner().invoke(
+        run_search.main, [str(argument) for argument in arguments]
+    )
 
 
 def test_the_folder_holds_what_it_should(exported: tuple[Network, Path]) -> None:
@@ -73,26 +82,36 @@ def test_the_folder_holds_what_it_should(exported: tuple[Network, Path]) -> None
         "README.md", "arch.json", "labels.json", "model.json", "model.onnx", "model.pt2",
         "model.safetensors", "preprocess.json",
     }  # fmt: skip
-    assert {path.name for path in folder.parent.iterdir()} == {"model", "retrained"}, "nothing unfinished"
+    assert {path.name for path in folder.parent.iterdir()} == {"model", "retrained"}, (
+        "nothing unfinished"
+    )
 
 
 def test_three_lines_load_it_back(exported: tuple[Network, Path]) -> None:
     network, folder = exported
     x = images(TASK, 2)
     assert torch.equal(load_model(folder)(x), network(x))
-    assert any(isinstance(each, nn.BatchNorm2d) for each in load_model(folder).modules()), "as trained"
+    assert any(
+        isinstance(each, nn.BatchNorm2d) for each in load_model(folder).modules()
+    ), "as trained"
 
 
 @pytest.mark.parametrize("batch", [1, 2, 5])
-def test_the_programs_take_any_batch(exported: tuple[Network, Path], batch: int) -> None:
+def test_the_programs_take_any_batch(
+    exported: tuple[Network, Path], batch: int
+) -> None:
     network, folder = exported
     x = images(TASK, batch)
-    session = onnxruntime.InferenceSession(folder / "model.onnx", providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(
+        folder / "model.onnx", providers=["CPUExecutionProvider"]
+    )
     (logits,) = session.run(["logits"], {"images": x.numpy()})
     program = torch.export.load(folder / "model.pt2").module()
     with torch.inference_mode():
         expected = network(x)
-        torch.testing.assert_close(torch.from_numpy(logits), expected, rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(
+            torch.from_numpy(logits), expected, rtol=1e-4, atol=1e-4
+        )
         torch.testing.assert_close(program(x), expected, rtol=1e-4, atol=1e-4)
 
 
@@ -100,13 +119,29 @@ def test_no_file_holds_code(exported: tuple[Network, Path]) -> None:
     _, folder = exported
     names = zipfile.ZipFile(folder / "model.pt2").namelist()
     with zipfile.ZipFile(folder / "model.pt2") as archive:
-        inner = [archive.read(name) for name in names if name.endswith("sample_inputs/model.pt")]
-    assert all(len(each) < 1000 and b"numpy" not in each and b"tensor" not in each for each in inner)
+        inner = [
+            archive.read(name)
+            for name in names
+            if name.endswith("sample_inputs/model.pt")
+        ]
+    assert all(
+        len(each) < 1000 and b"numpy" not in each and b"tensor" not in each
+        for each in inner
+    )
 
 
 def test_the_card_tells_what_was_measured(exported: tuple[Network, Path]) -> None:
     card = (exported[1] / "README.md").read_text()
-    for text in ("91.37", "digits", "runs/first", "trial: 28", "FLOPs", "latency", "Licence", "model.onnx"):
+    for text in (
+        "91.37",
+        "digits",
+        "runs/first",
+        "trial: 28",
+        "FLOPs",
+        "latency",
+        "Licence",
+        "model.onnx",
+    ):
         assert text in card
     assert SMALL.id in card
 
@@ -121,7 +156,11 @@ def test_programs_keep_their_norms_if_asked(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "arch",
-    [arch for name, knobs in NARROW.items() for arch in draw(get_space(name, **knobs), 2)],
+    [
+        arch
+        for name, knobs in NARROW.items()
+        for arch in draw(get_space(name, **knobs), 2)
+    ],
     ids=lambda arch: f"{arch.space}-{arch.id}",
 )
 def test_architectures_of_every_space_export(arch: Arch, tmp_path: Path) -> None:
@@ -134,7 +173,10 @@ def test_architectures_of_the_whole_spaces_export(name: str, tmp_path: Path) -> 
     rng = np.random.default_rng(1)
     for number in range(10):
         (tmp_path / str(number)).mkdir()
-        check_exports(get_space(name).sample(rng, limits={"params": (0, 2e7)}), tmp_path / str(number))
+        check_exports(
+            get_space(name).sample(rng, limits={"params": (0, 2e7)}),
+            tmp_path / str(number),
+        )
 
 
 def check_exports(arch: Arch, folder: Path) -> None:
@@ -142,42 +184,67 @@ def check_exports(arch: Arch, folder: Path) -> None:
     network = build(arch, task)
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d):
-            module.momentum = 1.0  # statistics of what it sees, so that the logits stay near 1
+            module.momentum = (
+                1.0  # statistics of what it sees, so that the logits stay near 1
+            )
     # noise alone is pooled to nearly a constant, whose deviation a gate's norm would divide by
-    contrast, brightness = torch.rand(2, 16, 3, 1, 1, generator=torch.Generator().manual_seed(0)) * 2
+    contrast, brightness = (
+        torch.rand(2, 16, 3, 1, 1, generator=torch.Generator().manual_seed(0)) * 2
+    )
     unsettled(network, images(task, 16) * contrast + brightness).eval()
     program = to_program(fold(network))
     for check in (
         save_onnx(program, folder / "model.onnx", network),
         save_program(program, folder / "model.pt2", network),
     ):
-        assert check.max_difference <= max(1e-4 * max(1.0, check.largest_logit), 5 * check.rounding)
-        assert check.rounding < 1e-3 * max(1.0, check.largest_logit), "else the comparison says little"
+        assert check.max_difference <= max(
+            1e-4 * max(1.0, check.largest_logit), 5 * check.rounding
+        )
+        assert check.rounding < 1e-3 * max(1.0, check.largest_logit), (
+            "else the comparison says little"
+        )
         assert check.largest_logit > 0.01
 
 
 def test_a_program_that_differs_is_not_kept(tmp_path: Path) -> None:
-    network, other = build(SMALL, TASK, zero_gamma=False).eval(), build(SMALL, TASK, zero_gamma=False).eval()
-    with pytest.raises(ValueError, match=r"model.pt2: its logits differ from the network's by .*not kept"):
+    network, other = (
+        build(SMALL, TASK, zero_gamma=False).eval(),
+        build(SMALL, TASK, zero_gamma=False).eval(),
+    )
+    with pytest.raises(
+        ValueError,
+        match=r"model.pt2: its logits differ from the network's by .*not kept",
+    ):
         save_program(to_program(other), tmp_path / "model.pt2", network)
 
 
 def test_from_the_command_line_to_predictions(tmp_path: Path) -> None:
     trained(tmp_path / "retrained")
     result = invoke(
-        "export", tmp_path / "retrained", "--out", tmp_path / "model", "--no-onnx", "--no-program"
+        "export",
+        tmp_path / "retrained",
+        "--out",
+        tmp_path / "model",
+        "--no-onnx",
+        "--no-program",
     )
     assert result.exit_code == 0, result.output
     Image.fromarray(np.full((40, 30, 3), 99, np.uint8)).save(tmp_path / "a.jpg")
     (tmp_path / "b.jpg").write_bytes(b"none")
     for out in ("found.csv", "found.json"):
-        result = invoke("predict", tmp_path / "model", tmp_path / "a.jpg", "--out", tmp_path / out)
+        result = invoke(
+            "predict", tmp_path / "model", tmp_path / "a.jpg", "--out", tmp_path / out
+        )
         assert result.exit_code == 0, result.output
         assert "class 1" in result.stdout
         assert "class 1" in (tmp_path / out).read_text()
-    result = invoke("predict", tmp_path / "model", tmp_path / "b.jpg", tmp_path / "a.jpg")
+    result = invoke(
+        "predict", tmp_path / "model", tmp_path / "b.jpg", tmp_path / "a.jpg"
+    )
     assert result.exit_code == 2
-    assert result.stderr.startswith(f"error: {tmp_path / 'b.jpg'}: cannot be read as an image")
+    assert result.stderr.startswith(
+        f"error: {tmp_path / 'b.jpg'}: cannot be read as an image"
+    )
     assert result.stderr.count("\n") == 1
     assert "class 1" in result.stdout, "the others are predicted"
 
@@ -186,10 +253,17 @@ def test_other_labels(tmp_path: Path) -> None:
     trained(tmp_path / "retrained")
     (tmp_path / "labels.txt").write_text("cat\ndog\nhen\n")
     skip = ("--no-onnx", "--no-program", "--labels", tmp_path / "labels.txt")
-    assert invoke("export", tmp_path / "retrained", "--out", tmp_path / "model", *skip).exit_code == 0
+    assert (
+        invoke(
+            "export", tmp_path / "retrained", "--out", tmp_path / "model", *skip
+        ).exit_code
+        == 0
+    )
     assert read_model_folder(tmp_path / "model").labels == ("cat", "dog", "hen")
     (tmp_path / "labels.txt").write_text("cat\n")
-    result = invoke("export", tmp_path / "retrained", "--out", tmp_path / "other", *skip)
+    result = invoke(
+        "export", tmp_path / "retrained", "--out", tmp_path / "other", *skip
+    )
     assert result.stderr == "error: 1 labels for 3 classes\n"
 
 
@@ -198,13 +272,25 @@ def test_bad_input_gets_one_line_and_leaves_nothing(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     out = tmp_path / "model"
     for arguments, message in [
-        (["resnest14d", "--out", out], "resnest14d is a network without weights: --init official takes"),
+        (
+            ["resnest14d", "--out", out],
+            "resnest14d is a network without weights: --init official takes",
+        ),
         (["resnest14d", "--init", "x", "--out", out], "a network without weights"),
-        (["regnety_200mf", "--init", "official", "--out", out], "there are official weights for resnest50,"),
-        (["nonsense", "--out", out], "nonsense is neither a model folder nor a published network"),
+        (
+            ["regnety_200mf", "--init", "official", "--out", out],
+            "there are official weights for resnest50,",
+        ),
+        (
+            ["nonsense", "--out", out],
+            "nonsense is neither a model folder nor a published network",
+        ),
         ([tmp_path / "empty", "--out", out], "no model folder, arch.json is missing"),
         ([tmp_path / "retrained", "--out", tmp_path / "empty"], "empty exists already"),
-        ([tmp_path / "retrained", "--init", "official", "--out", out], "has weights of its own"),
+        (
+            [tmp_path / "retrained", "--init", "official", "--out", out],
+            "has weights of its own",
+        ),
         ([tmp_path / "retrained", "--device", "cuda:9", "--out", out], "'cuda:9'"),
     ]:
         result = invoke("export", *arguments)
@@ -234,5 +320,7 @@ class Moody(nn.Module):
 def test_a_network_that_cannot_be_followed_is_named() -> None:
     network = build(SMALL, TASK)
     network.relu = Moody()
-    with pytest.raises(ValueError, match=r"torch.export cannot follow this network \(.*--no-onnx"):
+    with pytest.raises(
+        ValueError, match=r"torch.export cannot follow this network \(.*--no-onnx"
+    ):
         to_program(network)

@@ -26,7 +26,9 @@ SEARCH = (
 
 @pytest.fixture
 def cluster() -> Iterator[Cluster]:
-    made = Cluster(initialize_head=True, head_node_args=NODE | {"include_dashboard": False})
+    made = Cluster(
+        initialize_head=True, head_node_args=NODE | {"include_dashboard": False}
+    )
     try:
         made.add_node(**NODE)
         made.add_node(**NODE)
@@ -37,21 +39,48 @@ def cluster() -> Iterator[Cluster]:
 
 def run(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, str(ROOT / "run_search.py"), *words]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=300)
+    return subprocess.run(
+        command, cwd=folder, capture_output=True, text=True, check=False, timeout=300
+    )
 
 
 @pytest.mark.slow
-def test_three_nodes_share_a_retraining_and_a_study(cluster: Cluster, tmp_path: Path) -> None:
+def test_three_nodes_share_a_retraining_and_a_study(
+    cluster: Cluster, tmp_path: Path
+) -> None:
     (tmp_path / "arch.json").write_text(json.dumps({"arch": SMALL.to_dict()}))
     joined = ("--set", f"ray.address={cluster.address}", "--set", "epochs=1")
     more = ("--data", "digits", "--set", "data.subset=400", "--set", "batch_size=60")
-    done = run(tmp_path, "retrain", "arch.json", *more, *joined, "--set", "workers=3", "--out", "out")
+    done = run(
+        tmp_path,
+        "retrain",
+        "arch.json",
+        *more,
+        *joined,
+        "--set",
+        "workers=3",
+        "--out",
+        "out",
+    )
     assert done.returncode == 0, done.stderr
     result = json.loads((tmp_path / "out" / "result.json").read_text())
     assert result["mean"]["top1"] > 0
-    too_many = run(tmp_path, "retrain", "arch.json", *more, *joined, "--set", "workers=4", "--out", "more")
+    too_many = run(
+        tmp_path,
+        "retrain",
+        "arch.json",
+        *more,
+        *joined,
+        "--set",
+        "workers=4",
+        "--out",
+        "more",
+    )
     assert too_many.returncode == 2
-    assert "workers 4: 1 CPUs and 0 GPUs each, of which the nodes have room for 3" in too_many.stderr
+    assert (
+        "workers 4: 1 CPUs and 0 GPUs each, of which the nodes have room for 3"
+        in too_many.stderr
+    )
     nas.search(nas.load_config("quick", SEARCH), tmp_path / "run")
     study = run(tmp_path, "proxy-study", "run", "--networks", "4", *joined)
     assert study.returncode == 0, study.stderr

@@ -15,7 +15,9 @@ from nas.runs.optuna_study import write_study
 from results import EventLog
 from search_spaces import complexity, get_space
 
-CONFIG = SearchConfig(objectives={"accuracy": "max", "flops": "min"}, limits={"params": {"max": 3e7}})
+CONFIG = SearchConfig(
+    objectives={"accuracy": "max", "flops": "min"}, limits={"params": {"max": 3e7}}
+)
 STATUSES = ["complete", "stopped", "infeasible", "failed"]
 
 
@@ -33,30 +35,53 @@ def add_trial(log: EventLog, trial: int, status: str | None) -> None:
     space = get_space("resnest")
     arch = space.sample(np.random.default_rng(trial))
     knobs = space.params(arch)
-    log.append("proposed", trial, arch_id=arch.id, space="resnest", arch=arch.to_dict(), knobs=knobs, seed=0)
+    log.append(
+        "proposed",
+        trial,
+        arch_id=arch.id,
+        space="resnest",
+        arch=arch.to_dict(),
+        knobs=knobs,
+        seed=0,
+    )
     cost = complexity(arch)
     log.append("measured", trial, flops=cost.flops, params=cost.params)
     for epoch in (1, 2):
         log.append("epoch", trial, epoch=epoch, accuracy=0.4 + 0.1 * epoch)
     if status:
-        log.append("finished", trial, status=status, error="out of memory" if status == "failed" else None)
+        log.append(
+            "finished",
+            trial,
+            status=status,
+            error="out of memory" if status == "failed" else None,
+        )
 
 
 def load(folder: Path) -> optuna.Study:
-    return optuna.load_study(study_name="search", storage=f"sqlite:///{folder / 'study.db'}")
+    return optuna.load_study(
+        study_name="search", storage=f"sqlite:///{folder / 'study.db'}"
+    )
 
 
 def test_states_values_curves_and_constraints(folder: Path) -> None:
     assert write_study(folder) == 4
     study = load(folder)
-    states = [TrialState.COMPLETE, TrialState.PRUNED, TrialState.PRUNED, TrialState.FAIL]
+    states = [
+        TrialState.COMPLETE,
+        TrialState.PRUNED,
+        TrialState.PRUNED,
+        TrialState.FAIL,
+    ]
     assert [trial.state for trial in study.trials] == states
     space = get_space("resnest")
     for number, trial in enumerate(study.trials):
         arch = space.sample(np.random.default_rng(number))
         cost = complexity(arch)
         assert trial.params == space.params(arch)
-        assert trial.intermediate_values == {1: pytest.approx(0.5), 2: pytest.approx(0.6)}
+        assert trial.intermediate_values == {
+            1: pytest.approx(0.5),
+            2: pytest.approx(0.6),
+        }
         assert trial.constraints == {"params": pytest.approx(cost.params / 3e7 - 1)}
         assert trial.user_attrs["trial"] == number
     assert study.trials[0].values == [
@@ -67,14 +92,20 @@ def test_states_values_curves_and_constraints(folder: Path) -> None:
     assert study.trials[3].user_attrs["error"] == "out of memory"
 
 
-def test_rows_written_in_bulk_are_those_that_optuna_writes(folder: Path, tmp_path: Path) -> None:
+def test_rows_written_in_bulk_are_those_that_optuna_writes(
+    folder: Path, tmp_path: Path
+) -> None:
     write_study(folder)
     study = load(folder)
     theirs = optuna.create_study(
-        study_name="theirs", storage=f"sqlite:///{tmp_path / 'theirs.db'}", directions=study.directions
+        study_name="theirs",
+        storage=f"sqlite:///{tmp_path / 'theirs.db'}",
+        directions=study.directions,
     )
     theirs.add_trials(study.trials)
-    again = optuna.load_study(study_name="theirs", storage=f"sqlite:///{tmp_path / 'theirs.db'}")
+    again = optuna.load_study(
+        study_name="theirs", storage=f"sqlite:///{tmp_path / 'theirs.db'}"
+    )
     fields = (
         "number",
         "state",
@@ -85,8 +116,13 @@ def test_rows_written_in_bulk_are_those_that_optuna_writes(folder: Path, tmp_pat
         "intermediate_values",
     )
     for ours, other in zip(study.trials, again.trials, strict=True):
-        assert [getattr(ours, name) for name in fields] == [getattr(other, name) for name in fields]
-        assert (ours.values, ours.datetime_start) == (other.values, other.datetime_start)
+        assert [getattr(ours, name) for name in fields] == [
+            getattr(other, name) for name in fields
+        ]
+        assert (ours.values, ours.datetime_start) == (
+            other.values,
+            other.datetime_start,
+        )
         assert ours.datetime_complete == other.datetime_complete
     study.tell(study.ask(), [0.5, 1.0])  # and Optuna goes on from them
     assert study.trials[-1].number == len(STATUSES)
@@ -99,10 +135,18 @@ def test_it_grows_with_the_log(folder: Path) -> None:
         assert write_study(folder) == 0, "trial 4 is still running"
         log.append("finished", 4, status="complete", error=None)
     assert write_study(folder) == 1
-    assert [trial.user_attrs["trial"] for trial in load(folder).trials] == [0, 1, 2, 3, 4]
+    assert [trial.user_attrs["trial"] for trial in load(folder).trials] == [
+        0,
+        1,
+        2,
+        3,
+        4,
+    ]
 
 
 def test_a_file_that_is_no_database_is_named(folder: Path) -> None:
     (folder / "study.db").write_text("no database" * 100)
-    with pytest.raises(OSError, match=r"study\.db: cannot be written as an Optuna study"):
+    with pytest.raises(
+        OSError, match=r"study\.db: cannot be written as an Optuna study"
+    ):
         write_study(folder)

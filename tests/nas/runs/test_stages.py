@@ -35,9 +35,15 @@ def test_a_run_without_its_space_still_gets_a_report(tmp_path):
     with EventLog(tmp_path / "events.db") as log:
         log.append("search_started", config={}, objectives={"flops": "min"})
         for trial, value in enumerate([arch, reference("resnest14d").to_dict()]):
-            log.append("proposed", trial, arch_id="x", space="s", arch=value, knobs={}, seed=0)
-            log.append("measured", trial, flops=complexity(reference("resnest14d")).flops)
+            log.append(
+                "proposed", trial, arch_id="x", space="s", arch=value, knobs={}, seed=0
+            )
+            log.append(
+                "measured", trial, flops=complexity(reference("resnest14d")).flops
+            )
             log.append("finished", trial, status="complete")
-    (tmp_path / "environment.json").write_text('{"task": {"num_classes": 10, "resolution": 32}}')
+    (tmp_path / "environment.json").write_text(
+        '{"task": {"num_classes": 10, "resolution": 32}}'
+    )
     text = write_run_report(tmp_path).read_text(encoding="utf-8")
     assert '"of":[[],[0,1,2,3,4]]' in text

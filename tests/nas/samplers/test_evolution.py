@@ -8,7 +8,9 @@ from nas.samplers.registry import make_sampler
 from nas.testing import OBJECTIVES, measure, run
 from search_spaces import get_space
 
-SPACE = get_space("resnest", depth1=[1, 2], depth2=[1, 2, 3], depth3=[1, 2, 3], depth4=[1])
+SPACE = get_space(
+    "resnest", depth1=[1, 2], depth2=[1, 2, 3], depth3=[1, 2, 3], depth4=[1]
+)
 
 
 def proposer(**options: int) -> Proposer:
@@ -24,27 +26,50 @@ def test_it_finds_better_networks_than_chance() -> None:
     assert best_quality("evolution") > 1.05 * best_quality("random")
 
 
-def test_random_networks_are_weighed_where_mutations_lead_nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_random_networks_are_weighed_where_mutations_lead_nowhere(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     def nowhere(*_: object) -> None:
         raise ValueError("no neighbour")
 
     monkeypatch.setattr(type(SPACE), "mutate", nowhere)
     monkeypatch.setattr(type(SPACE), "neighbours", lambda *_: [])
-    qualities = [measure(proposal.arch)["quality"] for proposal in run(proposer(first=16), 60)]
-    drawn = [measure(SPACE.sample(np.random.default_rng(seed)))["quality"] for seed in range(200)]
+    qualities = [
+        measure(proposal.arch)["quality"] for proposal in run(proposer(first=16), 60)
+    ]
+    drawn = [
+        measure(SPACE.sample(np.random.default_rng(seed)))["quality"]
+        for seed in range(200)
+    ]
     assert np.mean(qualities[16:]) > 1.05 * np.mean(drawn)
 
 
 def test_the_first_design_spans_the_range_of_flops() -> None:
-    first = np.log([measure(proposal.arch)["flops"] for proposal in run(proposer(first=10), 10)])
-    drawn = np.log([measure(SPACE.sample(np.random.default_rng(seed)))["flops"] for seed in range(100)])
+    first = np.log(
+        [measure(proposal.arch)["flops"] for proposal in run(proposer(first=10), 10)]
+    )
+    drawn = np.log(
+        [
+            measure(SPACE.sample(np.random.default_rng(seed)))["flops"]
+            for seed in range(100)
+        ]
+    )
     assert np.ptp(first) > np.ptp(drawn) * 0.9
     assert np.diff(np.sort(first)).max() < np.ptp(first) / 3
 
 
 def test_later_ones_are_near_the_front() -> None:
     """Each differs from some network before it in few knobs."""
-    params = [SPACE.params(proposal.arch) for proposal in run(proposer(first=8, surrogate=False), 20)]
+    params = [
+        SPACE.params(proposal.arch)
+        for proposal in run(proposer(first=8, surrogate=False), 20)
+    ]
     for later in params[8:]:
         before = params[: params.index(later)]
-        assert min(sum(later.get(k) != other.get(k) for k in later | other) for other in before) <= 5
+        assert (
+            min(
+                sum(later.get(k) != other.get(k) for k in later | other)
+                for other in before
+            )
+            <= 5
+        )

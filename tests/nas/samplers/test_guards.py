@@ -12,17 +12,23 @@ from nas.samplers.registry import make_sampler
 from nas.testing import TINY
 from search_spaces import Arch, complexity, get_space
 
-SPACE = get_space("resnest", depth1=[1, 2], depth2=[1, 2, 3], depth3=[1, 2, 3], depth4=[1])
+SPACE = get_space(
+    "resnest", depth1=[1, 2], depth2=[1, 2, 3], depth3=[1, 2, 3], depth4=[1]
+)
 HUGE = get_space("regnety")
 Measure = Callable[[Arch], dict[str, float]]
 
 
 def costs(arch: Arch) -> dict[str, float]:
     cost = complexity(arch)
-    return {name: getattr(cost, name) for name in ("flops", "macs", "params", "activations")}
+    return {
+        name: getattr(cost, name) for name in ("flops", "macs", "params", "activations")
+    }
 
 
-def searched(made: Proposer, measure: Measure, trials: int, limit: str = "") -> list[Proposal]:
+def searched(
+    made: Proposer, measure: Measure, trials: int, limit: str = ""
+) -> list[Proposal]:
     """``trials`` at most, those with ``limit`` above 1 infeasible."""
     proposals = []
     while len(proposals) < trials and (proposal := made.ask()):
@@ -33,10 +39,16 @@ def searched(made: Proposer, measure: Measure, trials: int, limit: str = "") -> 
     return proposals
 
 
-@pytest.mark.parametrize("objectives", [["flops"], ["flops", "params", "activations", "quality"]])
+@pytest.mark.parametrize(
+    "objectives", [["flops"], ["flops", "params", "activations", "quality"]]
+)
 def test_one_objective_and_four(objectives: list[str]) -> None:
-    made = Proposer(SPACE, dict.fromkeys(objectives, "min"), make_sampler("evolution", 0))
-    found = searched(made, lambda arch: costs(arch) | {"quality": costs(arch)["params"] ** 0.5}, 20)
+    made = Proposer(
+        SPACE, dict.fromkeys(objectives, "min"), make_sampler("evolution", 0)
+    )
+    found = searched(
+        made, lambda arch: costs(arch) | {"quality": costs(arch)["params"] ** 0.5}, 20
+    )
     assert len({proposal.arch.id for proposal in found}) == 20
 
 
@@ -50,32 +62,48 @@ def test_one_objective_is_driven_down() -> None:
 
 
 def test_a_limit_that_most_networks_break_is_found_a_way_into() -> None:
-    sizes = [costs(SPACE.sample(np.random.default_rng(seed)))["activations"] for seed in range(100)]
+    sizes = [
+        costs(SPACE.sample(np.random.default_rng(seed)))["activations"]
+        for seed in range(100)
+    ]
     most = float(np.quantile(sizes, 0.05))
 
     def measure(arch: Arch) -> dict[str, float]:
         latency = costs(arch)["activations"] / most
         return {"latency": latency} | ({"quality": latency} if latency <= 1 else {})
 
-    made = Proposer(SPACE, {"quality": "max"}, make_sampler("evolution", 0), limits={"latency": 1})
-    inside = [measure(found.arch)["latency"] <= 1 for found in searched(made, measure, 40, "latency")]
+    made = Proposer(
+        SPACE, {"quality": "max"}, make_sampler("evolution", 0), limits={"latency": 1}
+    )
+    inside = [
+        measure(found.arch)["latency"] <= 1
+        for found in searched(made, measure, 40, "latency")
+    ]
     assert np.mean(inside[20:]) > 0.3, "of random networks one in twenty"
 
 
 def test_four_networks_are_all_tried() -> None:
     four = get_space("resnest", radix=[1, 2], cardinality=[1, 2], **TINY)
-    made = Proposer(four, {"flops": "min", "params": "min"}, make_sampler("evolution", 0))
+    made = Proposer(
+        four, {"flops": "min", "params": "min"}, make_sampler("evolution", 0)
+    )
     assert len(searched(made, costs, 10)) == 4
 
 
 def test_a_huge_space_is_searched_as_any() -> None:
-    made = Proposer(HUGE, {"quality": "max", "flops": "min"}, make_sampler("evolution", 0))
-    found = searched(made, lambda arch: costs(arch) | {"quality": -costs(arch)["params"]}, 14)
+    made = Proposer(
+        HUGE, {"quality": "max", "flops": "min"}, make_sampler("evolution", 0)
+    )
+    found = searched(
+        made, lambda arch: costs(arch) | {"quality": -costs(arch)["params"]}, 14
+    )
     assert len({proposal.arch.id for proposal in found}) == 14
 
 
 def test_equal_values_leave_something_to_try() -> None:
-    made = Proposer(SPACE, {"quality": "max", "speed": "max"}, make_sampler("evolution", 0))
+    made = Proposer(
+        SPACE, {"quality": "max", "speed": "max"}, make_sampler("evolution", 0)
+    )
     found = searched(made, lambda _: {"quality": 1.0, "speed": 0.0}, 24)
     assert len({proposal.arch.id for proposal in found}) == 24
 
@@ -92,12 +120,16 @@ def test_noise_beyond_the_signal_is_no_worse_than_chance() -> None:
     means = {}
     for name in ("random", "evolution"):
         made = Proposer(SPACE, {"quality": "max"}, make_sampler(name, 0))
-        means[name] = np.mean([signal(found.arch) for found in searched(made, noisy, 40)])
+        means[name] = np.mean(
+            [signal(found.arch) for found in searched(made, noisy, 40)]
+        )
     assert means["evolution"] >= means["random"] - 0.05
 
 
 def test_sixteen_in_flight_are_diverse() -> None:
-    made = Proposer(SPACE, {"quality": "max", "flops": "min"}, make_sampler("evolution", 0))
+    made = Proposer(
+        SPACE, {"quality": "max", "flops": "min"}, make_sampler("evolution", 0)
+    )
     searched(made, lambda arch: costs(arch) | {"quality": costs(arch)["params"]}, 16)
     flying = [proposal.arch for proposal in (made.ask() for _ in range(16)) if proposal]
     assert len({arch.id for arch in flying}) == 16

@@ -17,7 +17,10 @@ def test_crowding_is_infinite_at_the_ends_and_large_where_it_is_lonely() -> None
 @pytest.mark.parametrize("size", [0, 1, 2, 12])
 def test_gains_are_what_the_hypervolume_grows_by(objectives: int, size: int) -> None:
     rng = np.random.default_rng(size)
-    front, points = rng.random((size, objectives)), rng.random((30, objectives)) * 1.2 - 0.1
+    front, points = (
+        rng.random((size, objectives)),
+        rng.random((30, objectives)) * 1.2 - 0.1,
+    )
     front[rng.random(front.shape) < 0.3] = 0.5  # ties
     seen = np.array([np.zeros(objectives), np.ones(objectives)])
     gains = hypervolume_gains(points, front, seen)
@@ -26,7 +29,9 @@ def test_gains_are_what_the_hypervolume_grows_by(objectives: int, size: int) -> 
         rows = np.minimum(np.vstack([rows, np.full(objectives, 1.1)]), 1.1)
         # moocore wants two objectives
         wide = np.hstack([rows, np.zeros((len(rows), 1))])
-        return float(moocore.hypervolume(wide, ref=np.append(np.full(objectives, 1.1), 1.0)))
+        return float(
+            moocore.hypervolume(wide, ref=np.append(np.full(objectives, 1.1), 1.0))
+        )
 
     expected = [volume(np.vstack([front, point])) - volume(front) for point in points]
     assert gains == pytest.approx(expected, abs=1e-9)
@@ -37,7 +42,9 @@ def test_gains_have_the_shape_of_the_points() -> None:
     front, seen = points[0, :2], points[0]
     gains = hypervolume_gains(points, front, seen)
     assert gains.shape == (4, 6)
-    assert gains[2, 3] == pytest.approx(hypervolume_gains(points[2, 3][None], front, seen)[0])
+    assert gains[2, 3] == pytest.approx(
+        hypervolume_gains(points[2, 3][None], front, seen)[0]
+    )
 
 
 def test_of_equal_points_one_is_undominated() -> None:

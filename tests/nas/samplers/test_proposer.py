@@ -24,7 +24,9 @@ def proposer(sampler: str = "random", space: Any = SPACE, **options: Any) -> Pro
 
 def test_trials_are_numbered_from_zero() -> None:
     made = proposer()
-    assert [proposal.trial for proposal in (made.ask(), made.ask(), made.ask()) if proposal] == [0, 1, 2]
+    assert [
+        proposal.trial for proposal in (made.ask(), made.ask(), made.ask()) if proposal
+    ] == [0, 1, 2]
 
 
 def test_directions_are_understood() -> None:
@@ -37,7 +39,9 @@ def test_directions_are_understood() -> None:
         assert proposal is not None
         if proposal.duplicate_of is None:
             cost = complexity(proposal.arch)
-            made.tell(proposal.trial, "complete", {"params": cost.params, "flops": cost.flops})
+            made.tell(
+                proposal.trial, "complete", {"params": cost.params, "flops": cost.flops}
+            )
             flops.append(cost.flops)
     assert np.median(flops[-20:]) < 0.7 * np.median(flops[:20])
 
@@ -78,42 +82,65 @@ class TestOutcomes:
     def test_complete_needs_every_objective(self, value: Any) -> None:
         made = proposer()
         made.ask()
-        metrics = {"quality": 1.0} if value is None else {"quality": 1.0, "flops": value}
-        with pytest.raises(ValueError, match="trial 0 is complete without objective flops"):
+        metrics = (
+            {"quality": 1.0} if value is None else {"quality": 1.0, "flops": value}
+        )
+        with pytest.raises(
+            ValueError, match="trial 0 is complete without objective flops"
+        ):
             made.tell(0, "complete", metrics)
 
     def test_a_status_is_one_of_four(self) -> None:
         made = proposer()
         made.ask()
-        with pytest.raises(ValueError, match=r"status must be one of complete, stopped, .* got 'done'"):
+        with pytest.raises(
+            ValueError, match=r"status must be one of complete, stopped, .* got 'done'"
+        ):
             made.tell(0, "done", {})
 
 
 class TestLimits:
     def test_none_inside_is_said_with_the_nearest(self) -> None:
-        with pytest.raises(ValueError, match=r"macs at most 1M; the nearest drawn has .* macs"):
+        with pytest.raises(
+            ValueError, match=r"macs at most 1M; the nearest drawn has .* macs"
+        ):
             proposer(space=NINE, limits={"macs": 1e6})
 
-    @pytest.mark.parametrize("limit", [[2, 1], [None, None], float("nan"), "5", {"high": 5}, [1, 2, 3], True])
+    @pytest.mark.parametrize(
+        "limit", [[2, 1], [None, None], float("nan"), "5", {"high": 5}, [1, 2, 3], True]
+    )
     def test_a_wrong_one_is_refused(self, limit: Any) -> None:
         with pytest.raises(ValueError, match="a limit"):
             Limit.of(limit)
 
     def test_spellings(self) -> None:
-        assert Limit.of(5) == Limit.of([None, 5]) == Limit.of({"max": 5}) == Limit(max=5)
+        assert (
+            Limit.of(5) == Limit.of([None, 5]) == Limit.of({"max": 5}) == Limit(max=5)
+        )
         assert Limit.of((1, 5)) == Limit(1, 5)
 
     def test_excess_is_a_share_of_the_end(self) -> None:
-        assert [Limit(1, 4).excess(value) for value in (0.5, 1, 4, 6)] == [0.5, 0, 0, 0.5]
+        assert [Limit(1, 4).excess(value) for value in (0.5, 1, 4, 6)] == [
+            0.5,
+            0,
+            0,
+            0.5,
+        ]
         assert Limit(max=0).excess(2) == 2
 
     @pytest.mark.parametrize(
-        ("sampler", "options"), [("nsga2", {"population_size": 10}), ("evolution", {"first": 10})]
+        ("sampler", "options"),
+        [("nsga2", {"population_size": 10}), ("evolution", {"first": 10})],
     )
-    def test_the_sampler_learns_those_measured_later(self, sampler: str, options: dict[str, Any]) -> None:
+    def test_the_sampler_learns_those_measured_later(
+        self, sampler: str, options: dict[str, Any]
+    ) -> None:
         """Few networks are inside at first; those outside teach which are, though no objective was measured."""
         made = Proposer(
-            SPACE, {"accuracy": "max"}, make_sampler(sampler, 0, options), limits={"latency_ms": 13}
+            SPACE,
+            {"accuracy": "max"},
+            make_sampler(sampler, 0, options),
+            limits={"latency_ms": 13},
         )
         inside = []
         while len(inside) < 100:
@@ -123,7 +150,11 @@ class TestLimits:
                 latency = {"latency_ms": complexity(proposal.arch).activations / 1e6}
                 inside.append(latency["latency_ms"] <= 13)
                 status = "complete" if inside[-1] else "infeasible"
-                made.tell(proposal.trial, status, latency | ({"accuracy": 0.5} if inside[-1] else {}))
+                made.tell(
+                    proposal.trial,
+                    status,
+                    latency | ({"accuracy": 0.5} if inside[-1] else {}),
+                )
         assert np.mean(inside[-30:]) > 2 * np.mean(inside[:10])
 
 
@@ -153,7 +184,11 @@ class TestReplay:
 
 class TestStartFrom:
     def test_they_come_first_and_once(self) -> None:
-        starts = [reference("resnest50"), reference("resnest101"), reference("resnest50")]
+        starts = [
+            reference("resnest50"),
+            reference("resnest101"),
+            reference("resnest50"),
+        ]
         space = get_space("resnest", stem_width=[32, 64])
         made = proposer("nsga2", space, start_from=starts)
         asked = [made.ask() for _ in range(3)]
@@ -161,27 +196,44 @@ class TestStartFrom:
         assert len({p.arch.id for p in asked if p}) == 3
 
     def load(self, *entries: str, space: Any = SPACE, **limits: Any) -> list[Any]:
-        return load_starts(entries, space, {n: Limit.of(v) for n, v in limits.items()}, IMAGENET)
+        return load_starts(
+            entries, space, {n: Limit.of(v) for n, v in limits.items()}, IMAGENET
+        )
 
     def test_files_and_folders(self, tmp_path: Path) -> None:
         small, large = reference("resnest50_fast_1s1x64d"), reference("resnest269")
         (tmp_path / "one.json").write_text(json.dumps(small.to_dict()))
-        front = {"networks": [{"accuracy": 0.9, "arch": arch.to_dict()} for arch in (small, large)]}
+        front = {
+            "networks": [
+                {"accuracy": 0.9, "arch": arch.to_dict()} for arch in (small, large)
+            ]
+        }
         (tmp_path / "front.json").write_text(json.dumps(front))
-        assert self.load("resnest50", str(tmp_path / "one.json")) == [reference("resnest50"), small]
+        assert self.load("resnest50", str(tmp_path / "one.json")) == [
+            reference("resnest50"),
+            small,
+        ]
         assert self.load(str(tmp_path)) == [small, large]
-        assert self.load(str(tmp_path), macs=10e9) == [small], "of a front, what is inside the limits"
+        assert self.load(str(tmp_path), macs=10e9) == [small], (
+            "of a front, what is inside the limits"
+        )
 
     @pytest.mark.parametrize(
         ("entry", "message"),
         [
-            ("regnety_200mf", "start_from: regnety_200mf is of space regnety, the search is in resnest"),
+            (
+                "regnety_200mf",
+                "start_from: regnety_200mf is of space regnety, the search is in resnest",
+            ),
             (
                 "resnest51",
                 "start_from: no published network 'resnest51'; did you mean resnest5?0?.*, and no file",
             ),
             ("none.json", "start_from: none.json cannot be read as JSON"),
-            ("resnest269", "start_from: resnest269 is outside the limits: macs is .*, .*% beyond"),
+            (
+                "resnest269",
+                "start_from: resnest269 is outside the limits: macs is .*, .*% beyond",
+            ),
         ],
     )
     def test_a_wrong_entry_is_named(self, entry: str, message: str) -> None:
@@ -189,5 +241,7 @@ class TestStartFrom:
             self.load(entry, macs=10e9)
 
     def test_a_knob_that_the_space_lacks_is_named(self) -> None:
-        with pytest.raises(ValueError, match="resnest50 is not in this space, which has no radix 2"):
+        with pytest.raises(
+            ValueError, match="resnest50 is not in this space, which has no radix 2"
+        ):
             self.load("resnest50", space=get_space("resnest", radix=[1, 4]))

@@ -35,7 +35,9 @@ class TestEvolution(SamplerContract):
 class TestOptuna(SamplerContract):
     @pytest.fixture(params=["nsga2", "nsga3", "tpe", "qmc"])
     def sampler(self, request: pytest.FixtureRequest) -> Sampler:
-        return make_sampler(request.param, 0, {"population_size": 8} if "nsga" in request.param else {})
+        return make_sampler(
+            request.param, 0, {"population_size": 8} if "nsga" in request.param else {}
+        )
 
 
 class TestGP(SamplerContract):
@@ -66,18 +68,48 @@ class TestOnesOwn(SamplerContract):
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
-        ("nsga4", {}, "unknown sampler 'nsga4'; built in: random, evolution, nsga2, nsga3, tpe, gp, qmc"),
-        ("nsga2", {"population": 4}, "sampler nsga2: .*unexpected keyword argument 'population'"),
-        ("nsga2", {"population_size": 0}, "sampler nsga2: `population_size` must be greater than or equal"),
+        (
+            "nsga4",
+            {},
+            "unknown sampler 'nsga4'; built in: random, evolution, nsga2, nsga3, tpe, gp, qmc",
+        ),
+        (
+            "nsga2",
+            {"population": 4},
+            "sampler nsga2: .*unexpected keyword argument 'population'",
+        ),
+        (
+            "nsga2",
+            {"population_size": 0},
+            "sampler nsga2: `population_size` must be greater than or equal",
+        ),
         ("random", {"speed": 2}, "sampler random: .*'speed'"),
         ("evolution", {"population": 4}, "sampler evolution: .*'population'"),
-        ("evolution", {"first": 1}, "sampler evolution: `first` must be a whole number of at least 2, got 1"),
-        ("tpe", {"seed": 1}, "sampler tpe: its seed is the search's own setting 'seed'"),
-        ("nothing:Here", {}, "sampler 'nothing:Here' cannot be imported: ModuleNotFoundError: No"),
-        ("builtins:dict", {}, "sampler builtins:dict: dict is no optuna.samplers.BaseSampler"),
+        (
+            "evolution",
+            {"first": 1},
+            "sampler evolution: `first` must be a whole number of at least 2, got 1",
+        ),
+        (
+            "tpe",
+            {"seed": 1},
+            "sampler tpe: its seed is the search's own setting 'seed'",
+        ),
+        (
+            "nothing:Here",
+            {},
+            "sampler 'nothing:Here' cannot be imported: ModuleNotFoundError: No",
+        ),
+        (
+            "builtins:dict",
+            {},
+            "sampler builtins:dict: dict is no optuna.samplers.BaseSampler",
+        ),
     ],
 )
-def test_a_wrong_sampler_is_named(name: str, options: dict[str, Any], message: str) -> None:
+def test_a_wrong_sampler_is_named(
+    name: str, options: dict[str, Any], message: str
+) -> None:
     with pytest.raises(ValueError, match=message):
         make_sampler(name, 0, options)
 
@@ -86,7 +118,10 @@ class SingleObjective(RandomSampler):
     """As Optuna's CMA-ES does, which needs a package of its own."""
 
     def sample_relative(
-        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+        self,
+        study: Study,
+        trial: FrozenTrial,
+        search_space: dict[str, BaseDistribution],
     ) -> dict[str, Any]:
         self._raise_error_if_multi_objective(study)
         return super().sample_relative(study, trial, search_space)
@@ -97,7 +132,10 @@ def test_a_sampler_that_cannot_do_several_objectives_is_refused_at_once(
 ) -> None:
     monkeypatch.setitem(sys.modules, "own_sampler", sys.modules[__name__])
     sampler = make_sampler("own_sampler:SingleObjective", 0)
-    with pytest.raises(ValueError, match=r"sampler SingleObjective cannot do this search: .*multi-objective"):
+    with pytest.raises(
+        ValueError,
+        match=r"sampler SingleObjective cannot do this search: .*multi-objective",
+    ):
         Proposer(get_space("resnest"), OBJECTIVES, sampler)
     assert Proposer(get_space("resnest"), {"quality": "max"}, sampler).ask() is not None
 
@@ -116,8 +154,11 @@ class Unsteady(RandomSampler):
 
 def test_a_sampler_that_fails_later_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "own_sampler", sys.modules[__name__])
-    made = Proposer(get_space("resnest"), OBJECTIVES, make_sampler("own_sampler:Unsteady", 0))
+    made = Proposer(
+        get_space("resnest"), OBJECTIVES, make_sampler("own_sampler:Unsteady", 0)
+    )
     with pytest.raises(
-        ValueError, match=r"sampler Unsteady could not draw a network after \d+: TypeError: 'int'"
+        ValueError,
+        match=r"sampler Unsteady could not draw a network after \d+: TypeError: 'int'",
     ):
         run(made, 100)

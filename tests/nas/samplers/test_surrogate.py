@@ -19,7 +19,9 @@ from nas.samplers.warp import Warp
 from results.limits import Limit
 from search_spaces import get_space
 
-SPACE = get_space("resnest", depth1=[1, 2], depth2=[1, 2, 3], depth3=[1, 2, 3], depth4=[1])
+SPACE = get_space(
+    "resnest", depth1=[1, 2], depth2=[1, 2, 3], depth3=[1, 2, 3], depth4=[1]
+)
 RNG = np.random.default_rng
 
 
@@ -37,9 +39,13 @@ class TestProcess:
         noises = RNG(2).random(40) + 0.5
         process = GaussianProcess.at(self.kernel, x, y, noises, self.theta)
         scale = process.scale**2
-        kernel = ConstantKernel(scale) * (Matern(np.exp(self.theta[[0, 1, 2, 2, 3]]), nu=2.5) + TREND**2)
+        kernel = ConstantKernel(scale) * (
+            Matern(np.exp(self.theta[[0, 1, 2, 2, 3]]), nu=2.5) + TREND**2
+        )
         variances = scale * (np.exp(self.theta[-1]) * noises + JITTER)
-        judge = GaussianProcessRegressor(kernel, alpha=variances, optimizer=None).fit(x, y - y.mean())
+        judge = GaussianProcessRegressor(kernel, alpha=variances, optimizer=None).fit(
+            x, y - y.mean()
+        )
         mean, deviation = judge.predict(at, return_std=True)
         found = process.predict(at)
         assert found[0] - y.mean() == pytest.approx(mean, abs=1e-9)
@@ -48,8 +54,12 @@ class TestProcess:
     def test_it_finds_hyperparameters_as_likely_as_scikit_learn_does(self) -> None:
         x, y = wave(RNG(0), 60)
         process = GaussianProcess.fit(self.kernel, x, y)
-        kernel = ConstantKernel(1.0) * (Matern([1.0] * 5, nu=2.5) + ConstantKernel(TREND**2, "fixed"))
-        judge = GaussianProcessRegressor(kernel + WhiteKernel(0.1), random_state=0).fit(x, y - y.mean())
+        kernel = ConstantKernel(1.0) * (
+            Matern([1.0] * 5, nu=2.5) + ConstantKernel(TREND**2, "fixed")
+        )
+        judge = GaussianProcessRegressor(kernel + WhiteKernel(0.1), random_state=0).fit(
+            x, y - y.mean()
+        )
         (unseen, true), best = wave(RNG(3), 200), judge.predict
         missed = np.abs(process.predict(unseen)[0] - true).mean()
         assert missed < 1.1 * np.abs(best(unseen) + y.mean() - true).mean()
@@ -62,7 +72,9 @@ class TestProcess:
         def parts(theta: Any) -> tuple[float, Any]:
             return _loss(trended, x, (y - y.mean()) / y.std(), noises, theta)
 
-        wrong = check_grad(lambda theta: parts(theta)[0], lambda theta: parts(theta)[1], self.theta)
+        wrong = check_grad(
+            lambda theta: parts(theta)[0], lambda theta: parts(theta)[1], self.theta
+        )
         assert wrong < 1e-3
 
     def test_a_knob_that_does_not_matter_gets_a_longer_scale(self) -> None:
@@ -72,7 +84,9 @@ class TestProcess:
 
     def test_the_trend_goes_on(self) -> None:
         x = RNG(0).random((60, 3))
-        process = GaussianProcess.fit(Kernel(np.arange(3), trend=1), x, 3 * x[:, 0] ** 2)
+        process = GaussianProcess.fit(
+            Kernel(np.arange(3), trend=1), x, 3 * x[:, 0] ** 2
+        )
         assert process.predict(np.array([[2.0, 0.5, 0.5]]))[0] > 6
 
     def test_what_is_believed_keeps_the_mean_and_lessens_doubt_there(self) -> None:
@@ -86,7 +100,9 @@ class TestProcess:
 
     def test_equal_values_are_learned_too(self) -> None:
         x = RNG(0).random((5, 3))
-        mean, _ = GaussianProcess.fit(Kernel(np.arange(3), trend=2), x, np.full(5, 2.0)).predict(x)
+        mean, _ = GaussianProcess.fit(
+            Kernel(np.arange(3), trend=2), x, np.full(5, 2.0)
+        ).predict(x)
         assert mean == pytest.approx([2.0] * 5)
 
 
@@ -113,7 +129,9 @@ def _skew(values: Any) -> float:
     return float((((values - values.mean()) / values.std()) ** 3).mean())
 
 
-def observe(rng: np.random.Generator, problem: Problem, status: str, **metrics: float) -> Observation:
+def observe(
+    rng: np.random.Generator, problem: Problem, status: str, **metrics: float
+) -> Observation:
     return Observation.of(Network(SPACE.sample(rng), problem), Outcome(status, metrics))
 
 
@@ -134,11 +152,17 @@ def test_what_was_measured_noisily_counts_less() -> None:
     """The same network twice, once with a wide range of latencies: the belief is near the other."""
     problem, rng = Problem(SPACE, {"latency_ms": "min"}), RNG(0)
     others = [
-        observe(rng, problem, "complete", latency_ms=10 + rng.normal(), latency_iqr_ms=0.2) for _ in range(20)
+        observe(
+            rng, problem, "complete", latency_ms=10 + rng.normal(), latency_iqr_ms=0.2
+        )
+        for _ in range(20)
     ]
     network = Network(SPACE.sample(rng), problem)
     pair = [
-        Observation.of(network, Outcome("complete", {"latency_ms": value, "latency_iqr_ms": spread}))
+        Observation.of(
+            network,
+            Outcome("complete", {"latency_ms": value, "latency_iqr_ms": spread}),
+        )
         for value, spread in ((11.0, 0.1), (15.0, 9.0))
     ]
     assert Surrogate(problem).posterior([*others, *pair]).believed([network])[0, 0] < 12
@@ -147,7 +171,10 @@ def test_what_was_measured_noisily_counts_less() -> None:
 def test_limits_are_held_by_their_probability() -> None:
     problem = Problem(SPACE, {"flops": "min"}, limits={"accuracy": Limit(min=0.5)})
     rng = RNG(0)
-    observed = [observe(rng, problem, "complete", accuracy=0.4 + 0.2 * rng.random()) for _ in range(30)]
+    observed = [
+        observe(rng, problem, "complete", accuracy=0.4 + 0.2 * rng.random())
+        for _ in range(30)
+    ]
     networks = [Network(SPACE.sample(rng), problem) for _ in range(10)]
     _, excess = Surrogate(problem).posterior(observed).sample(networks, [], 16, rng)
     assert excess.shape == (16, 10)
@@ -166,4 +193,6 @@ def test_knobs_become_numbers() -> None:
     assert rows[:, 0].tolist() == [0.0, 1.0, 0.5]
     assert np.linalg.norm(rows[0, 1:] - rows[1, 1:]) == pytest.approx(1.0)
     assert encoder.names == ["flops", "epoch", "depth", "kind"]
-    assert encoder.kernel.groups.tolist() == [0, 1, 2, 3, 3], "one scale for all categories of a knob"
+    assert encoder.kernel.groups.tolist() == [0, 1, 2, 3, 3], (
+        "one scale for all categories of a knob"
+    )

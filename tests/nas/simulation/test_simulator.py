@@ -27,18 +27,32 @@ def table(count: int = 60, epochs: int = 9, seconds: float = 10.0) -> Recorded:
     """Curves of known shape: the limit grows with the cost, some learn late."""
     rng = np.random.default_rng(0)
     flops = rng.uniform(1, 10, count)
-    limit, tau = 0.5 + 0.04 * flops + rng.normal(0, 0.05, count), rng.uniform(0.5, 3, count)
+    limit, tau = (
+        0.5 + 0.04 * flops + rng.normal(0, 0.05, count),
+        rng.uniform(0.5, 3, count),
+    )
     curves = limit[:, None] * (1 - np.exp(-np.arange(1, epochs + 1) / tau[:, None]))
     return Recorded(pd.DataFrame({"flops": flops}), curves, seconds)
 
 
-def run(stopper: str = "none", workers: int = 4, rows: Recorded | None = None, **options: Any) -> Simulation:
+def run(
+    stopper: str = "none",
+    workers: int = 4,
+    rows: Recorded | None = None,
+    **options: Any,
+) -> Simulation:
     rows = rows or table()
     name, _, mode = stopper.partition(" ")
     made = make_stopper(name, BOTH, rows.epochs, {"mode": mode} if mode else {})
-    budget = {name: options.pop(name) for name in ("hours", "trials", "epochs") if name in options}
+    budget = {
+        name: options.pop(name)
+        for name in ("hours", "trials", "epochs")
+        if name in options
+    }
     cluster = Cluster(workers=workers, **options)
-    return simulate(RandomRows(len(rows)), made, rows, cluster, **(budget or {"trials": 1000}))
+    return simulate(
+        RandomRows(len(rows)), made, rows, cluster, **(budget or {"trials": 1000})
+    )
 
 
 class TestTheClock:
@@ -54,7 +68,10 @@ class TestTheClock:
         """One device, 100 s each: after the first 100 s it alone sets the pace."""
         done = run(workers=60, latency_seconds=100.0)
         assert done.seconds == 60 * 100 + 90
-        assert run(workers=60, latency_seconds=100.0, latency_devices=2).seconds == 30 * 100 + 90
+        assert (
+            run(workers=60, latency_seconds=100.0, latency_devices=2).seconds
+            == 30 * 100 + 90
+        )
 
     def test_stragglers_take_longer_by_their_slowdown(self) -> None:
         assert run(workers=60, stragglers=1.0, slowdown=5.0).seconds == 5 * 90
@@ -82,7 +99,12 @@ class TestTheClock:
         assert run(epochs=100).segments["epochs"].sum() == 100
 
 
-TROUBLE: dict[str, Any] = {"failures": 0.02, "stragglers": 0.1, "preemptions": 5.0, "latency_seconds": 3.0}
+TROUBLE: dict[str, Any] = {
+    "failures": 0.02,
+    "stragglers": 0.1,
+    "preemptions": 5.0,
+    "latency_seconds": 3.0,
+}
 
 
 @pytest.mark.parametrize("stopper", ["none", "asha", "moasha", "moasha promote"])
@@ -111,14 +133,20 @@ def test_the_proposer_hears_of_every_end() -> None:
             return draw._replace(duplicate_of=0) if draw and draw.trial == 5 else draw
 
         def tell(self, trial: int, status: str, metrics: Any) -> None:
-            assert status == "failed" or metrics.keys() == {"flops", "accuracy", "epoch"}
+            assert status == "failed" or metrics.keys() == {
+                "flops",
+                "accuracy",
+                "epoch",
+            }
             told.append((trial, status))
 
     rows = table()
     stopper = make_stopper("moasha", BOTH, 9)
     done = simulate(Listening(60), stopper, rows, Cluster(failures=0.02), trials=60)
     assert done.trials["status"][5] == "duplicate"
-    assert sorted(told) == [pair for pair in enumerate(done.trials["status"]) if pair[0] != 5]
+    assert sorted(told) == [
+        pair for pair in enumerate(done.trials["status"]) if pair[0] != 5
+    ]
 
 
 def test_the_real_proposer_runs_under_the_clock() -> None:
@@ -137,7 +165,9 @@ def test_the_timeline_ends_with_the_whole() -> None:
     assert timeline["hypervolume"].is_monotonic_increasing
     assert timeline["epochs"].is_monotonic_increasing
     last = timeline.iloc[-1]
-    assert last["hypervolume"] == pytest.approx(hypervolume(done.complete, BOTH, reference))
+    assert last["hypervolume"] == pytest.approx(
+        hypervolume(done.complete, BOTH, reference)
+    )
     assert last["epochs"] == pytest.approx(done.segments["epochs"].sum())
     assert last["complete"] == len(done.complete)
     assert timeline["utilisation"].mean() == pytest.approx(done.utilisation)
@@ -150,7 +180,9 @@ class TestSurrogate:
         made = Surrogate(space, pool=5).trajectory(arch)
         assert made.costs["macs"] == complexity(arch).macs
         assert made == Surrogate(space, pool=5).trajectory(arch)
-        assert made.accuracy != Surrogate(space, seed=1, pool=5).trajectory(arch).accuracy
+        assert (
+            made.accuracy != Surrogate(space, seed=1, pool=5).trajectory(arch).accuracy
+        )
 
     def test_curves_rise_and_cross(self) -> None:
         made = Surrogate(get_space("regnety"), pool=50)
@@ -160,14 +192,21 @@ class TestSurrogate:
         agreement = pd.DataFrame(curves[:, [0, -1]]).rank().corr().iloc[0, 1]
         assert 0.3 < agreement < 0.9
 
-    def test_multi_objective_asha_needs_fewer_epochs_for_the_same_hypervolume(self) -> None:
+    def test_multi_objective_asha_needs_fewer_epochs_for_the_same_hypervolume(
+        self,
+    ) -> None:
         done = {}
         for name in ("none", "moasha"):
             made = Surrogate(get_space("regnety"), 27, pool=100)
             stopper = make_stopper(name, BOTH, 27)
-            done[name] = simulate(RandomRows(), stopper, made, Cluster(workers=8), epochs=27 * 800)
+            done[name] = simulate(
+                RandomRows(), stopper, made, Cluster(workers=8), epochs=27 * 800
+            )
         compared = compare(done, BOTH, common_reference(done, BOTH))
-        assert compared.loc["moasha", "epochs_to_first"] < 0.9 * compared.loc["none", "epochs"]
+        assert (
+            compared.loc["moasha", "epochs_to_first"]
+            < 0.9 * compared.loc["none", "epochs"]
+        )
 
 
 @pytest.fixture(scope="module")
@@ -177,12 +216,28 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with EventLog(path / "events.db") as log:
         log.append("search_started", None, objectives=BOTH, config={})
         for trial in range(12):
-            log.append("proposed", trial, arch_id=f"{trial}", space="resnest", arch={}, knobs={}, seed=0)
+            log.append(
+                "proposed",
+                trial,
+                arch_id=f"{trial}",
+                space="resnest",
+                arch={},
+                knobs={},
+                seed=0,
+            )
             log.append("measured", trial, flops=10 - trial)
             for epoch in range(1, 2 if trial in (3, 4) else 5):
-                log.append("epoch", trial, epoch=epoch, accuracy=0.1 * epoch - 0.01 * trial, seconds=2.0)
+                log.append(
+                    "epoch",
+                    trial,
+                    epoch=epoch,
+                    accuracy=0.1 * epoch - 0.01 * trial,
+                    seconds=2.0,
+                )
             status = {3: "stopped", 4: "failed"}.get(trial, "complete")
-            log.append("finished", trial, status=status, error="x" if trial == 4 else None)
+            log.append(
+                "finished", trial, status=status, error="x" if trial == 4 else None
+            )
     return path
 
 
@@ -200,7 +255,9 @@ class TestRecordedRun:
 
 
 class TestCommand:
-    def test_compares_stoppers_on_a_recorded_run(self, folder: Path, tmp_path: Path) -> None:
+    def test_compares_stoppers_on_a_recorded_run(
+        self, folder: Path, tmp_path: Path
+    ) -> None:
         out = tmp_path / "curves.html"
         arguments = ["simulate", str(folder), "--workers", "2", "--out", str(out)]
         result = CliRunner().invoke(main, arguments)
@@ -214,19 +271,39 @@ class TestCommand:
         [
             ([], "simulate needs a run folder or --surrogate SPACE"),
             (["--surrogate", "resnet"], "resnet"),
-            (["--surrogate", "regnety", "--workers", "0"], "workers must be at least 1, got 0"),
+            (
+                ["--surrogate", "regnety", "--workers", "0"],
+                "workers must be at least 1, got 0",
+            ),
             (
                 ["--surrogate", "regnety", "--failures", "2"],
                 "failures must be at least 0 and at most 1, got 2",
             ),
-            (["--surrogate", "regnety", "--hours", "-1"], "hours must be positive, got -1"),
-            (["--surrogate", "regnety", "--hours", "0.001"], "no simulated trial was trained to its end"),
-            (["--surrogate", "regnety", "--stopper", "moasha,eta"], "'eta' needs the form option=value"),
-            (["--surrogate", "regnety", "--epochs", "0"], "epochs must be at least 1, got 0"),
-            (["--surrogate", "regnety", "--epoch-seconds", "nan"], "seconds must be positive, got nan"),
+            (
+                ["--surrogate", "regnety", "--hours", "-1"],
+                "hours must be positive, got -1",
+            ),
+            (
+                ["--surrogate", "regnety", "--hours", "0.001"],
+                "no simulated trial was trained to its end",
+            ),
+            (
+                ["--surrogate", "regnety", "--stopper", "moasha,eta"],
+                "'eta' needs the form option=value",
+            ),
+            (
+                ["--surrogate", "regnety", "--epochs", "0"],
+                "epochs must be at least 1, got 0",
+            ),
+            (
+                ["--surrogate", "regnety", "--epoch-seconds", "nan"],
+                "seconds must be positive, got nan",
+            ),
         ],
     )
-    def test_bad_input_is_named_in_one_line(self, arguments: list[str], message: str) -> None:
+    def test_bad_input_is_named_in_one_line(
+        self, arguments: list[str], message: str
+    ) -> None:
         result = CliRunner().invoke(main, ["simulate", *arguments])
         assert result.exit_code == 2
         assert message in result.stderr

@@ -26,9 +26,14 @@ def crowding(front: Sequence[Point]) -> list[float]:
     for axis in range(len(front[0])):
         rising = sorted(single, key=lambda i: front[i][axis])
         values = [front[i][axis] for i in rising]
-        scale = values[3 * len(values) // 4] - values[len(values) // 4] or values[-1] - values[0]
+        scale = (
+            values[3 * len(values) // 4] - values[len(values) // 4]
+            or values[-1] - values[0]
+        )
         if scale:
-            for before, here, after in zip(rising, rising[1:], rising[2:], strict=False):
+            for before, here, after in zip(
+                rising, rising[1:], rising[2:], strict=False
+            ):
                 distance[here] += (front[after][axis] - front[before][axis]) / scale
             distance[rising[0]] = distance[rising[-1]] = math.inf
     return [distance.get(i, -1.0) for i in range(len(front))]
@@ -38,17 +43,28 @@ def oracle(points: Sequence[Point]) -> list[int]:
     """Everybody's index, best first, by definition: peel fronts, order each by crowding, then by age."""
     rest, order = list(range(len(points))), []
     while rest:
-        front = [i for i in rest if not any(dominates(points[j], points[i]) for j in rest)]
+        front = [
+            i for i in rest if not any(dominates(points[j], points[i]) for j in rest)
+        ]
         alone = crowding([points[i] for i in front])
-        order += [i for _, i in sorted(zip(alone, front, strict=True), key=lambda pair: (-pair[0], pair[1]))]
+        order += [
+            i
+            for _, i in sorted(
+                zip(alone, front, strict=True), key=lambda pair: (-pair[0], pair[1])
+            )
+        ]
         rest = [i for i in rest if i not in front]
     return order
 
 
 def rungs(low: int, high: int) -> st.SearchStrategy[list[Point]]:
     """Points of one rung on a coarse grid, so that ties and copies are common."""
-    value = st.integers(low, high).map(lambda x: x / 4)  # exact: no decision hangs on rounding
-    return st.integers(2, 4).flatmap(lambda d: st.lists(st.tuples(*[value] * d), min_size=1, max_size=40))
+    value = st.integers(low, high).map(
+        lambda x: x / 4
+    )  # exact: no decision hangs on rounding
+    return st.integers(2, 4).flatmap(
+        lambda d: st.lists(st.tuples(*[value] * d), min_size=1, max_size=40)
+    )
 
 
 def metrics(point: Point) -> dict[str, float]:
@@ -56,7 +72,9 @@ def metrics(point: Point) -> dict[str, float]:
 
 
 def asha(points: Sequence[Point], **options: Any) -> MultiObjectiveASHA:
-    return MultiObjectiveASHA(dict.fromkeys(metrics(points[0]), "min"), **{"max_epochs": 3} | options)
+    return MultiObjectiveASHA(
+        dict.fromkeys(metrics(points[0]), "min"), **{"max_epochs": 3} | options
+    )
 
 
 def check_against_oracle(points: Sequence[Point], eta: int, every: int = 1) -> None:
@@ -65,7 +83,10 @@ def check_against_oracle(points: Sequence[Point], eta: int, every: int = 1) -> N
         decision = stopper.report(number, 1, metrics(point))
         if number % every == 0:
             place = oracle(points[: number + 1]).index(number)
-            assert decision == ("continue" if place * eta < number + 1 else "stop"), (number, place)
+            assert decision == ("continue" if place * eta < number + 1 else "stop"), (
+                number,
+                place,
+            )
 
 
 class TestAgainstTheOracle:
@@ -86,23 +107,34 @@ class TestAgainstTheOracle:
         for _ in range(700):
             count, levels = int(rng.integers(1, 31)), int(rng.choice([2, 5, 1000]))
             shared = rng.integers(0, levels, (count, 1)) * rng.choice([-1, 0, 1], d)
-            points = [tuple(map(float, row)) for row in shared + rng.integers(0, levels, (count, d))]
+            points = [
+                tuple(map(float, row))
+                for row in shared + rng.integers(0, levels, (count, d))
+            ]
             stopper = asha(points)
-            decision = [stopper.report(i, 1, metrics(point)) for i, point in enumerate(points)][-1]
+            decision = [
+                stopper.report(i, 1, metrics(point)) for i, point in enumerate(points)
+            ][-1]
             passes = oracle(points).index(count - 1) * 3 < count
             assert decision == ("continue" if passes else "stop")
 
     @pytest.mark.parametrize("descending", [True, False])
     def test_long_chains_of_fronts(self, descending: bool) -> None:
         """Hundreds of fronts of two, where one trial changes every front behind it."""
-        chain = [point for k in range(85) for point in ((k, k + 1000.0), (k + 1000.0, k))]
+        chain = [
+            point for k in range(85) for point in ((k, k + 1000.0), (k + 1000.0, k))
+        ]
         check_against_oracle(
-            [(float(a), float(b)) for a, b in chain[:: -1 if descending else 1]], eta=2, every=19
+            [(float(a), float(b)) for a, b in chain[:: -1 if descending else 1]],
+            eta=2,
+            every=19,
         )
 
     @settings(max_examples=100, deadline=None)
     @given(rungs(0, 6), st.integers(2, 4))
-    def test_promotion_is_best_first_among_the_top(self, points: list[Point], eta: int) -> None:
+    def test_promotion_is_best_first_among_the_top(
+        self, points: list[Point], eta: int
+    ) -> None:
         stopper = asha(points, eta=eta, mode="promote", max_epochs=eta)
         for number, point in enumerate(points):
             assert stopper.report(number, 1, metrics(point)) == "pause"
@@ -113,9 +145,13 @@ class TestAgainstTheOracle:
 
     @settings(max_examples=100, deadline=None)
     @given(rungs(0, 30))
-    def test_a_new_non_dominated_point_goes_on_while_the_front_fits(self, points: list[Point]) -> None:
+    def test_a_new_non_dominated_point_goes_on_while_the_front_fits(
+        self, points: list[Point]
+    ) -> None:
         stopper = asha(points)
-        decision = [stopper.report(i, 1, metrics(point)) for i, point in enumerate(points)][-1]
+        decision = [
+            stopper.report(i, 1, metrics(point)) for i, point in enumerate(points)
+        ][-1]
         front = [p for p in points if not any(dominates(q, p) for q in points)]
         if points[-1] in front and len(front) * 3 <= len(points):
             assert decision == "continue"
@@ -145,7 +181,8 @@ def test_units_do_not_matter(unit: float) -> None:
     stoppers = asha([(0.0, 0.0)]), asha([(0.0, 0.0)])
     for number, (a, b) in enumerate(points.tolist()):
         plain, scaled = (
-            s.report(number, 1, metrics((a, b * u))) for s, u in zip(stoppers, (1, unit), strict=True)
+            s.report(number, 1, metrics((a, b * u)))
+            for s, u in zip(stoppers, (1, unit), strict=True)
         )
         assert plain == scaled
 
@@ -181,7 +218,9 @@ class TestRungs:
         stopper = MultiObjectiveASHA(BOTH)
         for trial, accuracy in enumerate([0.9, 0.1]):
             values = {"accuracy": accuracy, "flops": 1}
-            assert stopper.report(trial, 2, values) == ("continue" if trial == 0 else "stop")
+            assert stopper.report(trial, 2, values) == (
+                "continue" if trial == 0 else "stop"
+            )
         assert [stopper.report(0, epoch, {}) for epoch in (2,)] == ["continue"]
         assert stopper.report(0, 9, {"accuracy": 0.9, "flops": 1}) == "continue"
 
@@ -199,7 +238,10 @@ class TestRungs:
         rng = np.random.default_rng(0)
         for trial in range(100):
             values = {"accuracy": rng.random(), "flops": rng.random()}
-            assert stopper.report(1000 + trial, 1, {"accuracy": value, "flops": 0}) == "stop"
+            assert (
+                stopper.report(1000 + trial, 1, {"accuracy": value, "flops": 0})
+                == "stop"
+            )
             assert stopper.report(trial, 1, values) == clean.report(trial, 1, values)
 
 
@@ -256,9 +298,15 @@ def test_replay_of_the_log_rebuilds_the_state(mode: Any) -> None:
         if step >= 700:
             assert second.promote() == trial
         if trial is None:
-            trial = int(rng.choice([step, *(number for number in epochs if number not in paused)]))
+            trial = int(
+                rng.choice(
+                    [step, *(number for number in epochs if number not in paused)]
+                )
+            )
         epochs[trial] = epochs.get(trial, 0) + 1
-        log.append((trial, epochs[trial], {"accuracy": rng.random(), "flops": trial * 7 % 100}))
+        log.append(
+            (trial, epochs[trial], {"accuracy": rng.random(), "flops": trial * 7 % 100})
+        )
         decision = first.report(*log[-1])
         if step >= 700:
             assert second.report(*log[-1]) == decision
@@ -271,7 +319,9 @@ def test_replay_of_the_log_rebuilds_the_state(mode: Any) -> None:
 class TestBadInput:
     def test_an_objective_that_is_not_measured_yet_is_named(self) -> None:
         stopper = MultiObjectiveASHA(BOTH)
-        with pytest.raises(ValueError, match="trial 4, epoch 1: objective flops has not been measured"):
+        with pytest.raises(
+            ValueError, match="trial 4, epoch 1: objective flops has not been measured"
+        ):
             stopper.report(4, 1, {"accuracy": 0.5})
 
     def test_an_objective_that_is_no_number_is_named(self) -> None:
@@ -281,38 +331,63 @@ class TestBadInput:
     @pytest.mark.parametrize(
         ("options", "message"),
         [
-            ({"min_epochs": 0}, "min_epochs must be a whole number of at least 1; got 0"),
-            ({"min_epochs": 10}, "min_epochs must be at most the 9 epochs of a trial; got 10"),
+            (
+                {"min_epochs": 0},
+                "min_epochs must be a whole number of at least 1; got 0",
+            ),
+            (
+                {"min_epochs": 10},
+                "min_epochs must be at most the 9 epochs of a trial; got 10",
+            ),
             ({"eta": 1}, "eta must be a whole number of at least 2; got 1"),
             ({"eta": "3"}, "eta must be a whole number of at least 2; got '3'"),
             ({"mode": "pause"}, 'mode must be "stop" or "promote"; got \'pause\''),
             ({"etas": 3}, "unexpected keyword argument 'etas'"),
         ],
     )
-    def test_a_wrong_option_is_named(self, options: dict[str, Any], message: str) -> None:
+    def test_a_wrong_option_is_named(
+        self, options: dict[str, Any], message: str
+    ) -> None:
         with pytest.raises(ValueError, match=message):
             make_stopper("moasha", BOTH, 9, options)
 
     @pytest.mark.parametrize(
         ("name", "options", "message"),
         [
-            ("hyperband", {}, "unknown stopper 'hyperband'; built in: none, moasha, asha"),
-            ("asha", {"objective": "params"}, "params is no objective; there are accuracy, flops"),
+            (
+                "hyperband",
+                {},
+                "unknown stopper 'hyperband'; built in: none, moasha, asha",
+            ),
+            (
+                "asha",
+                {"objective": "params"},
+                "params is no objective; there are accuracy, flops",
+            ),
             ("none", {"eta": 3}, "stopper none: .*unexpected keyword argument 'eta'"),
-            ("builtins:dict", {}, "stopper builtins:dict: dict has no report, promote and finish"),
+            (
+                "builtins:dict",
+                {},
+                "stopper builtins:dict: dict has no report, promote and finish",
+            ),
         ],
     )
-    def test_a_wrong_stopper_is_named(self, name: str, options: dict[str, Any], message: str) -> None:
+    def test_a_wrong_stopper_is_named(
+        self, name: str, options: dict[str, Any], message: str
+    ) -> None:
         with pytest.raises(ValueError, match=message):
             make_stopper(name, BOTH, 9, options)
 
     def test_directions_are_checked(self) -> None:
-        with pytest.raises(ValueError, match='direction of objective flops must be "max" or "min"'):
+        with pytest.raises(
+            ValueError, match='direction of objective flops must be "max" or "min"'
+        ):
             MultiObjectiveASHA({"accuracy": "max", "flops": "less"})
 
 
 @pytest.mark.parametrize(
-    ("name", "kind"), [("none", NoStopping), ("moasha", MultiObjectiveASHA), ("asha", ASHA)]
+    ("name", "kind"),
+    [("none", NoStopping), ("moasha", MultiObjectiveASHA), ("asha", ASHA)],
 )
 def test_every_stopper_goes_by_its_name(name: str, kind: type[Stopper]) -> None:
     made = make_stopper(name, BOTH, 9)

@@ -20,13 +20,23 @@ DIGITS = Task(num_classes=10, resolution=8, channels=1, small_images=True)
 
 
 def test_the_extremes_are_those_of_the_whole_space(tmp_path: Path) -> None:
-    narrow = [*TINY, "space.stem_width=8", "space.deep_stem=false", "space.avd=false", "space.cardinality=1"]
+    narrow = [
+        *TINY,
+        "space.stem_width=8",
+        "space.deep_stem=false",
+        "space.avd=false",
+        "space.cardinality=1",
+    ]
     config = load_config(
-        "quick", [*narrow, "space.bottleneck_width=64", "space.width2=[8,16,24]", "trials=50"]
+        "quick",
+        [*narrow, "space.bottleneck_width=64", "space.width2=[8,16,24]", "trials=50"],
     )
     found = dry_run(config, tmp_path / "none")
     choices = product((1, 2, 4), (8, 16, 24))
-    every = [replace(found.smallest.arch, radix=radix, widths=(8, width, 16, 16)) for radix, width in choices]
+    every = [
+        replace(found.smallest.arch, radix=radix, widths=(8, width, 16, 16))
+        for radix, width in choices
+    ]
     macs = [complexity(arch, DIGITS).macs for arch in every]
     assert (found.smallest.cost.macs, found.largest.cost.macs) == (min(macs), max(macs))
     assert not list(tmp_path.iterdir())
@@ -38,22 +48,31 @@ def test_the_hours_are_about_those_of_a_real_training(tmp_path: Path) -> None:
     (real,) = ProxyTraining(config.data, config.training).evaluate(found.largest.arch)
     guessed = found.hours[1] * 3600 / config.trials - found.largest.other_seconds
     assert found.at_once == 1
-    assert float(real["seconds"]) / 4 < guessed < float(real["seconds"]) * 4, "the machine is not idle"
+    assert float(real["seconds"]) / 4 < guessed < float(real["seconds"]) * 4, (
+        "the machine is not idle"
+    )
 
 
 def test_what_is_odd_is_said(tmp_path: Path) -> None:
     found = dry_run(
-        load_config("quick", [*TINY, "trials=100000", "stop.hours=0.001", "data.subset=200"]), tmp_path
+        load_config(
+            "quick", [*TINY, "trials=100000", "stop.hours=0.001", "data.subset=200"]
+        ),
+        tmp_path,
     )
     assert any("validation images" in each for each in found.odd)
     assert any("stop.hours" in each for each in found.odd)
     assert found.hours[1] == 0.001
 
 
-def test_the_command_writes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_command_writes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     settings = [part for setting in TINY for part in ("--set", setting)]
-    result = CliRunner().invoke(run_search.main, ["search", "quick", "--dry-run", *settings])
+    result = CliRunner().invoke(
+        run_search.main, ["search", "quick", "--dry-run", *settings]
+    )
     assert result.exit_code == 0, result.output
     assert "networks  40" in result.stdout
     assert not list(tmp_path.iterdir())

@@ -19,9 +19,15 @@ from results.statistics.rank_agreement import rank_agreement
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("search") / "run"
-    settings = ("trials=9", "training.epochs=2", "data.subset=200", "objectives={accuracy: max, flops: min}")
+    settings = (
+        "trials=9",
+        "training.epochs=2",
+        "data.subset=200",
+        "objectives={accuracy: max, flops: min}",
+    )
     config = nas.load_config(
-        "quick", (*settings, "reference_point=null", "evaluators=[complexity, training]")
+        "quick",
+        (*settings, "reference_point=null", "evaluators=[complexity, training]"),
     )
     nas.search(config, folder, serial=True)
     return folder
@@ -33,12 +39,20 @@ def test_study_compares_the_proxy_with_full_training(run: Path) -> None:
     table = study.networks
     assert len(table) == 4
     last = study.agreement.iloc[-1]
-    assert last["kendall"] == pytest.approx(kendalltau(table["epoch_2"], table["full"]).statistic)
+    assert last["kendall"] == pytest.approx(
+        kendalltau(table["epoch_2"], table["full"]).statistic
+    )
     assert last["kendall_lower"] <= last["kendall"] <= last["kendall_upper"]
     assert f"your 2-epoch proxy ranks at tau {last['kendall']:.2f}" in study.verdict
     retrained = load_run(run).retrained.set_index("trial")["top1"]
-    assert retrained.sort_index().tolist() == table.set_index("trial")["full"].sort_index().tolist()
-    assert json.loads((run / "proxy_study" / "proxy_study.json").read_text())["verdict"] == study.verdict
+    assert (
+        retrained.sort_index().tolist()
+        == table.set_index("trial")["full"].sort_index().tolist()
+    )
+    assert (
+        json.loads((run / "proxy_study" / "proxy_study.json").read_text())["verdict"]
+        == study.verdict
+    )
     told: list[object] = []
     again = proxy_study(run, on_epoch=lambda *epoch: told.append(epoch), **options)  # type: ignore[arg-type]
     assert told == []
@@ -56,7 +70,9 @@ def test_sample_is_half_front_half_the_rest(run: Path) -> None:
 
 @pytest.mark.parametrize("count", [3, 10])
 def test_too_few_or_too_many(run: Path, count: int) -> None:
-    with pytest.raises(ValueError, match=f"networks {count}: must be at least 4, and at most 9"):
+    with pytest.raises(
+        ValueError, match=f"networks {count}: must be at least 4, and at most 9"
+    ):
         sample_networks(load_run(run), count)
 
 
@@ -65,7 +81,9 @@ def test_agreement_of_equal_and_reversed_ranks() -> None:
     proxy = pd.DataFrame({1: -full, 2: full**3, 3: 0.5})
     table = rank_agreement(proxy, full).set_index("proxy")
     assert table.loc[1, ["kendall", "spearman"]].tolist() == pytest.approx([-1, -1])
-    assert table.loc[2, ["kendall", "kendall_lower", "kendall_upper"]].tolist() == pytest.approx([1, 1, 1])
+    assert table.loc[
+        2, ["kendall", "kendall_lower", "kendall_upper"]
+    ].tolist() == pytest.approx([1, 1, 1])
     assert np.isnan(table.loc[3, "kendall"])
 
 
@@ -81,5 +99,9 @@ def test_intervals_cover_the_truth_as_often_as_they_say() -> None:
 
 
 def test_few_networks_have_no_rank_correlation() -> None:
-    with pytest.raises(ValueError, match="3 networks with all values; a rank correlation needs 4"):
-        rank_agreement(pd.DataFrame({1: [1.0, 2.0, 3.0, np.nan]}), pd.Series([1.0, 2.0, 3.0, 4.0]))
+    with pytest.raises(
+        ValueError, match="3 networks with all values; a rank correlation needs 4"
+    ):
+        rank_agreement(
+            pd.DataFrame({1: [1.0, 2.0, 3.0, np.nan]}), pd.Series([1.0, 2.0, 3.0, 4.0])
+        )

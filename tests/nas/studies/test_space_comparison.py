@@ -25,21 +25,30 @@ trials: 2
 
 @pytest.fixture
 def spaces(tmp_path: Path) -> tuple[str, str]:
-    for name, text in (("plain", PLAIN), ("split", PLAIN.replace("radix: [1]", "radix: [2]"))):
+    for name, text in (
+        ("plain", PLAIN),
+        ("split", PLAIN.replace("radix: [1]", "radix: [2]")),
+    ):
         (tmp_path / f"{name}.yaml").write_text(text)
     return str(tmp_path / "plain.yaml"), str(tmp_path / "split.yaml")
 
 
-def test_populations_are_kept_and_compared(spaces: tuple[str, str], tmp_path: Path) -> None:
+def test_populations_are_kept_and_compared(
+    spaces: tuple[str, str], tmp_path: Path
+) -> None:
     out = tmp_path / "out"
-    comparison = compare_spaces(spaces, out, limits=["macs=1e5..6e5"], overrides=["engine=serial"])
+    comparison = compare_spaces(
+        spaces, out, limits=["macs=1e5..6e5"], overrides=["engine=serial"]
+    )
     assert set(comparison.summary["population"]) == {"plain", "split"}
     saved = json.loads((out / "comparison.json").read_text())
     assert saved["verdict"] == comparison.verdict
     assert "equal budget: median macs" in saved["verdict"]
     assert len(pd.read_csv(out / "edf.csv")) == 4
     before = (out / "A" / "events.db").read_bytes()
-    again = compare_spaces(spaces, out, limits=["macs=1e5..6e5"], overrides=["engine=serial"])
+    again = compare_spaces(
+        spaces, out, limits=["macs=1e5..6e5"], overrides=["engine=serial"]
+    )
     assert again.verdict == comparison.verdict
     assert (out / "A" / "events.db").read_bytes() == before
     with (
@@ -47,7 +56,9 @@ def test_populations_are_kept_and_compared(spaces: tuple[str, str], tmp_path: Pa
         log,
     ):  # as if killed before its second trial
         log.execute("DELETE FROM events WHERE trial = 1 OR kind = 'search_finished'")
-    resumed = compare_spaces(spaces, out, limits=["macs=1e5..6e5"], overrides=["engine=serial"])
+    resumed = compare_spaces(
+        spaces, out, limits=["macs=1e5..6e5"], overrides=["engine=serial"]
+    )
     assert resumed.summary["networks"].unique().tolist() == [2]
     assert (out / "A" / "events.db").read_bytes() == before
     with pytest.raises(ValueError, match="A: holds a population of other settings"):
@@ -59,7 +70,9 @@ def test_what_would_not_compare_is_refused_before_anything_runs(
 ) -> None:
     longer = tmp_path / "longer.yaml"
     longer.write_text(PLAIN.replace("epochs: 1", "epochs: 2"))
-    with pytest.raises(ValueError, match="training differs, so the networks would not compare"):
+    with pytest.raises(
+        ValueError, match="training differs, so the networks would not compare"
+    ):
         compare_spaces((spaces[0], str(longer)), tmp_path / "out")
     with pytest.raises(ValueError, match="--limit macs: needs the form"):
         compare_spaces(spaces, tmp_path / "out", limits=["macs"])

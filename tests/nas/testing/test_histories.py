@@ -7,7 +7,13 @@ from functools import cache
 
 import pytest
 
-from nas.testing import History, ViolationError, check_history, check_log, simulate_history
+from nas.testing import (
+    History,
+    ViolationError,
+    check_history,
+    check_log,
+    simulate_history,
+)
 from results import Event
 
 
@@ -61,25 +67,44 @@ BEGUN = ("proposed", 0, {"arch_id": "a", "arch": {}})
         ([BEGUN, BEGUN], "proposed twice"),
         ([("epoch", 0, {"epoch": 1})], "never proposed"),
         ([BEGUN, ("epoch", 0, {"epoch": 2})], "epoch 2 after epoch 0"),
-        ([BEGUN, ("epoch", 0, {"epoch": 1}), ("epoch", 0, {"epoch": 1})], "epoch 1 after epoch 1"),
-        ([BEGUN, *[("finished", 0, {"status": "failed"})] * 2], "its trial was over, failed"),
+        (
+            [BEGUN, ("epoch", 0, {"epoch": 1}), ("epoch", 0, {"epoch": 1})],
+            "epoch 1 after epoch 1",
+        ),
+        (
+            [BEGUN, *[("finished", 0, {"status": "failed"})] * 2],
+            "its trial was over, failed",
+        ),
         ([BEGUN, ("promoted", 0, {})], "was not put aside, but running"),
-        ([BEGUN, ("decision", 0, {"decision": "pause"}), ("epoch", 0, {"epoch": 1})], "was put aside"),
-        ([BEGUN, ("search_finished", None, {"reason": "1 trials done"})], r"trials \[0\] are still open"),
+        (
+            [BEGUN, ("decision", 0, {"decision": "pause"}), ("epoch", 0, {"epoch": 1})],
+            "was put aside",
+        ),
+        (
+            [BEGUN, ("search_finished", None, {"reason": "1 trials done"})],
+            r"trials \[0\] are still open",
+        ),
         ([BEGUN, ("proposed", 1, {"arch_id": "a"})], "trained by more than one trial"),
-        ([BEGUN, ("proposed", 1, {"arch_id": "b"})], "2 trials were begun, 1 asked for"),
+        (
+            [BEGUN, ("proposed", 1, {"arch_id": "b"})],
+            "2 trials were begun, 1 asked for",
+        ),
         (
             [BEGUN, ("proposed", 1, {"arch_id": "a", "duplicate_of": 0})],
             "answered by trial 0, which is running",
         ),
     ],
 )
-def test_each_invariant_can_be_broken(told: list[tuple[str, int, dict[str, object]]], message: str) -> None:
+def test_each_invariant_can_be_broken(
+    told: list[tuple[str, int, dict[str, object]]], message: str
+) -> None:
     with pytest.raises(ViolationError, match=message):
         check_history(events(*told), asked=1)
 
 
 def test_a_log_cut_off_anywhere_has_each_trial_once() -> None:
     check_log(events(BEGUN, ("finished", 0, {"status": "failed"})))
-    with pytest.raises(ViolationError, match=r"trials \[0\] are finished more than once"):
+    with pytest.raises(
+        ViolationError, match=r"trials \[0\] are finished more than once"
+    ):
         check_log(events(BEGUN, *[("finished", 0, {"status": "failed"})] * 2))

@@ -39,7 +39,9 @@ def test_events_come_back_in_order_and_a_log_is_continued(tmp_path):
 def test_a_reader_sees_every_append_of_an_open_writer(log):
     for number in range(3):
         log.append("epoch", trial=number)
-        assert [event.trial for event in read_events(log.path)] == list(range(number + 1))
+        assert [event.trial for event in read_events(log.path)] == list(
+            range(number + 1)
+        )
     assert [file.name for file in log.path.parent.iterdir()] == ["events.db"]
 
 
@@ -70,7 +72,12 @@ os._exit(1)
 
 
 def test_json_is_strict(log):
-    odd = {"a": [float("nan"), np.float32("inf")], 1: np.int64(7), "gone": pd.NA, "bytes": "\udcff"}
+    odd = {
+        "a": [float("nan"), np.float32("inf")],
+        1: np.int64(7),
+        "gone": pd.NA,
+        "bytes": "\udcff",
+    }
     log.append("measured", trial=0, odd=odd)
     stored = {"a": [None, None], "1": 7, "gone": None, "bytes": "?"}
     assert next(iter(log)).data == {"odd": stored}
@@ -146,7 +153,12 @@ try:
 except OSError:
     sys.exit(7)
 """
-    assert subprocess.run([sys.executable, "-c", limited, str(path)], check=False).returncode == 7
+    assert (
+        subprocess.run(
+            [sys.executable, "-c", limited, str(path)], check=False
+        ).returncode
+        == 7
+    )
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
 
@@ -159,8 +171,15 @@ def test_a_log_that_another_process_holds_is_busy_and_not_damaged(log, monkeypat
     monkeypatch.setattr(event_log, "READER_WAIT_SECONDS", 0.05)
     with closing(sqlite3.connect(log.path, isolation_level=None)) as holder:
         holder.execute("BEGIN EXCLUSIVE")
-        for read in (read_events, mend, surviving_events, lambda path: load_run(path.parent)):
-            with pytest.raises(OSError, match=r"events\.db: the event log cannot be read now .*locked"):
+        for read in (
+            read_events,
+            mend,
+            surviving_events,
+            lambda path: load_run(path.parent),
+        ):
+            with pytest.raises(
+                OSError, match=r"events\.db: the event log cannot be read now .*locked"
+            ):
                 read(log.path)
         holder.execute("ROLLBACK")
     assert log.path.read_bytes() == before

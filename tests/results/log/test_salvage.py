@@ -18,10 +18,19 @@ def whole(tmp_path):
     rows = [(1.0, "search_started", None, objectives)]
     for trial in range(200):
         note = "x" * (9000 if trial == 100 else 300)
-        rows.append((2.0 + trial, "epoch", trial, f'{{"epoch": 1, "accuracy": 0.5, "note": "{note}"}}'))
+        rows.append(
+            (
+                2.0 + trial,
+                "epoch",
+                trial,
+                f'{{"epoch": 1, "accuracy": 0.5, "note": "{note}"}}',
+            )
+        )
         rows.append((2.5 + trial, "finished", trial, '{"status": "complete"}'))
     with sqlite3.connect(path) as connection:
-        connection.executemany("INSERT INTO events (time, kind, trial, data) VALUES (?, ?, ?, ?)", rows)
+        connection.executemany(
+            "INSERT INTO events (time, kind, trial, data) VALUES (?, ?, ?, ?)", rows
+        )
     connection.close()
     return path
 
@@ -51,12 +60,16 @@ def test_around_a_hole_all_the_rest_survives(whole, where, content):
 
 def test_a_damaged_run_still_gives_its_front_and_says_what_is_lost(whole):
     whole.write_bytes(whole.read_bytes()[:-8192])
-    with pytest.warns(UserWarning, match=r"events\.db: the event log is damaged: .* could not be read"):
+    with pytest.warns(
+        UserWarning, match=r"events\.db: the event log is damaged: .* could not be read"
+    ):
         run = load_run(whole.parent)
     assert "could not be read" in run.damage
     assert len(run.front({"accuracy": "max"})) > 100
     run.export()
-    with pytest.warns(UserWarning, match="damaged"):  # the export is not taken for the whole log
+    with pytest.warns(
+        UserWarning, match="damaged"
+    ):  # the export is not taken for the whole log
         load_run(whole.parent)
 
 
@@ -79,7 +92,11 @@ def test_where_nothing_is_left_it_is_said(whole):
 def test_events_of_older_versions_pass_every_lift_since():
     def rename(event: Event) -> Event:
         return Event(
-            event.id, event.time, {"ended": "finished"}.get(event.kind, event.kind), event.trial, event.data
+            event.id,
+            event.time,
+            {"ended": "finished"}.get(event.kind, event.kind),
+            event.trial,
+            event.data,
         )
 
     def seconds(event: Event) -> Event:

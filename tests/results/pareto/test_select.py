@@ -47,7 +47,9 @@ def test_the_knee_is_the_farthest_from_the_line_between_the_ends(table):
 
 
 def test_nearest_buckets_and_diverse(table):
-    assert picked(select(table, OBJECTIVES, near={"accuracy": 0.82, "latency_ms": 2.5})) == [6]
+    assert picked(
+        select(table, OBJECTIVES, near={"accuracy": 0.82, "latency_ms": 2.5})
+    ) == [6]
     buckets = select(table, OBJECTIVES, buckets={"latency_ms": [0.5, 1, 4, 20]})
     assert picked(buckets) == [7, 5, 8]
     assert buckets.why.endswith("empty: the bucket up to 0.5")
@@ -72,7 +74,10 @@ def test_nearest_buckets_and_diverse(table):
         ({"near": {"latency_ms": float("inf")}}, "near latency_ms: a finite target"),
         ({"diverse": 0}, "at least 1"),
         ({"near": {"speed": 1}}, "speed is no column"),
-        ({"under": {"latency_ms": 1}, "over": {"latency_ms": 2}}, "min <= max, got 2 and 1"),
+        (
+            {"under": {"latency_ms": 1}, "over": {"latency_ms": 2}},
+            "min <= max, got 2 and 1",
+        ),
     ],
 )
 def test_bad_choices_are_named(table, choice, message):
@@ -81,7 +86,9 @@ def test_bad_choices_are_named(table, choice, message):
 
 
 def test_nothing_to_select_from_is_said(table):
-    with pytest.raises(ValueError, match="no finished row has accuracy: nothing to select from"):
+    with pytest.raises(
+        ValueError, match="no finished row has accuracy: nothing to select from"
+    ):
         select(table[table["status"] == "stopped"], OBJECTIVES)
     with pytest.raises(ValueError, match="nothing to select by"):
         select(table)
@@ -93,7 +100,10 @@ def test_nothing_to_select_from_is_said(table):
 def test_public_models_under_three_budgets():
     models = public_models()
     aims = {"accuracy": "max", "flops": "min"}
-    names = [select(models, aims, under={"flops": budget}).row["model"] for budget in (1e9, 4e9, 16e9)]
+    names = [
+        select(models, aims, under={"flops": budget}).row["model"]
+        for budget in (1e9, 4e9, 16e9)
+    ]
     for name, budget in zip(names, (1e9, 4e9, 16e9), strict=True):
         inside = models[(models["flops"] <= budget).fillna(False)]
         assert inside.set_index("model")["accuracy"].idxmax() == name
@@ -101,10 +111,14 @@ def test_public_models_under_three_budgets():
 
 
 def test_what_is_not_asked_about_may_be_missing_and_the_infinite_is_not_picked():
-    table = pd.DataFrame({"accuracy": [0.824, 0.828, 0.7], "latency_ms": [2.0, None, float("inf")]})
+    table = pd.DataFrame(
+        {"accuracy": [0.824, 0.828, 0.7], "latency_ms": [2.0, None, float("inf")]}
+    )
     objectives = {"accuracy": "max", "latency_ms": "min"}
     assert select(table, objectives, maximize="accuracy").row["accuracy"] == 0.828
-    assert select(table, objectives, near={"latency_ms": 100.0}).row["latency_ms"] == 2.0
+    assert (
+        select(table, objectives, near={"latency_ms": 100.0}).row["latency_ms"] == 2.0
+    )
     assert select(table, objectives, knee=True).row["latency_ms"] == 2.0
 
 

@@ -10,24 +10,42 @@ OBJECTIVES = {"accuracy": "max", "latency_ms": "min"}
 
 def test_without_spread_it_is_the_front():
     rng = np.random.default_rng(0)
-    table = pd.DataFrame({"accuracy": rng.random(200), "latency_ms": rng.random(200)}, index=range(100, 300))
+    table = pd.DataFrame(
+        {"accuracy": rng.random(200), "latency_ms": rng.random(200)},
+        index=range(100, 300),
+    )
     table.loc[100, "accuracy"] = np.nan
     before = table.copy(deep=True)
     probability = front_probability(table, OBJECTIVES, samples=3)
-    assert probability[probability == 1].index.tolist() == pareto_front(table, OBJECTIVES).index.tolist()
+    assert (
+        probability[probability == 1].index.tolist()
+        == pareto_front(table, OBJECTIVES).index.tolist()
+    )
     assert set(probability) == {0.0, 1.0}
     pd.testing.assert_frame_equal(table, before)
 
 
 def test_two_rivals_share_as_the_normal_distribution_says():
-    table = pd.DataFrame({"accuracy": [0.90, 0.91], "latency_ms": [2.0, 2.0], "latency_iqr_ms": [0.0, 0.0]})
+    table = pd.DataFrame(
+        {
+            "accuracy": [0.90, 0.91],
+            "latency_ms": [2.0, 2.0],
+            "latency_iqr_ms": [0.0, 0.0],
+        }
+    )
     found = front_probability(table, OBJECTIVES, {"accuracy": 0.01}, samples=4000)
     beaten = norm.cdf(0.01 / (0.01 * np.sqrt(2)))
     assert found.tolist() == pytest.approx([1 - beaten, beaten], abs=0.03)
 
 
 def test_latency_and_accuracy_have_spreads_of_their_own():
-    table = pd.DataFrame({"accuracy": [0.90, 0.91], "latency_ms": [2.0, 2.1], "latency_iqr_ms": [1.0, None]})
+    table = pd.DataFrame(
+        {
+            "accuracy": [0.90, 0.91],
+            "latency_ms": [2.0, 2.1],
+            "latency_iqr_ms": [1.0, None],
+        }
+    )
     certain = front_probability(table.drop(columns="latency_iqr_ms"), OBJECTIVES)
     assert certain.tolist() == [1.0, 1.0]
     latency = front_probability(table, OBJECTIVES)
@@ -35,17 +53,23 @@ def test_latency_and_accuracy_have_spreads_of_their_own():
     both = front_probability(table, OBJECTIVES, validation_images=100)
     assert latency[0] < 1
     assert both[1] < latency[1]
-    pd.testing.assert_series_equal(both, front_probability(table, OBJECTIVES, validation_images=100))
+    pd.testing.assert_series_equal(
+        both, front_probability(table, OBJECTIVES, validation_images=100)
+    )
 
 
 def test_rows_that_noise_cannot_bring_to_the_front_change_nothing():
     rng = np.random.default_rng(1)
     table = pd.DataFrame({"accuracy": rng.random(300), "latency_ms": rng.random(300)})
-    exact = front_probability(table, OBJECTIVES, dict.fromkeys(OBJECTIVES, 0.02), samples=800)
+    exact = front_probability(
+        table, OBJECTIVES, dict.fromkeys(OBJECTIVES, 0.02), samples=800
+    )
     costs = table.to_numpy() * [-1, 1]
     count = np.zeros(300)
     for _ in range(800):
-        noisy = pd.DataFrame(costs + 0.02 * rng.standard_normal(costs.shape), columns=["a", "b"])
+        noisy = pd.DataFrame(
+            costs + 0.02 * rng.standard_normal(costs.shape), columns=["a", "b"]
+        )
         count[pareto_front(noisy, {"a": "min", "b": "min"}).index] += 1
     assert exact.to_numpy() == pytest.approx(count / 800, abs=0.08)
 
@@ -59,7 +83,9 @@ def test_bad_spreads_are_named():
 
 
 def test_the_spread_of_repetitions_is_pooled():
-    repeats = pd.DataFrame({"trial": [1, 1, 2, 2, 3], "top1": [0.8, 0.9, 0.5, 0.5, 0.1]})
+    repeats = pd.DataFrame(
+        {"trial": [1, 1, 2, 2, 3], "top1": [0.8, 0.9, 0.5, 0.5, 0.1]}
+    )
     assert repeat_spread(repeats, "top1") == pytest.approx(np.sqrt(0.005 / 2))
     with pytest.raises(ValueError, match="no trial has top1 twice"):
         repeat_spread(repeats.tail(1), "top1")
@@ -70,6 +96,12 @@ def test_a_perfect_accuracy_has_an_error_too_and_wrong_units_are_refused():
     found = front_probability(table, OBJECTIVES, validation_images=100)
     assert 0.1 < found[1] < 0.5
     with pytest.raises(ValueError, match="as a fraction from 0 to 1"):
-        front_probability(table.assign(accuracy=[99.0, 98.0]), OBJECTIVES, validation_images=100)
-    with pytest.raises(ValueError, match="spread of latency_ms: it is on another index"):
-        front_probability(table, OBJECTIVES, {"latency_ms": pd.Series([1.0, 1.0], index=[7, 8])})
+        front_probability(
+            table.assign(accuracy=[99.0, 98.0]), OBJECTIVES, validation_images=100
+        )
+    with pytest.raises(
+        ValueError, match="spread of latency_ms: it is on another index"
+    ):
+        front_probability(
+            table, OBJECTIVES, {"latency_ms": pd.Series([1.0, 1.0], index=[7, 8])}
+        )

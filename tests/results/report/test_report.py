@@ -53,7 +53,13 @@ def searched(log, start, add):
     """Six on the front, one behind it, one of every other fate."""
     start(reference_point={"accuracy": 0.2, "latency_ms": 50, "flops": 50})
     for n in range(6):
-        add(n, accuracies=(0.4, 0.5 + n / 20), status="complete", flops=1 + n, latency_ms=1.0 + n)
+        add(
+            n,
+            accuracies=(0.4, 0.5 + n / 20),
+            status="complete",
+            flops=1 + n,
+            latency_ms=1.0 + n,
+        )
     add(6, accuracies=(0.2,), status="complete", flops=9, latency_ms=9.0)
     add(7, status="failed", error="out of memory at 0x1f")
     add(8, status="failed", error="out of memory at 0x2f")
@@ -68,8 +74,19 @@ def test_every_network_is_in_the_data_with_its_outcome(searched):
     trials = data["trials"]
     assert trials["trial"] == list(range(12))
     assert trials["front"] == [1] * 6 + [0] * 6
-    assert trials["status"][6:] == ["complete", "failed", "failed", "stopped", "infeasible", "running"]
-    assert [metric["name"] for metric in data["metrics"]][:3] == ["accuracy", "latency_ms", "flops"]
+    assert trials["status"][6:] == [
+        "complete",
+        "failed",
+        "failed",
+        "stopped",
+        "infeasible",
+        "running",
+    ]
+    assert [metric["name"] for metric in data["metrics"]][:3] == [
+        "accuracy",
+        "latency_ms",
+        "flops",
+    ]
     assert trials["metrics"]["accuracy"][:2] == [50.0, 55.0]
     assert trials["metrics"]["latency_ms"][10] is None, "not measured is missing, not 0"
     assert trials["knobs"] == {"radix": [2] * 12, "stem": ["deep"] * 12}
@@ -79,7 +96,10 @@ def test_every_network_is_in_the_data_with_its_outcome(searched):
 def test_the_summary_stands_in_the_page_itself(searched):
     text = " ".join(page_of(searched).texts)
     assert "12 networks of resnest on digits" in text
-    assert "7 trained to the end, 1 stopped early, 1 over a limit, 2 failed, 1 not finished" in text
+    assert (
+        "7 trained to the end, 1 stopped early, 1 over a limit, 2 failed, 1 not finished"
+        in text
+    )
     assert "6 networks on the Pareto front" in text
 
 
@@ -97,8 +117,13 @@ def test_learning_curves_say_who_was_stopped(searched):
         9: "stopped",
         11: "running",
     }
-    assert "6 of 6 front networks, 1 of 1 stopped early, 2 of 2 others" in learning["note"]
-    assert next(c for c in learning["curves"] if c["trial"] == 5)["value"] == [40.0, 75.0]
+    assert (
+        "6 of 6 front networks, 1 of 1 stopped early, 2 of 2 others" in learning["note"]
+    )
+    assert next(c for c in learning["curves"] if c["trial"] == 5)["value"] == [
+        40.0,
+        75.0,
+    ]
 
 
 def test_failures_that_differ_in_numbers_are_one_reason(searched):
@@ -108,22 +133,38 @@ def test_failures_that_differ_in_numbers_are_one_reason(searched):
         ("failed", 2, "7, 8"),
         ("infeasible", 1, "10"),
     ]
-    assert failures["groups"][0]["reason"].startswith("out of memory at 0x1f\n… and 1 more")
+    assert failures["groups"][0]["reason"].startswith(
+        "out of memory at 0x1f\n… and 1 more"
+    )
 
 
 def test_trends_and_distributions_split_by_knobs_that_vary(log, start, add):
     start()
     for n in range(12):
         add(n, accuracies=(0.5 + n / 40,), status="complete", **MEASURES)
-        log.append("proposed", n, knobs={"radix": n % 3, "stem": "deep"}, arch_id="x", space="s", seed=0)
+        log.append(
+            "proposed",
+            n,
+            knobs={"radix": n % 3, "stem": "deep"},
+            arch_id="x",
+            space="s",
+            seed=0,
+        )
         log.append("finished", n, status="complete")
     data = page_of(log).data
     assert data["trends"]["knobs"] == ["radix"]
     trend = data["trends"]["table"]["radix"]["accuracy"]
     assert (trend["at"], trend["count"]) == ([0, 1, 2], [4, 4, 4])
-    assert all(a <= b <= c for a, b, c in zip(trend["low"], trend["middle"], trend["high"], strict=True))
+    assert all(
+        a <= b <= c
+        for a, b, c in zip(trend["low"], trend["middle"], trend["high"], strict=True)
+    )
     splits = data["edf"]["splits"]
-    assert [line["name"] for line in splits["radix"]] == ["radix 0 (4)", "radix 1 (4)", "radix 2 (4)"]
+    assert [line["name"] for line in splits["radix"]] == [
+        "radix 0 (4)",
+        "radix 1 (4)",
+        "radix 2 (4)",
+    ]
     assert splits[""][0]["share"][-1] == 1
     assert splits[""][0]["error"] == sorted(splits[""][0]["error"])
 
@@ -146,10 +187,16 @@ def test_thinning_keeps_what_is_few():
 
 def test_equal_stages_are_kept_once(searched):
     def stages(arch):
-        return [{"name": "stem", "width": 8}, {"name": "stage 1", "width": arch["radix"]}]
+        return [
+            {"name": "stem", "width": 8},
+            {"name": "stage 1", "width": arch["radix"]},
+        ]
 
     found = page_of(searched, stages=stages).data["stages"]
-    assert found["rows"] == [{"name": "stem", "width": 8}, {"name": "stage 1", "width": 2}]
+    assert found["rows"] == [
+        {"name": "stem", "width": 8},
+        {"name": "stage 1", "width": 2},
+    ]
     assert found["of"] == [[0, 1]] * 12
 
 
@@ -157,7 +204,15 @@ def test_nothing_of_the_run_becomes_markup(log, start, add):
     start(note=EVIL)
     add(0, accuracies=(0.5,), status="complete", **MEASURES, device=EVIL, **{EVIL: 1.0})
     add(1, status="failed", error=EVIL)
-    log.append("proposed", 2, arch_id=EVIL, space=EVIL, arch={EVIL: EVIL}, knobs={EVIL: EVIL}, seed=0)
+    log.append(
+        "proposed",
+        2,
+        arch_id=EVIL,
+        space=EVIL,
+        arch={EVIL: EVIL},
+        knobs={EVIL: EVIL},
+        seed=0,
+    )
     log.append("measured", 2, **MEASURES, device=EVIL)
     log.append("epoch", 2, epoch=1, accuracy=0.9)
     log.append("finished", 2, status="complete")
@@ -165,15 +220,23 @@ def test_nothing_of_the_run_becomes_markup(log, start, add):
     assert [tag for tag, _ in page.tags].count("script") == 3
     assert page.data["trials"]["arch_id"][2] == EVIL
     assert page.data["failures"]["groups"][0]["reason"] == EVIL
-    assert any(EVIL in text for text in page.texts), "the space's name is in the summary"
+    assert any(EVIL in text for text in page.texts), (
+        "the space's name is in the summary"
+    )
 
 
 def test_the_page_needs_no_network(searched):
     page = page_of(searched)
-    links = [a.get("src") or a.get("href") for _, a in page.tags if "src" in a or "href" in a]
+    links = [
+        a.get("src") or a.get("href") for _, a in page.tags if "src" in a or "href" in a
+    ]
     assert set(links) == {"data:,", "#networks"}
     assert "Plotly" in page.scripts[1]
-    policy = next(a["content"] for tag, a in page.tags if a.get("http-equiv") == "Content-Security-Policy")
+    policy = next(
+        a["content"]
+        for tag, a in page.tags
+        if a.get("http-equiv") == "Content-Security-Policy"
+    )
     assert policy.startswith("default-src 'none'")
 
 
@@ -195,7 +258,9 @@ def test_latencies_that_do_not_compare_give_no_front(log, start, add):
     for n, device in enumerate("AB"):
         add(n, accuracies=(0.5,), status="complete", **MEASURES, device=device)
     page = page_of(log)
-    assert "There is no front: latencies of 2 devices do not compare" in " ".join(page.texts)
+    assert "There is no front: latencies of 2 devices do not compare" in " ".join(
+        page.texts
+    )
     assert page.data["trials"]["front"] == [0, 0]
 
 
@@ -213,7 +278,9 @@ def test_an_unreadable_environment_is_named(searched, text):
 
 def imagenet_run(log, add, classes=1000):
     config = {"data": {"name": "imagenet"}}
-    log.append("search_started", config=config, objectives={"accuracy": "max", "flops": "min"})
+    log.append(
+        "search_started", config=config, objectives={"accuracy": "max", "flops": "min"}
+    )
     add(0, accuracies=(0.5,), status="complete", **MEASURES)
     task = {"task": {"num_classes": classes, "resolution": 224}}
     (log.path.parent / "environment.json").write_text(json.dumps(task))
@@ -224,14 +291,17 @@ def test_public_models_stand_behind_a_run_on_imagenet(log, add):
     found = overlay(imagenet_run(log, add), "imagenet")
     assert {model["family"] for model in found["models"]} == set(FAMILIES.values())
     names = {model["model"]: model for model in found["models"]}
-    resnest = next(model for name, model in names.items() if name.startswith("resnest50d."))
+    resnest = next(
+        model for name, model in names.items() if name.startswith("resnest50d.")
+    )
     assert 80 < resnest["accuracy"] < 82, "in per cent, as the page shows the run's own"
     assert page_of(log, against=found).data["against"]["models"] == found["models"]
 
 
 def test_what_does_not_compare_is_refused(log, add, searched):
     with pytest.raises(
-        ValueError, match="--against imagenet: the public models are trained on ImageNet, this run on"
+        ValueError,
+        match="--against imagenet: the public models are trained on ImageNet, this run on",
     ):
         overlay(load_run(searched.path.parent), "imagenet")
     with pytest.raises(ValueError, match="--against cifar: unknown"):
@@ -260,10 +330,16 @@ def test_numbers_read_well(metric, value, text):
 
 
 def test_durations_read_well():
-    assert [wording.duration(s) for s in (3.2, 252, 7500)] == ["3 s", "4 min 12 s", "2 h 5 min"]
+    assert [wording.duration(s) for s in (3.2, 252, 7500)] == [
+        "3 s",
+        "4 min 12 s",
+        "2 h 5 min",
+    ]
 
 
 def test_labels_carry_units():
-    labels = [wording.label(name) for name in ("accuracy", "latency_ms", "flops", "energy")]
+    labels = [
+        wording.label(name) for name in ("accuracy", "latency_ms", "flops", "energy")
+    ]
     assert labels == ["accuracy (%)", "latency (ms)", "FLOPs", "energy"]
     assert not re.search(r"\s{2}", wording.with_unit("energy", 1.0))

@@ -17,7 +17,14 @@ def run_folder(log, start, add):
     start()
     add(0, accuracies=(0.5, 0.9), status="complete", flops=200, latency_ms=4.0)
     add(1, accuracies=(0.4, 0.6), status="complete", flops=150, latency_ms=3.0)
-    add(2, accuracies=(0.3, 0.7), status="complete", flops=100, latency_ms=2.0, energy=1.5)
+    add(
+        2,
+        accuracies=(0.3, 0.7),
+        status="complete",
+        flops=100,
+        latency_ms=2.0,
+        energy=1.5,
+    )
     add(3, accuracies=(0.99,), status="stopped", **MEASURES)
     add(4, status="duplicate", flops=100)
     add(5, accuracies=(0.1,), status="failed", error="out of memory", flops=10**12)
@@ -29,7 +36,13 @@ def run_folder(log, start, add):
 def test_the_fold_of_every_outcome(run_folder):
     run = load_run(run_folder)
     trials = run.trials.set_index("trial").drop(9)
-    assert trials["status"].tolist() == [*["complete"] * 3, "stopped", "duplicate", "failed", "running"]
+    assert trials["status"].tolist() == [
+        *["complete"] * 3,
+        "stopped",
+        "duplicate",
+        "failed",
+        "running",
+    ]
     assert trials["accuracy"].tolist()[:4] == [0.9, 0.6, 0.7, 0.99]
     assert trials["epochs"].tolist() == [2, 2, 2, 1, 0, 1, 1]
     assert trials.loc[5, "error"] == "out of memory"
@@ -54,11 +67,21 @@ def test_the_fold_of_every_outcome(run_folder):
 def test_columns_and_types_do_not_depend_on_what_was_measured(run_folder, tmp_path):
     (tmp_path / "bare").mkdir()
     with results.EventLog(tmp_path / "bare" / "events.db") as log:
-        log.append("search_started", config={}, objectives={"accuracy": "max", "energy": "min"})
+        log.append(
+            "search_started", config={}, objectives={"accuracy": "max", "energy": "min"}
+        )
     full, bare = load_run(run_folder), load_run(tmp_path / "bare")
-    assert list(full.trials) == [*TRIAL_COLUMNS, "energy", "arch.radix", "arch.stem", "arch"]
+    assert list(full.trials) == [
+        *TRIAL_COLUMNS,
+        "energy",
+        "arch.radix",
+        "arch.stem",
+        "arch",
+    ]
     assert list(bare.trials) == [*TRIAL_COLUMNS, "energy", "arch"]
-    assert (full.trials.dtypes[[*TRIAL_COLUMNS, "energy"]] == bare.trials.dtypes[:-1]).all()
+    assert (
+        full.trials.dtypes[[*TRIAL_COLUMNS, "energy"]] == bare.trials.dtypes[:-1]
+    ).all()
     assert list(full.epochs) == list(bare.epochs) == list(EPOCH_COLUMNS)
     types = full.trials.dtypes.astype(str)
     assert types[["flops", "accuracy", "error", "arch.radix"]].tolist() == [
@@ -75,7 +98,15 @@ def test_columns_and_types_do_not_depend_on_what_was_measured(run_folder, tmp_pa
 
 def test_odd_values_still_load_and_export(log, start, add):
     start()
-    add(0, accuracies=(0.5,), status="complete", latency_ms=1.0, flops=1.5, samples=[1, 2], note=3)
+    add(
+        0,
+        accuracies=(0.5,),
+        status="complete",
+        latency_ms=1.0,
+        flops=1.5,
+        samples=[1, 2],
+        note=3,
+    )
     add(1, accuracies=(0.6,), status="complete", latency_ms=2.0, flops=2, note="mixed")
     run = load_run(log.path.parent)
     assert run.trials["flops"].tolist() == [1.5, 2.0]
@@ -107,14 +138,19 @@ def test_latencies_of_two_devices_are_not_mixed(log, start, add):
     add(0, accuracies=(0.5,), status="complete", device="CPU", **MEASURES)
     add(1, accuracies=(0.6,), status="complete", device="GPU", **MEASURES)
     run = load_run(log.path.parent)
-    with pytest.raises(ValueError, match=r"latencies of 2 devices do not compare \(CPU; GPU\)"):
+    with pytest.raises(
+        ValueError, match=r"latencies of 2 devices do not compare \(CPU; GPU\)"
+    ):
         run.front()
     run.export()
     front = json.loads((run.path / "front.json").read_text())
     assert front["networks"] == []
     assert "2 devices do not compare" in front["no_front"]
     write_report(run, run.path / "report.html")
-    assert "There is no front: latencies of 2 devices" in (run.path / "report.html").read_text()
+    assert (
+        "There is no front: latencies of 2 devices"
+        in (run.path / "report.html").read_text()
+    )
     assert run.front({"accuracy": "max", "flops": "min"})["trial"].tolist() == [1]
 
 
@@ -131,9 +167,15 @@ def test_the_reference_point_is_the_worst_value_unless_chosen(run_folder):
 def test_export_and_a_copy_elsewhere(run_folder, tmp_path):
     load_run(run_folder).export()
     run = load_run(shutil.copytree(run_folder, tmp_path / "copy"))
-    pd.testing.assert_frame_equal(pd.read_parquet(run.path / "trials.parquet"), run.trials)
-    pd.testing.assert_frame_equal(pd.read_parquet(run.path / "epochs.parquet"), run.epochs)
-    front = json.loads((run.path / "front.json").read_text(), parse_constant=pytest.fail)
+    pd.testing.assert_frame_equal(
+        pd.read_parquet(run.path / "trials.parquet"), run.trials
+    )
+    pd.testing.assert_frame_equal(
+        pd.read_parquet(run.path / "epochs.parquet"), run.epochs
+    )
+    front = json.loads(
+        (run.path / "front.json").read_text(), parse_constant=pytest.fail
+    )
     assert front["hypervolume"] == run.hypervolume()
     assert front["objectives"] == run.objectives
     assert [network["trial"] for network in front["networks"]] == [0, 2]
@@ -144,7 +186,9 @@ def test_export_and_a_copy_elsewhere(run_folder, tmp_path):
 
 def test_full_fidelity_is_the_newest_way_of_retraining(run_folder, log):
     run = load_run(run_folder)
-    with pytest.raises(ValueError, match="no network of this run has been retrained and validated"):
+    with pytest.raises(
+        ValueError, match="no network of this run has been retrained and validated"
+    ):
         run.full_fidelity()
     rows = [
         (0, 0, 0.99, "old"),
@@ -156,9 +200,20 @@ def test_full_fidelity_is_the_newest_way_of_retraining(run_folder, log):
     ]
     for trial, seed, accuracy, recipe in rows:
         measured = {"validation_accuracy": accuracy} if accuracy else {}
-        log.append("retrained", trial, seed=seed, top1=0.4, top5=1.0, epochs=30, recipe=recipe, **measured)
+        log.append(
+            "retrained",
+            trial,
+            seed=seed,
+            top1=0.4,
+            top5=1.0,
+            epochs=30,
+            recipe=recipe,
+            **measured,
+        )
     full = load_run(run_folder).full_fidelity()
-    assert full.trials.set_index("trial")["accuracy"].to_dict() == pytest.approx({1: 0.92, 3: 0.95})
+    assert full.trials.set_index("trial")["accuracy"].to_dict() == pytest.approx(
+        {1: 0.92, 3: 0.95}
+    )
     assert full.trials["top1"].tolist() == [0.4, 0.4]
     assert full.front()["trial"].tolist() == [3]
     assert run.front()["trial"].tolist() == [0, 2]
@@ -173,11 +228,16 @@ def test_tables_are_a_run_without_their_log(run_folder, monkeypatch):
     run = load_run(run_folder)
     pd.testing.assert_frame_equal(run.front(), before.front())
     pd.testing.assert_frame_equal(run.epochs, before.epochs)
-    assert (run.objectives, run.ended, run.seconds) == (before.objectives, before.ended, before.seconds)
+    assert (run.objectives, run.ended, run.seconds) == (
+        before.objectives,
+        before.ended,
+        before.seconds,
+    )
     monkeypatch.setattr("results.runs.loading.FRONTS", run_folder.parent)
     assert results.load_front(run_folder.name).hypervolume() == before.hypervolume()
     with pytest.raises(
-        ValueError, match=f"no published front is called 'none'; there are .*{run_folder.name}"
+        ValueError,
+        match=f"no published front is called 'none'; there are .*{run_folder.name}",
     ):
         results.load_front("none")
 
@@ -187,7 +247,11 @@ def test_a_real_front_is_published():
     assert run.config["data"]["root"] is None
     assert set(run.front()["status"]) == {"complete"}
     best = run.complete["accuracy"].max()
-    assert run.select(maximize="accuracy").row["accuracy"] == best == run.front()["accuracy"].max()
+    assert (
+        run.select(maximize="accuracy").row["accuracy"]
+        == best
+        == run.front()["accuracy"].max()
+    )
 
 
 def test_time_between_a_crash_and_the_resume_does_not_count(tmp_path):
@@ -209,7 +273,9 @@ def test_what_is_no_run_is_named(tmp_path, log):
     with pytest.raises(ValueError, match="the run is empty"):
         load_run(log.path.parent)
     log.append("epoch", trial=0, accuracy=1.0)
-    with pytest.raises(ValueError, match=r"events\.db: event 1 \(epoch, trial 0\) lacks 'epoch'"):
+    with pytest.raises(
+        ValueError, match=r"events\.db: event 1 \(epoch, trial 0\) lacks 'epoch'"
+    ):
         load_run(log.path.parent)
 
 

@@ -21,11 +21,17 @@ GOLDEN = Path(__file__).parent / "v1_events.db"
 def make(tmp_path: Path) -> Callable[..., Path]:
     """A run folder of two complete trials."""
 
-    def make(name: str, device: str = "CPU", accuracy: float = 0.5, **config: object) -> Path:
+    def make(
+        name: str, device: str = "CPU", accuracy: float = 0.5, **config: object
+    ) -> Path:
         folder, ticks = tmp_path / name, count(1_760_000_000)
         folder.mkdir(parents=True)
         with EventLog(folder / "events.db", clock=lambda: float(next(ticks))) as log:
-            log.append("search_started", config=config or {"data": "digits"}, objectives=OBJECTIVES)
+            log.append(
+                "search_started",
+                config=config or {"data": "digits"},
+                objectives=OBJECTIVES,
+            )
             for trial in range(2):
                 log.append(
                     "proposed",
@@ -68,11 +74,28 @@ def test_a_snapshot_stands_for_the_log_until_it_grows(make):
     connection.close()
     assert load_run(folder).trials["status"].tolist() == ["complete", "complete"]
     with EventLog(folder / "events.db") as log:
-        log.append("retrained", 1, seed=3, top1=0.8, top5=0.9, epochs=100, recipe="resnest", images=50)
+        log.append(
+            "retrained",
+            1,
+            seed=3,
+            top1=0.8,
+            top5=0.9,
+            epochs=100,
+            recipe="resnest",
+            images=50,
+        )
     run = load_run(folder)
     assert run.trials["status"].tolist() == ["failed", "complete"]
     assert list(run.retrained) == [*RETRAINED_COLUMNS, "images"]
-    assert run.retrained.iloc[0].drop("finished").tolist() == [1, 3, 0.8, 0.9, 100, "resnest", 50]
+    assert run.retrained.iloc[0].drop("finished").tolist() == [
+        1,
+        3,
+        0.8,
+        0.9,
+        100,
+        "resnest",
+        50,
+    ]
     run.export()
     assert_same(load_run(folder), run)
 
@@ -98,7 +121,9 @@ def test_a_run_elsewhere_is_read_by_its_url(make):
     assert (run.url, run.config) == ("memory://bucket/run", {"trials": 2})
     pd.testing.assert_frame_equal(run.trials, load_run(folder).trials)
     assert run.front()["trial"].tolist() == [1, 0]
-    with pytest.raises(ValueError, match="memory://bucket/run: is elsewhere and only read"):
+    with pytest.raises(
+        ValueError, match="memory://bucket/run: is elsewhere and only read"
+    ):
         run.export()
     local = load_run(f"file://{folder}")
     assert (local.url, local.path) == (None, folder)
@@ -124,7 +149,9 @@ def test_runs_come_together_in_one_table(make, tmp_path):
 
 def test_runs_that_do_not_compare_are_refused_and_named(make):
     one = make("one", data={"name": "digits"}, training={"epochs": 6})
-    other = make("two", device="GPU", data={"name": "cifar10", "new": 1}, training={"epochs": 9})
+    other = make(
+        "two", device="GPU", data={"name": "cifar10", "new": 1}, training={"epochs": 9}
+    )
     with pytest.raises(ValueError, match="do not compare") as refused:
         load_runs([one, other])
     for words in (
@@ -169,14 +196,34 @@ def test_logs_of_version_1_load_for_ever(tmp_path):
     """The file was written by schema version 1 and must never be written again."""
     shutil.copy(GOLDEN, tmp_path / "events.db")
     run = load_run(tmp_path)
-    assert list(run.trials) == [*TRIAL_COLUMNS, "energy", "duplicate_of", "arch.radix", "arch.stem", "arch"]
-    assert run.trials["status"].tolist() == ["complete", "stopped", "failed", "duplicate", "running"]
+    assert list(run.trials) == [
+        *TRIAL_COLUMNS,
+        "energy",
+        "duplicate_of",
+        "arch.radix",
+        "arch.stem",
+        "arch",
+    ]
+    assert run.trials["status"].tolist() == [
+        "complete",
+        "stopped",
+        "failed",
+        "duplicate",
+        "running",
+    ]
     assert run.trials["accuracy"].tolist()[:2] == [0.9, 0.4]
     assert run.trials["error"].tolist()[2] == "out of memory"
     assert run.front()["trial"].tolist() == [0]
-    assert run.epochs[["trial", "epoch"]].to_numpy().tolist() == [[0, 1], [0, 2], [1, 1]]
+    assert run.epochs[["trial", "epoch"]].to_numpy().tolist() == [
+        [0, 1],
+        [0, 2],
+        [1, 1],
+    ]
     assert run.retrained["top1"].tolist() == [0.95]
-    assert (run.config, run.ended) == ({"data": {"name": "digits"}, "trials": 5}, "5 trials done")
+    assert (run.config, run.ended) == (
+        {"data": {"name": "digits"}, "trials": 5},
+        "5 trials done",
+    )
 
 
 def test_devices_never_meet_in_one_front(make, tmp_path):
@@ -189,7 +236,9 @@ def test_devices_never_meet_in_one_front(make, tmp_path):
         load_runs(folders)
     mixed = load_runs(folders, mixed=True)
     assert len(mixed.front(OBJECTIVES))
-    trials = mixed.trials.assign(latency_ms=1.0, predicted_latency_ms=1.0, predicted_latency_device="A")
+    trials = mixed.trials.assign(
+        latency_ms=1.0, predicted_latency_ms=1.0, predicted_latency_device="A"
+    )
     trials.loc[trials["run"] == "two", "predicted_latency_device"] = "B"
     found = replace(mixed, trials=trials)
     for name in ("latency_ms", "predicted_latency_ms"):

@@ -24,7 +24,13 @@ def test_what_is_done_running_and_left(status, start, add):
     add(3, status="duplicate", **FOLDED)
     add(4, accuracies=(0.3, 0.35), **FOLDED)
     found = status()
-    assert found.counts == {"complete": 1, "stopped": 1, "failed": 1, "duplicate": 1, "running": 1}
+    assert found.counts == {
+        "complete": 1,
+        "stopped": 1,
+        "failed": 1,
+        "duplicate": 1,
+        "running": 1,
+    }
     assert found.done == 3
     assert [(row["trial"], row["epochs"]) for row in found.running] == [(4, 2)]
     assert (found.left["trials"], found.left["epochs"]) == (5, 93)
@@ -72,7 +78,12 @@ def test_a_search_that_ended_is_not_silent(status, start, add, log):
 def test_nothing_tells_the_time_left_before_anything_was_done(status, start):
     start(trials=4)
     found = status()
-    assert (found.counts, found.share, found.seconds_left, found.hypervolume) == ({}, 0.0, None, None)
+    assert (found.counts, found.share, found.seconds_left, found.hypervolume) == (
+        {},
+        0.0,
+        None,
+        None,
+    )
 
 
 def test_a_clock_behind_the_writers_gives_no_negative_age(status, start):

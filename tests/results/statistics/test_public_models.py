@@ -7,9 +7,15 @@ def test_public_models_speak_the_units_of_a_trials_table():
     models = public_models()
     assert len(models) == models["model"].nunique() == 1266
     resnest = models.set_index("model").loc["resnest50d.in1k"]
-    assert (resnest["family"], resnest["recipe"], resnest["resolution"]) == ("resnest", "in1k", 224)
+    assert (resnest["family"], resnest["recipe"], resnest["resolution"]) == (
+        "resnest",
+        "in1k",
+        224,
+    )
     assert (resnest["accuracy"], resnest["params"]) == (0.80958, 27_480_000)
-    assert resnest["flops"] == pytest.approx(5_401_872_064, rel=0.005)  # what search_spaces.complexity counts
+    assert resnest["flops"] == pytest.approx(
+        5_401_872_064, rel=0.005
+    )  # what search_spaces.complexity counts
     assert models["accuracy"].between(0, 1).all()
     assert {"resnest", "regnety", "efficientnet"} <= set(models["family"])
     assert set(models.attrs["units"]) == set(models) - {"model", "family", "recipe"}
@@ -20,15 +26,26 @@ def test_public_models_speak_the_units_of_a_trials_table():
     [
         ({"data": "imagenet"}, True, "has the task"),
         (
-            {"data": {"name": "imagenet-1k"}, "task": {"num_classes": 1000, "resolution": 160}},
+            {
+                "data": {"name": "imagenet-1k"},
+                "task": {"num_classes": 1000, "resolution": 160},
+            },
             True,
             "has the task",
         ),
         ({"data": "digits"}, False, "trained on ImageNet, this run on digits"),
         ({"data": "imagenette"}, False, "this run on imagenette"),
         ({}, False, "this run on unknown data"),
-        ({"data": "imagenet", "task": {"num_classes": 100}}, False, "tell 1000 classes apart, this run 100"),
-        ({"data": {"name": "imagenet", "resolution": 64}}, False, "106 to 800 pixels, this run at 64"),
+        (
+            {"data": "imagenet", "task": {"num_classes": 100}},
+            False,
+            "tell 1000 classes apart, this run 100",
+        ),
+        (
+            {"data": {"name": "imagenet", "resolution": 64}},
+            False,
+            "106 to 800 pixels, this run at 64",
+        ),
     ],
 )
 def test_only_the_same_task_compares(config, yes, why):

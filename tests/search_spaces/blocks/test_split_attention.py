@@ -25,7 +25,9 @@ def gradients(module: nn.Module, x: Tensor) -> tuple[Tensor, ...]:
     """Output and, of a loss that tells its elements apart, the gradients of input and parameters."""
     x = x.clone().requires_grad_()
     out = module(x)
-    loss = (out * torch.linspace(-1, 1, out.numel(), dtype=out.dtype).view(out.shape)).sum()
+    loss = (
+        out * torch.linspace(-1, 1, out.numel(), dtype=out.dtype).view(out.shape)
+    ).sum()
     return out.detach(), *torch.autograd.grad(loss, (x, *module.parameters()))
 
 
@@ -37,16 +39,24 @@ def test_gradients_are_those_of_finite_differences(
 ) -> None:
     torch.manual_seed(0)
     width = 4 * radix
-    module = SplitAttention(width, 4, 3, padding=1, cardinality=cardinality, radix=radix, norm=norm).double()
-    x = torch.randn(3, width, 3, 3, dtype=torch.float64).contiguous(memory_format=memory_format)
+    module = SplitAttention(
+        width, 4, 3, padding=1, cardinality=cardinality, radix=radix, norm=norm
+    ).double()
+    x = torch.randn(3, width, 3, 3, dtype=torch.float64).contiguous(
+        memory_format=memory_format
+    )
     names = ["conv.weight", "fc1.weight", "fc2.weight", "fc2.bias"]
     tensors = [x, *(module.get_parameter(name).detach() for name in names)]
 
     def run(x: Tensor, *parameters: Tensor) -> Tensor:
-        out: Tensor = functional_call(module, dict(zip(names, parameters, strict=True)), (x,))
+        out: Tensor = functional_call(
+            module, dict(zip(names, parameters, strict=True)), (x,)
+        )
         return out
 
-    assert torch.autograd.gradcheck(run, [t.clone().requires_grad_() for t in tensors], fast_mode=True)
+    assert torch.autograd.gradcheck(
+        run, [t.clone().requires_grad_() for t in tensors], fast_mode=True
+    )
 
 
 @pytest.mark.parametrize(("radix", "cardinality"), SHAPES)
@@ -61,8 +71,12 @@ def test_training_equals_the_plain_operators(
 ) -> None:
     """Without norms the two modes compute the same; the backward pass takes 1, some, all images at a time."""
     monkeypatch.setattr(split_attention_function, "CACHE_BYTES", cache_bytes)
-    module = SplitAttention(16, 8, 3, 2, 1, cardinality=cardinality, radix=radix, norm=False).double()
-    x = torch.randn(5, 16, 13, 9, dtype=torch.float64).contiguous(memory_format=memory_format)
+    module = SplitAttention(
+        16, 8, 3, 2, 1, cardinality=cardinality, radix=radix, norm=False
+    ).double()
+    x = torch.randn(5, 16, 13, 9, dtype=torch.float64).contiguous(
+        memory_format=memory_format
+    )
     by_hand, plain = gradients(module.train(), x), gradients(module.eval(), x)
     torch.testing.assert_close(by_hand, plain, rtol=1e-12, atol=1e-12)
     assert by_hand[0].is_contiguous(memory_format=memory_format)
@@ -71,21 +85,40 @@ def test_training_equals_the_plain_operators(
 
 @pytest.mark.parametrize(("radix", "cardinality"), SHAPES)
 @pytest.mark.parametrize("training", [True, False])
-def test_in_float64_it_is_the_authors_module(radix: int, cardinality: int, training: bool) -> None:
-    splat = pytest.importorskip("resnest.torch.splat", reason="the authors' package resnest 0.0.5")
+def test_in_float64_it_is_the_authors_module(
+    radix: int, cardinality: int, training: bool
+) -> None:
+    splat = pytest.importorskip(
+        "resnest.torch.splat", reason="the authors' package resnest 0.0.5"
+    )
     theirs = splat.SplAtConv2d(
-        16, 16, 3, 1, 1, groups=cardinality, bias=False, radix=radix, norm_layer=nn.BatchNorm2d
+        16,
+        16,
+        3,
+        1,
+        1,
+        groups=cardinality,
+        bias=False,
+        radix=radix,
+        norm_layer=nn.BatchNorm2d,
     )
     ours = SplitAttention(16, 16, 3, 1, 1, cardinality=cardinality, radix=radix)
     ours.load_state_dict(theirs.state_dict())
     x = torch.randn(5, 16, 9, 9, dtype=torch.float64)
-    expected, got = (gradients(module.double().train(training), x) for module in (theirs, ours))
+    expected, got = (
+        gradients(module.double().train(training), x) for module in (theirs, ours)
+    )
     torch.testing.assert_close(got, expected, rtol=1e-9, atol=1e-9)
-    torch.testing.assert_close(ours.state_dict(), theirs.state_dict(), rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(
+        ours.state_dict(), theirs.state_dict(), rtol=1e-12, atol=1e-12
+    )
 
 
 def test_it_keeps_no_weighted_copies_for_the_backward_pass() -> None:
-    module, x = SplitAttention(16, 16, 3, padding=1, radix=4), torch.randn(2, 16, 32, 32, requires_grad=True)
+    module, x = (
+        SplitAttention(16, 16, 3, padding=1, radix=4),
+        torch.randn(2, 16, 32, 32, requires_grad=True),
+    )
     kept: dict[int, int] = {}
 
     def keep(tensor: Tensor) -> Tensor:
@@ -95,7 +128,9 @@ def test_it_keeps_no_weighted_copies_for_the_backward_pass() -> None:
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
         out = module(x)
     maps = sorted(size for size in kept.values() if size >= x.numel())
-    assert maps == [x.numel(), 4 * out.numel(), 4 * out.numel()], "input, convolved, rectified"
+    assert maps == [x.numel(), 4 * out.numel(), 4 * out.numel()], (
+        "input, convolved, rectified"
+    )
 
 
 @pytest.mark.parametrize("radix", [1, 2, 4])
@@ -109,7 +144,9 @@ def test_autocast_keeps_the_maps_small(radix: int, training: bool) -> None:
     assert out.dtype == torch.bfloat16
     torch.testing.assert_close(out.float(), expected[0], rtol=0.05, atol=0.05)
     out.float().square().sum().backward()
-    assert all(p.grad is not None and p.grad.isfinite().all() for p in module.parameters())
+    assert all(
+        p.grad is not None and p.grad.isfinite().all() for p in module.parameters()
+    )
 
 
 @pytest.mark.parametrize("radix", [1, 2, 4])
@@ -125,30 +162,50 @@ def test_it_compiles_in_one_graph(radix: int) -> None:
 def test_it_exports_for_any_batch_size(radix: int) -> None:
     module = SplitAttention(16, 16, 3, padding=1, radix=radix).eval()
     batch = torch.export.Dim("batch", min=1, max=64)
-    exported = torch.export.export(module, (torch.randn(4, 16, 8, 8),), dynamic_shapes=({0: batch},))
-    called = [str(node.target) for node in exported.graph.nodes if node.op == "call_function"]
-    assert all(target.startswith("aten.") or target.startswith("<built-in") for target in called)
+    exported = torch.export.export(
+        module, (torch.randn(4, 16, 8, 8),), dynamic_shapes=({0: batch},)
+    )
+    called = [
+        str(node.target) for node in exported.graph.nodes if node.op == "call_function"
+    ]
+    assert all(
+        target.startswith("aten.") or target.startswith("<built-in")
+        for target in called
+    )
     x = torch.randn(7, 16, 8, 8)
     torch.testing.assert_close(exported.module()(x), module(x))
 
 
-def test_checkpointing_and_a_second_pass_over_the_same_graph_give_the_same_gradients() -> None:
-    module, x = SplitAttention(16, 16, 3, padding=1), torch.randn(4, 16, 8, 8, requires_grad=True)
+def test_checkpointing_and_a_second_pass_over_the_same_graph_give_the_same_gradients() -> (
+    None
+):
+    module, x = (
+        SplitAttention(16, 16, 3, padding=1),
+        torch.randn(4, 16, 8, 8, requires_grad=True),
+    )
     (expected,) = torch.autograd.grad(module(x).square().sum(), x)
     loss = module(x).square().sum()
     for _ in range(2):
-        torch.testing.assert_close(torch.autograd.grad(loss, x, retain_graph=True), (expected,))
+        torch.testing.assert_close(
+            torch.autograd.grad(loss, x, retain_graph=True), (expected,)
+        )
     loss = checkpoint(module, x, use_reentrant=False).square().sum()
     torch.testing.assert_close(torch.autograd.grad(loss, x), (expected,))
 
 
 @pytest.mark.parametrize("training", [True, False])
 @pytest.mark.parametrize(("radix", "cardinality"), SHAPES)
-def test_counters_see_every_operator_in_both_modes(radix: int, cardinality: int, training: bool) -> None:
+def test_counters_see_every_operator_in_both_modes(
+    radix: int, cardinality: int, training: bool
+) -> None:
     with warnings.catch_warnings(action="ignore", category=DeprecationWarning):
         from fvcore.nn import FlopCountAnalysis
-    module = SplitAttention(16, 8, 3, padding=1, cardinality=cardinality, radix=radix).train(training)
-    count = FlopCountAnalysis(module, torch.randn(2, 16, 6, 6)).unsupported_ops_warnings(False)
+    module = SplitAttention(
+        16, 8, 3, padding=1, cardinality=cardinality, radix=radix
+    ).train(training)
+    count = FlopCountAnalysis(
+        module, torch.randn(2, 16, 6, 6)
+    ).unsupported_ops_warnings(False)
     tally = Tally(16, 6, 6)
     SplitAttention.cost(tally, 8, 3, padding=1, cardinality=cardinality, radix=radix)
     cost = tally.total()
@@ -181,11 +238,23 @@ def test_backward_leaves_the_gradient_it_is_given_alone() -> None:
     assert torch.equal(given, before)
 
 
-def theirs_and_ours(radix: int, cardinality: int = 2) -> tuple[nn.Module, SplitAttention]:
+def theirs_and_ours(
+    radix: int, cardinality: int = 2
+) -> tuple[nn.Module, SplitAttention]:
     """The authors' module and ours with the same weights, in training and in float64."""
-    splat = pytest.importorskip("resnest.torch.splat", reason="the authors' package resnest 0.0.5")
+    splat = pytest.importorskip(
+        "resnest.torch.splat", reason="the authors' package resnest 0.0.5"
+    )
     theirs = splat.SplAtConv2d(
-        8, 8, 3, 1, 1, groups=cardinality, bias=False, radix=radix, norm_layer=nn.BatchNorm2d
+        8,
+        8,
+        3,
+        1,
+        1,
+        groups=cardinality,
+        bias=False,
+        radix=radix,
+        norm_layer=nn.BatchNorm2d,
     )
     ours = SplitAttention(8, 8, 3, 1, 1, cardinality=cardinality, radix=radix)
     ours.load_state_dict(theirs.state_dict())
@@ -204,7 +273,9 @@ def penalty(module: nn.Module, x: Tensor) -> tuple[Tensor, ...]:
 def by_transform(module: nn.Module, x: Tensor) -> Tensor:
     def loss(x: Tensor) -> Tensor:
         statistics = {name: buffer.clone() for name, buffer in module.named_buffers()}
-        out: Tensor = functional_call(module, dict(module.named_parameters()) | statistics, (x,))
+        out: Tensor = functional_call(
+            module, dict(module.named_parameters()) | statistics, (x,)
+        )
         return out.sin().sum()
 
     gradient: Tensor = torch.func.grad(loss)(x)
@@ -219,11 +290,15 @@ def by_forward_mode(module: nn.Module, x: Tensor) -> Tensor:
 
 
 def by_vectorised_jacobian(module: nn.Module, x: Tensor) -> Tensor:
-    jacobian: Tensor = torch.autograd.functional.jacobian(lambda x: module(x).sum((2, 3)), x, vectorize=True)
+    jacobian: Tensor = torch.autograd.functional.jacobian(
+        lambda x: module(x).sum((2, 3)), x, vectorize=True
+    )
     return jacobian
 
 
-@pytest.mark.filterwarnings("ignore:`torch.jit.script`:DeprecationWarning")  # forward mode uses it itself
+@pytest.mark.filterwarnings(
+    "ignore:`torch.jit.script`:DeprecationWarning"
+)  # forward mode uses it itself
 @pytest.mark.parametrize("radix", [1, 2, 4])
 @pytest.mark.parametrize(
     "derivative",
@@ -235,13 +310,18 @@ def test_every_derivative_of_the_training_step_is_the_authors(
 ) -> None:
     theirs, ours = theirs_and_ours(radix)
     x = torch.randn(3, 8, 5, 5, dtype=torch.float64)
-    torch.testing.assert_close(derivative(ours, x), derivative(theirs, x), rtol=1e-8, atol=1e-8)
+    torch.testing.assert_close(
+        derivative(ours, x), derivative(theirs, x), rtol=1e-8, atol=1e-8
+    )
 
 
 @pytest.mark.parametrize("radix", [1, 2, 4])
 def test_gradients_per_image_are_those_of_one_image_at_a_time(radix: int) -> None:
     module = SplitAttention(8, 8, 3, padding=1, radix=radix, norm=False).double()
-    parameters, x = dict(module.named_parameters()), torch.randn(3, 8, 5, 5, dtype=torch.float64)
+    parameters, x = (
+        dict(module.named_parameters()),
+        torch.randn(3, 8, 5, 5, dtype=torch.float64),
+    )
 
     def loss(parameters: dict[str, Tensor], image: Tensor) -> Tensor:
         out: Tensor = functional_call(module, parameters, (image[None],))
@@ -249,14 +329,20 @@ def test_gradients_per_image_are_those_of_one_image_at_a_time(radix: int) -> Non
 
     found = torch.func.vmap(torch.func.grad(loss), in_dims=(None, 0))(parameters, x)
     for index, image in enumerate(x):
-        expected = torch.autograd.grad(module(image[None]).sin().sum(), list(parameters.values()))
-        torch.testing.assert_close(tuple(value[index] for value in found.values()), expected)
+        expected = torch.autograd.grad(
+            module(image[None]).sin().sum(), list(parameters.values())
+        )
+        torch.testing.assert_close(
+            tuple(value[index] for value in found.values()), expected
+        )
 
 
 @pytest.mark.parametrize("depthwise", [False, True])
 @pytest.mark.parametrize("radix", [1, 2, 4])
 def test_fx_traces_it_while_training(radix: int, depthwise: bool) -> None:
-    module = SplitAttention(8, 8, 3, padding=1, radix=radix, groups=8 if depthwise else None).double()
+    module = SplitAttention(
+        8, 8, 3, padding=1, radix=radix, groups=8 if depthwise else None
+    ).double()
     traced = torch.fx.symbolic_trace(module)
     x = torch.randn(3, 8, 5, 5, dtype=torch.float64)
     torch.testing.assert_close(gradients(traced, x), gradients(module, x))
@@ -277,7 +363,9 @@ class Saturating(nn.Module):
 
 
 @pytest.mark.parametrize(
-    "norm", [nn.InstanceNorm2d(16), nn.GroupNorm(4, 16), LayerNorm2d(16), Saturating()], ids=str
+    "norm",
+    [nn.InstanceNorm2d(16), nn.GroupNorm(4, 16), LayerNorm2d(16), Saturating()],
+    ids=str,
 )
 def test_any_norm_may_take_the_place_of_the_first(norm: nn.Module) -> None:
     """Equal to the same in plain torch, written out for radix 2 and cardinality 1."""
@@ -293,14 +381,17 @@ def test_any_norm_may_take_the_place_of_the_first(norm: nn.Module) -> None:
     torch.testing.assert_close(found, expected)
     wanted = (x, *module.parameters())
     torch.testing.assert_close(
-        torch.autograd.grad(found.sin().sum(), wanted), torch.autograd.grad(expected.sin().sum(), wanted)
+        torch.autograd.grad(found.sin().sum(), wanted),
+        torch.autograd.grad(expected.sin().sum(), wanted),
     )
 
 
 @pytest.mark.parametrize("training", [True, False])
 @pytest.mark.parametrize(("radix", "cardinality"), SHAPES)
 def test_no_images_give_no_maps(radix: int, cardinality: int, training: bool) -> None:
-    module = SplitAttention(16, 16, 3, 2, 1, cardinality=cardinality, radix=radix).train(training)
+    module = SplitAttention(
+        16, 16, 3, 2, 1, cardinality=cardinality, radix=radix
+    ).train(training)
     x = torch.randn(0, 16, 6, 6, requires_grad=True)
     out = module(x)
     assert out.shape == (0, 16, 3, 3)

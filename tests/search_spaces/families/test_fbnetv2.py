@@ -7,7 +7,14 @@ from typing import Any
 import pytest
 import torch
 
-from search_spaces import FBNetV2, SplitAttention, Task, arch_from_dict, build, reference
+from search_spaces import (
+    FBNetV2,
+    SplitAttention,
+    Task,
+    arch_from_dict,
+    build,
+    reference,
+)
 from search_spaces.blocks.layers import DepthwiseSplits
 from search_spaces.families.fbnetv2 import nearest_width
 
@@ -25,9 +32,12 @@ TINY = FBNetV2(
 
 
 @pytest.mark.parametrize(
-    ("channels", "width"), [(3, 8), (43.68, 48), (44, 48), (12, 16), (87.36, 88), (8.4, 8), (8.5, 16)]
+    ("channels", "width"),
+    [(3, 8), (43.68, 48), (44, 48), (12, 16), (87.36, 88), (8.4, 8), (8.5, 16)],
 )
-def test_widths_round_to_the_nearest_eight_but_lose_little(channels: float, width: int) -> None:
+def test_widths_round_to_the_nearest_eight_but_lose_little(
+    channels: float, width: int
+) -> None:
     assert nearest_width(channels) == width
 
 
@@ -36,7 +46,12 @@ def test_splits_of_a_depthwise_convolution_are_convolutions_of_every_channel() -
     conv = DepthwiseSplits(6, 18, 3, 2, 1, groups=6)
     x = torch.randn(2, 6, 9, 9)
     for split, (weight, bias, maps) in enumerate(
-        zip(conv.weight.chunk(3), conv.bias.chunk(3), conv(x).chunk(3, dim=1), strict=True)  # type: ignore[union-attr]
+        zip(
+            conv.weight.chunk(3),
+            conv.bias.chunk(3),
+            conv(x).chunk(3, dim=1),
+            strict=True,
+        )  # type: ignore[union-attr]
     ):
         expected = torch.nn.functional.conv2d(x, weight, bias, 2, 1, groups=6)
         torch.testing.assert_close(maps, expected, msg=f"split {split}")
@@ -44,7 +59,9 @@ def test_splits_of_a_depthwise_convolution_are_convolutions_of_every_channel() -
 
 def test_radix_and_width_of_the_gate_reach_the_module() -> None:
     model = build(replace(TINY, attention="split", radix=4), Task(10))
-    modules = [module for module in model.modules() if isinstance(module, SplitAttention)]
+    modules = [
+        module for module in model.modules() if isinstance(module, SplitAttention)
+    ]
     assert [(m.radix, m.conv.groups, m.fc1.out_channels) for m in modules] == [
         (4, 16, 8),
         (4, 32, 8),
@@ -77,7 +94,10 @@ def test_small_images_at_224_stay_as_they_are() -> None:
 
 def test_knobs_without_effect_take_their_plainest_value() -> None:
     assert replace(TINY, radix=4) == TINY
-    assert replace(TINY, expansions=(1.0, 2.0, 5.5, 3.0, 2.0), repeats=(1, 2, 9, 1, 1)) == TINY
+    assert (
+        replace(TINY, expansions=(1.0, 2.0, 5.5, 3.0, 2.0), repeats=(1, 2, 9, 1, 1))
+        == TINY
+    )
     assert replace(TINY, attention="none", attended=(True,) * 5) == replace(
         TINY, attention="none", attended=(False,) * 5
     )
@@ -85,8 +105,15 @@ def test_knobs_without_effect_take_their_plainest_value() -> None:
 
 
 def test_a_skip_that_keeps_the_shape_is_no_block() -> None:
-    skipped = FBNetV2((1, 2, 1, 1, 1), ("k3", "k5", "skip", *["k3"] * 3), (8, 16, 16, 24, 32, 40), *_rest(6))
-    without = FBNetV2((1, 1, 1, 1, 1), ("k3", "k5", *["k3"] * 3), (8, 16, 24, 32, 40), *_rest(5))
+    skipped = FBNetV2(
+        (1, 2, 1, 1, 1),
+        ("k3", "k5", "skip", *["k3"] * 3),
+        (8, 16, 16, 24, 32, 40),
+        *_rest(6),
+    )
+    without = FBNetV2(
+        (1, 1, 1, 1, 1), ("k3", "k5", *["k3"] * 3), (8, 16, 24, 32, 40), *_rest(5)
+    )
     assert skipped != without
     assert skipped.id == without.id
 
@@ -118,8 +145,14 @@ def test_only_residual_branches_start_at_zero() -> None:
             {"operators": ["k3", "k7", "skip", "k3", "k3"]},
             r"operators \(entry 2\) must be k3, k5 or skip, got 'k7'",
         ),
-        ({"expansions": [1, 2, 1, "3", 2]}, "expansions must be a list of finite numbers"),
-        ({"expansions": [1, 2, 1, float("inf"), 2]}, "expansions must be a list of finite numbers"),
+        (
+            {"expansions": [1, 2, 1, "3", 2]},
+            "expansions must be a list of finite numbers",
+        ),
+        (
+            {"expansions": [1, 2, 1, float("inf"), 2]},
+            "expansions must be a list of finite numbers",
+        ),
         (
             {"expansions": [1, 2, 1, 0.5, 2]},
             r"expansions \(entry 4\) must be 1.0 to 10.0 in steps of 0.01, got 0.5",
@@ -155,8 +188,12 @@ def test_an_activation_that_nothing_uses_makes_no_new_network() -> None:
         "rows": (1,) * 5, "operators": ("k3",) * 5, "widths": (8, 16, 24, 32, 40), "expansions": (1.0,) * 5,
         "repeats": (1,) * 5, "attended": (True,) * 5, "attention": "split", "radix": 2, "stem_width": 8,
     }  # fmt: skip
-    relu, hswish = (FBNetV2(**knobs, activations=(name,) * 5) for name in ("relu", "hswish"))
+    relu, hswish = (
+        FBNetV2(**knobs, activations=(name,) * 5) for name in ("relu", "hswish")
+    )
     assert relu.id == hswish.id
     knobs |= {"attention": "se", "radix": 1}
-    relu, hswish = (FBNetV2(**knobs, activations=(name,) * 5) for name in ("relu", "hswish"))
+    relu, hswish = (
+        FBNetV2(**knobs, activations=(name,) * 5) for name in ("relu", "hswish")
+    )
     assert relu.id != hswish.id

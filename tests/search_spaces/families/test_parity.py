@@ -37,12 +37,22 @@ def module_of(config: dict[str, Any]) -> SplitAttention:
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)
 def test_split_attention_equals_the_authors_module(path: Path) -> None:
-    fixture = {key: torch.from_numpy(value) for key, value in np.load(path).items() if key != "config"}
+    fixture = {
+        key: torch.from_numpy(value)
+        for key, value in np.load(path).items()
+        if key != "config"
+    }
     module = module_of(json.loads(str(np.load(path)["config"])))
-    state = {key.removeprefix("sd/"): value for key, value in fixture.items() if key.startswith("sd/")}
+    state = {
+        key.removeprefix("sd/"): value
+        for key, value in fixture.items()
+        if key.startswith("sd/")
+    }
     module.load_state_dict(state, strict=True)
 
-    torch.testing.assert_close(module.eval()(fixture["x"]), fixture["y_eval"], rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(
+        module.eval()(fixture["x"]), fixture["y_eval"], rtol=1e-5, atol=1e-5
+    )
 
     x = fixture["x"].clone().requires_grad_()
     y = module.train()(x)
@@ -53,13 +63,19 @@ def test_split_attention_equals_the_authors_module(path: Path) -> None:
     scale = float(fixture["grad_x"].abs().max())
     torch.testing.assert_close(x.grad, fixture["grad_x"], rtol=1e-4, atol=2e-5 * scale)
     # fc1.bias stands before a batch norm: its true gradient is 0, what is stored is rounding noise
-    noise = 1e-4 * max(float(fixture[f"gradnorm/{name}"]) for name, _ in module.named_parameters())
+    noise = 1e-4 * max(
+        float(fixture[f"gradnorm/{name}"]) for name, _ in module.named_parameters()
+    )
     for name, parameter in module.named_parameters():
         assert parameter.grad is not None
         expected = fixture[f"gradnorm/{name}"]
-        torch.testing.assert_close(parameter.grad.norm(), expected, rtol=1e-4, atol=noise, msg=name)
+        torch.testing.assert_close(
+            parameter.grad.norm(), expected, rtol=1e-4, atol=noise, msg=name
+        )
     for name, buffer in module.named_buffers():
-        torch.testing.assert_close(buffer, fixture[f"after_train/{name}"], rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(
+            buffer, fixture[f"after_train/{name}"], rtol=1e-4, atol=1e-4
+        )
 
 
 def uniform(count: int, tensor: int) -> NDArray[np.float64]:
@@ -95,7 +111,11 @@ def test_whole_networks_equal_the_authors_logits(name: str, resolution: int) -> 
     arch = ResNeSt(
         depths=tuple(config["layers"]),
         cardinality=config["groups"],
-        **{k: v for k, v in config.items() if k not in ("layers", "groups", "num_classes")},
+        **{
+            k: v
+            for k, v in config.items()
+            if k not in ("layers", "groups", "num_classes")
+        },
     )
     model = build(arch, Task(config["num_classes"], resolution))
     fill(model)
@@ -109,10 +129,18 @@ def test_whole_networks_equal_the_authors_logits(name: str, resolution: int) -> 
 
 
 @pytest.mark.parametrize(
-    "name", ["resnest50", "resnest50_fast_4s1x64d", "resnest50_fast_2s2x40d", "resnest50_fast_1s4x24d"]
+    "name",
+    [
+        "resnest50",
+        "resnest50_fast_4s1x64d",
+        "resnest50_fast_2s2x40d",
+        "resnest50_fast_1s4x24d",
+    ],
 )
 def test_official_checkpoints_load_and_give_the_same_logits(name: str) -> None:
-    official = pytest.importorskip("resnest.torch", reason="the authors' package resnest 0.0.5")
+    official = pytest.importorskip(
+        "resnest.torch", reason="the authors' package resnest 0.0.5"
+    )
     theirs = getattr(official, name)(pretrained=False).eval()
     ours = build(reference(name)).eval()
     ours.load_state_dict(theirs.state_dict(), strict=True)
@@ -124,8 +152,16 @@ def test_official_checkpoints_load_and_give_the_same_logits(name: str) -> None:
 
 
 def test_without_attention_a_checkpoint_of_the_authors_radix_0_loads() -> None:
-    resnet = pytest.importorskip("resnest.torch.resnet", reason="the authors' package resnest 0.0.5")
-    knobs = {"radix": 0, "bottleneck_width": 40, "deep_stem": False, "avg_down": False, "avd": False}
+    resnet = pytest.importorskip(
+        "resnest.torch.resnet", reason="the authors' package resnest 0.0.5"
+    )
+    knobs = {
+        "radix": 0,
+        "bottleneck_width": 40,
+        "deep_stem": False,
+        "avg_down": False,
+        "avd": False,
+    }
     theirs = resnet.ResNet(resnet.Bottleneck, [1, 2, 1, 1], groups=2, **knobs).eval()
     arch = ResNeSt((1, 2, 1, 1), cardinality=2, **knobs)  # type: ignore[arg-type]
     ours = build(arch).eval()
@@ -140,7 +176,9 @@ def test_zero_gamma_starts_every_block_as_its_shortcut() -> None:
     block = build(ResNeSt((1, 2, 1, 1)), Task(10, 32)).get_submodule("layer2.1")
     x = torch.rand(2, 512, 8, 8)
     torch.testing.assert_close(block(x), x)
-    untouched = build(ResNeSt((1, 2, 1, 1)), Task(10, 32), zero_gamma=False).get_submodule("layer2.1")
+    untouched = build(
+        ResNeSt((1, 2, 1, 1)), Task(10, 32), zero_gamma=False
+    ).get_submodule("layer2.1")
     assert not torch.allclose(untouched(x), x)
 
 
@@ -161,11 +199,19 @@ def test_weights_over_splits_sum_to_one_in_every_channel() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"in_channels": 40, "channels": 40, "radix": 3}, "does not divide in_channels 40; try 42"),
-        ({"in_channels": 40, "channels": 42, "cardinality": 4}, "does not divide channels 42; try 44"),
+        (
+            {"in_channels": 40, "channels": 40, "radix": 3},
+            "does not divide in_channels 40; try 42",
+        ),
+        (
+            {"in_channels": 40, "channels": 42, "cardinality": 4},
+            "does not divide channels 42; try 44",
+        ),
         ({"in_channels": 40, "channels": 40, "radix": 0}, "at least 1, got 0 and 1"),
     ],
 )
-def test_channels_that_do_not_split_are_refused(arguments: dict[str, int], message: str) -> None:
+def test_channels_that_do_not_split_are_refused(
+    arguments: dict[str, int], message: str
+) -> None:
     with pytest.raises(ValueError, match=message):
         SplitAttention(kernel_size=3, **arguments)

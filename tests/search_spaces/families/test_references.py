@@ -40,7 +40,8 @@ RESNEST, REGNETY, FBNETV2 = table("resnest"), table("regnety"), table("fbnetv2")
 DENSE_GATE = [
     row
     for row in table("split_attention_costs")
-    if row["variant"].startswith("C: ") or "dense attention of the SE width" in row["variant"]
+    if row["variant"].startswith("C: ")
+    or "dense attention of the SE width" in row["variant"]
 ]
 
 
@@ -60,7 +61,9 @@ def test_resnest_costs_what_was_measured(row: dict[str, str]) -> None:
 
 
 @pytest.mark.parametrize("row", REGNETY, ids=name_of)
-def test_regnety_has_the_stages_and_costs_that_were_measured(row: dict[str, str]) -> None:
+def test_regnety_has_the_stages_and_costs_that_were_measured(
+    row: dict[str, str],
+) -> None:
     arch = reference(name_of(row))
     assert isinstance(arch, RegNetY)
     for column, values in (
@@ -80,7 +83,9 @@ def test_regnety_has_the_stages_and_costs_that_were_measured(row: dict[str, str]
 
 @pytest.mark.parametrize("row", FBNETV2, ids=name_of)
 @pytest.mark.parametrize("task", [Task(), Task(resolution=97)], ids=["224", "97"])
-def test_fbnetv2_costs_what_was_measured_whatever_the_image(row: dict[str, str], task: Task) -> None:
+def test_fbnetv2_costs_what_was_measured_whatever_the_image(
+    row: dict[str, str], task: Task
+) -> None:
     arch = reference(name_of(row))
     assert isinstance(arch, FBNetV2)
     assert arch.resolution == int(row["resolution"])
@@ -91,14 +96,26 @@ def test_fbnetv2_costs_what_was_measured_whatever_the_image(row: dict[str, str],
     for operator, flops in json.loads(row["fvcore_ops"]).items():
         assert getattr(cost, operator) == flops
     at_224 = complexity(replace(arch, resolution=224), task)
-    assert (at_224.flops, at_224.macs) == (int(row["fvcore_total_224"]), int(row["fvcore_convlinear_224"]))
+    assert (at_224.flops, at_224.macs) == (
+        int(row["fvcore_total_224"]),
+        int(row["fvcore_convlinear_224"]),
+    )
 
 
 @pytest.mark.parametrize("row", FBNETV2, ids=name_of)
 def test_fbnetv2_has_the_blocks_of_the_table(row: dict[str, str]) -> None:
-    wanted = [block for block in json.loads(row["stages"]) if block["mid_channels"] and block["stage"] < 6]
+    wanted = [
+        block
+        for block in json.loads(row["stages"])
+        if block["mid_channels"] and block["stage"] < 6
+    ]
     description = reference(name_of(row)).describe()
-    blocks: list[Any] = [block for stage in description.stages for block in stage if hasattr(block, "conv")]
+    blocks: list[Any] = [
+        block
+        for stage in description.stages
+        for block in stage
+        if hasattr(block, "conv")
+    ]
     assert len(blocks) == len(wanted)
     for block, want in zip(blocks, wanted, strict=True):
         assert (block.in_channels, block.conv.channels, block.out_channels) == (
@@ -106,8 +123,14 @@ def test_fbnetv2_has_the_blocks_of_the_table(row: dict[str, str]) -> None:
             want["mid_channels"],
             want["out_channels"],
         )
-        assert (block.conv.kernel_size, block.conv.stride) == (want["kernel"], want["stride"])
-        assert (block.conv.activation, block.residual) == (want["act"], want["residual"])
+        assert (block.conv.kernel_size, block.conv.stride) == (
+            want["kernel"],
+            want["stride"],
+        )
+        assert (block.conv.activation, block.residual) == (
+            want["act"],
+            want["residual"],
+        )
         assert block.conv.gate_channels == (want["se_channels"] or 0)
 
 
@@ -124,7 +147,9 @@ def test_split_attention_costs_what_was_measured(row: dict[str, str]) -> None:
 def test_published_networks_cost_what_they_cost_when_built(name: str) -> None:
     arch, task = reference(name), Task()
     cost, model = complexity(arch, task), build(arch, task)
-    assert {op: getattr(cost, op) for op in count_operators(model, task)} == count_operators(model, task)
+    assert {
+        op: getattr(cost, op) for op in count_operators(model, task)
+    } == count_operators(model, task)
     assert cost.activations == count_activations(model, task)
 
 
@@ -146,10 +171,14 @@ def test_ids_stay_the_same() -> None:
 @pytest.mark.parametrize("seed", ["0", "1"])
 def test_ids_agree_between_processes(seed: str) -> None:
     code = "from search_spaces import REFERENCES; print(*(arch.id for arch in REFERENCES.values()))"
-    printed = subprocess.check_output([sys.executable, "-c", code], env={"PYTHONHASHSEED": seed}, text=True)
+    printed = subprocess.check_output(
+        [sys.executable, "-c", code], env={"PYTHONHASHSEED": seed}, text=True
+    )
     assert printed.split() == [arch.id for arch in REFERENCES.values()]
 
 
 def test_an_unknown_reference_is_answered_with_the_nearest() -> None:
-    with pytest.raises(ValueError, match=r"no published network 'resnest51'; did you mean resnest\d+\?"):
+    with pytest.raises(
+        ValueError, match=r"no published network 'resnest51'; did you mean resnest\d+\?"
+    ):
         reference("resnest51")

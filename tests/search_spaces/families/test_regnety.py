@@ -38,7 +38,9 @@ def numpy_widths(arch: RegNetY) -> list[int]:
 def test_stages_are_the_papers_quantisation() -> None:
     for arch in draw(500):
         raw = Counter(numpy_widths(arch))
-        assert [stage.depth for stage in arch.stages()] == [raw[width] for width in sorted(raw)]
+        assert [stage.depth for stage in arch.stages()] == [
+            raw[width] for width in sorted(raw)
+        ]
         for stage, width in zip(arch.stages(), sorted(raw), strict=True):
             assert stage.group_width == min(arch.group_width, width)
             assert stage.width % stage.group_width == 0
@@ -55,7 +57,10 @@ def test_widths_round_half_to_even() -> None:
 
 def test_every_draw_has_four_stages() -> None:
     assert {len(arch.stages()) for arch in draw(2000)} == {4}
-    assert {len(arch.stages()) for arch in draw(200, depth=range(5, 9), wa=Grid(1, 1024, 0.01))} == {4}
+    assert {
+        len(arch.stages())
+        for arch in draw(200, depth=range(5, 9), wa=Grid(1, 1024, 0.01))
+    } == {4}
 
 
 def test_folding_keeps_draws_even() -> None:
@@ -64,7 +69,9 @@ def test_folding_keeps_draws_even() -> None:
     rng = np.random.default_rng(0)
     drawn = [float(choices[int(i)]) for i in rng.integers(len(choices), size=20_000)]
     folded = [four_stages(wa, choices, depth=16, w0=48, wm=2.5) for wa in drawn]
-    kept = [wa for wa in drawn if {level(j, 48, wa, 2.5) for j in range(16)} == {0, 1, 2, 3}]
+    kept = [
+        wa for wa in drawn if {level(j, 48, wa, 2.5) for j in range(16)} == {0, 1, 2, 3}
+    ]
     assert set(folded) == set(kept)
     shares = np.array(list(Counter(folded).values())) / len(folded) * len(set(folded))
     assert shares.min() > 0.7
@@ -92,7 +99,9 @@ def test_an_int_is_as_good_as_the_float() -> None:
 
 def test_split_attention_keeps_the_macs_of_the_convolution() -> None:
     plain, split = RegNetY(attention="none"), RegNetY(attention="split", radix=4)
-    widths = [block.conv.channels for stage in plain.describe().stages for block in stage]  # type: ignore[attr-defined]
+    widths = [
+        block.conv.channels for stage in plain.describe().stages for block in stage
+    ]  # type: ignore[attr-defined]
     inputs = [plain.stem_width, *widths[:-1]]
     gates = sum(w * (i // 4) * (1 + 4) for w, i in zip(widths, inputs, strict=True))
     assert complexity(split).macs - complexity(plain).macs == gates
@@ -100,7 +109,11 @@ def test_split_attention_keeps_the_macs_of_the_convolution() -> None:
 
 def test_the_gate_sees_all_channels() -> None:
     """Scaling one group's input changes the weights of another's: the gate is dense where groups are many."""
-    block = build(RegNetY(attention="split", radix=2), Task(10, 32)).get_submodule("layer1.0.conv2").eval()
+    block = (
+        build(RegNetY(attention="split", radix=2), Task(10, 32))
+        .get_submodule("layer1.0.conv2")
+        .eval()
+    )
     x = torch.rand(1, 48, 8, 8)
     other = x.clone()
     other[:, :4] *= 100
@@ -140,5 +153,7 @@ def test_a_wrong_choice_is_named(knobs: dict[str, Any], message: str) -> None:
 
 
 def test_a_number_too_large_for_a_float_is_named() -> None:
-    with pytest.raises(ValueError, match="RegNetY: wa must be a finite number, got 1000"):
+    with pytest.raises(
+        ValueError, match="RegNetY: wa must be a finite number, got 1000"
+    ):
         arch_from_dict(reference("regnety_200mf").to_dict() | {"wa": 10**400})

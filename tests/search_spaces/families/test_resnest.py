@@ -45,7 +45,10 @@ def test_a_wrong_knob_is_named(knobs: dict[str, Any], message: str) -> None:
     ("changes", "message"),
     [
         ({"radix": 3}, "radix must be 0, 1, 2 or 4, got 3"),
-        ({"radix": 10**5000}, "radix must be 0, 1, 2 or 4, got a value of type int that cannot be printed"),
+        (
+            {"radix": 10**5000},
+            "radix must be 0, 1, 2 or 4, got a value of type int that cannot be printed",
+        ),
         ({"depths": [1] * 10**6}, "depths must have 4 entries, got 1000000"),
         ({"radix": "2"}, "radix must be of type int, got '2'"),
         ({"radix": True}, "radix must be of type int, got True"),
@@ -54,7 +57,10 @@ def test_a_wrong_knob_is_named(knobs: dict[str, Any], message: str) -> None:
         ({"depths": [3, 4, 6, 1.5]}, "depths must be a list of int"),
         ({"depths": 3}, "depths must be a list of int"),
         ({"cardinalty": 2}, "no field 'cardinalty'; its fields are depths, widths"),
-        ({"space": "resnet"}, "unknown space 'resnet'; built in: resnest, regnety, fbnetv2"),
+        (
+            {"space": "resnet"},
+            "unknown space 'resnet'; built in: resnest, regnety, fbnetv2",
+        ),
         (
             {"space": "no_module:Space"},
             "cannot be imported: ModuleNotFoundError: No module named 'no_module'",
@@ -63,12 +69,16 @@ def test_a_wrong_knob_is_named(knobs: dict[str, Any], message: str) -> None:
         ({"space": None}, "needs a field 'space'"),
     ],
 )
-def test_a_wrong_field_of_a_stored_architecture_is_named(changes: dict[str, Any], message: str) -> None:
+def test_a_wrong_field_of_a_stored_architecture_is_named(
+    changes: dict[str, Any], message: str
+) -> None:
     with pytest.raises(ValueError, match=message):
         arch_from_dict(ResNeSt().to_dict() | changes)
 
 
 @pytest.mark.parametrize("field", ["num_classes", "resolution", "channels"])
 def test_a_wrong_task_is_named(field: str) -> None:
-    with pytest.raises(ValueError, match=rf"Task.{field} must be a positive int, got 0"):
+    with pytest.raises(
+        ValueError, match=rf"Task.{field} must be a positive int, got 0"
+    ):
         Task(**{field: 0})

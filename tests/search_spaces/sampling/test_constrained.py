@@ -32,7 +32,12 @@ def surprise(ours: Sequence[Any], theirs: Sequence[Any]) -> float:
     """
     total = Counter(ours) + Counter(theirs)
     common = [value for value, times in total.items() if times >= 20]
-    table = np.array([[sample.count(value) for value in common] for sample in (list(ours), list(theirs))])
+    table = np.array(
+        [
+            [sample.count(value) for value in common]
+            for sample in (list(ours), list(theirs))
+        ]
+    )
     table = np.column_stack([table, np.array([len(ours), len(theirs)]) - table.sum(1)])
     table = table[:, table.sum(0) > 0]
     freedom = table.shape[1] - 1
@@ -40,13 +45,21 @@ def surprise(ours: Sequence[Any], theirs: Sequence[Any]) -> float:
         return 0.0
     expected = table.sum(1, keepdims=True) * table.sum(0) / table.sum()
     chi_square = float(((table - expected) ** 2 / expected).sum())
-    return ((chi_square / freedom) ** (1 / 3) - 1 + 2 / (9 * freedom)) / (2 / (9 * freedom)) ** 0.5
+    return ((chi_square / freedom) ** (1 / 3) - 1 + 2 / (9 * freedom)) / (
+        2 / (9 * freedom)
+    ) ** 0.5
 
 
 def surprises(ours: Sequence[Arch], theirs: Sequence[Arch]) -> dict[str, float]:
-    mine, other = [SPACE.params(arch) for arch in ours], [SPACE.params(arch) for arch in theirs]
+    mine, other = (
+        [SPACE.params(arch) for arch in ours],
+        [SPACE.params(arch) for arch in theirs],
+    )
     return {
-        name: surprise([params.get(name) for params in mine], [params.get(name) for params in other])
+        name: surprise(
+            [params.get(name) for params in mine],
+            [params.get(name) for params in other],
+        )
         for name in SPACE.knobs()
     }
 
@@ -62,15 +75,21 @@ def surprises(ours: Sequence[Arch], theirs: Sequence[Arch]) -> dict[str, float]:
 )
 def test_knobs_are_distributed_as_in_rejection_sampling(limits: Limits) -> None:
     theirs = [arch for arch, cost in plain() if inside(cost, limits)]
-    assert 150 < len(theirs) < 0.05 * len(plain()), "few enough for more than plain draws"
+    assert 150 < len(theirs) < 0.05 * len(plain()), (
+        "few enough for more than plain draws"
+    )
     ours = list(islice(SPACE.samples(np.random.default_rng(0), limits), len(theirs)))
     measured = surprises(ours, theirs)
     assert max(measured.values()) < 3.5, measured
-    assert np.mean(list(measured.values())) < 0.8, "16 knobs, so a quarter is one standard deviation"
+    assert np.mean(list(measured.values())) < 0.8, (
+        "16 knobs, so a quarter is one standard deviation"
+    )
 
 
 @pytest.mark.slow
-def test_draws_that_start_from_the_last_one_are_distributed_so_too(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_draws_that_start_from_the_last_one_are_distributed_so_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(sampling, "RARE", 1.0)
     limits = {"macs": (3.5e9, 4.5e9), "params": (None, 25e6)}
     theirs = [arch for arch, cost in plain() if inside(cost, limits)]
@@ -81,8 +100,13 @@ def test_draws_that_start_from_the_last_one_are_distributed_so_too(monkeypatch: 
 
 
 def inside(cost: Complexity, limits: Limits) -> bool:
-    spans = [(metric, *limit) for metric, limit in limits.items() if isinstance(limit, tuple)]
-    return all((low or 0) <= getattr(cost, metric) <= (high or np.inf) for metric, low, high in spans)
+    spans = [
+        (metric, *limit) for metric, limit in limits.items() if isinstance(limit, tuple)
+    ]
+    return all(
+        (low or 0) <= getattr(cost, metric) <= (high or np.inf)
+        for metric, low, high in spans
+    )
 
 
 @pytest.mark.parametrize(
@@ -91,7 +115,11 @@ def inside(cost: Complexity, limits: Limits) -> bool:
         ({"macs": (3.92e9, 4.08e9)}, IMAGENET, 100),
         ({"macs": (3.92e9, 4.08e9), "params": (None, 15e6)}, IMAGENET, 30),
         ({"macs": (392e6, 408e6), "activations": (None, 3e6)}, CIFAR, 30),
-        ({"flops": (None, 1e11), "params": (5e6, None)}, Task(resolution=97, channels=1), 30),
+        (
+            {"flops": (None, 1e11), "params": (5e6, None)},
+            Task(resolution=97, channels=1),
+            30,
+        ),
         ({"macs": (600e6, 612e6)}, IMAGENET, 5),
     ],
 )
@@ -105,37 +133,52 @@ def test_a_number_is_an_upper_limit_and_both_ends_belong_to_it() -> None:
     arch = SPACE.sample(np.random.default_rng(0), {"params": 12_000_000})
     params = complexity(arch).params
     assert params <= 12_000_000
-    narrow = get_space("resnest", **{name: [value] for name, value in SPACE.params(arch).items()})
+    narrow = get_space(
+        "resnest", **{name: [value] for name, value in SPACE.params(arch).items()}
+    )
     for limit in (params, (params, params), [params, None]):
         assert narrow.sample(np.random.default_rng(0), {"params": limit}) == arch
-    with pytest.raises(ValueError, match="found no architecture of space resnest with params at most"):
+    with pytest.raises(
+        ValueError, match="found no architecture of space resnest with params at most"
+    ):
         narrow.sample(np.random.default_rng(0), {"params": params - 1})
 
 
 def test_without_limits_every_choice_is_equally_likely() -> None:
     drawn = list(islice(SPACE.samples(np.random.default_rng(0)), 1000))
     assert max(surprises(drawn, [arch for arch, _ in plain()]).values()) < 3.5
-    assert SPACE.sample(np.random.default_rng(0), {}) == SPACE.sample(np.random.default_rng(0)) == drawn[0]
+    assert (
+        SPACE.sample(np.random.default_rng(0), {})
+        == SPACE.sample(np.random.default_rng(0))
+        == drawn[0]
+    )
 
 
 def test_draws_repeat_with_their_seed_and_leave_torch_alone() -> None:
     limits = {"macs": (3.92e9, 4.08e9)}
     state = torch.random.get_rng_state()
-    first, second = (list(islice(SPACE.samples(np.random.default_rng(0), limits), 50)) for _ in range(2))
+    first, second = (
+        list(islice(SPACE.samples(np.random.default_rng(0), limits), 50))
+        for _ in range(2)
+    )
     assert first == second
     with torch.inference_mode():
-        assert list(islice(SPACE.samples(np.random.default_rng(0), limits), 50)) == first
+        assert (
+            list(islice(SPACE.samples(np.random.default_rng(0), limits), 50)) == first
+        )
     assert torch.equal(state, torch.random.get_rng_state())
 
 
 def test_limits_out_of_reach_are_answered_with_the_nearest() -> None:
     rng = np.random.default_rng(0)
     with pytest.raises(
-        ValueError, match=r"resnest with macs within 100M..110M; the nearest drawn has 215.6M macs"
+        ValueError,
+        match=r"resnest with macs within 100M..110M; the nearest drawn has 215.6M macs",
     ):
         SPACE.sample(rng, {"macs": (100e6, 110e6)})
     with pytest.raises(
-        ValueError, match="macs at most 1000M and params at least 200M; the nearest drawn has"
+        ValueError,
+        match="macs at most 1000M and params at least 200M; the nearest drawn has",
     ):
         SPACE.sample(rng, {"macs": 1e9, "params": (200e6, None)})
 
@@ -145,14 +188,20 @@ def test_the_last_architecture_is_followed_by_an_error() -> None:
     space = get_space("resnest", **one | {"depth1": [1, 2, 3], "avd": [True, False]})
     drawn = space.samples(np.random.default_rng(0), {"macs": 1e12})
     assert len({arch.id for arch in islice(drawn, 6)}) == 6
-    with pytest.raises(ValueError, match="found only 6 architectures of space resnest with macs at most"):
+    with pytest.raises(
+        ValueError,
+        match="found only 6 architectures of space resnest with macs at most",
+    ):
         next(drawn)
 
 
 @pytest.mark.parametrize(
     ("limits", "message"),
     [
-        ({"mac": 1e9}, "unknown limit 'mac'; there are limits on macs, flops, params, activations"),
+        (
+            {"mac": 1e9},
+            "unknown limit 'mac'; there are limits on macs, flops, params, activations",
+        ),
         ({"macs": (2e9, 1e9)}, "limit on macs must have 0 <= low <= high"),
         ({"macs": (-1, 1e9)}, "limit on macs must have 0 <= low <= high"),
         ({"macs": 0}, "limit on macs must have 0 <= low <= high"),

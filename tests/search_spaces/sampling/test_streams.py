@@ -16,7 +16,9 @@ def test_a_loop_draws_what_the_iterator_does() -> None:
     space = get_space("regnety")
     rng = np.random.default_rng(0)
     one_by_one = [space.sample(rng, TIGHT).id for _ in range(30)]
-    at_once = [arch.id for arch in islice(space.samples(np.random.default_rng(0), TIGHT), 30)]
+    at_once = [
+        arch.id for arch in islice(space.samples(np.random.default_rng(0), TIGHT), 30)
+    ]
     assert one_by_one == at_once
 
 
@@ -30,9 +32,15 @@ def test_equal_generators_draw_alike_whatever_ran_before() -> None:
 
 def test_other_limits_and_other_spaces_are_other_streams() -> None:
     rng = np.random.default_rng(0)
-    for space in (get_space("resnest"), get_space("regnety"), get_space(["resnest", "regnety"])):
+    for space in (
+        get_space("resnest"),
+        get_space("regnety"),
+        get_space(["resnest", "regnety"]),
+    ):
         for high in (500e6, 900e6):
-            assert complexity(space.sample(rng, {"macs": (0.5 * high, high)})).macs <= high
+            assert (
+                complexity(space.sample(rng, {"macs": (0.5 * high, high)})).macs <= high
+            )
 
 
 def test_a_small_space_begins_anew_when_all_is_drawn() -> None:
