@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
-from evaluators.data.cache import Progress
+from evaluators.data.progress import Progress
 from nas.config.schema import SearchConfig
 from nas.controller import Controller, Listener
 from nas.engines.checkpoints import Checkpoints

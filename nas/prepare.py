@@ -19,8 +19,8 @@ from evaluators import (
     ZeroCost,
     load,
 )
-from evaluators.data.cache import Progress
 from evaluators.data.dataset import check_test
+from evaluators.data.progress import Progress
 from evaluators.devices.device import resolve_device
 from evaluators.zero_cost import PROXIES
 from nas.config.schema import SearchConfig

@@ -8,9 +8,8 @@ import json
 import logging
 import os
 import shutil
-import warnings
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,30 +19,22 @@ import torch
 from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 
-from evaluators.data.decode import (
-    ColourError,
-    Entry,
-    Failure,
-    images,
-    is_grey,
-    opened,
-    pixels,
-)
+from evaluators.data.content import content_of
+from evaluators.data.decode import ColourError, Failure
 from evaluators.data.decode_pool import decode_all
-from evaluators.data.folders import class_files, class_folders, is_image
-from evaluators.data.listing import Listing
-from evaluators.data.split import Split, content_of, statistics
+from evaluators.data.files.folders import class_files, class_folders, is_image
+from evaluators.data.files.listing import Listing
+from evaluators.data.probe import Shape, shape_of
+from evaluators.data.progress import Progress
+from evaluators.data.split import Split, statistics
 
-VERSION = 3
-FILES_A_JOB, ROWS_A_JOB = 250, 2000
-PROBED = 256
+VERSION = 4
 BLANK = 1e-3
 """Deviation, in grey values, of images that show nothing."""
 FACTS = ("classes", "mean", "deviation", "corrupt", "content")
 NAMED = 5
 """Images that cannot be read, named in the log; all are in ``Dataset.corrupt``."""
 
-Progress = Callable[[str, int, int], None]
 log = logging.getLogger("splitsearch.data")
 
 
@@ -98,9 +89,6 @@ class Decoded:
     white: float | None = 255.0
 
 
-Shape = tuple[
-    int | None, int | None
-]  # resolution and channels; None: as the images have them
 Contents = tuple[Listing, dict[str, NDArray[np.int64]]]
 
 
@@ -157,129 +145,71 @@ def _build(
     progress: Progress,
 ) -> None:
     wanted = np.concatenate(list(splits.values()))
-    resolution, channels = _probe(listing, wanted, shape)
-    try:
-        failures = _decode(folder, listing, wanted, resolution, channels, progress)
-    except ColourError:
-        if shape[1] == 1:
-            raise
-        failures = _decode(folder, listing, wanted, resolution, 3, progress)
+    failures = _decode(folder, listing, wanted, shape, progress)
     good = np.ones(len(wanted), dtype=bool)
     good[[failure.position for failure in failures]] = False
     parts = np.split(good, np.cumsum([len(part) for part in splits.values()])[:-1])
     corrupt = sorted(f"{failure.name}: {failure.reason}" for failure in failures)
     _check_corrupt(corrupt, len(wanted), max_corrupt)
-    for named in corrupt[:NAMED]:
-        log.warning("left out: %s", named)
-    if len(corrupt) > NAMED:
-        log.warning("left out: %d more that cannot be read", len(corrupt) - NAMED)
+    _tell_corrupt(corrupt)
     if failures:
         for (name, indices), kept in zip(splits.items(), parts, strict=True):
             _check_classes(listing, name, indices[kept])
         _drop(folder / "images.npy", good)
-    np.save(folder / "labels.npy", listing.labels[wanted[good]])
-    sizes = [int(kept.sum()) for kept in parts]
+    labels = listing.labels[wanted[good]]
+    np.save(folder / "labels.npy", labels)
     images = np.load(folder / "images.npy", mmap_mode="c")
-    mean, deviation = statistics(images[: sizes[0]])
+    sizes = {name: int(kept.sum()) for name, kept in zip(splits, parts, strict=True)}
+    mean, deviation = statistics(images[: sizes[next(iter(splits))]])
     _check_contrast(listing, deviation)
     facts = {
-        "sizes": dict(zip(splits, sizes, strict=True)),
+        "sizes": sizes,
         "classes": listing.classes,
         "mean": mean,
         "deviation": deviation,
         "corrupt": corrupt,
+        "content": content_of(_cut(images, labels, sizes), listing.classes),
     }
-    labels, kept_images = (
-        torch.from_numpy(listing.labels[wanted[good]]),
-        torch.from_numpy(np.asarray(images)),
-    )
-    pieces = zip(
-        splits,
-        kept_images.permute(0, 3, 1, 2).split(sizes),
-        labels.split(sizes),
-        strict=True,
-    )
-    facts["content"] = content_of(
-        {name: Split(*part) for name, *part in pieces}, listing.classes
-    )
     (folder / "facts.json").write_text(json.dumps(facts))
 
 
-def _probe(
-    listing: Listing, wanted: NDArray[np.int64], shape: Shape
-) -> tuple[int, int]:
-    """Resolution and channels to decode at, where they are not given as some of the images have them."""
-    resolution, channels = shape
-    sizes, grey = set(), []
-    chosen = wanted[
-        np.linspace(0, len(wanted) - 1, min(PROBED, len(wanted)), dtype=np.int64)
-    ]
-    if (
-        listing.kind != "file"
-    ):  # rows of one container, for each that is opened costs reading it
-        chosen = wanted[listing.container[wanted] == listing.container[wanted[0]]][
-            :PROBED
-        ]
-    for job in _jobs(listing, chosen):
-        for entry in job:
-            for _, stored in images(entry):
-                with suppress(Exception):  # decoding will say what is wrong with it
-                    with warnings.catch_warnings(action="ignore"):
-                        image = opened(stored)
-                    sizes.add(image.size)
-                    grey.append(is_grey(image))
-    if resolution is None:
-        if len(sizes) > 1 or any(width != height for width, height in sizes):
-            examples = " and ".join(
-                f"{width}x{height}" for width, height in sorted(sizes)[:2]
-            )
-            raise ValueError(
-                f"data.resolution: is needed, because the images of {listing.files[0].parent} are {examples}"
-            )
-        resolution = next(iter(sizes), (1, 1))[
-            0
-        ]  # none could be read: decoding will name the first
-    return resolution, channels or (1 if grey and all(grey) else 3)
-
-
-def probe(listing: Listing, resolution: int, channels: int) -> None:
-    """Read the first, a middle and the last image; ``ValueError`` if one has not the channels of the others.
-
-    One that cannot be read may be left out when the time comes.
-    """
-    chosen = np.unique(np.linspace(0, len(listing.labels) - 1, 3, dtype=np.int64))
-    for job in _jobs(listing, chosen):
-        for entry in job:
-            for name, stored in images(entry):
-                try:
-                    with warnings.catch_warnings(action="ignore"):
-                        pixels(stored, resolution, channels)
-                except ColourError as error:
-                    raise ColourError(f"{name}: {error}") from None
-                except Exception as error:  # decoders raise anything
-                    log.warning(
-                        "%s: a test image that cannot be read (%s)", name, error
-                    )
+def _cut(
+    images: NDArray[np.uint8], labels: NDArray[np.int64], sizes: dict[str, int]
+) -> dict[str, Split]:
+    """The splits, by name, of arrays that hold one after the other."""
+    pixels = torch.from_numpy(images).permute(0, 3, 1, 2)
+    lengths = list(sizes.values())
+    pieces = pixels.split(lengths), torch.from_numpy(labels).split(lengths)
+    return {name: Split(*part) for name, *part in zip(sizes, *pieces, strict=True)}
 
 
 def _decode(
     folder: Path,
     listing: Listing,
     wanted: NDArray[np.int64],
-    resolution: int,
-    channels: int,
+    shape: Shape,
     progress: Progress,
 ) -> list[Failure]:
     path = folder / "images.npy"
-    _reserve(path, (len(wanted), resolution, resolution, channels))
-    done = 0
+    resolution, channels = shape_of(listing, wanted, shape)
 
-    def advance(count: int) -> None:
-        nonlocal done
-        done += count
-        progress("decoding images", done, len(wanted))
+    def decode(channels: int) -> list[Failure]:
+        _reserve(path, (len(wanted), resolution, resolution, channels))
+        done = 0
 
-    return decode_all(_jobs(listing, wanted), path, advance)
+        def advance(count: int) -> None:
+            nonlocal done
+            done += count
+            progress("decoding images", done, len(wanted))
+
+        return decode_all(list(listing.jobs(wanted)), path, advance)
+
+    try:
+        return decode(channels)
+    except ColourError:
+        if shape[1] == 1:
+            raise
+        return decode(3)  # the first images were grey, but not all
 
 
 def _reserve(path: Path, shape: tuple[int, ...]) -> None:
@@ -296,32 +226,6 @@ def _reserve(path: Path, shape: tuple[int, ...]) -> None:
             ) from error
 
 
-def _jobs(listing: Listing, wanted: NDArray[np.int64]) -> list[list[Entry]]:
-    """Images in the order they are stored in, each job a few hundred or some rows of one container."""
-    size = FILES_A_JOB if listing.kind == "file" else ROWS_A_JOB
-    container, row = listing.container[wanted], listing.row[wanted]
-    order = np.lexsort((row, container))
-    jobs: list[list[Entry]] = []
-    if listing.kind == "file":
-        for part in np.split(order, range(size, len(order), size)):
-            paths = [str(listing.containers[index][0]) for index in container[part]]
-            jobs.append(
-                [
-                    Entry("file", path, 0, [0], [int(at)])
-                    for path, at in zip(paths, part, strict=True)
-                ]
-            )
-        return jobs
-    for same in np.split(order, np.flatnonzero(np.diff(container[order])) + 1):
-        path, group = listing.containers[container[same[0]]]
-        for part in np.split(same, range(size, len(same), size)):
-            entry = Entry(
-                listing.kind, str(path), group, row[part].tolist(), part.tolist()
-            )
-            jobs += [[entry]]
-    return jobs
-
-
 def _check_contrast(listing: Listing, deviation: list[float]) -> None:
     if max(deviation) < BLANK:
         log.warning(
@@ -329,6 +233,13 @@ def _check_contrast(listing: Listing, deviation: list[float]) -> None:
             "16 bits are taken as 0 to 65535: values up to 255 become black",
             listing.files[0].parent,
         )
+
+
+def _tell_corrupt(corrupt: list[str]) -> None:
+    for named in corrupt[:NAMED]:
+        log.warning("left out: %s", named)
+    if len(corrupt) > NAMED:
+        log.warning("left out: %d more that cannot be read", len(corrupt) - NAMED)
 
 
 def _check_corrupt(corrupt: list[str], count: int, limit: float) -> None:
@@ -369,18 +280,13 @@ def _open(folder: Path, max_corrupt: float) -> Decoded:
     try:
         facts = json.loads((folder / "facts.json").read_text())
         # copy on write: torch wants to be able to write, and nobody does
-        images = torch.from_numpy(
-            np.load(folder / "images.npy", mmap_mode="c")
-        ).permute(0, 3, 1, 2)
-        labels = torch.from_numpy(np.load(folder / "labels.npy"))
-        sizes = list(facts["sizes"].values())
-        parts = zip(
-            facts["sizes"], images.split(sizes), labels.split(sizes), strict=True
-        )
-        splits = {name: Split(*part) for name, *part in parts}
+        images = np.load(folder / "images.npy", mmap_mode="c")
+        splits = _cut(images, np.load(folder / "labels.npy"), facts["sizes"])
     except (OSError, ValueError, RuntimeError, LookupError) as error:
         raise ValueError(
             f"{folder}: decoded images are damaged ({error}); delete this folder"
         ) from error
-    _check_corrupt(facts["corrupt"], sum(sizes) + len(facts["corrupt"]), max_corrupt)
+    corrupt = facts["corrupt"]
+    count = sum(facts["sizes"].values()) + len(corrupt)
+    _check_corrupt(corrupt, count, max_corrupt)
     return Decoded(splits, **{name: facts[name] for name in FACTS})

@@ -8,38 +8,26 @@ the former into train and validation; only ``load_test`` reads the latter. A use
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
+from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from evaluators.data.cache import (
-    Contents,
-    Decoded,
-    Progress,
-    cache_key,
-    decoded,
-    log,
-    probe,
+from evaluators.data.cache import Decoded
+from evaluators.data.content import content_of
+from evaluators.data.from_files import (
+    OF_FILES,
+    check_test_files,
+    from_files,
+    state_of_files,
+    test_from_files,
 )
-from evaluators.data.cifar import ARCHIVES, fetch_archive
 from evaluators.data.in_memory import source_in_memory
-from evaluators.data.listing import Listing
+from evaluators.data.partition import divide
+from evaluators.data.progress import Progress, silent
 from evaluators.data.settings import DataSettings
-from evaluators.data.sources import find_files, read_listing
-from evaluators.data.split import (
-    Parts,
-    Split,
-    content_of,
-    statistics,
-    stratified,
-    stratified_by_key,
-)
-from evaluators.data.user_cache import cache_folder
+from evaluators.data.split import Split, statistics
 from evaluators.devices.device import resolve_device
 from search_spaces import Task
 
@@ -75,14 +63,10 @@ class Dataset:
         return torch.addcmul(-mean / deviation, images.float(), 1 / deviation)
 
 
-OF_FILES = ("cifar10", "cifar100", "imagefolder", "parquet")
-TEST_SHARE = 0.2
-
-
 def load(
     data: DataSettings | str = "digits",
     device: torch.device | str = "cpu",
-    progress: Progress = lambda what, done, total: None,
+    progress: Progress = silent,
 ) -> Dataset:
     """Train and validation images, in the device's memory if half of what is free holds them.
 
@@ -110,20 +94,12 @@ _kept: dict[Key, Dataset] = {}  # the last used comes last
 
 
 def _state(settings: DataSettings) -> str:
-    """Another text whenever the images change on disk; nothing where there are none yet, or in memory."""
-    if settings.name not in OF_FILES:
-        return ""
-    root = _place(settings)
-    return (
-        cache_key(find_files(settings.name, root).development)
-        if root and root.exists()
-        else ""
-    )
+    return state_of_files(settings) if settings.name in OF_FILES else ""
 
 
 def _load(settings: DataSettings, device: torch.device, progress: Progress) -> Dataset:
     found = (
-        _from_files(settings, progress)
+        from_files(settings, progress)
         if settings.name in OF_FILES
         else _from_memory(settings)
     )
@@ -153,7 +129,7 @@ def _load(settings: DataSettings, device: torch.device, progress: Progress) -> D
 
 def load_test(
     data: DataSettings | str = "digits",
-    progress: Progress = lambda what, done, total: None,
+    progress: Progress = silent,
 ) -> Split:
     """The test images, on the CPU, for the last word on a network already chosen.
 
@@ -162,7 +138,7 @@ def load_test(
     """
     settings = DataSettings(data) if isinstance(data, str) else data
     if settings.name in OF_FILES:
-        return _test_from_files(settings, progress)
+        return test_from_files(settings, progress)
     return source_in_memory(settings, OF_FILES).test
 
 
@@ -173,12 +149,11 @@ def check_test(data: DataSettings | str, dataset: Dataset) -> None:
         ValueError: as ``load_test`` would in the end.
     """
     settings = DataSettings(data) if isinstance(data, str) else data
-    if settings.name not in OF_FILES:
-        return  # checked with the source
-    files = find_files(settings.name, _root(settings, lambda what, done, total: None))
-    if files.test:
-        listing = read_listing(settings.name, files.test, list(dataset.classes))
-        probe(listing, dataset.task.resolution, dataset.task.channels)
+    if settings.name in OF_FILES:  # others are checked with their source
+        task = dataset.task
+        check_test_files(
+            settings, list(dataset.classes), task.resolution, task.channels
+        )
 
 
 def _fits(*splits: Split, device: torch.device) -> bool:
@@ -193,7 +168,7 @@ def _from_memory(settings: DataSettings) -> Decoded:
     source = source_in_memory(settings, OF_FILES)
     labels = source.development.labels.numpy()
     train, validation = (
-        source.development.at(part) for part in _split(labels, settings, None)
+        source.development.at(part) for part in divide(labels, settings, None)
     )
     mean, deviation = statistics(train.images.permute(0, 2, 3, 1).numpy())
     classes = [str(label) for label in range(labels.max() + 1)]
@@ -203,129 +178,3 @@ def _from_memory(settings: DataSettings) -> Decoded:
     return Decoded(
         splits, classes, mean, deviation, [], content, source.small_images, white
     )
-
-
-def _from_files(settings: DataSettings, progress: Progress) -> Decoded:
-    root = _root(settings, progress)
-    files = find_files(settings.name, root)
-
-    def contents() -> Contents:
-        listing = read_listing(settings.name, files.development)
-        kept = np.arange(len(listing.labels))
-        if not files.test:
-            test, kept = _hold_out_test(listing)
-            log.warning(
-                "%s has no test images: %d of its %d are kept for that",
-                root,
-                len(test),
-                len(test) + len(kept),
-            )
-        train, validation = _split(listing.labels[kept], settings, listing.keys[kept])
-        _tell_unvalidated(root, listing, kept[validation])
-        return listing, {"train": kept[train], "validation": kept[validation]}
-
-    facts = asdict(settings)
-    decisive = {
-        name: facts[name]
-        for name in ("validation", "split_seed", "subset", "resolution")
-    }
-    key = cache_key(files.development, tested=bool(files.test), **decisive)
-    folder = cache_folder(settings.cache) / f"{settings.name}-{key}"
-    return decoded(
-        folder, contents, (settings.resolution, None), settings.max_corrupt, progress
-    )
-
-
-def _test_from_files(settings: DataSettings, progress: Progress) -> Split:
-    """Decoded like the images that the networks were trained on, which are decoded first if they are not yet."""
-    development = _from_files(settings, progress)
-    channels, resolution = development.splits["train"].images.shape[1:3]
-    files = find_files(settings.name, _root(settings, progress))
-
-    def contents() -> Contents:
-        if not files.test:
-            listing = read_listing(settings.name, files.development)
-            return listing, {"test": _hold_out_test(listing)[0]}
-        listing = read_listing(settings.name, files.test, development.classes)
-        return listing, {"test": np.arange(len(listing.labels))}
-
-    shape = resolution, channels
-    key = cache_key(
-        files.test or files.development, shape=shape, tested=bool(files.test)
-    )
-    folder = cache_folder(settings.cache) / f"{settings.name}-test-{key}"
-    return decoded(folder, contents, shape, settings.max_corrupt, progress).splits[
-        "test"
-    ]
-
-
-def _hold_out_test(listing: Listing) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Indices of images for the test and of the rest, whatever the settings: the test stays the same."""
-    count = max(1, round(TEST_SHARE * len(listing.labels)))
-    return stratified_by_key(listing.labels, listing.keys, count, seed=0)
-
-
-def _tell_unvalidated(
-    root: Path, listing: Listing, validation: NDArray[np.int64]
-) -> None:
-    counts = np.bincount(listing.labels[validation], minlength=len(listing.classes))
-    if not counts.all():
-        names = ", ".join(np.asarray(listing.classes)[counts == 0][:5])
-        log.warning(
-            "%s: too few images of %s to have one for validation; all are trained on",
-            root,
-            names,
-        )
-
-
-def _place(settings: DataSettings) -> Path | None:
-    """The folder or file where the images are, or are to be; None if nothing says."""
-    if settings.root is not None:
-        return Path(settings.root).expanduser()
-    return cache_folder(settings.cache) / settings.name if settings.download else None
-
-
-def _root(settings: DataSettings, progress: Progress) -> Path:
-    root = _place(settings)
-    if settings.download and settings.name not in ARCHIVES:
-        raise ValueError(
-            f"data.download: only {' and '.join(ARCHIVES)} can be fetched, not {settings.name}"
-        )
-    if root is None:
-        hint = ", or download: true" if settings.name in ARCHIVES else ""
-        raise ValueError(
-            f"data.root: {settings.name} needs the folder where its images are{hint}"
-        )
-    if settings.download:
-        fetch_archive(settings.name, root, progress)
-    return root
-
-
-def _split(
-    labels: NDArray[np.int64], settings: DataSettings, keys: NDArray[np.uint64] | None
-) -> Parts:
-    """Indices of the images to train and to validate with; by ``keys``, where images have names."""
-
-    def draw(among: NDArray[np.int64], count: int, **rule: int) -> Parts:
-        if keys is None:
-            return stratified(labels[among], count, settings.split_seed, **rule)
-        return stratified_by_key(
-            labels[among], keys[among], count, settings.split_seed, **rule
-        )
-
-    classes, used = int(labels.max()) + 1, np.arange(len(labels))
-    if settings.subset is not None:
-        if not 2 * classes <= settings.subset <= len(labels):
-            raise ValueError(
-                f"data.subset: {settings.subset} must be from {2 * classes}, two images a class, to "
-                f"{len(labels)}, which there are without test"
-            )
-        used = draw(used, settings.subset, at_least=2, keep=0)[0]
-    count = round(settings.validation * len(used))
-    if not 0 < count <= len(used) - classes:
-        raise ValueError(
-            f"data.validation: {settings.validation} is {count} of {len(used)} images; at least 1 is needed, and "
-            f"at most {len(used) - classes}, which leaves one a class to train with"
-        )
-    validation, train = draw(used, count)
-    return used[train], used[validation]

@@ -112,6 +112,8 @@ def _parquet_images(entry: Entry) -> Iterator[tuple[str, Stored]]:
                 name = f"{entry.path} row group {entry.group} row {row}"
                 yield name, "holds no bytes" if content is None else content
                 row = next(rows, None)
+            if row is None:
+                return
             start += len(batch)
 
 

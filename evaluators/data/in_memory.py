@@ -7,8 +7,9 @@ from functools import cache
 
 import torch
 
+from evaluators.data.partition import stratified
 from evaluators.data.settings import DataSettings
-from evaluators.data.split import Source, Split, stratified
+from evaluators.data.split import Source, Split
 from search_spaces.extension import import_named
 
 

@@ -13,7 +13,7 @@ import yaml
 from pydantic import Field
 
 from evaluators import DataSettings, Recipe
-from evaluators.data.split import changed_images
+from evaluators.data.content import changed_images
 from evaluators.fields import field_types, from_values, hint
 from nas.config.fields import named
 from nas.config.loading import built, presets, read_values

@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import save
 
 from evaluators import Dataset, Metrics, Preprocess, load_test
-from evaluators.data.split import changed_images
+from evaluators.data.content import changed_images
 from evaluators.devices.device import training_device
 from evaluators.training.checkpoint import DamagedCheckpointError, load_checkpoint
 from evaluators.training.shard import ALONE

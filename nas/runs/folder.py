@@ -15,7 +15,7 @@ from typing import Any
 import torch
 import yaml
 
-from evaluators.data.split import changed_images
+from evaluators.data.content import changed_images
 from evaluators.devices.device import device_name
 from nas.config.loading import load_config
 from nas.config.schema import SearchConfig

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 
 from evaluators import Dataset, Evaluator, load, load_test
-from evaluators.data.cache import Progress
+from evaluators.data.progress import Progress
 from evaluators.devices.device import synchronize
 from evaluators.devices.lock import Shared
 from evaluators.devices.seeding import build_seeded

@@ -18,8 +18,8 @@ import numpy as np
 import pytest
 
 from evaluators import DataSettings, load, load_test
-from evaluators.data.cifar import ARCHIVES, Archive
 from evaluators.data.download import download
+from evaluators.data.files.cifar import ARCHIVES, Archive
 
 CONTENT = np.random.default_rng(0).bytes(3_000_000)
 SHA256 = hashlib.sha256(CONTENT).hexdigest()

@@ -63,7 +63,7 @@ class TestSources:
         assert sorted(number for part in parts for number in numbers(part)) == [
             *range(24)
         ]
-        assert "has no test images: 5 of its 24 are kept for that" in caplog.text
+        assert "has no test images: 6 of its 24 are kept for that" in caplog.text
         assert numbers(load_test(second)) == numbers(load_test(first))
         assert numbers(load(second).validation) != numbers(load(first).validation)
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from evaluators.data.download import download
-from evaluators.data.sources import CIFAR_FOLDERS, find_files
+from evaluators.data.files.sources import CIFAR_FOLDERS, find_files
 
 
 class Archive(NamedTuple):

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from evaluators.data.decode import Entry
 
 SPLIT_WORDS = {
     "train": ("train", "training"),
@@ -16,13 +18,13 @@ SPLIT_WORDS = {
     "validation": ("val", "valid", "validation", "dev"),
 }
 """As on the Hugging Face hub (docs: datasets, "Structure your repository"), in any case."""
+FILES_A_JOB, ROWS_A_JOB = 250, 2000
 
 
 class Listing(NamedTuple):
     """Image i is ``row[i]`` of ``containers[container[i]]``, a path and a row group; its class is ``labels[i]``.
 
-    ``files`` are all that was read; ``kind`` is a ``decode.Entry``'s. ``keys`` (uint64) come from the images'
-    names alone, so that a file more leaves those of the others.
+    ``files`` are all that was read; ``kind`` is a ``decode.Entry``'s.
     """
 
     kind: str
@@ -32,7 +34,29 @@ class Listing(NamedTuple):
     row: NDArray[np.int64]
     labels: NDArray[np.int64]
     classes: list[str]
-    keys: NDArray[np.uint64]
+
+    def jobs(self, wanted: NDArray[np.int64]) -> Iterator[list[Entry]]:
+        """These images in the order they are stored in, each job some hundred files or rows of one container."""
+        container, row = self.container[wanted], self.row[wanted]
+        order = np.lexsort((row, container))
+        if self.kind == "file":
+            for part in _cut(order, FILES_A_JOB):
+                paths = [str(self.containers[index][0]) for index in container[part]]
+                yield [
+                    Entry("file", path, 0, [0], [int(at)])
+                    for path, at in zip(paths, part, strict=True)
+                ]
+            return
+        borders = np.flatnonzero(np.diff(container[order])) + 1
+        for same in np.split(order, borders):
+            path, group = self.containers[container[same[0]]]
+            for part in _cut(same, ROWS_A_JOB):
+                rows, positions = row[part].tolist(), part.tolist()
+                yield [Entry(self.kind, str(path), group, rows, positions)]
+
+
+def _cut(order: NDArray[np.int64], length: int) -> list[NDArray[np.int64]]:
+    return np.split(order, range(length, len(order), length))
 
 
 class Files(NamedTuple):
@@ -62,25 +86,11 @@ def listed(
     sizes: list[int],
     labels: NDArray[np.int64],
     classes: list[str],
-    names: list[str],
 ) -> Listing:
-    """``names`` are those of the containers, wherever their folder lies."""
+    """``sizes`` are the containers' numbers of images."""
     container = np.repeat(np.arange(len(sizes)), sizes)
     row = np.concatenate([np.arange(size) for size in sizes]) if sizes else np.arange(0)
-    keys = np.fromiter(
-        (
-            _hashed(names[index], number)
-            for index, number in zip(container, row, strict=True)
-        ),
-        np.uint64,
-        len(row),
-    )
-    return Listing(kind, files, containers, container, row, labels, classes, keys)
-
-
-def _hashed(name: str, row: int) -> int:
-    text = f"{name}\0{row}".encode(errors="surrogateescape")
-    return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest())
+    return Listing(kind, files, containers, container, row, labels, classes)
 
 
 def checked_labels(

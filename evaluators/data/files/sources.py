@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from evaluators.data.decode import read_cifar, unpickled
-from evaluators.data.folders import find_folders, read_folders
-from evaluators.data.listing import Files, Listing, checked_labels, listed
-from evaluators.data.shards import find_shards, read_shards
+from evaluators.data.files.folders import find_folders, read_folders
+from evaluators.data.files.listing import Files, Listing, checked_labels, listed
+from evaluators.data.files.shards import find_shards, read_shards
 
 
 def find_files(name: str, root: Path) -> Files:
@@ -104,17 +104,9 @@ def _read_cifar(name: str, files: Sequence[Path]) -> Listing:
         raise ValueError(
             f"{files[odd]}: has {sizes[odd]} images, another batch {max(sizes)}; fetch {name} again"
         )
-    containers, names = [(path, 0) for path in files], [path.name for path in files]
-    together = np.concatenate(labels)
-    return listed(
-        "cifar",
-        list(files),
-        containers,
-        sizes,
-        together,
-        _cifar_classes(name, files[0].parent),
-        names,
-    )
+    containers = [(path, 0) for path in files]
+    together, classes = np.concatenate(labels), _cifar_classes(name, files[0].parent)
+    return listed("cifar", list(files), containers, sizes, together, classes)
 
 
 def _check_batch(path: Path, digest: bytes, owners: dict[bytes, Path]) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from evaluators.data.listing import Files, Listing, listed, split_named
+from evaluators.data.files.listing import Files, Listing, listed, split_named
 
 log = logging.getLogger("splitsearch.data")
 UNREADABLE = frozenset(["BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"])
@@ -108,28 +108,19 @@ def read_folders(root: Path, classes: list[str] | None) -> Listing:
         _check_name(root, name)
     classes = classes or found
     paths: list[Path] = []
-    names: list[str] = []
     labels: list[int] = []
     others: Counter[str] = Counter()
     for name in found:
-        for inside, entry in class_files(root / name):
+        for _, entry in class_files(root / name):
             if is_image(entry):
                 paths.append(Path(entry.path))
-                names.append(f"{name}/{inside}")
                 labels.append(classes.index(name))
             else:
                 others[Path(entry.name).suffix.lower() or "without a suffix"] += 1
     _tell(root, len(paths), len(found), others)
     containers = [(path, 0) for path in paths]
-    return listed(
-        "file",
-        paths,
-        containers,
-        [1] * len(paths),
-        np.asarray(labels, np.int64),
-        classes,
-        names,
-    )
+    numbers = np.asarray(labels, np.int64)
+    return listed("file", paths, containers, [1] * len(paths), numbers, classes)
 
 
 def _check_name(root: Path, name: str) -> None:

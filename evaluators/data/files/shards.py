@@ -10,7 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evaluators.data.decode import image_column
-from evaluators.data.listing import Files, Listing, checked_labels, listed, split_named
+from evaluators.data.files.listing import (
+    Files,
+    Listing,
+    checked_labels,
+    listed,
+    split_named,
+)
 
 
 def find_shards(root: Path, looked_for: str) -> Files:
@@ -83,7 +89,7 @@ def read_shards(name: str, files: Sequence[Path], classes: list[str] | None) -> 
     import pyarrow as pa
     from pyarrow import parquet
 
-    labels, containers, sizes, names = [], [], [], []
+    labels, containers, sizes = [], [], []
     known = list(classes or [])
     for path in files:
         try:
@@ -111,11 +117,10 @@ def read_shards(name: str, files: Sequence[Path], classes: list[str] | None) -> 
             _renumbered(found, own, known, path) if own and known != own else found
         )
         containers += [(path, group) for group in range(len(groups))]
-        names += [f"{path.name}/{group}" for group in range(len(groups))]
         sizes += groups
     together = np.concatenate(labels)
     known = known or [str(label) for label in range(together.max(initial=-1) + 1)]
-    return listed("parquet", list(files), containers, sizes, together, known, names)
+    return listed("parquet", list(files), containers, sizes, together, known)
 
 
 def _renumbered(

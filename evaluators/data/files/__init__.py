@@ -1,0 +1,1 @@
+"""Images in files: where each lies, of which split and class it is."""

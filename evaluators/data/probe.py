@@ -1,0 +1,97 @@
+"""A look at some of the images, before all are decoded or anything is paid for."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import suppress
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evaluators.data.decode import (
+    ColourError,
+    Stored,
+    images,
+    is_grey,
+    opened,
+    pixels,
+)
+from evaluators.data.files.listing import Listing
+
+PROBED = 256
+Shape = tuple[int | None, int | None]
+"""Resolution and channels; None: as the images have them."""
+
+log = logging.getLogger("splitsearch.data")
+
+
+def shape_of(
+    listing: Listing, wanted: NDArray[np.int64], shape: Shape
+) -> tuple[int, int]:
+    """Resolution and channels to decode at: as given, else as some of the images have them.
+
+    Raises:
+        ValueError: if these are no squares of one size, and no resolution is given.
+    """
+    resolution, channels = shape
+    sizes, grey = set(), []
+    for _, stored in _stored(listing, _some(listing, wanted)):
+        with suppress(Exception):  # decoding will say what is wrong with it
+            with warnings.catch_warnings(action="ignore"):
+                image = opened(stored)
+            sizes.add(image.size)
+            grey.append(is_grey(image))
+    if resolution is None:
+        resolution = _side(listing, sizes)
+    return resolution, channels or (1 if grey and all(grey) else 3)
+
+
+def _some(listing: Listing, wanted: NDArray[np.int64]) -> NDArray[np.int64]:
+    if listing.kind == "file":
+        chosen = np.linspace(
+            0, len(wanted) - 1, min(PROBED, len(wanted)), dtype=np.int64
+        )
+        return np.take(wanted, chosen)
+    # rows of one container, for each that is opened costs reading it
+    first = listing.container[wanted[0]]
+    return np.extract(listing.container[wanted] == first, wanted)[:PROBED]
+
+
+def _side(listing: Listing, sizes: set[tuple[int, int]]) -> int:
+    if len(sizes) > 1 or any(width != height for width, height in sizes):
+        examples = " and ".join(
+            f"{width}x{height}" for width, height in sorted(sizes)[:2]
+        )
+        raise ValueError(
+            "data.resolution: is needed, because the images of "
+            f"{listing.files[0].parent} are {examples}"
+        )
+    # none could be read: decoding will name the first
+    return next(iter(sizes), (1, 1))[0]
+
+
+def check_readable(listing: Listing, resolution: int, channels: int) -> None:
+    """Read the first, a middle and the last image; one that fails may be left out when the time comes.
+
+    Raises:
+        ColourError: if one has not the channels of the others.
+    """
+    chosen = np.unique(np.linspace(0, len(listing.labels) - 1, 3, dtype=np.int64))
+    for name, stored in _stored(listing, chosen):
+        try:
+            with warnings.catch_warnings(action="ignore"):
+                pixels(stored, resolution, channels)
+        except ColourError as error:
+            raise ColourError(f"{name}: {error}") from None
+        except Exception as error:  # decoders raise anything
+            log.warning("%s: a test image that cannot be read (%s)", name, error)
+
+
+def _stored(
+    listing: Listing, chosen: NDArray[np.int64]
+) -> Iterator[tuple[str, Stored]]:
+    for job in listing.jobs(chosen):
+        for entry in job:
+            yield from images(entry)
