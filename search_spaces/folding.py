@@ -6,10 +6,17 @@ from collections import Counter
 from copy import deepcopy
 from typing import TypeVar
 
-from torch import fx, nn
+from torch import Tensor, fx, nn
 from torch.nn.modules.batchnorm import _BatchNorm
-from torch.nn.utils import parametrize
+from torch.nn.utils import (
+    parametrize,
+    prune,
+    remove_spectral_norm,
+    remove_weight_norm,
+)
 from torch.nn.utils.fusion import fuse_conv_bn_eval
+from torch.nn.utils.spectral_norm import SpectralNorm
+from torch.nn.utils.weight_norm import WeightNorm
 
 ModuleT = TypeVar("ModuleT", bound=nn.Module)
 
@@ -19,13 +26,15 @@ def fold(model: ModuleT) -> ModuleT:
 
     The pairs are found by following one symbolic input through ``forward``, so neither names nor the order
     of registration matter. A folded norm leaves ``nn.Identity``, its convolution gains a bias.
-    Parametrised weights become plain ones.
+    Parametrised weights, and those that hooks of ``torch.nn.utils`` compute (pruning, the
+    older weight and spectral norm), become plain ones.
 
     Raises:
         ValueError: naming the norm that no convolution feeds, or why it cannot be folded.
     """
-    folded = deepcopy(model).eval()
+    folded = _copied(model).eval()
     _bake_parametrisations(folded)
+    _bake_hooked(folded)
     modules = dict(folded.named_modules())
     graph = _trace(folded)
     calls = [node for node in graph.nodes if node.op == "call_module"]
@@ -62,6 +71,28 @@ def fold(model: ModuleT) -> ModuleT:
         folded.set_submodule(source.target, fuse_conv_bn_eval(conv, norm))
         folded.set_submodule(call.target, nn.Identity())
     return folded
+
+
+def _copied(model: ModuleT) -> ModuleT:
+    """As ``deepcopy``, which refuses tensors that a hook computed and left as attributes."""
+    computed = {
+        id(value): value.detach().clone()
+        for module in model.modules()
+        for value in vars(module).values()
+        if isinstance(value, Tensor) and not value.is_leaf
+    }
+    return deepcopy(model, computed)
+
+
+def _bake_hooked(model: nn.Module) -> None:
+    for module in model.modules():
+        for hook in list(module._forward_pre_hooks.values()):
+            if isinstance(hook, prune.BasePruningMethod):
+                prune.remove(module, hook._tensor_name)
+            elif isinstance(hook, WeightNorm):
+                remove_weight_norm(module, hook.name)
+            elif isinstance(hook, SpectralNorm):
+                remove_spectral_norm(module, hook.name)
 
 
 def _bake_parametrisations(model: nn.Module) -> None:

@@ -31,6 +31,8 @@ from evaluators.data.split import Split, statistics
 VERSION = 4
 BLANK = 1e-3
 """Deviation, in grey values, of images that show nothing."""
+DARK = 32
+"""Grey value; 12 bits kept in 16 reach half of it."""
 FACTS = ("classes", "mean", "deviation", "corrupt", "content")
 NAMED = 5
 """Images that cannot be read, named in the log; all are in ``Dataset.corrupt``."""
@@ -161,7 +163,7 @@ def _build(
     images = np.load(folder / "images.npy", mmap_mode="c")
     sizes = {name: int(kept.sum()) for name, kept in zip(splits, parts, strict=True)}
     mean, deviation = statistics(images[: sizes[next(iter(splits))]])
-    _check_contrast(listing, deviation)
+    _check_contrast(listing, images, deviation)
     facts = {
         "sizes": sizes,
         "classes": listing.classes,
@@ -226,13 +228,24 @@ def _reserve(path: Path, shape: tuple[int, ...]) -> None:
             ) from error
 
 
-def _check_contrast(listing: Listing, deviation: list[float]) -> None:
-    if max(deviation) < BLANK:
-        log.warning(
-            "%s: all images are of one colour, so there is nothing to learn. Transparency is laid on white, and "
-            "16 bits are taken as 0 to 65535: values up to 255 become black",
-            listing.files[0].parent,
-        )
+def _check_contrast(
+    listing: Listing, images: NDArray[np.uint8], deviation: list[float]
+) -> None:
+    if max(deviation) >= BLANK and images.max() >= DARK:
+        return
+    shown = (
+        "of one colour, so there is nothing to learn"
+        if max(deviation) < BLANK
+        else "nearly black"
+    )
+    log.warning(
+        "%s: all images are %s (values from %d to %d of 255). Transparency is laid on "
+        "white, and 16 bits are taken as 0 to 65535: scale pictures that use fewer",
+        listing.files[0].parent,
+        shown,
+        images.min(),
+        images.max(),
+    )
 
 
 def _tell_corrupt(corrupt: list[str]) -> None:

@@ -120,7 +120,8 @@ class _Ordered:
         new = (np.diff(self._key) != 0) | (np.diff(self.label) != 0)
         group = np.concatenate([[0], np.cumsum(new)])
         sums, counts = np.bincount(group, self.rank), np.bincount(group)
-        return np.ceil(sums / counts)[group]
+        middle: NDArray[np.float64] = np.ceil(sums / counts)[group]
+        return middle
 
     def parts(self, chosen: NDArray[np.bool_]) -> Parts:
         """Indices of the chosen and of the rest, each in random order."""

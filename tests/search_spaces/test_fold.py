@@ -3,7 +3,13 @@ from __future__ import annotations
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.nn.utils import parametrizations, parametrize
+from torch.nn.utils import (
+    parametrizations,
+    parametrize,
+    prune,
+    spectral_norm,
+    weight_norm,
+)
 
 from search_spaces import ResNeSt, SplitAttention, Task, build, fold
 from search_spaces.testing import unsettled
@@ -147,6 +153,26 @@ def test_parametrised_weights_are_baked_in() -> None:
         "the original stays as it was"
     )
     assert not any(parametrize.is_parametrized(module) for module in folded.modules())
+    assert not norms(folded)
+    with torch.inference_mode():
+        torch.testing.assert_close(folded(x), model.eval()(x), rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.filterwarnings("ignore:`torch.nn.utils.weight_norm`:FutureWarning")
+def test_weights_that_hooks_compute_are_baked_in() -> None:
+    """torch's pruning and its older norms leave a computed tensor where the weight was."""
+    task = Task(7, 32, small_images=True)
+    x = torch.randn(4, 3, 32, 32, dtype=torch.float64)
+    model = unsettled(build(NETWORKS["default"], task).double(), x)
+    first = model.layer1[0]
+    prune.l1_unstructured(first.conv1, "weight", 0.5)
+    prune.random_unstructured(first.conv1, "weight", 0.5)
+    weight_norm(first.conv2.conv)
+    spectral_norm(model.layer2[0].conv1)
+    model.train()(x)  # the computed weights are now part of a graph
+    folded = fold(model)
+    assert hasattr(first.conv1, "weight_orig"), "the original stays as it was"
+    assert (folded.layer1[0].conv1.weight == 0).float().mean() > 0.7
     assert not norms(folded)
     with torch.inference_mode():
         torch.testing.assert_close(folded(x), model.eval()(x), rtol=1e-9, atol=1e-9)

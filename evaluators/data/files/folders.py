@@ -54,6 +54,10 @@ def find_folders(root: Path) -> Files:
         raise ValueError(
             f"data.root: {root} holds {next(iter(by_split.values()))} and no train"
         )
+    match class_folders(root):
+        # archives are often unpacked into a folder of their own name
+        case [only] if class_folders(root / only):
+            return find_folders(root / only)
     return Files([root], [])
 
 
@@ -63,9 +67,9 @@ def _is_split(name: str) -> bool:
 
 
 def class_folders(root: Path) -> list[str]:
-    """Names of the folders in ``root``, without hidden ones."""
+    """Names of the folders in ``root``, without hidden ones, ``__MACOSX`` and the like."""
     found = (entry.name for entry in os.scandir(root) if entry.is_dir())
-    return sorted(name for name in found if not name.startswith("."))
+    return sorted(name for name in found if not name.startswith((".", "__")))
 
 
 def class_files(folder: Path) -> Iterator[tuple[str, os.DirEntry[str]]]:

@@ -34,7 +34,9 @@ def find_shards(root: Path, looked_for: str) -> Files:
         return Files([root], [])
     inside = (path.relative_to(root) for path in sorted(root.glob("**/*.parquet")))
     shards = [
-        path for path in inside if not any(part.startswith(".") for part in path.parts)
+        path
+        for path in inside
+        if not any(part.startswith((".", "__")) for part in path.parts)
     ]
     if not shards:
         raise ValueError(f"data.root: {root} holds {looked_for} *.parquet")

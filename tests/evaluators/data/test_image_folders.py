@@ -155,17 +155,26 @@ class TestPixels:
         rows = [tuple(each[2, 0].tolist()) for part in parts for each in part.images]
         assert rows.count((0, 0, 255, 255)) == 2
 
-    def test_images_that_show_nothing_are_told(
-        self, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    @pytest.mark.parametrize(
+        ("bits", "told"),
+        [
+            (8, "are of one colour, so there is nothing to learn (values from 0 to 0 "),
+            (12, "are nearly black (values from 0 to 15 of 255)"),
+        ],
+    )
+    def test_sixteen_bits_that_hold_fewer_are_told(
+        self, tmp_path: Path, caplog: pytest.LogCaptureFixture, bits: int, told: str
     ) -> None:
         for label in range(2):
             (tmp_path / f"class{label}").mkdir()
             for number in range(4):
-                dim = Image.fromarray(np.full((4, 4), 200 + number, dtype=np.uint16))
-                dim.save(tmp_path / f"class{label}" / f"{number}.png")
+                pixels = np.zeros((4, 4), dtype=np.uint16)
+                pixels[0] = 2**bits - 1 - number
+                image = Image.fromarray(pixels)
+                image.save(tmp_path / f"class{label}" / f"{number}.png")
         load(settings("imagefolder", tmp_path))
-        assert "all images are of one colour" in caplog.text
-        assert "values up to 255 become black" in caplog.text
+        assert told in caplog.text
+        assert "taken as 0 to 65535: scale pictures that use fewer" in caplog.text
 
     def test_the_shorter_side_is_resized_and_the_centre_kept(
         self, tmp_path: Path

@@ -49,6 +49,15 @@ class TestFolders:
         write_folder(tmp_path / "valid")
         assert_refused("holds test and no train", settings("imagefolder", tmp_path))
 
+    def test_an_archive_in_a_folder_of_its_own_name(self, tmp_path: Path) -> None:
+        """As unpacked, with what macOS adds."""
+        write_folder(tmp_path / "data" / "train")
+        write_folder(tmp_path / "data" / "test", each=2, first=100)
+        write_folder(tmp_path / "__MACOSX" / "data" / "train", classes=1)
+        wanted = settings("imagefolder", tmp_path)
+        assert len(load(wanted).train.labels) == 18
+        assert numbers(load_test(wanted)) == [*range(100, 106)]
+
     def test_one_split_twice(self, tmp_path: Path) -> None:
         write_folder(tmp_path / "train")
         write_folder(tmp_path / "training")
