@@ -9,6 +9,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from evaluators.devices.device import sent
+
 
 class Split(NamedTuple):
     """``images`` (N, C, H, W), uint8 or float in units of their own, and ``labels`` (N,) int64.
@@ -35,7 +37,7 @@ class Split(NamedTuple):
         runs beside what the caller does next.
         """
         if self.images.device == device:
-            indices = indices.to(device, non_blocking=True)
+            indices = sent(indices, device)
             return Split(_rows(self.images, indices), self.labels[indices])
         pinned = device.type == "cuda"
         images = _rows(self.images, indices, pinned)

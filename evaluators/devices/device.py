@@ -7,6 +7,7 @@ from functools import cache
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 
 def resolve_device(name: str) -> torch.device:
@@ -45,6 +46,14 @@ def synchronize(device: torch.device) -> None:
     """Wait until the device has done all it was given."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
+
+
+def sent(values: Tensor, device: torch.device) -> Tensor:
+    """Few ``values`` of the CPU on the device, without waiting until it has done what it was given before."""
+    if device.type == "cuda":
+        # from pageable memory the copy would wait
+        return values.pin_memory().to(device, non_blocking=True)
+    return values.to(device)
 
 
 def device_key(device: torch.device) -> str:

@@ -1,8 +1,8 @@
 """Keep training off a device while latency is measured on it, across all processes and users of a node.
 
-Trainers share the device and give way every 50 ms; a measurement has it alone. Two files under ``flock``
-make the readers-writer lock: whoever enters passes the turnstile, and a measurement keeps it shut while the
-trainers inside leave, so it waits for one turn at most. The kernel drops the locks of a process that dies.
+Trainers share the device and look every 50 ms whether somebody wants it; a measurement has it alone. Two files
+under ``flock`` make the readers-writer lock: whoever enters passes the turnstile, and a measurement keeps it shut
+while the trainers inside leave, so it waits for a turn or two. The kernel drops the locks of a process that dies.
 
 The files lie in /tmp, whatever TMPDIR says, because all users and jobs of a node must find the same ones; the
 environment variable SPLITSEARCH_LOCK_DIR names another folder, such as one that containers share. Whoever may
@@ -53,6 +53,7 @@ class Shared:
         self._turn_seconds = turn_seconds
         self._turn_ends = 0.0
         self._held = ExitStack()
+        self._given: torch.cuda.Event | None = None
 
     def __enter__(self) -> Self:
         asked = perf_counter()
@@ -76,10 +77,36 @@ class Shared:
             self._held.close()
 
     def give_way(self) -> None:
-        """Let a waiting measurement in if this trainer's turn is over."""
-        if perf_counter() >= self._turn_ends:
+        """Let a measurement in if this trainer's turn is over and one is waiting."""
+        if perf_counter() < self._turn_ends:
+            return
+        if _somebody_waits(self._device):
             self.__exit__(None, None, None)
             self.__enter__()
+        else:
+            self._keep_up()
+            self._turn_ends = perf_counter() + self._turn_seconds
+
+    def _keep_up(self) -> None:
+        """Wait for what a GPU was given up to the end of the turn before, never for all that it was given.
+
+        So it always has work, and a measurement that comes waits for two turns of it at most.
+        """
+        if self._device.type == "cuda":
+            before, self._given = self._given, torch.cuda.Event()
+            self._given.record(torch.cuda.current_stream(self._device))
+            if before is not None:
+                before.synchronize()
+
+
+def _somebody_waits(device: torch.device) -> bool:
+    """Whether a measurement keeps the turnstile shut."""
+    turnstile, _ = _lock_files(device)
+    try:
+        with _flock(turnstile, fcntl.LOCK_SH | fcntl.LOCK_NB):
+            return False
+    except BlockingIOError:
+        return True
 
 
 def _lock_files(device: torch.device) -> tuple[Path, Path]:

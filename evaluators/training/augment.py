@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from evaluators.devices.device import sent
 from evaluators.fields import Bounds, check, require
 
 
@@ -94,14 +95,15 @@ class Augmentation:
         if not self.mixup:
             return images, labels
         share = _beta(self.mixup, generator)
-        targets = F.one_hot(labels, num_classes).to(images.dtype)
+        classes = torch.arange(num_classes, device=labels.device)
+        targets = (labels[:, None] == classes).to(images.dtype)
         return images.lerp(images.roll(1, 0), share), targets.lerp(
             targets.roll(1, 0), share
         )
 
 
 def _draw(generator: torch.Generator, *shape: int, device: torch.device) -> Tensor:
-    return torch.rand(shape, generator=generator).to(device, non_blocking=True)
+    return sent(torch.rand(shape, generator=generator), device)
 
 
 def _shift_and_flip(
@@ -121,14 +123,15 @@ def _shift_and_flip(
     if flip:
         mirrored = torch.rand(count, 1, generator=generator) < 0.5
         columns = torch.where(mirrored, width - 1 - columns, columns)
-    pixel = (
-        torch.arange(count)[:, None, None] * (height * width)
-        + rows[:, :, None] * width
-        + columns[:, None, :]
+    # rows and columns are few; only their sum, an index for every pixel, is the device's work
+    starts = width * (height * torch.arange(count)[:, None] + rows)
+    starts, columns = sent(torch.cat([starts, columns], 1), images.device).split(
+        [height, width], dim=1
     )
+    pixel = starts[:, :, None] + columns[:, None, :]
     # a gather of whole pixels: a quarter of the time that indexing each dimension takes on the CPU
     flat = images.permute(0, 2, 3, 1).reshape(-1, channels)
-    moved = flat.index_select(0, pixel.flatten().to(images.device, non_blocking=True))
+    moved = flat.index_select(0, pixel.flatten())
     return moved.view(count, height, width, channels).permute(0, 3, 1, 2)
 
 

@@ -10,23 +10,32 @@ metrics are all that it takes to go on after an interruption.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from copy import deepcopy
+from statistics import fmean
 from time import perf_counter
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
+from evaluators.data.batches import batches
 from evaluators.data.dataset import Dataset
 from evaluators.data.split import Split
 from evaluators.devices.lock import Shared
 from evaluators.devices.seeding import derive, seeded
 from evaluators.evaluator import Metrics
 from evaluators.training.batch_norm import recalibrate
+from evaluators.training.compiled import compile_blocks
 from evaluators.training.cuda_graph import Replayed
 from evaluators.training.ema import Ema
+from evaluators.training.evaluation import (
+    NO_LABEL,
+    Evaluation,
+    EvaluationStep,
+    equal_parts,
+    filled_up,
+)
 from evaluators.training.memory import (
     free_memory,
     is_out_of_memory,
@@ -40,17 +49,9 @@ from evaluators.training.stochastic_depth import Drops
 from evaluators.training.sync_norm import synchronise
 from evaluators.training.train_step import TrainStep, autocast
 
-EVALUATION_BATCH = 256
 CALIBRATION_IMAGES = 512
 SMALLEST_REST = 0.5
 """Share of a batch: a shorter last batch would train norms on a few images at the full learning rate."""
-
-
-class Evaluation(NamedTuple):
-    """``accuracy`` from 0 to 1 and the mean cross entropy ``loss``."""
-
-    accuracy: float
-    loss: float
 
 
 class Training:
@@ -98,12 +99,14 @@ class Training:
             self.model = synchronise(self.model, device)
         self._drops = Drops(self.model, recipe, device)
         if recipe.compile:
-            self.model.compile()
+            compile_blocks(self.model)
         self._trained = shard.wrap(self.model, device)
         self._lr = torch.zeros((), device=device)  # where a recorded step finds it
         self._optimizer = recipe.optimizer(self.model, self._lr)
         self._ema = Ema(self.model, recipe.ema) if recipe.ema else None
+        self._evaluation_step = EvaluationStep(self.evaluated, recipe, device)
         self._replayed: Replayed | None = None
+        self._replayed_evaluation: Replayed | None = None
         self._prepare_step()
 
     @property
@@ -151,7 +154,8 @@ class Training:
         except (RuntimeError, MemoryError) as error:
             if before is None or not is_out_of_memory(error):
                 raise
-        self._replayed = None  # a recording has memory of its own
+        # recordings have memory of their own
+        self._replayed = self._replayed_evaluation = None
         free_memory(self.device)
         self.load_state_dict(before | {"splits": 2 * self.splits})
         return self._epoch()
@@ -170,6 +174,9 @@ class Training:
         self._replayed = (
             Replayed(self._step, self.device) if self._graph_off() is None else None
         )
+        on_gpu = self.device.type == "cuda"
+        if on_gpu and self.recipe.cuda_graph and not self.recipe.compile:
+            self._replayed_evaluation = Replayed(self._evaluation_step, self.device)
 
     def _graph_off(self) -> str | None:
         """Why steps are not recorded as a CUDA graph, if so."""
@@ -233,34 +240,28 @@ class Training:
 
     def _train(self, turn: Shared) -> tuple[float, int, float]:
         """One pass over the training images: mean loss, images that all processes saw, last learning rate."""
-        epoch, batches = len(self.history), self._batches()
+        epoch, parts = len(self.history), self._batches()
         rates = [
-            self._filled * self.recipe.lr_at(epoch + (step + 0.5) / len(batches))
-            for step in range(len(batches))
+            self._filled * self.recipe.lr_at(epoch + (step + 0.5) / len(parts))
+            for step in range(len(parts))
         ]
-        losses = torch.zeros(len(batches), device=self.device)
+        losses = torch.zeros(len(parts), device=self.device)
         step = self._replayed or self._step
         self._trained.train()
-        for number, batch in enumerate(batches):
+        for number, batch in enumerate(batches(self.dataset.train, parts, self.device)):
             self._lr.fill_(rates[number])
-            self._drops.advance((epoch + number / len(batches)) / self.recipe.epochs)
+            self._drops.advance((epoch + number / len(parts)) / self.recipe.epochs)
             losses[number] = step(*self._augmented(batch))
             if self._ema:
-                self._ema.update(self.model, epoch * len(batches) + number)
+                self._ema.update(self.model, epoch * len(parts) + number)
             turn.give_way()
-        losses = self.shard.sum(losses) / self.shard.world_size
-        diverged = (~losses.isfinite()).nonzero()
-        if len(diverged):
-            number = int(diverged[0])
-            where = f"epoch {epoch + 1}, step {number + 1} of {len(batches)}"
-            raise FloatingPointError(
-                f"loss {losses[number].item()} in {where}; try a lower lr"
-            )
-        return (
-            losses.mean().item(),
-            sum(map(len, batches)) * self.shard.world_size,
-            rates[-1],
-        )
+        # here, and at the end of the evaluation, the epoch waits for the device; nowhere else
+        told = (self.shard.sum(losses) / self.shard.world_size).tolist()
+        for number, loss in enumerate(told, start=1):
+            if not math.isfinite(loss):
+                where = f"epoch {epoch + 1}, step {number} of {len(parts)}"
+                raise FloatingPointError(f"loss {loss} in {where}; try a lower lr")
+        return fmean(told), sum(map(len, parts)) * self.shard.world_size, rates[-1]
 
     @property
     def _filled(self) -> float:
@@ -284,43 +285,37 @@ class Training:
             batches = batches[:-1]
         return [self.shard.of(batch) for batch in batches]
 
-    def _augmented(self, batch: Tensor) -> tuple[Tensor, Tensor]:
+    def _augmented(self, batch: Split) -> tuple[Tensor, Tensor]:
         augment, chance = self.recipe.augment, torch.default_generator
-        images, labels = self.dataset.train.take(batch, self.device)
-        images = self.dataset.normalise(augment.apply(images, chance))
+        images = self.dataset.normalise(augment.apply(batch.images, chance))
         images = augment.erase(images, chance)
-        return augment.mix(images, labels, self.dataset.task.num_classes, chance)
+        return augment.mix(images, batch.labels, self.dataset.task.num_classes, chance)
 
-    def _images(self, split: Split, indices: Tensor, turn: Shared) -> Iterator[Split]:
-        """Normalised batches to evaluate on; the device may be asked for between them."""
-        # equal parts, so that no norm is measured on a rest of few
-        for batch in indices.tensor_split(
-            max(1, math.ceil(len(indices) / EVALUATION_BATCH))
-        ):
-            images, labels = split.take(batch, self.device)
+    def _images(
+        self, split: Split, parts: Iterable[Tensor], turn: Shared
+    ) -> Iterator[Split]:
+        """Normalised batches; the device may be asked for between them."""
+        for images, labels in batches(split, parts, self.device):
             yield Split(self.dataset.normalise(images), labels)
             turn.give_way()
 
     def _calibration_batches(self, turn: Shared) -> Iterator[Tensor]:
         indices = torch.arange(min(CALIBRATION_IMAGES, len(self.dataset.train.labels)))
-        return (
-            batch.images for batch in self._images(self.dataset.train, indices, turn)
-        )
+        parts = equal_parts(indices)
+        return (batch.images for batch in self._images(self.dataset.train, parts, turn))
 
     @torch.inference_mode()
     def _evaluate(self, split: Split, turn: Shared) -> Evaluation:
-        network = self.evaluated.eval()
-        sums = torch.zeros(3, dtype=torch.float64, device=self.device)
-        indices = torch.arange(
-            self.shard.rank, len(split.labels), self.shard.world_size
-        )
-        for images, labels in self._images(split, indices, turn):
-            with autocast(self.recipe, self.device):
-                logits = network(images).float()
-            loss = F.cross_entropy(logits, labels, reduction="sum")
-            right = (logits.argmax(1) == labels).sum()
-            sums += torch.stack([right, loss, torch.full_like(loss, len(labels))])
-        right, loss, count = self.shard.sum(sums).tolist()
+        self.evaluated.eval()
+        count, shard = len(split.labels), self.shard
+        parts = equal_parts(torch.arange(shard.rank, count, shard.world_size))
+        step = self._replayed_evaluation or self._evaluation_step
+        sums = torch.zeros(2, dtype=torch.float64, device=self.device)
+        images_in_turn = self._images(split, filled_up(parts), turn)
+        for part, (images, labels) in zip(parts, images_in_turn, strict=True):
+            labels[len(part) :] = NO_LABEL
+            sums += step(images, labels)
+        right, loss = shard.sum(sums).tolist()
         return Evaluation(right / count, loss / count)
 
 

@@ -9,7 +9,7 @@ from torch.nn import functional as F
 from evaluators.data.dataset import Dataset
 from evaluators.data.split import Split
 from evaluators.evaluator import Metrics
-from evaluators.training.engine import EVALUATION_BATCH
+from evaluators.training.evaluation import EVALUATION_BATCH
 
 CALIBRATION_BINS = 15
 
