@@ -16,9 +16,10 @@ from pathlib import Path
 from time import perf_counter
 
 import numpy as np
+from scipy.stats import kendalltau
 
 from evaluators import Latency, LatencyTable, PredictedLatency
-from evaluators.latency.predictor import kendall_tau, mape
+from evaluators.latency.predictor import mape
 from nas import load_config
 from nas.config.loading import presets
 from search_spaces import Task, build, get_space
@@ -74,7 +75,7 @@ def main() -> None:
         measured = rounds.min(0)
         print(
             f"{name:12s} {len(archs):7d} {measured.min():6.1f} to {measured.max():5.1f}"
-            f" {mape(predicted, measured):7.1%} {kendall_tau(predicted, measured):6.3f}"
+            f" {mape(predicted, measured):7.1%} {kendalltau(predicted, measured).statistic:6.3f}"
             f" {mape(rounds[0], rounds[1]):15.1%} {rows[0]['predicted_latency_mape']:14.1%}"
             f" {len(LatencyTable(table)):6d} {perf_counter() - started:8.0f}",
             flush=True,

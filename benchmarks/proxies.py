@@ -11,7 +11,7 @@ The run's first ``--networks`` complete trials are trained once more on ``--imag
 ``--epochs`` epochs, which is the truth here, and twice more on less than the run had: half of its images, images
 of half the side. Each is an ordinary run in ``--out``: called again, it goes on.
 
-Prints Kendall's tau and Spearman's rho with the truth, with 95 % intervals of a bootstrap over the networks: of
+Prints Kendall's tau and Spearman's rho with the truth, with 95 % intervals: of
 the run's accuracy after every epoch, of the smaller trainings, of zero-cost scores, parameters and MACs. A search
 knows the MACs exactly, so what a proxy adds to them counts: ``beyond_macs`` is Kendall's partial tau given them.
 Below, for all complete trials of the run, the same with the run's own last epoch in the place of the truth.

@@ -3,7 +3,7 @@
     python benchmarks/zero_cost.py [--networks 24] [--epochs 4]
 
 Random networks of the space of the preset ``quick``, trained on digits. Prints Kendall's tau of each score with
-the accuracy, with the 90 % interval of a bootstrap over the networks, and what a score took.
+the accuracy, with its 90 % interval, and what a score took.
 """
 
 import argparse
@@ -11,12 +11,13 @@ from itertools import islice
 from time import perf_counter
 
 import numpy as np
+import pandas as pd
 import torch
 
 from evaluators import Recipe, ZeroCost, load, proxy_train
-from evaluators.latency.predictor import kendall_tau
 from evaluators.zero_cost import PROXIES
 from nas import load_config
+from results.statistics.rank_agreement import rank_agreement
 from search_spaces import complexity
 
 
@@ -48,22 +49,16 @@ def main() -> None:
     print(
         f"{len(archs)} networks, {options.epochs} epochs: accuracy {min(accuracy):.3f} to {max(accuracy):.3f}"
     )
-    rng = np.random.default_rng(0)
-    for name, values in scores.items():
-        draws = rng.integers(0, len(archs), (1000, len(archs)))
-        taus = [
-            kendall_tau(np.array(values)[draw], np.array(accuracy)[draw])
-            for draw in draws
-        ]
-        lower, upper = np.quantile(taus, (0.05, 0.95))
+    agreement = rank_agreement(pd.DataFrame(scores), pd.Series(accuracy), level=0.9)
+    for row in agreement.to_dict("records"):
+        name = row["proxy"]
+        ends = f"({row['kendall_lower']:6.3f} to {row['kendall_upper']:6.3f})"
         cost = (
             f"{seconds[name] * 1e3:5.0f} ms a network"
             if name in seconds
             else "exact, no network needed"
         )
-        print(
-            f"{name:8s} tau {kendall_tau(values, accuracy):6.3f}  ({lower:6.3f} to {upper:6.3f})  {cost}"
-        )
+        print(f"{name:8s} tau {row['kendall']:6.3f}  {ends}  {cost}")
     print(f"training {seconds['training'] * 1e3:.0f} ms a network")
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from math import nan
+from collections.abc import Mapping
+from math import isnan
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import pandas as pd
 from rich.box import SIMPLE
@@ -84,12 +85,15 @@ def agreement_table(agreement: pd.DataFrame) -> Table:
     for name in ("epoch", "Kendall's tau", "Spearman's rho"):
         table.add_column(name, justify="right")
     for row in agreement.to_dict("records"):
-        cells = (
-            f"{row[name]:.2f} ({row.get(f'{name}_lower', nan):.2f} to {row.get(f'{name}_upper', nan):.2f})"
-            for name in ("kendall", "spearman")
-        )
+        cells = (_correlation(row, name) for name in ("kendall", "spearman"))
         table.add_row(str(row["epoch"]), *cells)
     return table
+
+
+def _correlation(row: Mapping[Any, Any], name: str) -> str:
+    lower, upper = row[f"{name}_lower"], row[f"{name}_upper"]
+    between = "" if isnan(lower) else f" ({lower:.2f} to {upper:.2f})"
+    return "\N{EN DASH}" if isnan(row[name]) else f"{row[name]:.2f}{between}"
 
 
 def retrained_table(found: Retrained) -> Table:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from math import isnan
 from pathlib import Path
 from typing import Any
 
@@ -77,13 +78,18 @@ def print_comparison(comparison: Comparison, out: Path, console: Console) -> Non
             name, justify="left" if name in ("population", "what") else "right"
         )
     for row in comparison.summary.to_dict("records"):
-        ends = (f"{row[name]:.4g}" for name in ("value", "lower", "upper"))
+        ends = (_four_digits(row[name]) for name in ("value", "lower", "upper"))
         table.add_row(row["population"], row["what"], *ends, str(row["networks"]))
     console.print(table)
     console.print(
         f"tests, effect and distributions: {out / 'comparison.json'}, edf.csv",
         markup=False,
     )
+
+
+def _four_digits(value: float) -> str:
+    """A dash for what so few networks do not tell."""
+    return "\N{EN DASH}" if isnan(value) else f"{value:.4g}"
 
 
 def front_table(

@@ -138,11 +138,13 @@ def _compare(run: Run, full: pd.Series[Any]) -> ProxyStudy:
     table = facts.join(named, how="inner").reset_index()
     table["on_front"] = table["trial"].isin(run.comparable_front()["trial"])
     last = agreement.iloc[-1]
-    verdict = (
-        f"your {int(last['epoch'])}-epoch proxy ranks at tau {last['kendall']:.2f} "
-        f"({last['kendall_lower']:.2f} to {last['kendall_upper']:.2f}, 95 % of bootstrap samples of "
-        f"{int(last['networks'])} networks)"
+    of = f"{int(last['networks'])} networks"
+    between = (
+        f"{of}, too few for an interval"
+        if np.isnan(last["kendall_lower"])
+        else f"{last['kendall_lower']:.2f} to {last['kendall_upper']:.2f}, 95 % interval of {of}"
     )
+    verdict = f"your {int(last['epoch'])}-epoch proxy ranks at tau {last['kendall']:.2f} ({between})"
     return ProxyStudy(agreement, table, verdict)
 
 

@@ -113,13 +113,13 @@ def trends(run: Run, knobs: Sequence[str]) -> dict[str, Any]:
         "knobs": list(table),
         "metrics": metrics,
         "table": table,
-        "note": "Means over the networks trained to the end, with 95 % bootstrap intervals; the other knobs vary "
+        "note": "Means over the networks trained to the end, with 95 % intervals; the other knobs vary "
         "along, and a search does not draw them evenly: a hint at what matters, no proof.",
     }
 
 
 def _trend(complete: pd.DataFrame, knob: str, metric: str) -> dict[str, Any]:
-    trend, scale = Trend(knob, metric, samples=100)(complete), wording.scale(metric)
+    trend, scale = Trend(knob, metric)(complete), wording.scale(metric)
     numeric = pd.api.types.is_numeric_dtype(
         trend["knob"]
     ) and not pd.api.types.is_bool_dtype(trend["knob"])

@@ -1,7 +1,9 @@
 """Two populations of networks against each other: which is better, by how much, and could it be chance."""
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,10 +12,19 @@ from scipy import stats
 
 from results.columns import Array
 from results.objectives import check_direction
-from results.statistics.populations import EDF, BestOf, Quantile, resample, sample_of
+from results.statistics.intervals import (
+    UNKNOWN,
+    median_difference_interval,
+    superiority_interval,
+)
+from results.statistics.populations import EDF, BestOf, Quantile, sample_of
 
 BUDGETS_APART = 0.05
 """Relative difference of the median budgets from which on populations are not called equally costly."""
+WORTH_SAYING = 0.001
+"""The least p that a test may reach is told from here on."""
+SIZES = (("large", 0.71), ("medium", 0.64), ("small", 0.0))
+"""Effects by their superiority (Vargha and Delaney, 2000)."""
 
 
 @dataclass(frozen=True)
@@ -21,9 +32,10 @@ class Comparison:
     """What came of comparing two populations.
 
     ``summary``: per population its size, quantiles and best-of-n with intervals; ``edf``: the error
-    distributions; ``tests``: a row per test, with ``statistic`` and ``p``; ``effect``: the chance that a
-    network of the first population beats one of the second (ties half), and the difference of the medians,
-    with intervals; ``verdict`` in words.
+    distributions; ``tests``: a row per test, with ``statistic``, ``p``, and ``least_p``, which it would give if
+    all the same values were parted the most; ``effect``: the shares of pairs in which a network of the first
+    population wins, ties and loses against one of the second, the superiority (wins and half of the ties) and the
+    difference of the medians, with intervals; ``verdict`` in words.
     """
 
     summary: pd.DataFrame
@@ -45,8 +57,8 @@ def compare(
 ) -> Comparison:
     """Compare two populations, name -> trials table, by the distribution of a metric.
 
-    Tests: Mann-Whitney (shifted?), Kolmogorov-Smirnov (any difference?) and a permutation test of the
-    medians. ``budget`` names the cost at which they are compared; the verdict says so if its medians differ.
+    Tests: Mann-Whitney (shifted? the verdict's), Kolmogorov-Smirnov (any difference?) and a permutation test of
+    the medians. ``budget`` names the cost at which they are compared; the verdict says so if its medians differ.
     Raises ``ValueError`` unless there are two populations with at least two finished networks each.
     """
     if len(populations) != 2:
@@ -56,10 +68,9 @@ def compare(
     first, second = values.values()
     tests = _tests(first, second, seed)
     effect = _effect(first, second, direction, level, seed)
-    p = float(tests["p"].iloc[0])
-    verdict = _verdict(list(values), metric, direction, effect, p, level)
+    verdict = _verdict(list(values), metric, effect, tests.to_dict("records")[0], level)
     return Comparison(
-        summary=_summary(populations, metric, direction, best_of, level, seed),
+        summary=_summary(populations, metric, direction, best_of, level),
         edf=_labelled(
             {name: EDF(metric, level)(df) for name, df in populations.items()}
         ),
@@ -82,71 +93,60 @@ def _sample(name: str, df: pd.DataFrame, metric: str) -> Array:
 
 
 def _tests(first: Array, second: Array, seed: int) -> pd.DataFrame:
-    def medians(a: Array, b: Array, axis: int) -> Any:
-        return np.median(a, axis=axis) - np.median(b, axis=axis)
-
-    permuted = stats.permutation_test(
-        (first, second),
-        medians,
-        n_resamples=1999,
-        vectorized=True,
-        rng=np.random.default_rng(seed),
-    )
-    shifted = stats.mannwhitneyu(first, second)
-    apart = stats.ks_2samp(first, second)
-    rows = {
-        "Mann-Whitney": shifted,
-        "Kolmogorov-Smirnov": apart,
-        "permutation of medians": permuted,
+    tests = {
+        "Mann-Whitney": stats.mannwhitneyu,
+        "Kolmogorov-Smirnov": _any_difference,
+        "permutation of medians": partial(_permutation_test, seed=seed),
     }
-    return pd.DataFrame(
-        [
-            {
-                "test": name,
-                "statistic": float(found.statistic),
-                "p": float(found.pvalue),
-            }
-            for name, found in rows.items()
-        ]
+    # No split of these values into two such sizes is further apart than one of these.
+    rising = np.sort(np.concatenate([first, second]))
+    extremes = [np.split(values, [len(first)]) for values in (rising, rising[::-1])]
+    rows = []
+    for name, test in tests.items():
+        found = test(first, second)
+        least = min(float(test(*extreme).pvalue) for extreme in extremes)
+        rows.append((name, float(found.statistic), float(found.pvalue), least))
+    return pd.DataFrame(rows, columns=["test", "statistic", "p", "least_p"])
+
+
+def _any_difference(first: Array, second: Array) -> Any:
+    # SciPy warns where it falls back on the asymptotic p, which is near enough there.
+    with warnings.catch_warnings(action="ignore", category=RuntimeWarning):
+        return stats.ks_2samp(first, second)
+
+
+def _permutation_test(first: Array, second: Array, seed: int) -> Any:
+    rng = np.random.default_rng(seed)
+    return stats.permutation_test(
+        (first, second), _median_difference, n_resamples=1999, vectorized=True, rng=rng
     )
+
+
+def _median_difference(first: Array, second: Array, axis: int = -1) -> Any:
+    return np.median(first, axis=axis) - np.median(second, axis=axis)
 
 
 def _effect(
     first: Array, second: Array, direction: str, level: float, seed: int
 ) -> pd.DataFrame:
-    drawn = list(
-        zip(resample(first, 1000, seed), resample(second, 1000, seed + 1), strict=True)
-    )
-    rows = []
-    for name, measure in (
-        ("superiority", _superiority(direction)),
-        ("median difference", _median_difference),
-    ):
-        tail = (1 - level) / 2
-        lower, upper = np.quantile([measure(a, b) for a, b in drawn], (tail, 1 - tail))
-        rows.append(
-            {
-                "effect": name,
-                "value": measure(first, second),
-                "lower": lower,
-                "upper": upper,
-            }
-        )
+    sign = 1.0 if direction == "max" else -1.0
+    pairs = sign * (first[:, None] - second)
+    chance, ends = superiority_interval(sign * first, sign * second, level)
+    effects = {
+        "wins": (np.mean(pairs > 0), UNKNOWN),
+        "ties": (np.mean(pairs == 0), UNKNOWN),
+        "losses": (np.mean(pairs < 0), UNKNOWN),
+        "superiority": (chance, ends),
+        "median difference": (
+            float(_median_difference(first, second)),
+            median_difference_interval(first, second, level, seed),
+        ),
+    }
+    rows = [
+        {"effect": name, "value": float(value), "lower": lower, "upper": upper}
+        for name, (value, (lower, upper)) in effects.items()
+    ]
     return pd.DataFrame(rows)
-
-
-def _superiority(direction: str) -> Any:
-    def share(first: Array, second: Array) -> float:
-        """P(a better than b) + P(equal) / 2, from the ranks (Vargha and Delaney's A)."""
-        ranks = stats.rankdata(np.concatenate([first, second]))[: len(first)].sum()
-        above = (ranks - len(first) * (len(first) + 1) / 2) / (len(first) * len(second))
-        return float(above if direction == "max" else 1 - above)
-
-    return share
-
-
-def _median_difference(first: Array, second: Array) -> float:
-    return float(np.median(first) - np.median(second))
 
 
 def _summary(
@@ -155,12 +155,11 @@ def _summary(
     direction: str,
     best_of: int,
     level: float,
-    seed: int,
 ) -> pd.DataFrame:
     tables = {}
     for name, df in populations.items():
-        quantiles = Quantile(metric, level=level, seed=seed)(df)
-        best = BestOf(metric, (1, best_of), direction, level, seed=seed)(df)
+        quantiles = Quantile(metric, level=level)(df)
+        best = BestOf(metric, (1, best_of), direction, level)(df)
         quantiles.insert(
             0, "what", [f"quantile {share:g}" for share in quantiles.pop("quantile")]
         )
@@ -180,28 +179,42 @@ def _labelled(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
 def _verdict(
     names: list[str],
     metric: str,
-    direction: str,
     effect: pd.DataFrame,
-    p: float,
+    test: Mapping[Any, Any],
     level: float,
 ) -> str:
-    chance, difference = effect.to_dict("records")
-    better = names[0] if chance["value"] >= 0.5 else names[1]
-    share = max(chance["value"], 1 - chance["value"])
-    numbers = (
-        f"Mann-Whitney p = {p:.2g}; median of {names[0]} less median of {names[1]}: {difference['value']:+.4g}, "
-        f"{level:.0%} interval {difference['lower']:+.4g} to {difference['upper']:+.4g}"
+    share = dict(zip(effect["effect"], effect["value"].tolist(), strict=True))
+    chance = share["superiority"]
+    better, worse = names if chance >= 0.5 else names[::-1]
+    won, lost = ("wins", "losses") if chance >= 0.5 else ("losses", "wins")
+    pairs = (
+        f"a network of {better} wins against one of {worse} in {share[won]:.0%} of the pairs, "
+        f"ties in {share['ties']:.0%}, loses in {share[lost]:.0%}"
     )
-    if p >= 1 - level:
-        return f"No difference in {metric} shown between {names[0]} and {names[1]} ({numbers})."
-    size = next(
-        word
-        for word, least in (("large", 0.71), ("medium", 0.64), ("small", 0.0))
-        if share >= least
-    )
+    difference = effect.to_dict("records")[-1]
+    numbers = f"{_p_value(test, level)}; {_difference(names, difference, level)}"
+    if test["p"] >= 1 - level:
+        shown = f"No difference in {metric} shown between {names[0]} and {names[1]}"
+        return f"{shown}: {pairs} ({numbers})."
+    size = next(word for word, least in SIZES if max(chance, 1 - chance) >= least)
+    return f"{better} is better in {metric}, a {size} effect: {pairs} ({numbers})."
+
+
+def _p_value(test: Mapping[Any, Any], level: float) -> str:
+    said = f"{test['test']} p = {test['p']:.2g}"
+    if test["least_p"] < WORTH_SAYING:
+        return said
+    said += f", for so few networks or so many ties at least {test['least_p']:.2g}"
+    hopeless = test["least_p"] >= 1 - level
+    return said + (": none can be shown at this size" if hopeless else "")
+
+
+def _difference(names: list[str], effect: Mapping[Any, Any], level: float) -> str:
+    said = f"median of {names[0]} less median of {names[1]}: {effect['value']:+.4g}"
+    if np.isnan(effect["lower"]):
+        return f"{said}, too few networks for an interval"
     return (
-        f"{better} is better in {metric}: one of its networks beats one of the other's {share:.0%} of the time, "
-        f"a {size} effect ({numbers})."
+        f"{said}, {level:.0%} interval {effect['lower']:+.4g} to {effect['upper']:+.4g}"
     )
 
 

@@ -1,16 +1,27 @@
-"""Populations of networks as the unit of study: error distributions and bootstrap intervals (RegNet's method).
+"""Populations of networks as the unit of study: error distributions, quantiles, the best of n (RegNet's method).
 
 Each is a small value that takes a DataFrame and gives one. Radosavovic et al., 2019 (1905.13214) and 2020
 (2003.13678).
 """
 
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.special import gammaln
 
 from results.columns import Array, final, numbers
 from results.objectives import check_direction
+from results.statistics.intervals import (
+    UNKNOWN,
+    Interval,
+    jackknife_error,
+    quantile_interval,
+    t_interval,
+)
 
 
 def sample_of(df: pd.DataFrame, metric: str) -> Array:
@@ -48,70 +59,86 @@ class EDF:
 
 @dataclass(frozen=True)
 class Quantile:
-    """Quantiles of a metric with bootstrap intervals.
+    """Quantiles of a metric, with intervals between two of the networks (``quantile_interval``).
 
-    Columns ``quantile``, ``value``, ``lower``, ``upper``, ``networks``; a row per quantile. Seeded: the same
-    each time.
+    Columns ``quantile``, ``value``, ``lower``, ``upper``, ``networks``; a row per quantile. The ends are NaN where
+    there are too few networks for the quantile.
     """
 
     metric: str = "accuracy"
     quantiles: tuple[float, ...] = (0.25, 0.5, 0.75)
     level: float = 0.95
-    samples: int = 2000
-    seed: int = 0
 
     def __call__(self, df: pd.DataFrame) -> pd.DataFrame:
         values = sample_of(df, self.metric)
-        drawn = np.quantile(
-            resample(values, self.samples, self.seed), self.quantiles, axis=1
-        )
-        rows = {
-            "quantile": self.quantiles,
-            "value": np.quantile(values, self.quantiles),
-        }
-        return pd.DataFrame(
-            rows | interval(drawn, self.level) | {"networks": len(values)}
-        )
+        ends = [
+            quantile_interval(values, share, self.level) for share in self.quantiles
+        ]
+        found = np.quantile(values, self.quantiles)
+        rows = {"quantile": self.quantiles, "value": found}
+        return with_ends(rows, ends).assign(networks=len(values))
 
 
 @dataclass(frozen=True)
 class BestOf:
-    """What the best of ``n`` random networks is worth on average, with a bootstrap interval.
+    """What the best of ``n`` random networks is worth on average.
 
-    Columns ``n``, ``value``, ``lower``, ``upper``, ``networks``; a row per ``n``. The value is the exact mean
-    over all draws of n with replacement from the population.
+    Columns ``n``, ``value``, ``lower``, ``upper``, ``networks``; a row per ``n``. The value is the mean over all
+    choices of n of the networks, which is unbiased (Tang et al., 2020, 2004.13705); NaN for an ``n`` above their
+    number. The ends are NaN above half of it.
     """
 
     metric: str = "accuracy"
     n: tuple[int, ...] = (1, 10, 100)
     direction: str = "max"
     level: float = 0.95
-    samples: int = 2000
-    seed: int = 0
 
     def __call__(self, df: pd.DataFrame) -> pd.DataFrame:
         check_direction(self.direction)
-        values = sample_of(df, self.metric)
-        drawn = resample(values, self.samples, self.seed)
-        weights = self._weights(len(values))
-        rows = {"n": self.n, "value": weights @ np.sort(values)}
-        ends = interval(weights @ np.sort(drawn, axis=1).T, self.level)
-        return pd.DataFrame(rows | ends | {"networks": len(values)})
+        sign = 1.0 if self.direction == "max" else -1.0
+        values = np.sort(sign * sample_of(df, self.metric))
+        ends = [
+            tuple(sorted(sign * end for end in self._interval(values, n)))
+            for n in self.n
+        ]
+        found = [sign * _expected_best(values, n) for n in self.n]
+        rows = {"n": self.n, "value": found}
+        return with_ends(rows, ends).assign(networks=len(values))
 
-    def _weights(self, size: int) -> Array:
-        """(n, size): the chance that the best of n draws is the i-th smallest of the population."""
-        steps = np.linspace(0, 1, size + 1)
-        rising = np.stack([np.diff(steps**n) for n in self.n])
-        return rising if self.direction == "max" else rising[:, ::-1]
+    def _interval(self, values: Array, n: int) -> Interval:
+        """Student's, with the jackknife's error.
+
+        N networks make N / n groups of n that share none, and so know the spread of a best no better than N / n
+        values would.
+        """
+        freedom = len(values) / n - 1
+        if freedom < 1 or np.ptp(values) == 0:
+            return UNKNOWN
+        weights = _chances(len(values) - 1, n)
+        # Without value j, those above it move down by one place.
+        lower = np.concatenate([[0.0], np.cumsum(weights * values[:-1])])
+        upper = np.concatenate([[0.0], np.cumsum(weights * values[1:])])
+        error = jackknife_error(lower + upper[-1] - upper)
+        return t_interval(_expected_best(values, n), error, freedom, self.level)
 
 
-def resample(values: Array, samples: int, seed: int) -> Array:
-    """Bootstrap samples, one per row."""
-    return np.random.default_rng(seed).choice(values, (samples, len(values)))
+def _expected_best(ordered: Array, n: int) -> float:
+    if not 1 <= n <= len(ordered):
+        return math.nan
+    return float(_chances(len(ordered), n) @ ordered)
 
 
-def interval(drawn: Array, level: float) -> dict[str, Array]:
-    """Percentile intervals over the last axis."""
-    tail = (1 - level) / 2
-    lower, upper = np.quantile(drawn, (tail, 1 - tail), axis=-1)
-    return {"lower": lower, "upper": upper}
+def _chances(size: int, n: int) -> Array:
+    """(size,): how likely the greatest of n different values is the i-th smallest of ``size``."""
+    places = np.arange(size + 1)
+    # The logarithm of binom(i, n) / binom(size, n), which as numbers would overflow; 0 of them below n.
+    ways = gammaln(places + 1) - gammaln(places - n + 1)
+    return np.diff(np.exp(ways - ways[-1]))
+
+
+def with_ends(
+    rows: Mapping[str, Any], ends: Sequence[tuple[float, ...]]
+) -> pd.DataFrame:
+    """``rows`` as a table, with columns ``lower`` and ``upper``."""
+    lower, upper = zip(*ends, strict=True) if ends else ((), ())
+    return pd.DataFrame({**rows, "lower": lower, "upper": upper})

@@ -1,29 +1,33 @@
 """How well an early accuracy ranks networks as the final one does."""
 
+import math
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from scipy.stats import kendalltau, spearmanr
 
-from results.statistics.populations import interval
+from results.columns import Array
+from results.statistics.intervals import (
+    UNKNOWN,
+    Interval,
+    jackknife_error,
+    t_interval,
+)
 
 LEAST = 4
+"""Networks that a rank correlation needs."""
+LEAST_FOR_INTERVAL = 10
 MEASURES = {"kendall": kendalltau, "spearman": spearmanr}
 
 
 def rank_agreement(
-    proxy: pd.DataFrame,
-    full: "pd.Series[Any]",
-    *,
-    samples: int = 1000,
-    level: float = 0.95,
-    seed: int = 0,
+    proxy: pd.DataFrame, full: "pd.Series[Any]", *, level: float = 0.95
 ) -> pd.DataFrame:
     """Kendall's tau-b and Spearman's rho between each column of ``proxy`` and ``full``, network by network.
 
-    A row per column, with percentile intervals over bootstrap samples of the networks; samples in which all
-    networks tie are left out. The two are aligned on their index, rows with a missing value left out.
+    A row per column, with ``…_lower`` and ``…_upper``: NaN below 10 networks, and all is NaN where one side has
+    only equal values. The two are aligned on their index, rows with a missing value left out.
 
     Raises:
         ValueError: for fewer than 4 networks with all values.
@@ -33,9 +37,6 @@ def rank_agreement(
         raise ValueError(
             f"{len(together)} networks with all values; a rank correlation needs {LEAST}"
         )
-    draws = np.random.default_rng(seed).integers(
-        len(together), size=(samples, len(together))
-    )
     target = together.pop("_full").to_numpy(float)
     rows = []
     for name in together:
@@ -44,25 +45,33 @@ def rank_agreement(
             str(proxy.columns.name or "proxy"): name,
             "networks": len(values),
         }
-        for measure, function in MEASURES.items():
-            row[measure] = _correlation(function, values, target)
-            drawn = np.array(
-                [_correlation(function, values[draw], target[draw]) for draw in draws]
-            )
-            ends = (
-                interval(drawn[np.isfinite(drawn)], level)
-                if np.isfinite(drawn).any()
-                else {}
-            )
-            row |= {f"{measure}_{end}": float(value) for end, value in ends.items()}
+        for measure, correlate in MEASURES.items():
+            row[measure] = _correlation(correlate, values, target)
+            lower, upper = _interval(correlate, values, target, level)
+            row |= {f"{measure}_lower": lower, f"{measure}_upper": upper}
         rows.append(row)
     return pd.DataFrame(rows)
 
 
-def _correlation(
-    function: Any, values: np.ndarray[Any, Any], target: np.ndarray[Any, Any]
-) -> float:
+def _interval(correlate: Any, values: Array, target: Array, level: float) -> Interval:
+    """Of Fisher's z (the correlation's inverse hyperbolic tangent), with the jackknife's error."""
+    found, count = _correlation(correlate, values, target), len(values)
+    if count < LEAST_FOR_INTERVAL or math.isnan(found):
+        return UNKNOWN
+    others = ~np.eye(count, dtype=bool)
+    left_out = [_correlation(correlate, values[rest], target[rest]) for rest in others]
+    # A perfect agreement has an infinite z: it is taken to be one pair short of it.
+    most = 1 - 4 / (count * (count - 1))
+    z = float(np.arctanh(np.clip(found, -most, most)))
+    error = jackknife_error(np.arctanh(np.clip(left_out, -most, most)))
+    # Near 1 few networks tell of no spread: not below tau's of normal values (Fieller et al., 1957).
+    error = max(error, math.sqrt(0.437 / (count - 4)))
+    lower, upper = np.tanh(t_interval(z, error, count - 2, level))
+    return min(float(lower), found), max(float(upper), found)
+
+
+def _correlation(correlate: Any, values: Array, target: Array) -> float:
     """NaN where all values tie."""
     if np.ptp(values) == 0 or np.ptp(target) == 0:
-        return float("nan")
-    return float(function(values, target).statistic)
+        return math.nan
+    return float(correlate(values, target).statistic)

@@ -7,24 +7,22 @@ import numpy as np
 import pandas as pd
 
 from results.columns import final, numbers
-from results.statistics.populations import interval, resample
+from results.statistics.intervals import mean_interval
 
 
 @dataclass(frozen=True)
 class Trend:
-    """The mean of a metric at each value of a knob, with a bootstrap band.
+    """The mean of a metric at each value of a knob, with Student's interval.
 
     Columns ``knob`` (the value; of a bin, its median), ``value``, ``lower``, ``upper``, ``networks``, in the
     knob's order. A numeric knob with more than ``bins`` values is cut into that many bins of about equal
-    count.
+    count. The ends are NaN for a single network, which tells of no spread.
     """
 
     knob: str
     metric: str = "accuracy"
     bins: int = 10
     level: float = 0.95
-    samples: int = 1000
-    seed: int = 0
 
     def __call__(self, df: pd.DataFrame) -> pd.DataFrame:
         known = _finished(df, self.metric, [self.knob]).dropna(subset=[self.knob])
@@ -37,13 +35,9 @@ class Trend:
         )
         for value, group in known.groupby(groups, observed=True):
             values = numbers(group, self.metric)
-            ends = interval(
-                resample(values, self.samples, self.seed).mean(axis=1), self.level
-            )
+            lower, upper = mean_interval(values, self.level)
             place = group[self.knob].median() if binned else value
-            rows.append(
-                {"knob": place, "value": values.mean(), **ends, "networks": len(values)}
-            )
+            rows.append((place, values.mean(), lower, upper, len(values)))
         return pd.DataFrame(
             rows, columns=["knob", "value", "lower", "upper", "networks"]
         )
@@ -81,8 +75,9 @@ def importance(
     drops, scores = _shuffled_drops(
         _encoded(known[varying]), numbers(known, metric), repeats, seed
     )
-    rows = {"knob": varying, "importance": drops.mean(axis=1), **interval(drops, 0.95)}
-    table = pd.DataFrame(rows).sort_values(
+    lower, upper = np.quantile(drops, (0.025, 0.975), axis=1)
+    rows = {"knob": varying, "importance": drops.mean(axis=1)}
+    table = pd.DataFrame(rows | {"lower": lower, "upper": upper}).sort_values(
         "importance", ascending=False, ignore_index=True
     )
     table.attrs["r2"] = float(np.mean(scores))

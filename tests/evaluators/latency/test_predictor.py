@@ -8,7 +8,7 @@ import pytest
 from torch import nn
 
 from evaluators import Evaluator, Latency, LatencyTable, PredictedLatency
-from evaluators.latency.predictor import Calibration, kendall_tau, mape, parts_of
+from evaluators.latency.predictor import Calibration, mape, parts_of
 from evaluators.testing import EvaluatorContract
 from search_spaces import Task, build, complexity, get_space, reference
 
@@ -96,11 +96,7 @@ def test_the_calibration_finds_what_was_put_in() -> None:
     assert 0.02 < noisy.mape < 0.4
 
 
-def test_statistics_agree_with_scipy() -> None:
-    stats = pytest.importorskip("scipy.stats")
-    rng = np.random.default_rng(0)
-    a, b = rng.integers(0, 8, 30), rng.integers(0, 8, 30)
-    assert kendall_tau(a, b) == pytest.approx(stats.kendalltau(a, b).statistic)
+def test_the_error_is_a_share_of_the_measurement() -> None:
     assert mape(np.array([90.0, 220.0]), np.array([100.0, 200.0])) == pytest.approx(0.1)
 
 
