@@ -19,10 +19,10 @@ import numpy as np
 import torch
 
 from search_spaces import IMAGENET, SearchSpace, Task, build, complexity, get_space
-from search_spaces.sampling.limits import Limits, Window
+from search_spaces.sampling.limits import CostLimits, Window
 
 CIFAR = Task(num_classes=10, resolution=32, small_images=True)
-WINDOWS: list[tuple[str, Task, Limits]] = [
+WINDOWS: list[tuple[str, Task, CostLimits]] = [
     ("resnest", IMAGENET, {"macs": (3.9e9, 4.1e9)}),
     ("resnest", IMAGENET, {"macs": (3.92e9, 4.08e9), "params": (None, 15e6)}),
     ("resnest", IMAGENET, {"macs": (0.98e9, 1.02e9)}),
@@ -54,7 +54,7 @@ def cost_alone(
     )
 
 
-def compare(space: SearchSpace, task: Task, limits: Limits, draws: int) -> None:
+def compare(space: SearchSpace, task: Task, limits: CostLimits, draws: int) -> None:
     window, rng = Window.of(limits), np.random.default_rng(0)
     inside, plain, built, ours = 0, [], [], []
     for seed in range(3):

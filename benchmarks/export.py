@@ -15,7 +15,7 @@ from torch import nn
 
 from nas.exporting.programs import save_onnx, save_program, to_program
 from search_spaces import Network, Task, build, complexity, fold, get_space
-from search_spaces.testing import images, unsettled
+from search_spaces.testing import random_images, unsettled
 
 TASK = Task(num_classes=10, resolution=64)
 
@@ -27,7 +27,7 @@ def with_statistics(network: Network) -> Network:
             module.momentum = 1.0
     # noise alone is pooled to nearly a constant, whose deviation a gate's norm would divide by
     contrast, brightness = torch.rand(2, 16, 3, 1, 1) * 2
-    unsettled(network, images(TASK, 16) * contrast + brightness)
+    unsettled(network, random_images(TASK, 16) * contrast + brightness)
     return network.eval()
 
 

@@ -1,7 +1,8 @@
 """How the source reads, in figures: folders, files, functions, comments, tokens, types, names, circles.
 
     python benchmarks/house.py            the table, with the goals; exit code 1 if one is missed
-    python benchmarks/house.py FOLDER     the same of another checkout
+    python benchmarks/house.py nas/cli    of some folders only
+    python benchmarks/house.py --largest  and where to begin
 
 Lines are code lines: they carry a token that is neither comment, docstring nor white space. A name has two homes
 when two modules define it, publicly and at their top. Circles count imports inside functions too.
@@ -9,13 +10,14 @@ when two modules define it, publicly and at their top. Circles count imports ins
 
 from __future__ import annotations
 
+import argparse
 import ast
 import io
 import statistics
 import sys
 import tokenize
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 PACKAGES = ("search_spaces", "evaluators", "results", "nas")
@@ -69,14 +71,12 @@ class Module:
             for line in range(text.lineno, (text.end_lineno or text.lineno) + 1)
         }
 
-    def functions(self) -> Iterator[int]:
-        """Code lines of each function, its signature included."""
+    def functions(self) -> Iterator[tuple[int, int, str]]:
+        """Code lines of each function, its signature included, where it begins, and its name."""
         for node in ast.walk(self.tree):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-                yield sum(
-                    line in self.code
-                    for line in range(node.lineno, (node.end_lineno or 0) + 1)
-                )
+                lines = range(node.lineno, (node.end_lineno or 0) + 1)
+                yield sum(line in self.code for line in lines), node.lineno, node.name
 
     def public(self) -> Iterator[str]:
         """Names of the public functions, classes, constants and aliases it defines."""
@@ -148,48 +148,76 @@ def in_circles(modules: dict[str, Module]) -> int:
     return sum(map(reaches, edges))
 
 
-def figures(root: Path) -> dict[str, float]:
-    """Every figure by its name, of the checkout at ``root``."""
-    modules = [
+def read_modules(root: Path, folders: Sequence[str] = PACKAGES) -> list[Module]:
+    """Every module below ``folders`` of the checkout at ``root``."""
+    return [
         Module(path, root)
-        for package in PACKAGES
-        for path in sorted((root / package).rglob("*.py"))
+        for folder in folders
+        for path in sorted((root / folder).rglob("*.py"))
     ]
-    tests = sum(
-        len(path.read_text(encoding="utf-8").splitlines())
-        for path in (root / "tests").rglob("*.py")
-    )
-    functions = [size for module in modules for size in module.functions()]
-    code = sum(len(module.code) for module in modules)
-    homes = Counter(name for module in modules for name in module.public())
-    folders: dict[Path, int] = defaultdict(int)
+
+
+def homes(modules: Iterable[Module]) -> dict[str, list[str]]:
+    """The modules that define each public name."""
+    found: dict[str, list[str]] = defaultdict(list)
     for module in modules:
-        folders[module.path.parent] += module.path.name != "__init__.py"
+        for name in module.public():
+            found[name].append(module.name)
+    return found
+
+
+def figures(root: Path, folders: Sequence[str] = PACKAGES) -> dict[str, float]:
+    """Every figure by its name, of ``folders`` of the checkout at ``root``."""
+    modules = read_modules(root, folders)
+    tests = [
+        len(path.read_text(encoding="utf-8").splitlines())
+        for folder in (("",) if folders == PACKAGES else folders)
+        for path in (root / "tests" / folder).rglob("*.py")
+    ]
+    functions = [size for module in modules for size, _, _ in module.functions()]
+    files = Counter(
+        module.path.parent for module in modules if module.path.name != "__init__.py"
+    )
     plain = {
         module.name: module for module in modules if module.path.name != "__init__.py"
     }
-    command_line = Module(root / "run_search.py", root)
+    code = sum(len(module.code) for module in modules)
+    comments = sum(module.comments for module in modules)
+    tokens = sum(module.tokens for module in modules)
+    anys = sum(module.any_count() for module in modules)
+    several = [name for name, places in homes(modules).items() if len(places) > 1]
     return {
-        "files in the largest flat folder": max(folders.values()),
+        "files in the largest flat folder": max(files.values()),
         "modules in import circles": in_circles(plain),
         "function code lines, median": statistics.median(functions),
         "function code lines, p90": statistics.quantiles(functions, n=10)[-1],
         "function code lines, largest": max(functions),
-        "lines of the longest file": max(
-            module.lines for module in [*modules, command_line]
-        ),
-        "comments per 100 lines": 100
-        * sum(module.comments for module in modules)
-        / code,
-        "tokens a line": sum(module.tokens for module in modules) / code,
-        "Any per 1000 lines": 1000
-        * sum(module.any_count() for module in modules)
-        / code,
-        "public names with two homes": sum(count > 1 for count in homes.values()),
-        "lines of tests a line of source": tests
-        / sum(module.lines for module in [*modules, command_line]),
+        "lines of the longest file": max(module.lines for module in modules),
+        "comments per 100 lines": 100 * comments / code,
+        "tokens a line": tokens / code,
+        "Any per 1000 lines": 1000 * anys / code,
+        "public names with two homes": len(several),
+        "lines of tests a line of source": sum(tests)
+        / sum(module.lines for module in modules),
         "code lines": code,
     }
+
+
+def largest(modules: Sequence[Module], count: int = 15) -> Iterator[str]:
+    """The longest functions and files, the most ``Any``, and each name with two homes: where to begin."""
+    functions = [
+        (size, f"{module.path}:{line} {name}")
+        for module in modules
+        for size, line, name in module.functions()
+    ]
+    files = [(module.lines, str(module.path)) for module in modules]
+    anys = [(module.any_count(), str(module.path)) for module in modules]
+    for title, items in (("function", functions), ("file", files), ("Any", anys)):
+        for size, place in sorted(items, reverse=True)[:count]:
+            yield f"{title:9} {size:5} {place}"
+    for name, places in homes(modules).items():
+        if len(places) > 1:
+            yield f"two homes {name}: {' '.join(places)}"
 
 
 GOALS: dict[str, tuple[float, float]] = {
@@ -207,14 +235,25 @@ GOALS: dict[str, tuple[float, float]] = {
 
 
 def main() -> int:
-    root = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).parents[1]
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--root", type=Path, default=Path(__file__).parents[1])
+    parser.add_argument(
+        "--largest", action="store_true", help="list where to begin as well"
+    )
+    parser.add_argument(
+        "folders", nargs="*", default=PACKAGES, help="only these, such as results/log"
+    )
+    arguments = parser.parse_args()
+    folders = tuple(arguments.folders)
     missed = 0
-    for name, value in figures(root).items():
+    for name, value in figures(arguments.root, folders).items():
         low, high = GOALS.get(name, (0, float("inf")))
         kept = low <= value <= high
         missed += not kept
         goal = f"{low:g} to {high:g}" if name in GOALS else ""
         print(f"{name:36} {value:8.1f}   {goal:10} {'' if kept else 'MISSED'}")
+    if arguments.largest:
+        print(*largest(read_modules(arguments.root, folders)), sep="\n")
     return int(bool(missed))
 
 

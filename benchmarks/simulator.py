@@ -18,9 +18,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from nas.simulation.outcome import Simulation, common_reference, compare
+from nas.simulation.outcome import Simulation, common_reference, compare_outcomes
 from nas.simulation.simulator import simulate
-from nas.simulation.synthetic import Surrogate
+from nas.simulation.synthetic import SyntheticWorkload
 from nas.simulation.virtual_cluster import Cluster
 from nas.simulation.workload import RandomRows
 from nas.stopper.asha import make_stopper
@@ -39,7 +39,9 @@ STOPPERS: dict[str, tuple[str, dict[str, Any]]] = {
 }
 
 
-def run(stopper: str, workload: Surrogate, workers: int, **budget: Any) -> Simulation:
+def run(
+    stopper: str, workload: SyntheticWorkload, workers: int, **budget: Any
+) -> Simulation:
     name, options = STOPPERS[stopper]
     made = make_stopper(name, OBJECTIVES, workload.epochs, options)
     return simulate(RandomRows(), made, workload, Cluster(workers=workers), **budget)
@@ -47,7 +49,7 @@ def run(stopper: str, workload: Surrogate, workers: int, **budget: Any) -> Simul
 
 def speed(stoppers: list[str], trials: int, workers: int) -> None:
     for stopper in stoppers:
-        workload = Surrogate(get_space("regnety"), epochs=9)
+        workload = SyntheticWorkload(get_space("regnety"), epochs=9)
         start = time.process_time()
         done = run(stopper, workload, workers, trials=trials)
         seconds = time.process_time() - start
@@ -64,9 +66,9 @@ def stopping(seeds: int, trials: int, workers: int) -> None:
     for seed in range(seeds):
         done = {}
         for stopper in STOPPERS:
-            workload = Surrogate(get_space("regnety"), EPOCHS, seed=seed)
+            workload = SyntheticWorkload(get_space("regnety"), EPOCHS, seed=seed)
             done[stopper] = run(stopper, workload, workers, epochs=EPOCHS * trials)
-        table = compare(done, OBJECTIVES, common_reference(done, OBJECTIVES))
+        table = compare_outcomes(done, OBJECTIVES, common_reference(done, OBJECTIVES))
         for column in ("epochs", "hours"):
             table[column] = table[f"{column}_to_first"] / table[column]["none"]
         table["hypervolume"] /= table["hypervolume"]["none"]

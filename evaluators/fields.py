@@ -37,7 +37,7 @@ class Settings(Protocol):
 S = TypeVar("S", bound=Settings)
 
 WORDS = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
-LARGEST = sys.float_info.max
+LARGEST_FLOAT = sys.float_info.max
 """A greater whole number is no float."""
 TYPES = {
     bool: "true or false",
@@ -210,7 +210,7 @@ def _fits(choice: Any, value: object) -> bool:
             and all(map(_fits, kinds, value))
         )
     if choice is float:
-        return _is_number(value) and abs(value) <= LARGEST  # which NaN is not
+        return _is_number(value) and abs(value) <= LARGEST_FLOAT  # which NaN is not
     if choice is int:
         return isinstance(value, int) and not isinstance(value, bool)
     return isinstance(value, choice)

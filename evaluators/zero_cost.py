@@ -35,7 +35,7 @@ IMAGES = 16
 ZEN_STEP = 0.01
 ZEN_REPEATS = 2
 
-CPU = torch.device("cpu")
+_CPU = torch.device("cpu")
 RELUS = (
     torch.ops.aten.relu,
     torch.ops.aten.relu_,
@@ -65,7 +65,7 @@ class ZeroCost:
         self, arch: Arch, *, seed: int = 0, checkpoint: Path | None = None
     ) -> Iterator[Metrics]:
         task = replace(self.task, resolution=min(self.task.resolution, MAX_RESOLUTION))
-        with Shared(CPU), seeded(seed, CPU):
+        with Shared(_CPU), seeded(seed, _CPU):
             score = PROXIES[self.proxy](build(arch, task, zero_gamma=False), task)
         yield {self.proxy: score}
 

@@ -17,7 +17,7 @@ from nas.driver import make_controller, outcome_of, reason_of, sound_log
 from nas.prepare import prepare_for_others
 from nas.runs.folder import (
     UNCHANGEABLE,
-    changed,
+    changed_settings,
     check_images,
     new_folder,
     write_settings,
@@ -153,6 +153,6 @@ def _known(folder: Path, config: SearchConfig) -> bool:
     if not (folder / "events.db").is_file():
         return False
     before = load_config(str(folder / "config.yaml"))
-    if name := changed(before, config):
+    if name := changed_settings(before, config):
         raise ValueError(f"{folder}: {name} {UNCHANGEABLE}")
     return True

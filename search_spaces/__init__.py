@@ -12,7 +12,7 @@ from search_spaces.catalog import (
     list_networks,
     reference,
 )
-from search_spaces.cost import OPERATORS, Complexity, Tally
+from search_spaces.cost import OPERATORS, Cost, Tally
 from search_spaces.families.fbnetv2 import FBNetV2, FBNetV2Space
 from search_spaces.families.regnety import RegNetY, RegNetYSpace
 from search_spaces.families.resnest import ResNeSt, ResNeStSpace
@@ -21,7 +21,7 @@ from search_spaces.grid import Grid
 from search_spaces.network import Description, Network, build, complexity
 from search_spaces.space import SearchSpace, Trial, choose
 from search_spaces.task import IMAGENET, Task
-from search_spaces.union import union
+from search_spaces.unions import union
 
 __all__ = [
     "IMAGENET",
@@ -30,7 +30,7 @@ __all__ = [
     "Arch",
     "Block",
     "Bottleneck",
-    "Complexity",
+    "Cost",
     "Description",
     "FBNetV2",
     "FBNetV2Space",

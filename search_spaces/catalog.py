@@ -14,7 +14,7 @@ from search_spaces.extension import import_named
 from search_spaces.families import fbnetv2, fbnetv2_published, regnety, resnest
 from search_spaces.grid import Grid
 from search_spaces.space import SearchSpace
-from search_spaces.union import union
+from search_spaces.unions import union
 
 SPACES: dict[str, type[SearchSpace]] = {
     "resnest": resnest.ResNeStSpace,
@@ -22,9 +22,9 @@ SPACES: dict[str, type[SearchSpace]] = {
     "fbnetv2": fbnetv2.FBNetV2Space,
 }
 REFERENCES: dict[str, Arch] = {
-    **resnest.PUBLISHED,
-    **regnety.PUBLISHED,
-    **fbnetv2_published.PUBLISHED,
+    **resnest.RESNESTS,
+    **regnety.REGNETYS,
+    **fbnetv2_published.FBNETV2S,
 }
 """Published networks by name; ``reference`` looks one up."""
 

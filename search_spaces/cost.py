@@ -7,7 +7,7 @@ from operator import attrgetter
 
 
 @dataclass(frozen=True)
-class Complexity:
+class Cost:
     """Exact cost of one forward pass of one image in eval mode; a multiply-add counts as one.
 
     The four operator counts are those of fvcore's ``FlopCountAnalysis``: multiply-adds of convolutions and
@@ -58,7 +58,7 @@ class Tally:
         "height",
         "kept",
         "width",
-        *(field.name for field in fields(Complexity)),
+        *(field.name for field in fields(Cost)),
     )
 
     def __init__(self, channels: int, height: int, width: int) -> None:
@@ -164,7 +164,7 @@ class Tally:
             self.channels if channels is None else channels, self.height, self.width
         )
 
-    def add(self, other: Tally | Complexity) -> None:
+    def add(self, other: Tally | Cost) -> None:
         """Add what another path, or a block, has cost; the shape stays."""
         self.conv += other.conv
         self.linear += other.linear
@@ -174,11 +174,11 @@ class Tally:
         self.activations += other.activations
         self.saved += other.saved
 
-    def total(self) -> Complexity:
-        return Complexity(*_COUNTS(self))
+    def total(self) -> Cost:
+        return Cost(*_COUNTS(self))
 
 
-_COUNTS = attrgetter(*(field.name for field in fields(Complexity)))
+_COUNTS = attrgetter(*(field.name for field in fields(Cost)))
 
 
 def _pooled(

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from search_spaces.blocks.ends import End
 from search_spaces.blocks.layers import Resize
 from search_spaces.blocks.residual import Block, ResidualBlock
-from search_spaces.cost import Complexity, Tally
+from search_spaces.cost import Cost, Tally
 from search_spaces.task import IMAGENET, Task
 
 
@@ -135,7 +135,7 @@ def build(
     return network
 
 
-def complexity(arch: Describable, task: Task = IMAGENET) -> Complexity:
+def complexity(arch: Describable, task: Task = IMAGENET) -> Cost:
     """Exact FLOPs, MACs, parameters and activations of ``build(arch, task)``, in microseconds."""
     description = arch.describe()
     x = Tally(task.channels, task.resolution, task.resolution)
@@ -154,7 +154,7 @@ def complexity(arch: Describable, task: Task = IMAGENET) -> Complexity:
 @lru_cache(maxsize=100_000)
 def _block_cost(
     block: Block, channels: int, height: int, width: int
-) -> tuple[Complexity, tuple[int, int, int, bool]]:
+) -> tuple[Cost, tuple[int, int, int, bool]]:
     """Cost of a block and what it leaves; most blocks of most networks have been seen before."""
     x = Tally(channels, height, width)
     block.cost(x)

@@ -11,8 +11,8 @@ import numpy as np
 
 from search_spaces.arch import Arch, brief
 from search_spaces.grid import Grid
-from search_spaces.sampling.constrained import Sampler
-from search_spaces.sampling.limits import Limits, Window
+from search_spaces.sampling.constrained import ConstrainedSampler
+from search_spaces.sampling.limits import CostLimits, Window
 from search_spaces.sampling.mutation import neighbour, neighbours
 from search_spaces.sampling.streams import Streams
 from search_spaces.sampling.unit_cube import RandomTrial
@@ -50,7 +50,7 @@ class SearchSpace(ABC):
     def sample(
         self,
         rng: np.random.Generator,
-        limits: Limits | None = None,
+        limits: CostLimits | None = None,
         task: Task = IMAGENET,
     ) -> Arch:
         """One architecture, every choice equally likely; with ``limits``, the next of ``samples`` of ``rng``.
@@ -74,7 +74,7 @@ class SearchSpace(ABC):
     def samples(
         self,
         rng: np.random.Generator,
-        limits: Limits | None = None,
+        limits: CostLimits | None = None,
         task: Task = IMAGENET,
     ) -> Iterator[Arch]:
         """Different architectures (by id) without end, distributed as ``sample`` is inside the limits.
@@ -85,7 +85,9 @@ class SearchSpace(ABC):
         Raises:
             ValueError: naming a wrong limit; on the way, if no (other) architecture inside is found.
         """
-        return Sampler(self.suggest, rng, Window.of(limits or {}), task).distinct()
+        return ConstrainedSampler(
+            self.suggest, rng, Window.of(limits or {}), task
+        ).distinct()
 
     def mutate(self, arch: Arch, rng: np.random.Generator) -> Arch:
         """Another architecture of this space, one small change away.
@@ -164,10 +166,12 @@ def _even_step(choices: Sequence[Any]) -> int:
 def check_knob(owner: str, name: str, value: object, legal: Collection[Any]) -> None:
     """Raise ``ValueError`` naming the knob unless ``value`` is legal."""
     if type(value) is not type(next(iter(legal))) or value not in legal:
-        raise ValueError(f"{owner}: {name} must be {spell(legal)}, got {brief(value)}")
+        raise ValueError(
+            f"{owner}: {name} must be {spell_values(legal)}, got {brief(value)}"
+        )
 
 
-def spell(legal: Collection[Any]) -> str:
+def spell_values(legal: Collection[Any]) -> str:
     """The legal values in words: ``0, 1, 2 or 4``; ``8 to 512 in steps of 8``."""
     values = legal if isinstance(legal, Grid) else list(legal)
     step = values.step if isinstance(values, Grid) else _even_step(values)

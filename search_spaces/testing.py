@@ -170,7 +170,7 @@ class SpaceContract:
         (arch,) = draw(small, 1, seed=task.resolution)
         cost, model = complexity(arch, task), build(arch, task)
         measured = {operator: getattr(cost, operator) for operator in OPERATORS}
-        assert measured == count_operators(model, task), arch
+        assert measured == fvcore_operators(model, task), arch
         assert cost.params == sum(
             parameter.numel() for parameter in model.parameters()
         ), arch
@@ -182,7 +182,7 @@ class SpaceContract:
         torch.manual_seed(0)
         (arch,) = draw(small, 1, seed=task.resolution)
         model = build(arch, task, zero_gamma=False)
-        logits = model(images(task, 3))
+        logits = model(random_images(task, 3))
         assert logits.shape == (3, task.num_classes)
         logits.square().sum().backward()
         for name, parameter in model.named_parameters():
@@ -196,17 +196,21 @@ class SpaceContract:
         task = TASKS[0]
         for arch in draw(small, 3):
             model = unsettled(
-                build(arch, task, zero_gamma=False).double(), images(task, 4).double()
+                build(arch, task, zero_gamma=False).double(),
+                random_images(task, 4).double(),
             )
             folded = fold(model)
             assert not any(
                 isinstance(module, nn.BatchNorm2d) for module in folded.modules()
             ), arch
             with torch.inference_mode():
-                expected = model.eval()(images(task, 2).double())
+                expected = model.eval()(random_images(task, 2).double())
                 assert expected.std() > 0
                 torch.testing.assert_close(
-                    folded(images(task, 2).double()), expected, rtol=1e-8, atol=1e-8
+                    folded(random_images(task, 2).double()),
+                    expected,
+                    rtol=1e-8,
+                    atol=1e-8,
                 )
 
     def test_mutations_are_other_networks_of_the_space(
@@ -249,17 +253,17 @@ def draw(space: SearchSpace, count: int, seed: int = 0) -> list[Arch]:
     return [space.sample(rng) for _ in range(count)]
 
 
-def images(task: Task, count: int) -> Tensor:
+def random_images(task: Task, count: int) -> Tensor:
     generator = torch.Generator().manual_seed(0)
     return torch.randn(
         count, task.channels, task.resolution, task.resolution, generator=generator
     )
 
 
-def count_operators(model: nn.Module, task: Task) -> dict[str, int]:
+def fvcore_operators(model: nn.Module, task: Task) -> dict[str, int]:
     """fvcore's count of one image in eval mode: the operators of ``Complexity``, and any other it finds."""
     fvcore = pytest.importorskip("fvcore.nn")
-    count = fvcore.FlopCountAnalysis(model.eval(), images(task, 1))
+    count = fvcore.FlopCountAnalysis(model.eval(), random_images(task, 1))
     count.unsupported_ops_warnings(False).uncalled_modules_warnings(
         False
     ).tracer_warnings("none")
@@ -279,7 +283,7 @@ def count_activations(model: nn.Module, task: Task) -> int:
         if isinstance(module, nn.Conv2d | nn.Linear | nn.MaxPool2d)
     ]
     with torch.inference_mode():
-        model.eval()(images(task, 1))
+        model.eval()(random_images(task, 1))
     for handle in handles:
         handle.remove()
     return sum(outputs)
@@ -300,7 +304,7 @@ def count_saved_bytes(model: nn.Module, task: Task) -> float:
             return tensor
 
         with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
-            logits = model.train()(images(task, batch))
+            logits = model.train()(random_images(task, batch))
         assert logits.requires_grad
         return sum(
             tensor.untyped_storage().nbytes()

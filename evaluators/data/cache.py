@@ -28,7 +28,7 @@ from evaluators.data.probe import Shape, shape_of
 from evaluators.data.progress import Progress
 from evaluators.data.split import Split, statistics
 
-VERSION = 4
+CACHE_VERSION = 4
 BLANK = 1e-3
 """Deviation, in grey values, of images that show nothing."""
 DARK = 32
@@ -37,7 +37,7 @@ FACTS = ("classes", "mean", "deviation", "corrupt", "content")
 NAMED = 5
 """Images that cannot be read, named in the log; all are in ``Dataset.corrupt``."""
 
-log = logging.getLogger("splitsearch.data")
+_log = logging.getLogger("splitsearch.data")
 
 
 def cache_key(paths: Iterable[Path], **settings: Any) -> str:
@@ -46,7 +46,9 @@ def cache_key(paths: Iterable[Path], **settings: Any) -> str:
     Sizes and times stand for the content: hashing it would cost as much as decoding small images. The time of
     change is among them, because a copy may bring along the time of modification of what it replaces.
     """
-    digest = hashlib.sha256(json.dumps([VERSION, settings], sort_keys=True).encode())
+    digest = hashlib.sha256(
+        json.dumps([CACHE_VERSION, settings], sort_keys=True).encode()
+    )
     for path in paths:
         for name, facts in _stamped(path):
             stamp = (
@@ -238,7 +240,7 @@ def _check_contrast(
         if max(deviation) < BLANK
         else "nearly black"
     )
-    log.warning(
+    _log.warning(
         "%s: all images are %s (values from %d to %d of 255). Transparency is laid on "
         "white, and 16 bits are taken as 0 to 65535: scale pictures that use fewer",
         listing.files[0].parent,
@@ -250,9 +252,9 @@ def _check_contrast(
 
 def _tell_corrupt(corrupt: list[str]) -> None:
     for named in corrupt[:NAMED]:
-        log.warning("left out: %s", named)
+        _log.warning("left out: %s", named)
     if len(corrupt) > NAMED:
-        log.warning("left out: %d more that cannot be read", len(corrupt) - NAMED)
+        _log.warning("left out: %d more that cannot be read", len(corrupt) - NAMED)
 
 
 def _check_corrupt(corrupt: list[str], count: int, limit: float) -> None:

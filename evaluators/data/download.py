@@ -12,7 +12,7 @@ from http.client import HTTPException, HTTPResponse
 from pathlib import Path
 from time import sleep
 
-CHUNK = 1 << 20
+CHUNK_BYTES = 1 << 20
 TIMEOUT_SECONDS = 30
 FIRST_PAUSE_SECONDS = 0.2
 PAUSE_GROWS = 3
@@ -98,7 +98,7 @@ def _append(
     total = done + int(expected) if expected else 0
     with part.open("r+b" if done else "wb") as file:
         file.seek(done)
-        while chunk := response.read(CHUNK):
+        while chunk := response.read(CHUNK_BYTES):
             file.write(chunk)
             done += len(chunk)
             progress(done, total)

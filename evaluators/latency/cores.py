@@ -13,7 +13,7 @@ from typing import TypeVar
 
 import torch
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
 LOOK_SECONDS = 0.05
 BUSY_TICKS = 3
@@ -28,7 +28,7 @@ def allowed_cores() -> int:
 
 
 @contextmanager
-def confined(threads: int | None) -> Iterator[Callable[[Callable[[], T]], T]]:
+def confined(threads: int | None) -> Iterator[Callable[[Callable[[], _T]], _T]]:
     """A function that calls another on a thread of its own, held on ``threads`` cores.
 
     OpenMP gives every thread that computes a team of its own, which inherits its cores and ends with it: so

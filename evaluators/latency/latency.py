@@ -26,7 +26,7 @@ from evaluators.latency.cores import OtherLoad, allowed_cores, confined
 from evaluators.latency.nvml import gpu_state
 from evaluators.latency.settings import LatencySettings
 from evaluators.latency.timing import (
-    Run,
+    Forward,
     captured,
     compiled,
     median_interval,
@@ -242,7 +242,7 @@ class _Session:
         ):
             yield
 
-    def prepare(self) -> Run:
+    def prepare(self) -> Forward:
         settings, task = self.settings, self.settings.task
         model = fold(self.model) if settings.fold else copy.deepcopy(self.model).eval()
         layout = (
@@ -270,7 +270,7 @@ class _Session:
             run = partial(forward, images)
             return captured(run) if settings.cuda_graph else run
 
-    def time(self, run: Run) -> tuple[list[float], float | None]:
+    def time(self, run: Forward) -> tuple[list[float], float | None]:
         """Samples, and the CPU load of others meanwhile, of which a GPU's work is independent."""
         settings = self.settings
         with self._circumstances():

@@ -22,11 +22,11 @@ from evaluators.latency.table import LatencyTable, default_table
 from search_spaces import Arch, SearchSpace, Tally, Task, build, complexity
 from search_spaces.arch import canonical
 from search_spaces.blocks.ends import End
-from search_spaces.sampling.limits import Limits
+from search_spaces.sampling.limits import CostLimits
 
 BLOCK_SECONDS = 0.3
 BLOCK_INTERVAL = 0.02
-LEAST = 4
+LEAST_CALIBRATION = 4
 """Networks to calibrate with."""
 
 
@@ -57,7 +57,7 @@ class PredictedLatency:
     calibration: int = 16
     seed: int = 0
     table: str | None = None
-    limits: Limits = field(default_factory=dict)
+    limits: CostLimits = field(default_factory=dict)
 
     metrics: ClassVar[tuple[str, ...]] = (
         "predicted_latency_ms",
@@ -65,9 +65,9 @@ class PredictedLatency:
     )
 
     def __post_init__(self) -> None:
-        if self.calibration < LEAST:
+        if self.calibration < LEAST_CALIBRATION:
             raise ValueError(
-                f"calibration must be at least {LEAST} networks, not {self.calibration}"
+                f"calibration must be at least {LEAST_CALIBRATION} networks, not {self.calibration}"
             )
 
     def evaluate(
@@ -108,7 +108,7 @@ class PredictedLatency:
             try:
                 archs.append(next(draws))
             except ValueError:
-                if len(archs) < LEAST:
+                if len(archs) < LEAST_CALIBRATION:
                     raise
                 break
         return archs

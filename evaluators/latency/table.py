@@ -11,7 +11,7 @@ from pathlib import Path
 from evaluators.data.user_cache import cache_folder
 from evaluators.devices.lock import flock_exclusive
 
-VERSION = 2
+TABLE_VERSION = 2
 WAIT_SECONDS = 60.0
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS latency (
@@ -79,11 +79,11 @@ class LatencyTable:
 
     def _check_version(self, connection: sqlite3.Connection) -> None:
         version = connection.execute("PRAGMA user_version").fetchone()[0]
-        if version > VERSION:
+        if version > TABLE_VERSION:
             raise ValueError(
-                f"{self.path}: a latency table of version {version}, this is {VERSION}; delete it"
+                f"{self.path}: a latency table of version {version}, this is {TABLE_VERSION}; delete it"
             )
-        if version < VERSION:  # a cache: what it kept means something else by now
+        if version < TABLE_VERSION:  # a cache: what it kept means something else by now
             connection.execute("DROP TABLE IF EXISTS latency")
             connection.execute(SCHEMA)
-            connection.execute(f"PRAGMA user_version = {VERSION}")
+            connection.execute(f"PRAGMA user_version = {TABLE_VERSION}")

@@ -14,7 +14,7 @@ WARMUP_WINDOW = 5
 WARMUP_TOLERANCE = 0.05
 CAPTURE_WARMUP = 3
 
-Run = Callable[[], object]
+Forward = Callable[[], object]
 
 
 def compiled(model: nn.Module, images: Tensor) -> Callable[[Tensor], object]:
@@ -41,7 +41,7 @@ def compiled(model: nn.Module, images: Tensor) -> Callable[[Tensor], object]:
     return fast
 
 
-def captured(run: Run) -> Run:
+def captured(run: Forward) -> Forward:
     """The work of ``run`` as one CUDA graph: its kernels are launched together."""
     stream = torch.cuda.Stream()
     stream.wait_stream(torch.cuda.current_stream())
@@ -60,7 +60,7 @@ def captured(run: Run) -> Run:
     return replay
 
 
-def stopwatch(run: Run, device: torch.device) -> Callable[[], float]:
+def stopwatch(run: Forward, device: torch.device) -> Callable[[], float]:
     """A function that runs once and returns the milliseconds it took."""
     if device.type == "cuda":
         start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))

@@ -19,7 +19,7 @@ from evaluators.devices.device import device_name
 from evaluators.latency.cores import allowed_cores
 from nas.cli.version import installed, version_line
 
-PACKAGES = ("torch", "numpy", "optuna", "pandas", "moocore")
+CORE_PACKAGES = ("torch", "numpy", "optuna", "pandas", "moocore")
 EXTRAS = {
     "ray": (("ray",), "trials in parallel and on clusters; without it: --serial"),
     "export": (
@@ -65,7 +65,7 @@ def examine() -> list[Finding]:
 
 
 def _packages() -> Iterator[Finding]:
-    for name in PACKAGES:
+    for name in CORE_PACKAGES:
         number = installed(name)
         yield Finding(
             name, number or "missing", "" if number else "pip install splitsearch"

@@ -14,7 +14,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from evaluators import Metrics
-from nas.retraining.result import Retrained
+from nas.retraining.result import RetrainingResult
 from results.wording import label, number
 
 SHOWN = ("top1", "top5", "calibration_error", "validation_accuracy", "seconds")
@@ -96,7 +96,7 @@ def _correlation(row: Mapping[Any, Any], name: str) -> str:
     return "\N{EN DASH}" if isnan(row[name]) else f"{row[name]:.2f}{between}"
 
 
-def retrained_table(found: Retrained) -> Table:
+def retrained_table(found: RetrainingResult) -> Table:
     """A row per seed, and their mean and spread."""
     names = [name for name in SHOWN if name in found.mean]
     table = Table(title="On the test images", title_justify="left", box=SIMPLE)

@@ -13,12 +13,12 @@ from nas.cli.tables import simulations_table
 from nas.simulation.outcome import figure
 from nas.simulation.virtual_cluster import Cluster
 from nas.simulation.what_if import (
-    Source,
+    CurveSource,
     emulated,
     recorded,
-    summary,
     surrogate,
     what_if,
+    what_if_summary,
 )
 from results import write_atomic
 
@@ -69,7 +69,7 @@ def print_what_if(
             **given,
         )
     console.print(simulations_table(answer.table))
-    for line in summary(source, answer):
+    for line in what_if_summary(source, answer):
         console.print(line, markup=False, highlight=False)
     if space:
         console.print(
@@ -82,7 +82,7 @@ def print_what_if(
 
 def _source(
     folder: Path | None, space: str | None, options: Mapping[str, Any]
-) -> Source:
+) -> CurveSource:
     if (folder is None) == (space is None):
         raise ValueError(
             "simulate needs a run folder or --surrogate SPACE (resnest, regnety, …), one of the two"

@@ -21,7 +21,7 @@ from results import Comparison, Run
 from results.wording import label, number, summary
 from search_spaces import REFERENCES, get_space
 from search_spaces.catalog import SPACES
-from search_spaces.space import spell
+from search_spaces.space import spell_values
 
 COMMON = ("accuracy", "latency_ms", "flops", "params")
 WIDE = 100
@@ -179,7 +179,7 @@ def knobs_table(name: str) -> Table:
     table.add_column("knob")
     table.add_column("choices", overflow="fold")
     for knob, choices in space.knobs().items():
-        table.add_row(knob, spell(choices))
+        table.add_row(knob, spell_values(choices))
     return table
 
 

@@ -17,7 +17,7 @@ from nas.config.fields import named
 from nas.config.pairs import split_pair
 from nas.config.schema import SearchConfig
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
 
 def presets(folder: str = "presets") -> dict[str, str]:
@@ -58,8 +58,8 @@ def validate(values: Mapping[str, Any], source: str) -> SearchConfig:
 
 
 def built(
-    make: Callable[[dict[str, Any]], T], values: Mapping[str, Any], source: str
-) -> T:
+    make: Callable[[dict[str, Any]], _T], values: Mapping[str, Any], source: str
+) -> _T:
     """What ``make`` makes of plain values; ``ValueError`` in one line that begins with ``source``."""
     try:
         plain = json.loads(

@@ -35,7 +35,7 @@ LOGGERS: dict[str, Callable[[str], Callback]] = {
     "wandb": _wandb,
 }
 """Called with the name of the run; servers and keys come from the environment, as their manuals say."""
-PACKAGES = {"tensorboard": "tensorboardX", "mlflow": "mlflow", "wandb": "wandb"}
+LOGGER_PACKAGES = {"tensorboard": "tensorboardX", "mlflow": "mlflow", "wandb": "wandb"}
 
 
 def make_loggers(names: Iterable[str], folder: Path) -> list[Callback]:
@@ -46,7 +46,7 @@ def make_loggers(names: Iterable[str], folder: Path) -> list[Callback]:
     """
     loggers = []
     for name in names:
-        package = PACKAGES.get(name)
+        package = LOGGER_PACKAGES.get(name)
         if package and find_spec(package) is None:
             raise ValueError(
                 f"loggers: {name} needs the package {package}: pip install {package}"

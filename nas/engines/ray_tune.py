@@ -27,10 +27,10 @@ from nas.engines.worker import steps, threads
 from search_spaces import arch_from_dict
 
 P = ParamSpec("P")
-T = TypeVar("T")
+_T = TypeVar("_T")
 
 
-class Evaluation(tune.Trainable):
+class TrialActor(tune.Trainable):
     """One trial, or what is left of it, a result per step. The actor is used again for the next trial."""
 
     def setup(
@@ -75,8 +75,8 @@ class Relay:
         self.broken: Exception | None = None
 
     def call(
-        self, method: Callable[P, T], *args: P.args, **kwargs: P.kwargs
-    ) -> T | None:
+        self, method: Callable[P, _T], *args: P.args, **kwargs: P.kwargs
+    ) -> _T | None:
         if self.broken is None:
             try:
                 return method(*args, **kwargs)
@@ -208,7 +208,7 @@ def run_trials(
     """
     relay, room = Relay(controller), Room(cpus, gpus)
     trainable = tune.with_parameters(
-        Evaluation,
+        TrialActor,
         evaluators=tuple(evaluators),
         checkpoints=checkpoints,
         threads=threads(cpus),

@@ -34,7 +34,7 @@ from results.log.event_log import read_events
 from results.log.events import Content, Finished
 from search_spaces import Arch, get_space
 
-OBJECTIVES = {"accuracy": "max", "flops": "min"}
+_OBJECTIVES = {"accuracy": "max", "flops": "min"}
 EPOCHS, SEED = 3, 7
 
 
@@ -75,7 +75,7 @@ class EngineContract:
         assert isinstance(engine, Engine)
 
     def test_every_trial_runs_to_its_end(self, engine: Engine, tmp_path: Path) -> None:
-        told = run(engine, tmp_path, [Complexity(), Counting()], trials=4)
+        told = run_engine(engine, tmp_path, [Complexity(), Counting()], trials=4)
         assert statuses(told) == ["complete"] * 4
         for trial in range(4):
             assert [epoch["epoch"] for epoch in epochs(told, trial)] == [1, 2, 3]
@@ -87,7 +87,9 @@ class EngineContract:
     def test_a_failure_ends_its_trial_and_no_other(
         self, engine: Engine, tmp_path: Path
     ) -> None:
-        told = run(engine, tmp_path, [Complexity(), Counting(broken=1)], trials=4)
+        told = run_engine(
+            engine, tmp_path, [Complexity(), Counting(broken=1)], trials=4
+        )
         assert sorted(statuses(told)) == ["complete", "complete", "failed", "failed"]
         errors = {event.data["error"] for event in told if event.kind == "finished"}
         assert errors == {None, "RuntimeError: radix 1 is broken"}
@@ -96,9 +98,9 @@ class EngineContract:
         self, engine: Engine, tmp_path: Path
     ) -> None:
         stopper = make_stopper(
-            "moasha", OBJECTIVES, EPOCHS, {"min_epochs": 1, "eta": 2}
+            "moasha", _OBJECTIVES, EPOCHS, {"min_epochs": 1, "eta": 2}
         )
-        told = run(
+        told = run_engine(
             engine, tmp_path, [Complexity(), Counting()], trials=8, stopper=stopper
         )
         ends = {
@@ -132,7 +134,7 @@ class EngineContract:
             checkpoint.parent.mkdir()
             rows = Counting().evaluate(work.arch, seed=SEED, checkpoint=checkpoint)
             killed.report(work.trial, next(rows))
-        told = run(engine, tmp_path, [Complexity(), Counting()], trials=2)
+        told = run_engine(engine, tmp_path, [Complexity(), Counting()], trials=2)
         assert statuses(told) == ["complete"] * 2
         assert [epoch["epoch"] for epoch in epochs(told, 0)] == [1, 2, 3]
         assert [epoch["began"] for epoch in epochs(told, 0)] == [0, 1, 1]
@@ -150,7 +152,7 @@ class EngineContract:
                 return super().commit(contents)
 
         with pytest.raises(OSError, match="no space left"):
-            run(
+            run_engine(
                 engine,
                 tmp_path,
                 [Complexity(), Counting()],
@@ -159,7 +161,7 @@ class EngineContract:
             )
 
 
-def run(
+def run_engine(
     engine: Engine,
     tmp_path: Path,
     evaluators: Sequence[Evaluator],
@@ -191,10 +193,10 @@ def controller(
     """Of random networks of two radices, half of them each."""
     space = get_space("resnest", radix=[1, 2])
     return Controller(
-        Proposer(space, OBJECTIVES, make_sampler("random", SEED), SEED),
+        Proposer(space, _OBJECTIVES, make_sampler("random", SEED), SEED),
         log,
         Budget(trials),
-        stopper=stopper or make_stopper("none", OBJECTIVES, EPOCHS),
+        stopper=stopper or make_stopper("none", _OBJECTIVES, EPOCHS),
         seed=SEED,
         produces=[evaluator.metrics for evaluator in evaluators],
     )

@@ -15,7 +15,7 @@ from evaluators import Evaluator, Metrics
 from nas.controller import Assignment
 from nas.engines.checkpoints import Checkpoints
 
-LARGEST = int(sys.float_info.max)
+LARGEST_WHOLE = int(sys.float_info.max)
 """Greater whole numbers are no floats."""
 
 
@@ -85,6 +85,6 @@ def _needed(name: Any, value: Any) -> str | None:
     if name == "epoch" and not (type(value) is int and value >= 1):
         return "a whole number of at least 1"
     fits = isinstance(value, float | str) or (
-        isinstance(value, int) and abs(value) <= LARGEST
+        isinstance(value, int) and abs(value) <= LARGEST_WHOLE
     )
     return None if fits else "a number or a text"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from tempfile import mkdtemp
@@ -15,6 +15,7 @@ from evaluators import (
     measure_latency,
     read_model_folder,
 )
+from evaluators.data.progress import Progress
 from evaluators.devices.device import resolve_device
 from evaluators.devices.lock import exclusive
 from evaluators.models.folder import TrainedModel, write_model_folder
@@ -28,8 +29,6 @@ from nas.exporting.programs import (
 )
 from nas.retraining.weights import official_model
 from search_spaces import Network, complexity, fold
-
-Progress = Callable[[str, int, int], None]
 
 
 def export(

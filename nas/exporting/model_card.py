@@ -8,7 +8,7 @@ from typing import Any
 from evaluators import LatencyResult, TrainedModel
 from nas.exporting.programs import Check
 from results.wording import label, number
-from search_spaces import Complexity
+from search_spaces import Cost
 
 EXACT = ("flops", "macs", "params")
 """Counted anew for the card, for the network as it is exported."""
@@ -16,7 +16,7 @@ EXACT = ("flops", "macs", "params")
 
 def model_card(
     model: TrainedModel,
-    cost: Complexity,
+    cost: Cost,
     latency: LatencyResult | str,
     checks: Mapping[str, Check],
     folded: bool,

@@ -163,7 +163,7 @@ def load_plan(folder: Path) -> Plan:
         raise ValueError(f"{path}: damaged ({str(error).splitlines()[0]})") from error
 
 
-def changed(plan: Plan, overrides: Sequence[str]) -> Plan:
+def changed_plan(plan: Plan, overrides: Sequence[str]) -> Plan:
     """The plan with overrides of settings that may change; ``ValueError`` naming one that may not."""
     for override in overrides:
         name = override.partition("=")[0].partition(".")[0].strip()

@@ -33,7 +33,7 @@ LOG = "events.db"
 
 
 @dataclass(frozen=True)
-class Retrained:
+class RetrainingResult:
     """``seeds`` has a row per seed, ``epochs`` one per epoch, ``mean`` and ``spread`` (standard deviation between
     seeds; missing for one) the measures by name. ``chosen`` is the seed whose weights the folder holds."""
 
@@ -47,7 +47,7 @@ class Retrained:
 
 def write_results(
     folder: Path, plan: Plan, jobs: list[Job], dataset: Dataset
-) -> Retrained:
+) -> RetrainingResult:
     """Gather all seeds, and write ``result.json``, ``epochs.parquet`` and ``.csv`` and the model folder."""
     rows = [json.loads((job.folder / "result.json").read_text()) for job in jobs]
     epochs = pd.DataFrame(
@@ -60,7 +60,7 @@ def write_results(
     }
     # never by the test images: they are to judge, not to choose
     chosen = int(max(rows, key=lambda row: row.get("validation_accuracy", 0.0))["seed"])
-    found = Retrained(folder, pd.DataFrame(rows), epochs, mean, spread, chosen)
+    found = RetrainingResult(folder, pd.DataFrame(rows), epochs, mean, spread, chosen)
     _write_tables(found, plan, rows)
     job = jobs[chosen]
     network, _ = best_network(job, dataset)
@@ -70,7 +70,9 @@ def write_results(
     return found
 
 
-def _write_tables(found: Retrained, plan: Plan, rows: list[dict[str, Any]]) -> None:
+def _write_tables(
+    found: RetrainingResult, plan: Plan, rows: list[dict[str, Any]]
+) -> None:
     buffer = BytesIO()
     found.epochs.to_parquet(buffer, index=False)
     write_atomic(found.folder / "epochs.parquet", buffer.getvalue())
@@ -92,7 +94,7 @@ def _write_tables(found: Retrained, plan: Plan, rows: list[dict[str, Any]]) -> N
 
 
 def _trained(
-    plan: Plan, row: dict[str, Any], found: Retrained, dataset: Dataset
+    plan: Plan, row: dict[str, Any], found: RetrainingResult, dataset: Dataset
 ) -> TrainedModel:
     measured = {
         name: row[name] for name in (*MEASURED[:5], "best_epoch") if name in row
@@ -135,7 +137,7 @@ def _trained(
     )
 
 
-def append_rows(plan: Plan, found: Retrained, folder: Path) -> list[str]:
+def append_rows(plan: Plan, found: RetrainingResult, folder: Path) -> list[str]:
     """Tell the run's log of every seed, once; returns what the user should know if that cannot be."""
     if plan.run is None or plan.trial is None:
         return []

@@ -14,23 +14,32 @@ from safetensors.torch import save
 
 from evaluators import Dataset, Metrics, Preprocess, load_test
 from evaluators.data.content import changed_images
+from evaluators.data.progress import Progress
 from evaluators.devices.device import training_device
 from evaluators.training.checkpoint import DamagedCheckpointError, load_checkpoint
 from evaluators.training.shard import ALONE
 from nas.retraining.plan import (
     Plan,
     bound,
-    changed,
+    changed_plan,
     check_same,
     load_plan,
     make_plan,
     save_plan,
 )
-from nas.retraining.result import Retrained, append_rows, write_results
+from nas.retraining.result import RetrainingResult, append_rows, write_results
 from nas.retraining.source import Origin
 from nas.retraining.tensorboard import Board
 from nas.retraining.weights import init_weights
-from nas.retraining.worker import BEFORE, BEST, LAST, START, Job, images, run_job
+from nas.retraining.worker import (
+    BEFORE,
+    BEST,
+    LAST,
+    START,
+    Job,
+    run_job,
+    training_images,
+)
 from nas.runs.lock import sole_driver
 from results import write_atomic
 
@@ -39,8 +48,7 @@ LOST_WORKERS = 3
 
 OnEpoch = Callable[[int, int, Metrics], None]
 Note = Callable[[str], None]
-Progress = Callable[[str, int, int], None]
-CPU = torch.device("cpu")
+_CPU = torch.device("cpu")
 
 
 def retrain(
@@ -53,7 +61,7 @@ def retrain(
     other_data: bool = False,
     overrides: Sequence[str] = (),
     **options: Any,
-) -> Retrained:
+) -> RetrainingResult:
     """Train the network that ``source`` names to the end, test it, and leave a model folder at ``out``.
 
     ``source`` is a run folder (the best of its front, or ``trial``), a .json file that ``select`` wrote, or a
@@ -71,7 +79,7 @@ def retrain(
     """
     folder = Path(out)
     plan, origin = _plan(source, folder, other_data, overrides, options)
-    dataset = images(plan, CPU)
+    dataset = training_images(plan, _CPU)
     _check_task(dataset, origin, other_data)
     Preprocess.of_dataset(dataset)  # the model folder will need it
     plan = bound(plan, dataset.content, folder)
@@ -113,7 +121,7 @@ def _plan(
     options: dict[str, Any],
 ) -> tuple[Plan, Origin]:
     if source is None:
-        plan = changed(load_plan(folder), overrides)
+        plan = changed_plan(load_plan(folder), overrides)
         origin = Origin(plan.network)
     else:
         plan, origin = make_plan(
@@ -147,15 +155,15 @@ def _check_task(dataset: Dataset, origin: Origin, other_data: bool) -> None:
         )
 
 
-Run = Callable[[Job, Callable[[], None]], None]
+JobRunner = Callable[[Job, Callable[[], None]], None]
 
 
-def _alone(plan: Plan) -> Run:
+def _alone(plan: Plan) -> JobRunner:
     device = training_device(plan.device)
     return lambda job, watch: run_job(job, ALONE, device, lambda metrics: watch())
 
 
-def _on_ray(plan: Plan, folder: Path, stack: ExitStack, note: Note) -> Run:
+def _on_ray(plan: Plan, folder: Path, stack: ExitStack, note: Note) -> JobRunner:
     from nas.engines.ray_cluster import connected
     from nas.retraining.ray_train import (
         LostWorkerError,
@@ -186,7 +194,7 @@ def _on_ray(plan: Plan, folder: Path, stack: ExitStack, note: Note) -> Run:
 def _one_seed(
     job: Job,
     dataset: Dataset,
-    run: Run,
+    run: JobRunner,
     on_epoch: OnEpoch,
     note: Note,
     progress: Progress,
@@ -242,7 +250,7 @@ def _drop_damaged(job: Job, note: Note) -> None:
         if not (path := job.folder / name).is_file():
             continue
         try:
-            load_checkpoint(path, job.owner, CPU)
+            load_checkpoint(path, job.owner, _CPU)
         except DamagedCheckpointError:
             path.replace(path.with_suffix(".damaged"))
             note(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -14,6 +14,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from evaluators.data.download import download
+from evaluators.data.progress import Progress
 from evaluators.data.user_cache import cache_folder
 from evaluators.devices.seeding import build_seeded
 from evaluators.models.folder import (
@@ -26,8 +27,6 @@ from evaluators.models.folder import (
 from evaluators.models.preprocess import Preprocess
 from nas.retraining.inherit import inherit
 from search_spaces import REFERENCES, Arch, Network, Task, reference
-
-Progress = Callable[[str, int, int], None]
 
 
 class Published(NamedTuple):
@@ -63,7 +62,7 @@ OFFICIAL = {
 }
 """ImageNet weights of the published ResNeSts; the two smallest the authors published only for MXNet."""
 
-RESOLUTIONS = {"resnest101": 256, "resnest200": 320, "resnest269": 416}
+TEST_RESOLUTIONS = {"resnest101": 256, "resnest200": 320, "resnest269": 416}
 """Where the authors test at other than 224 pixels."""
 
 
@@ -147,7 +146,7 @@ def official_model(
             f"{name} is a network without weights: --init official takes the authors', or train it first"
             + (f" (--init {init} is for training)" if init else "")
         )
-    arch, task = reference(name), Task(resolution=RESOLUTIONS.get(name, 224))
+    arch, task = reference(name), Task(resolution=TEST_RESOLUTIONS.get(name, 224))
     network = build_seeded(arch, task, seed=0)
     init_weights(network, arch, init, progress)
     model = TrainedModel(

@@ -78,7 +78,7 @@ def run_job(
     After the last epoch the best weights are tested and ``result.json`` written. Raises as ``Training`` does,
     and ``OSError`` where the disk refuses; the last good checkpoint then stays.
     """
-    dataset = images(job.plan, device)
+    dataset = training_images(job.plan, device)
     recipe = job.plan.recipe
     training = Training(
         job.network(dataset), dataset, recipe, device, job.seed, shard=shard
@@ -94,7 +94,7 @@ def run_job(
         _finish(job, dataset, device)
 
 
-def images(plan: Plan, device: torch.device) -> Dataset:
+def training_images(plan: Plan, device: torch.device) -> Dataset:
     """Train and validation; with ``full``, the network trains on both."""
     dataset = load(plan.data, device)
     if not plan.full:

@@ -22,7 +22,7 @@ from nas.config.schema import SearchConfig
 from results import EventLog, write_atomic
 from search_spaces import Task
 
-PACKAGES = ("torch", "numpy", "optuna", "ray", "pandas", "fvcore", "moocore")
+RECORDED_PACKAGES = ("torch", "numpy", "optuna", "ray", "pandas", "fvcore", "moocore")
 RAISABLE = frozenset({"trials", "stop", "resources", "engine", "ray", "loggers"})
 """Settings that may change when a search goes on; the others decide what its numbers mean."""
 UNCHANGEABLE = (
@@ -53,7 +53,7 @@ def new_folder(
         write_settings(folder, config)
         write_atomic(
             folder / "environment.json",
-            json.dumps(environment(task, images or {}), indent=2) + "\n",
+            json.dumps(this_environment(task, images or {}), indent=2) + "\n",
         )
         EventLog(folder / "events.db").close()
         (folder / "checkpoints").mkdir()
@@ -78,12 +78,12 @@ def reopened(folder: Path, overrides: tuple[str, ...]) -> SearchConfig:
             raise ValueError(f"{folder}: no search to resume, it holds no {name}")
     source = str(folder / "config.yaml")
     before, after = load_config(source), load_config(source, overrides)
-    if wrong := changed(before, after):
+    if wrong := changed_settings(before, after):
         raise ValueError(f"--set {wrong}: {UNCHANGEABLE}")
     return after
 
 
-def changed(before: SearchConfig, after: SearchConfig) -> str | None:
+def changed_settings(before: SearchConfig, after: SearchConfig) -> str | None:
     """The first setting that differs and may not, when a search goes on."""
     names = (name for name in type(before).model_fields if name not in RAISABLE)
     return next(
@@ -91,7 +91,7 @@ def changed(before: SearchConfig, after: SearchConfig) -> str | None:
     )
 
 
-def environment(task: Task, images: Mapping[str, Any]) -> dict[str, Any]:
+def this_environment(task: Task, images: Mapping[str, Any]) -> dict[str, Any]:
     """What the search runs on: machine, devices, versions, and what its data asks of a network."""
     gpus = [
         device_name(torch.device("cuda", index))
@@ -103,7 +103,7 @@ def environment(task: Task, images: Mapping[str, Any]) -> dict[str, Any]:
         "cpu": device_name(torch.device("cpu")),
         "cores": os.cpu_count(),
         "gpus": gpus,
-        "packages": {name: _version(name) for name in PACKAGES},
+        "packages": {name: _version(name) for name in RECORDED_PACKAGES},
         "task": asdict(task),
         "images": dict(images),
     }

@@ -28,7 +28,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from nas.config.loading import validate
 from nas.runs.study_rows import add_in_bulk
-from nas.samplers.optuna import DIRECTIONS
+from nas.samplers.optuna import STUDY_DIRECTIONS
 from results import Run, load_run
 from results.limits import Limit
 from search_spaces import SearchSpace, arch_from_dict
@@ -116,7 +116,7 @@ def _study(
         study = optuna.create_study(
             storage=storage,
             study_name=STUDY,
-            directions=[DIRECTIONS[way] for way in objectives.values()],
+            directions=[STUDY_DIRECTIONS[way] for way in objectives.values()],
             load_if_exists=True,
         )
         with warnings.catch_warnings(action="ignore", category=ExperimentalWarning):

@@ -14,10 +14,12 @@ from search_spaces import Arch, Task, arch_from_dict
 from search_spaces.blocks.residual import Block
 from search_spaces.cost import Tally
 
-Stage = dict[str, Any]
+StageTraits = dict[str, Any]
 
 
-def stage_reader(run: Run) -> Callable[[Mapping[str, Any]], list[Stage] | None] | None:
+def stage_reader(
+    run: Run,
+) -> Callable[[Mapping[str, Any]], list[StageTraits] | None] | None:
     """What reads the stages of this run's architectures; None where the log does not say what the images are."""
     task = task_of(run.path)
     return None if task is None else lambda arch: _known_stages(arch, task)
@@ -38,14 +40,14 @@ def write_run_report(
     return out
 
 
-def _known_stages(arch: Mapping[str, Any], task: Task) -> list[Stage] | None:
+def _known_stages(arch: Mapping[str, Any], task: Task) -> list[StageTraits] | None:
     try:
         return stages(arch_from_dict(arch), task)
     except (ValueError, ImportError):  # a user's own space that is not importable here
         return None
 
 
-def stages(arch: Arch, task: Task) -> list[Stage]:
+def stages(arch: Arch, task: Task) -> list[StageTraits]:
     """Stem and stages in order: ``name``, ``depth`` in blocks, ``width`` of the output, ``resolution`` after it,
     and of the first block ``radix``, ``cardinality`` or ``groups``, and ``attention`` where it has them."""
     description = arch.describe()
@@ -76,7 +78,7 @@ def _shape_after(
     return x.channels, x.height, x.width
 
 
-def _traits(block: Block) -> Stage:
+def _traits(block: Block) -> StageTraits:
     conv = getattr(block, "conv", block)
     names = ("radix", "cardinality", "groups", "attention")
     return {name: getattr(conv, name) for name in names if hasattr(conv, name)}

@@ -9,7 +9,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from nas.samplers.gaussian_process import Array, Kernel
+from nas.samplers.gaussian_process import Kernel
+from results.columns import Array
 
 
 class Known(Protocol):

@@ -17,8 +17,9 @@ import numpy as np
 
 from nas.problem import Problem
 from nas.samplers.base import Draw, Outcome, RandomDraws
-from nas.samplers.hypervolume import Array, crowding, hypervolume_gains, undominated
-from nas.samplers.surrogate import Network, Observation, Posterior, Surrogate
+from nas.samplers.hypervolume import crowding, hypervolume_gains, undominated
+from nas.samplers.surrogate import Candidate, Observation, Posterior, Surrogate
+from results.columns import Array
 from search_spaces import Arch
 
 RANDOM_CANDIDATES = 100
@@ -69,10 +70,10 @@ class Evolution:
         self._observations: list[Observation] = []
         self._front: list[Observation] = []
         self._losses: Array = np.empty((0, len(problem.objectives)))
-        self._pending: dict[str, Network] = {}
+        self._pending: dict[str, Candidate] = {}
         self._children: Counter[str] = Counter()
-        self._random: dict[str, Network] = {}
-        self._neighbours: dict[str, list[Network]] = {}
+        self._random: dict[str, Candidate] = {}
+        self._neighbours: dict[str, list[Candidate]] = {}
         self._spare = RandomDraws(problem, seed)
 
     @cached_property
@@ -93,11 +94,11 @@ class Evolution:
         return Draw(network.arch)
 
     def adopt(self, arch: Arch) -> Draw:
-        self._pending[arch.id] = Network(arch, self._problem)
+        self._pending[arch.id] = Candidate(arch, self._problem)
         return Draw(arch)
 
     def tell(self, draw: Draw, outcome: Outcome) -> None:
-        network = self._pending.pop(draw.arch.id, None) or Network(
+        network = self._pending.pop(draw.arch.id, None) or Candidate(
             draw.arch, self._problem
         )
         observation = Observation.of(network, outcome)
@@ -114,17 +115,17 @@ class Evolution:
         ]
         self._losses = np.vstack([self._losses[stays], observation.losses])
 
-    def _spread(self) -> Network | None:
+    def _spread(self) -> Candidate | None:
         return next(
             (n for n in self._design if n.arch.id not in self._problem.taken), None
         )
 
     @cached_property
-    def _design(self) -> list[Network]:
+    def _design(self) -> list[Candidate]:
         """Random networks evenly spread over the range of log FLOPs, in random order."""
         drawn = islice(self._problem.draws(self._rng), self._first * CHOICE)
         pool = sorted(
-            (Network(arch, self._problem) for arch in drawn),
+            (Candidate(arch, self._problem) for arch in drawn),
             key=lambda network: network.costs["flops"],
         )
         if not pool:
@@ -142,7 +143,7 @@ class Evolution:
         broken = (other for other in self._observations if other.excess)
         return self._front or nsmallest(NEAREST, broken, key=lambda other: other.excess)
 
-    def _mutation(self, parents: Sequence[Observation]) -> Network | None:
+    def _mutation(self, parents: Sequence[Observation]) -> Candidate | None:
         """A new one inside the cheap limits, if there is one at the first try."""
         if not parents:
             return None
@@ -156,9 +157,9 @@ class Evolution:
         if arch.id in self._problem.taken or not self._problem.fits(arch):
             return None
         self._children[parent.arch.id] += 1
-        return Network(arch, self._problem)
+        return Candidate(arch, self._problem)
 
-    def _tournament(self, parents: Sequence[Observation]) -> Network:
+    def _tournament(self, parents: Sequence[Observation]) -> Candidate:
         lonely = (
             np.minimum(crowding(self._losses), LONELIEST)
             if parents is self._front
@@ -172,7 +173,7 @@ class Evolution:
         )
         return parents[won].network
 
-    def _most_promising(self, surrogate: Surrogate) -> Network | None:
+    def _most_promising(self, surrogate: Surrogate) -> Candidate | None:
         observed = list(
             islice(
                 _different(chain(self._front, reversed(self._observations))), OBSERVED
@@ -220,10 +221,10 @@ class Evolution:
         best = undominated(losses)
         return [inside[index] for index in np.flatnonzero(best).tolist()], losses[best]
 
-    def _candidates(self, parents: Sequence[Observation]) -> list[Network]:
+    def _candidates(self, parents: Sequence[Observation]) -> list[Candidate]:
         """Random networks, mutations and all one-knob neighbours of the parents that are new."""
         for draw in islice(iter(self._spare.draw, None), NEW):
-            self._random[draw.arch.id] = Network(draw.arch, self._problem)
+            self._random[draw.arch.id] = Candidate(draw.arch, self._problem)
         latest = list(self._random.items())[-RANDOM_CANDIDATES:]
         self._random = {
             key: network for key, network in latest if key not in self._problem.taken
@@ -242,12 +243,12 @@ class Evolution:
         kept = sorted(self._rng.permutation(len(new))[:MOST].tolist())
         return [new[index] for index in kept]
 
-    def _near(self, network: Network) -> list[Network]:
+    def _near(self, network: Candidate) -> list[Candidate]:
         """The one-knob neighbours inside the cheap limits, worked out once."""
         if network.arch.id not in self._neighbours:
             around = self._problem.space.neighbours(network.arch, self._rng)
             self._neighbours[network.arch.id] = [
-                Network(arch, self._problem)
+                Candidate(arch, self._problem)
                 for arch in around
                 if self._problem.fits(arch)
             ]

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy.linalg import cho_solve, solve_triangular
 from scipy.optimize import minimize
 
-Array = NDArray[np.float64]
+from results.columns import Array
 
 TREND = 10.0
 """Prior standard deviation of the trend's weights."""
@@ -25,7 +25,7 @@ NOISE = (math.log(0.1), 1.5)
 """Prior mean and standard deviation of the log of the noise's variance, the values explained having 1."""
 BOUNDS = (-6.0, 6.0)
 """Of the logs that are searched."""
-STEPS = 30
+OPTIMIZER_STEPS = 30
 """Steps of the search for hyperparameters, at most."""
 
 
@@ -107,7 +107,7 @@ class GaussianProcess:
             jac=True,
             method="L-BFGS-B",
             bounds=[BOUNDS] * len(start),
-            options={"maxiter": STEPS},
+            options={"maxiter": OPTIMIZER_STEPS},
         )
         return cls.at(kernel, x, y, noise, np.asarray(found.x))
 

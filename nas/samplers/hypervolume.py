@@ -10,11 +10,11 @@ import moocore
 import numpy as np
 from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
+from results.columns import Array
 
 MARGIN = 0.1
 """How far beyond the worst seen the reference point lies, in units of the range seen."""
-CHUNK = 4_000_000
+NUMBERS_AT_ONCE = 4_000_000
 """Numbers held at once."""
 
 
@@ -43,7 +43,7 @@ def hypervolume_gains(points: Array, front: Array, seen: Array) -> Array:
     reference = np.full(points.shape[-1], 1 + MARGIN)
     lower, upper = boxes(scaled(front, seen), reference)
     flat = scaled(points, seen).reshape(-1, len(reference))
-    step = max(1, CHUNK // lower.size)
+    step = max(1, NUMBERS_AT_ONCE // lower.size)
     parts = [
         _dominated(flat[at : at + step], lower, upper)
         for at in range(0, len(flat), step)

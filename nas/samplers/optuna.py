@@ -24,9 +24,9 @@ from nas.problem import Problem
 from nas.samplers.base import Draw, Outcome
 from search_spaces import Arch, SearchSpace
 
-DIRECTIONS = {"max": StudyDirection.MAXIMIZE, "min": StudyDirection.MINIMIZE}
+STUDY_DIRECTIONS = {"max": StudyDirection.MAXIMIZE, "min": StudyDirection.MINIMIZE}
 
-FAR = 1e12
+NOT_MEASURED = 1e12
 """An objective that was not measured, because the network broke a limit: samplers go by how far it did."""
 
 
@@ -43,7 +43,9 @@ class OptunaStrategy:
         _probe(self._new_study(), problem.space)
 
     def _new_study(self) -> optuna.Study:
-        directions = [DIRECTIONS[way] for way in self._problem.objectives.values()]
+        directions = [
+            STUDY_DIRECTIONS[way] for way in self._problem.objectives.values()
+        ]
         return optuna.create_study(
             directions=directions, sampler=self._make(seed=self._seed)
         )
@@ -95,7 +97,11 @@ class OptunaStrategy:
         ):
             return None  # it would believe the made-up values
         return [
-            float(outcome.metrics.get(name, FAR if way == "min" else -FAR))
+            float(
+                outcome.metrics.get(
+                    name, NOT_MEASURED if way == "min" else -NOT_MEASURED
+                )
+            )
             for name, way in self._problem.objectives.items()
         ]
 

@@ -19,7 +19,7 @@ REDRAWS = 5
 DUPLICATES = 3
 """Proposals in a row that were measured before, after which it gets one too."""
 
-STATUSES = ("complete", "stopped", "infeasible", "failed")
+ENDED_STATUSES = ("complete", "stopped", "infeasible", "failed")
 
 
 @dataclass(frozen=True)
@@ -135,9 +135,9 @@ class Proposer:
             ValueError: for another status; if it is complete without a number for every objective.
             KeyError: if no such trial is under way.
         """
-        if status not in STATUSES:
+        if status not in ENDED_STATUSES:
             raise ValueError(
-                f"trial {trial}: status must be one of {', '.join(STATUSES)}, got {status!r}"
+                f"trial {trial}: status must be one of {', '.join(ENDED_STATUSES)}, got {status!r}"
             )
         if status == "complete":
             for name in self.objectives:

@@ -14,8 +14,9 @@ from scipy.stats import norm
 from nas.problem import Problem
 from nas.samplers.base import Outcome
 from nas.samplers.encoding import Encoder
-from nas.samplers.gaussian_process import Array, GaussianProcess
+from nas.samplers.gaussian_process import GaussianProcess
 from nas.samplers.warp import Warp
+from results.columns import Array
 from search_spaces import Arch
 from search_spaces.sampling.limits import LIMITED
 
@@ -28,7 +29,7 @@ LEAST_NOISE = 0.1
 
 
 @dataclass(frozen=True)
-class Network:
+class Candidate:
     """An architecture of a problem, with what is known of it before it is measured."""
 
     arch: Arch
@@ -51,14 +52,14 @@ class Observation:
     are bounds: with more epochs it would have been better. ``excess`` sums up the limits broken.
     """
 
-    network: Network
+    network: Candidate
     metrics: Mapping[str, Any]
     losses: Array | None
     excess: float
     complete: bool
 
     @classmethod
-    def of(cls, network: Network, outcome: Outcome) -> Observation:
+    def of(cls, network: Candidate, outcome: Outcome) -> Observation:
         problem, metrics = network.problem, outcome.metrics
         excess = problem.beyond(metrics)
         measured = all(
@@ -172,7 +173,7 @@ class Posterior:
     encoder: Encoder
     guesses: Mapping[str, Guess]
 
-    def believed(self, networks: Sequence[Network]) -> Array:
+    def believed(self, networks: Sequence[Candidate]) -> Array:
         """Losses at the middle of what is possible: (networks, objectives)."""
         return np.asarray(
             self._losses(self._values(networks, (), np.zeros((1, len(self.guesses)))))[
@@ -182,8 +183,8 @@ class Posterior:
 
     def sample(
         self,
-        networks: Sequence[Network],
-        pending: Sequence[Network],
+        networks: Sequence[Candidate],
+        pending: Sequence[Candidate],
         draws: int,
         rng: np.random.Generator,
     ) -> tuple[Array, Array]:
@@ -202,7 +203,7 @@ class Posterior:
         return self._losses(values), self._excess(values)
 
     def _values(
-        self, networks: Sequence[Network], pending: Sequence[Network], levels: Array
+        self, networks: Sequence[Candidate], pending: Sequence[Candidate], levels: Array
     ) -> dict[str, Array]:
         """``levels``: (draws, guesses). Of every objective and limited metric: (draws, networks)."""
         rows, flying = self.encoder.last(networks), self.encoder.last(pending)

@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import stats
 
-Array = NDArray[np.float64]
+from results.columns import Array
 
-FEW = 8
+TOO_FEW = 8
 """Values for which no shape is fitted."""
 STRAIGHT = 1.0
 """The power that leaves values as they are."""
@@ -30,7 +29,7 @@ class Warp:
         """The likelier of both; the values themselves if they are few. ``values``: (points,), at least one."""
         centre, scale = float(values.mean()), float(values.std()) or 1.0
         plain = cls(False, centre, scale, STRAIGHT)
-        if len(values) < FEW or values.min() == values.max():
+        if len(values) < TOO_FEW or values.min() == values.max():
             return plain
         standard = (values - centre) / scale
         # powers from 0 to 2 keep the whole line within reach

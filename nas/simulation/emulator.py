@@ -19,11 +19,9 @@ from results import Run, load_run
 from search_spaces import Arch, SearchSpace, Task, arch_from_dict, complexity
 from search_spaces.sampling.limits import LIMITED
 
-LEAST = 20
+LEAST_NETWORKS = 20
 """Networks trained to the end, for a guess at the others."""
 TREES = 100
-
-Array = np.ndarray[Any, Any]
 
 
 class Emulator:
@@ -45,10 +43,10 @@ class Emulator:
     ) -> None:
         self.space, self.task, self.measured = space, task, list(measured)
         known, curves, pace = trained(run, measured)
-        if len(known) < LEAST:
+        if len(known) < LEAST_NETWORKS:
             raise ValueError(
                 f"{run.path}: {len(known)} trials were trained to the end and measured; to guess what others "
-                f"would come to, {LEAST} are needed"
+                f"would come to, {LEAST_NETWORKS} are needed"
             )
         self.epochs = last = curves.shape[1]
         archs = [arch_from_dict(json.loads(arch)) for arch in known["arch"]]

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from results.columns import Array
 from results.objectives import Objectives
 from results.pareto.archive import FrontArchive
 
-Array = np.ndarray[Any, Any]
-CURVES = {
+CURVE_TITLES = {
     "hypervolume": "hypervolume of complete trials",
     "epochs": "epochs trained",
     "utilisation": "workers training",
@@ -133,7 +132,7 @@ def common_reference(
     return Objectives.of(objectives).worst(complete)
 
 
-def compare(
+def compare_outcomes(
     simulations: Mapping[str, Simulation],
     objectives: Mapping[str, str],
     reference: Mapping[str, float],
@@ -167,11 +166,14 @@ def compare(
 def figure(timelines: Mapping[str, pd.DataFrame]) -> go.Figure:
     """The curves of several simulations over virtual time, below each other."""
     chart = make_subplots(
-        len(CURVES), 1, shared_xaxes=True, subplot_titles=list(CURVES.values())
+        len(CURVE_TITLES),
+        1,
+        shared_xaxes=True,
+        subplot_titles=list(CURVE_TITLES.values()),
     )
     for number, (name, timeline) in enumerate(timelines.items()):
         colour = f"hsl({number * 137 % 360}, 60%, 45%)"
-        for row, column in enumerate(CURVES, start=1):
+        for row, column in enumerate(CURVE_TITLES, start=1):
             line = go.Scatter(
                 x=timeline["hours"],
                 y=timeline[column],
@@ -181,5 +183,5 @@ def figure(timelines: Mapping[str, pd.DataFrame]) -> go.Figure:
                 line={"color": colour},
             )
             chart.add_trace(line, row=row, col=1)
-    chart.update_xaxes(title_text="hours", row=len(CURVES), col=1)
+    chart.update_xaxes(title_text="hours", row=len(CURVE_TITLES), col=1)
     return chart.update_layout(height=900, template="plotly_white")

@@ -18,12 +18,12 @@ from nas.simulation.workload import Proposes, Trajectory, Workload
 from nas.stopper.asha import Stopper
 from results.limits import Limit
 
-Progress = Callable[[float], None]
+ShareDone = Callable[[float], None]
 """Called now and then with the share that is done, 0 to 1."""
 
 
 @dataclass(frozen=True)
-class Budget:
+class SimulatedBudget:
     """When a simulated search ends: after so many hours, trials or epochs, whichever comes first."""
 
     hours: float = math.inf
@@ -70,7 +70,7 @@ class _Table:
         return pd.DataFrame(self.columns)
 
 
-STATUSES = (
+SIMULATED_STATUSES = (
     "complete",
     "stopped",
     "infeasible",
@@ -91,7 +91,7 @@ class _Run:
         stopper: Stopper,
         workload: Workload,
         cluster: Cluster,
-        budget: Budget,
+        budget: SimulatedBudget,
         seed: int,
         limits: Mapping[str, Limit],
     ) -> None:
@@ -109,7 +109,7 @@ class _Run:
         self.trials, self.segments = _Table(), _Table()
         self.duplicates: list[int] = []
 
-    def run(self, progress: Progress | None) -> None:
+    def run(self, progress: ShareDone | None) -> None:
         self._occupy()
         told = 0.0
         while (
@@ -235,7 +235,7 @@ class _Run:
         self.trials.add(
             {
                 "trial": trial.number,
-                "status": STATUSES.index(status),
+                "status": SIMULATED_STATUSES.index(status),
                 "epochs": trial.epoch,
                 "started": trial.started,
                 "finished": self.now,
@@ -258,12 +258,12 @@ class _Run:
     def _table(self) -> pd.DataFrame:
         table = self.trials.frame()
         duplicates = pd.DataFrame(
-            {"trial": self.duplicates, "status": STATUSES.index("duplicate")}
+            {"trial": self.duplicates, "status": SIMULATED_STATUSES.index("duplicate")}
         )
         if len(duplicates):
             table = pd.concat([table, duplicates.astype("float64")])
         status = pd.Categorical.from_codes(
-            table["status"].to_numpy(dtype=int), pd.Index(STATUSES)
+            table["status"].to_numpy(dtype=int), pd.Index(SIMULATED_STATUSES)
         )
         table = table.assign(status=status).sort_values("trial", ignore_index=True)
         return table.fillna({"epochs": 0}).astype({"trial": "int64", "epochs": "int64"})
@@ -280,7 +280,7 @@ def simulate(
     epochs: float = math.inf,
     limits: Mapping[str, Limit] | None = None,
     seed: int = 0,
-    progress: Progress | None = None,
+    progress: ShareDone | None = None,
 ) -> Simulation:
     """What a search would come to: the same arguments (objects in the same state) give the same result.
 
@@ -296,7 +296,7 @@ def simulate(
         stopper,
         workload,
         cluster,
-        Budget(hours, trials, epochs),
+        SimulatedBudget(hours, trials, epochs),
         seed,
         limits or {},
     )

@@ -8,20 +8,18 @@ from __future__ import annotations
 from collections import OrderedDict
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Any
 
 import numpy as np
 
 from nas.simulation.workload import Trajectory
+from results.columns import Array
 from search_spaces import IMAGENET, Arch, SearchSpace, Task, complexity
 
 COSTS = ("macs", "flops", "params", "activations")
 BLOCK = 1024
 """Curves made at a time: one at a time costs ten times as much."""
-KEPT = 4
+BLOCKS_KEPT = 4
 """Blocks kept: rows are asked for in their order, and by few who are late."""
-
-Array = np.ndarray[Any, Any]
 
 
 @dataclass(frozen=True)
@@ -69,7 +67,7 @@ class Curves:
         return curves.clip(0, 1)
 
 
-class Surrogate:
+class SyntheticWorkload:
     """``Curves`` for the architectures of ``space``: for given ones, or endless rows of random ones.
 
     Rows draw from a pool of ``pool`` real architectures; each row has its own share of the quality and its own
@@ -114,7 +112,7 @@ class Surrogate:
             self._blocks[block] = self._trajectories(
                 [self._pool[row] for row in rows], self._knobs[rows], rng
             )
-            if len(self._blocks) > KEPT:
+            if len(self._blocks) > BLOCKS_KEPT:
                 self._blocks.popitem(last=False)
         return self._blocks[block][place]
 

@@ -17,9 +17,9 @@ from nas.config.schema import SearchConfig
 from nas.samplers.proposer import Proposer
 from nas.samplers.registry import make_sampler
 from nas.simulation.emulator import Emulator
-from nas.simulation.outcome import Simulation, common_reference, compare
+from nas.simulation.outcome import Simulation, common_reference, compare_outcomes
 from nas.simulation.simulator import simulate
-from nas.simulation.synthetic import Surrogate
+from nas.simulation.synthetic import SyntheticWorkload
 from nas.simulation.virtual_cluster import Cluster
 from nas.simulation.workload import Proposes, RandomRows, Recorded, Workload
 from nas.stopper.asha import Stopper, make_stopper
@@ -28,16 +28,16 @@ from results.limits import Limit
 from search_spaces import get_space
 from search_spaces.sampling.limits import LIMITED
 
-OBJECTIVES = {"accuracy": "max", "flops": "min"}
+SYNTHETIC_OBJECTIVES = {"accuracy": "max", "flops": "min"}
 """Of the surrogate; a recorded run has its own."""
 EXAMPLES = {"stopper": "moasha,eta=4", "sampler": "nsga2,population_size=20"}
 FAIR = 0.4
 """Rank agreement from which on a guess tells networks apart."""
-FEW = "hardly better than chance, so record more networks, or train them longer, before trusting this"
+TOO_FEW_NETWORKS = "hardly better than chance, so record more networks, or train them longer, before trusting this"
 
 
 @dataclass(frozen=True)
-class Source:
+class CurveSource:
     """Where curves come from, made anew for every stopper, so that all meet the same trials."""
 
     make: Callable[[], tuple[Proposes, Workload]]
@@ -50,11 +50,11 @@ class Source:
     agreement: float | None = None
 
 
-def recorded(folder: str | Path, seed: int = 0) -> Source:
+def recorded(folder: str | Path, seed: int = 0) -> CurveSource:
     """The complete trials of a run, in random order, each once."""
     run = load_run(folder)
     rows = Recorded.of_run(run, list(run.objectives))
-    return Source(
+    return CurveSource(
         lambda: (RandomRows(len(rows), seed), rows),
         rows.epochs,
         run.objectives,
@@ -63,7 +63,7 @@ def recorded(folder: str | Path, seed: int = 0) -> Source:
     )
 
 
-def emulated(folder: str | Path, sampler: str, seed: int = 0) -> Source:
+def emulated(folder: str | Path, sampler: str, seed: int = 0) -> CurveSource:
     """A search in the space of a run, its networks' curves guessed from those that the run trained to the end."""
     config = load_config(str(Path(folder) / "config.yaml"))
     asked = dict.fromkeys([*config.objectives, *config.limits])
@@ -75,7 +75,7 @@ def emulated(folder: str | Path, sampler: str, seed: int = 0) -> Source:
 
 def searching(
     emulator: Emulator, config: SearchConfig, sampler: str, seed: int = 0
-) -> Source:
+) -> CurveSource:
     """A new search of ``config`` by that sampler (``name,option=value,…``), in the world of the emulator."""
     name, options = _parse("sampler", sampler)
 
@@ -91,7 +91,7 @@ def searching(
         )
         return proposer, emulator
 
-    return Source(
+    return CurveSource(
         make,
         emulator.epochs,
         config.objectives,
@@ -106,10 +106,10 @@ def searching(
 
 def surrogate(
     space: str, epochs: int = 9, seconds: float = 60.0, seed: int = 0
-) -> Source:
+) -> CurveSource:
     """Endless random rows of a space under the declared formula (``nas.simulation.synthetic.Curves``)."""
-    workload = Surrogate(get_space(space), epochs, seconds=seconds, seed=seed)
-    return Source(lambda: (RandomRows(), workload), epochs, OBJECTIVES)
+    workload = SyntheticWorkload(get_space(space), epochs, seconds=seconds, seed=seed)
+    return CurveSource(lambda: (RandomRows(), workload), epochs, SYNTHETIC_OBJECTIVES)
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,7 @@ class Answer:
 
 
 def what_if(
-    source: Source,
+    source: CurveSource,
     stoppers: Sequence[str],
     cluster: Cluster,
     *,
@@ -159,7 +159,7 @@ def what_if(
         )
     reference = source.reference or common_reference(done, source.objectives)
     return Answer(
-        compare(done, source.objectives, reference),
+        compare_outcomes(done, source.objectives, reference),
         {
             spec: simulation.timeline(source.objectives, reference)
             for spec, simulation in done.items()
@@ -168,7 +168,7 @@ def what_if(
     )
 
 
-def parse_stopper(spec: str, source: Source) -> Stopper:
+def parse_stopper(spec: str, source: CurveSource) -> Stopper:
     """``name,option=value,…`` as a stopper for the source's trials."""
     name, options = _parse("stopper", spec)
     return make_stopper(name, source.objectives, source.epochs, options)
@@ -187,7 +187,7 @@ def _parse(what: str, spec: str) -> tuple[str, dict[str, Any]]:
     return name, options
 
 
-def summary(source: Source, answer: Answer) -> list[str]:
+def what_if_summary(source: CurveSource, answer: Answer) -> list[str]:
     """What the table says, in sentences."""
     first, *others = answer.table.index
     lines = []
@@ -206,7 +206,7 @@ def summary(source: Source, answer: Answer) -> list[str]:
         trust = (
             "trust the comparison, not the accuracies"
             if source.agreement >= FAIR
-            else FEW
+            else TOO_FEW_NETWORKS
         )
         lines.append(
             "Curves are guessed from the run's own networks, whose final accuracies the guess ranks at tau "

@@ -40,7 +40,7 @@ class Proposes(Protocol):
     def tell(self, trial: int, status: str, metrics: Mapping[str, Any]) -> None: ...
 
 
-class Draw(NamedTuple):
+class RowProposal(NamedTuple):
     """A proposal that stands for row ``arch`` of a workload."""
 
     trial: int
@@ -59,12 +59,12 @@ class RandomRows:
         )
         self._asked = 0
 
-    def ask(self) -> Draw | None:
+    def ask(self) -> RowProposal | None:
         if self._rows is not None and self._asked == len(self._rows):
             return None
         row = self._asked if self._rows is None else self._rows[self._asked]
         self._asked += 1
-        return Draw(self._asked - 1, row)
+        return RowProposal(self._asked - 1, row)
 
     def tell(self, trial: int, status: str, metrics: Mapping[str, Any]) -> None:
         """Nothing: a random order learns nothing."""

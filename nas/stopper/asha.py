@@ -9,7 +9,8 @@ from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 
-from nas.stopper.rung import Array, ParetoRung, SortedRung
+from nas.stopper.rung import ParetoRung, SortedRung
+from results.columns import Array
 from results.objectives import Objectives
 from search_spaces.extension import import_named
 

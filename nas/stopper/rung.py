@@ -6,12 +6,14 @@ from bisect import bisect_right
 from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any
 
 import moocore
 import numpy as np
+from numpy.typing import NDArray
 
-Array = np.ndarray[Any, Any]
+from results.columns import Array, Mask
+
+Indices = NDArray[np.intp]
 
 LONG_CASCADE = 64
 """Fronts that one new trial may change one by one; those behind are then peeled anew when they are needed."""
@@ -21,7 +23,7 @@ MANY = 20_000
 """Pairs of trials from which on moocore finds the dominated sooner than plain comparison."""
 
 
-def crowding(points: Array) -> Array:
+def scaled_crowding(points: Array) -> Array:
     """How alone each point of a front is, shape (m,) for ``points`` of shape (m, d); larger goes first.
 
     The crowding distance of NSGA-II (Deb et al. 2002, III-B) with two changes. Gaps are in units of the
@@ -53,13 +55,13 @@ def _scale(values: Array) -> float:
     return float(middle or values[-1] - values[0])
 
 
-def dominated(points: Array, by: Array) -> Array:
+def dominated(points: Array, by: Array) -> Mask:
     """Which of ``points`` (m, d) some row of ``by`` (s, d) dominates, shape (m,).
 
     Neither are there rows of ``by`` that dominate each other, nor does any point dominate one of them.
     """
     if len(points) * len(by) > MANY and len(by) > 1:
-        kept: Array = moocore.is_nondominated(
+        kept: Mask = moocore.is_nondominated(
             np.concatenate([points, by]), keep_weakly=True
         )
         return ~kept[: len(points)]
@@ -77,15 +79,15 @@ def dominated(points: Array, by: Array) -> Array:
 class Group:
     """Trials: when each came (m,), its objectives (m, d), minimised."""
 
-    arrivals: Array
+    arrivals: Indices
     points: Array
 
-    def spread(self) -> Array:
+    def spread(self) -> Indices:
         """Arrivals (m,), most alone first; of equals the earlier is first."""
         group = self[np.argsort(self.arrivals)]
-        return group.arrivals[np.argsort(-crowding(group.points), kind="stable")]
+        return group.arrivals[np.argsort(-scaled_crowding(group.points), kind="stable")]
 
-    def __getitem__(self, which: Array) -> Group:
+    def __getitem__(self, which: Mask | Indices) -> Group:
         return Group(self.arrivals[which], self.points[which])
 
     def __len__(self) -> int:
@@ -113,7 +115,7 @@ class ParetoRung:
         self._fronts: list[Group] = []
         self._sizes: list[int] = []
         self._behind: list[Group] = []
-        self._last = Group(np.empty(0), np.empty((0, 0)))
+        self._last = Group(np.empty(0, dtype=np.intp), np.empty((0, 0)))
         self._last_level = 0
 
     def __len__(self) -> int:

@@ -28,7 +28,7 @@ from evaluators.training.train_step import TrainStep
 from nas.config.schema import SearchConfig
 from nas.exporting.programs import to_program
 from nas.prepare import device_of, gpus_per_trial, prepare
-from search_spaces import Arch, Complexity, Task, complexity
+from search_spaces import Arch, Cost, Task, complexity
 from search_spaces.sampling.limits import LIMITED
 
 DRAWN = 200
@@ -48,7 +48,7 @@ class Tried:
     """
 
     arch: Arch
-    cost: Complexity
+    cost: Cost
     batch_seconds: float
     other_seconds: float
     memory_mb: float | None

@@ -5,10 +5,16 @@ Needs pytest; nothing else in the package imports this one.
 
 from nas.testing.histories import History, World, simulate_history
 from nas.testing.invariants import ViolationError, check_history, check_log
-from nas.testing.sampler_contract import OBJECTIVES, TINY, SamplerContract, measure, run
+from nas.testing.sampler_contract import (
+    QUALITY_OBJECTIVES,
+    TINY,
+    SamplerContract,
+    measure_quality,
+    run_proposer,
+)
 
 __all__ = [
-    "OBJECTIVES",
+    "QUALITY_OBJECTIVES",
     "TINY",
     "History",
     "SamplerContract",
@@ -16,7 +22,7 @@ __all__ = [
     "World",
     "check_history",
     "check_log",
-    "measure",
-    "run",
+    "measure_quality",
+    "run_proposer",
     "simulate_history",
 ]

@@ -28,9 +28,9 @@ from results.limits import Limit
 from results.log.events import Content, SearchFinished, SearchStarted
 from search_spaces import Arch, SearchSpace, get_space
 
-OBJECTIVES = {"accuracy": "max", "flops": "min"}
+_OBJECTIVES = {"accuracy": "max", "flops": "min"}
 PRODUCES = (("flops",), ("latency_ms",), ("accuracy",))
-SAMPLERS = {"repeating": 28, "random": 9, "nsga2": 2, "evolution": 1}
+SAMPLER_WEIGHTS = {"repeating": 28, "random": 9, "nsga2": 2, "evolution": 1}
 """How often each is drawn; the last two take most of the time."""
 MANY_STEPS = 20_000
 """Steps after which a history is taken to stand still."""
@@ -84,7 +84,7 @@ class World:
     @classmethod
     def draw(cls, rng: random.Random) -> World:
         """Any world, with a search that ends soon."""
-        name = rng.choices(list(SAMPLERS), list(SAMPLERS.values()))[0]
+        name = rng.choices(list(SAMPLER_WEIGHTS), list(SAMPLER_WEIGHTS.values()))[0]
         epochs, seed = rng.randint(1, 5), rng.randrange(100)
         options = {"first": 2, "surrogate": False} if name == "evolution" else {}
         stopper, stopping = (
@@ -97,7 +97,7 @@ class World:
             sampler=lambda: (
                 Repeating if name == "repeating" else make_sampler(name, seed, options)
             ),
-            stopper=lambda: make_stopper(stopper[0], OBJECTIVES, epochs, stopping),
+            stopper=lambda: make_stopper(stopper[0], _OBJECTIVES, epochs, stopping),
             budget=Budget(
                 trials=rng.randint(1, 7),
                 hours=rng.choice([None, None, rng.uniform(0.1, 2.0)]),
@@ -195,7 +195,7 @@ class _Life:
         world = self.world
         log = _MortalLog(self.events, self.rng, world.kill, self.clock)
         controller = Controller(
-            Proposer(_space(), OBJECTIVES, world.sampler(), limits=world.limits),
+            Proposer(_space(), _OBJECTIVES, world.sampler(), limits=world.limits),
             log,
             self.budget,
             stopper=world.stopper(),
@@ -204,7 +204,7 @@ class _Life:
             clock=lambda: self.clock[0],
         )
         controller.replay(list(self.events))
-        controller.commit(SearchStarted(None, objectives=OBJECTIVES))
+        controller.commit(SearchStarted(None, objectives=_OBJECTIVES))
         return controller
 
     def _raise_limits(self) -> None:
@@ -314,7 +314,7 @@ class _Life:
         log = MemoryLog(self.events, clock=lambda: self.clock[0])
         again = Controller(
             Proposer(
-                _space(), OBJECTIVES, self.world.sampler(), limits=self.world.limits
+                _space(), _OBJECTIVES, self.world.sampler(), limits=self.world.limits
             ),
             log,
             self.budget,

@@ -23,14 +23,14 @@ from nas.samplers.base import Sampler
 from nas.samplers.proposer import Proposal, Proposer
 from search_spaces import Arch, SearchSpace, complexity, get_space
 
-OBJECTIVES = {"quality": "max", "flops": "min"}
+QUALITY_OBJECTIVES = {"quality": "max", "flops": "min"}
 TINY: dict[str, Any] = {
     "depth1": 1, "depth2": 1, "depth3": 1, "depth4": 1, "width1": 64, "width2": 64, "width3": 128, "width4": 256,
     "bottleneck_width": 64, "stem_width": 16, "deep_stem": True, "avg_down": True, "avd": False,
 }  # fmt: skip
 
 
-def measure(arch: Arch) -> dict[str, float]:
+def measure_quality(arch: Arch) -> dict[str, float]:
     """Costs, and in place of an accuracy the parameters per FLOP."""
     cost = complexity(arch)
     return {
@@ -59,8 +59,8 @@ class SamplerContract:
     def test_proposals_are_legal_and_differ(
         self, space: SearchSpace, sampler: Sampler
     ) -> None:
-        made = Proposer(space, OBJECTIVES, sampler)
-        archs = [proposal.arch for proposal in run(made, self.trials)]
+        made = Proposer(space, QUALITY_OBJECTIVES, sampler)
+        archs = [proposal.arch for proposal in run_proposer(made, self.trials)]
         assert len({arch.id for arch in archs}) == self.trials
         for arch in archs:
             assert space.mutate(arch, np.random.default_rng(0)) != arch, (
@@ -69,8 +69,8 @@ class SamplerContract:
 
     def test_cheap_limits_hold(self, space: SearchSpace, sampler: Sampler) -> None:
         limits = {"macs": [4e8, 1.2e9], "params": 6e6}
-        for proposal in run(
-            Proposer(space, OBJECTIVES, sampler, limits=limits), self.trials
+        for proposal in run_proposer(
+            Proposer(space, QUALITY_OBJECTIVES, sampler, limits=limits), self.trials
         ):
             cost = complexity(proposal.arch)
             assert 4e8 <= cost.macs <= 1.2e9
@@ -79,13 +79,16 @@ class SamplerContract:
     def test_limits_measured_later_are_understood(
         self, space: SearchSpace, sampler: Sampler
     ) -> None:
-        run(Proposer(space, OBJECTIVES, sampler, limits={"latency_ms": 5}), self.trials)
+        run_proposer(
+            Proposer(space, QUALITY_OBJECTIVES, sampler, limits={"latency_ms": 5}),
+            self.trials,
+        )
 
     def test_what_is_in_flight_differs(
         self, space: SearchSpace, sampler: Sampler
     ) -> None:
-        made = Proposer(space, OBJECTIVES, sampler)
-        run(made, self.trials)
+        made = Proposer(space, QUALITY_OBJECTIVES, sampler)
+        run_proposer(made, self.trials)
         flying: list[str] = []
         while len(flying) < 16:
             proposal = made.ask()
@@ -97,21 +100,22 @@ class SamplerContract:
         self, space: SearchSpace, sampler: Sampler
     ) -> None:
         one, other = (
-            run(Proposer(space, OBJECTIVES, sampler), self.trials) for _ in range(2)
+            run_proposer(Proposer(space, QUALITY_OBJECTIVES, sampler), self.trials)
+            for _ in range(2)
         )
         assert one == other
 
     def test_small_spaces_are_exhausted(self, sampler: Sampler) -> None:
         nine = get_space("resnest", radix=[1, 2, 4], cardinality=[1, 2, 4], **TINY)
-        made = Proposer(nine, OBJECTIVES, sampler)
-        run(made, 9)
+        made = Proposer(nine, QUALITY_OBJECTIVES, sampler)
+        run_proposer(made, 9)
         rest = list(iter(made.ask, None))
         assert all(proposal.duplicate_of is not None for proposal in rest)
 
     def test_stopped_failed_and_infeasible_trials_do_not_end_it(
         self, space: SearchSpace, sampler: Sampler
     ) -> None:
-        made = Proposer(space, OBJECTIVES, sampler, limits={"latency_ms": 5})
+        made = Proposer(space, QUALITY_OBJECTIVES, sampler, limits={"latency_ms": 5})
         outcomes: Sequence[tuple[str, dict[str, Any]]] = [
             ("stopped", {"quality": 0.1, "epoch": 1, "flops": 1e9}),
             ("failed", {}),
@@ -124,7 +128,7 @@ class SamplerContract:
                 status, metrics = (
                     outcomes[number % 4]
                     if number % 4 < 3
-                    else ("complete", measure(proposal.arch))
+                    else ("complete", measure_quality(proposal.arch))
                 )
                 made.tell(proposal.trial, status, metrics)
 
@@ -132,15 +136,15 @@ class SamplerContract:
         self, space: SearchSpace, sampler: Sampler
     ) -> None:
         """What was finished is not proposed again, what was under way is still under way."""
-        first = Proposer(space, OBJECTIVES, sampler)
-        done = run(first, self.trials)
+        first = Proposer(space, QUALITY_OBJECTIVES, sampler)
+        done = run_proposer(first, self.trials)
         flying = [proposal for proposal in (first.ask() for _ in range(20)) if proposal]
-        again = Proposer(space, OBJECTIVES, sampler)
+        again = Proposer(space, QUALITY_OBJECTIVES, sampler)
         for proposal in [*done, *flying]:
             again.replay(proposal.trial, proposal.arch, proposal.duplicate_of)
             if proposal in done:
-                again.tell(proposal.trial, "complete", measure(proposal.arch))
-        new = run(again, 5)
+                again.tell(proposal.trial, "complete", measure_quality(proposal.arch))
+        new = run_proposer(again, 5)
         old = {proposal.arch.id for proposal in [*done, *flying]}
         assert not old & {proposal.arch.id for proposal in new}
         assert min(proposal.trial for proposal in new) > max(
@@ -148,16 +152,16 @@ class SamplerContract:
         )
         for proposal in flying:
             if proposal.duplicate_of is None:
-                again.tell(proposal.trial, "complete", measure(proposal.arch))
+                again.tell(proposal.trial, "complete", measure_quality(proposal.arch))
 
 
-def run(made: Proposer, count: int) -> list[Proposal]:
+def run_proposer(made: Proposer, count: int) -> list[Proposal]:
     """``count`` new networks, asked for and measured one by one."""
     done: list[Proposal] = []
     while len(done) < count:
         proposal = made.ask()
         assert proposal is not None, f"only {len(done)} networks of {count}"
         if proposal.duplicate_of is None:
-            made.tell(proposal.trial, "complete", measure(proposal.arch))
+            made.tell(proposal.trial, "complete", measure_quality(proposal.arch))
             done.append(proposal)
     return done

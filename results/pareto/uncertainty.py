@@ -13,7 +13,7 @@ from results.objectives import Objectives
 
 IQR_PER_SIGMA = 1.349
 """The interquartile range of a normal distribution, in standard deviations."""
-FAR = 6.0
+NO_RIVAL = 6.0
 """Standard deviations beyond which a row is taken to be no rival: 1e-9 of a normal distribution."""
 
 Spread: TypeAlias = "float | str | pd.Series[Any]"
@@ -112,9 +112,9 @@ def _accuracy_error(df: pd.DataFrame, images: int) -> "pd.Series[float]":
 
 def _rivals(costs: Array, sigma: Array) -> NDArray[np.intp]:
     """The rows that noise may bring to the front: not beaten at their best by another at its worst."""
-    worst = costs + FAR * sigma
+    worst = costs + NO_RIVAL * sigma
     bar = worst[moocore.is_nondominated(worst)]
-    best = costs - FAR * sigma
+    best = costs - NO_RIVAL * sigma
     beaten = np.zeros(len(costs), dtype=bool)
     for row in bar:
         beaten |= (row < best).all(axis=1)

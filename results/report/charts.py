@@ -11,9 +11,9 @@ from results.runs.run import Run
 from results.statistics.populations import EDF
 from results.statistics.trends import Trend
 
-CURVES = 40
+CURVES_AT_MOST = 40
 """Learning curves of each kind (front, stopped, others) at most."""
-STEPS = 500
+POINTS_AT_MOST = 500
 """Points of one line at most."""
 SPLITS = 8
 """A knob with more values than this splits no distribution."""
@@ -30,7 +30,7 @@ def progress(run: Run) -> dict[str, Any] | None:
         (history["hypervolume"].diff() != 0) | (history.index == history.index[-1])
     ]
     minutes = (rises["finished"] - run.trials["started"].min()).dt.total_seconds() / 60
-    known = thinned(np.flatnonzero(minutes.notna()).tolist(), STEPS)
+    known = thinned(np.flatnonzero(minutes.notna()).tolist(), POINTS_AT_MOST)
     corner = ", ".join(
         wording.with_unit(name, value) for name, value in run.reference_point().items()
     )
@@ -61,7 +61,7 @@ def learning(run: Run, front: Sequence[int]) -> dict[str, Any]:
         "stopped early": rest.loc[rest["status"] == "stopped", "trial"].tolist(),
         "others": rest.loc[rest["status"] != "stopped", "trial"].tolist(),
     }
-    drawn = {name: thinned(trials, CURVES) for name, trials in kinds.items()}
+    drawn = {name: thinned(trials, CURVES_AT_MOST) for name, trials in kinds.items()}
     counts = ", ".join(
         f"{len(drawn[name])} of {len(trials)} {name}"
         for name, trials in kinds.items()
@@ -76,7 +76,7 @@ def learning(run: Run, front: Sequence[int]) -> dict[str, Any]:
     return {
         "curves": curves,
         "label": wording.label(metric),
-        "note": f"Drawn: {counts}; of each kind at most {CURVES}, evenly spread. "
+        "note": f"Drawn: {counts}; of each kind at most {CURVES_AT_MOST}, evenly spread. "
         "A mark ends the curve of a network that was stopped, failed or still trains.",
     }
 
@@ -156,7 +156,7 @@ def distributions(run: Run, knobs: Sequence[str]) -> dict[str, Any]:
 
 def _edf(name: str, networks: pd.DataFrame) -> dict[str, Any]:
     edf = EDF()(networks)
-    edf = edf.iloc[thinned(range(len(edf)), STEPS // 2)]
+    edf = edf.iloc[thinned(range(len(edf)), POINTS_AT_MOST // 2)]
     return {
         "name": f"{name} ({len(networks)})",
         "error": shown(edf["error"], 100),

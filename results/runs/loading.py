@@ -16,7 +16,7 @@ from results.log.salvage import surviving_events
 from results.runs.remote import is_url, local_copy
 from results.runs.run import Run
 from results.runs.snapshot import Stamp, read_snapshot
-from results.runs.tables import Tables, fold
+from results.runs.tables import Tables, fold_events
 
 FRONTS = Path(__file__).parents[1] / "fronts"
 
@@ -66,7 +66,7 @@ def _load(path: Path) -> Run:
         warnings.warn(f"{log}: {damage}", stacklevel=3)
     facts = _facts(events)
     try:
-        tables = fold(events, metrics=facts["objectives"])
+        tables = fold_events(events, metrics=facts["objectives"])
     except ValueError as error:
         raise ValueError(f"{log}: {error}") from error
     return _run(

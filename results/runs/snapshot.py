@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from results import strict_json
 from results.atomic import write_atomic
-from results.runs.tables import Tables, fold
+from results.runs.tables import Tables, fold_events
 
 FOLD_VERSION = 1
 """Grows with every change of what ``tables.fold`` makes of a log: older snapshots are then not used."""
@@ -81,7 +81,7 @@ def read_snapshot(
         tables = {name: pd.read_parquet(folder / f"{name}.parquet") for name in found}
     except (OSError, pa.ArrowException):
         return None
-    return Tables(**{"retrained": fold([]).retrained, **tables}), note["facts"]
+    return Tables(**{"retrained": fold_events([]).retrained, **tables}), note["facts"]
 
 
 def _parquet(table: pd.DataFrame, note: str) -> bytes:

@@ -14,7 +14,7 @@ from results.log.salvage import surviving_events
 from results.runs.loading import load_run
 from results.runs.run import Run
 
-PATIENCE = 180.0
+QUIET_SECONDS = 180.0
 """Seconds without an event that are nothing unusual in any search."""
 
 
@@ -50,7 +50,7 @@ class Status:
     @property
     def silent(self) -> bool:
         return self.run.ended is None and self.age > max(
-            PATIENCE, 3 * self.longest_pause
+            QUIET_SECONDS, 3 * self.longest_pause
         )
 
 

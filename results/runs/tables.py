@@ -68,7 +68,7 @@ def _between(start: float | None, end: float | None) -> float | None:
     return None if start is None or end is None else end - start
 
 
-def fold(events: Iterable[Event], metrics: Iterable[str] = ()) -> Tables:
+def fold_events(events: Iterable[Event], metrics: Iterable[str] = ()) -> Tables:
     """The tables that a log amounts to; ``attrs["units"]`` of each names the units.
 
     Standard columns are always there, in the order of ``TRIAL_COLUMNS``, ``EPOCH_COLUMNS`` and

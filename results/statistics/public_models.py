@@ -10,7 +10,7 @@ import pandas as pd
 from results.metrics import units
 
 CLASSES = 1000
-RESOLUTIONS = (106, 800)
+PUBLIC_RESOLUTIONS = (106, 800)
 """Sides of the test images among the public models, from small to large, in pixels."""
 _IMAGENET = re.compile(r"\b(imagenet|ilsvrc)([-_ ]?(1k|2012))?\b")
 
@@ -50,9 +50,12 @@ def comparable(config: Mapping[str, Any]) -> tuple[bool, str]:
             False,
             f"the public models tell {CLASSES} classes apart, this run {classes}",
         )
-    if resolution is not None and not RESOLUTIONS[0] <= resolution <= RESOLUTIONS[1]:
+    if (
+        resolution is not None
+        and not PUBLIC_RESOLUTIONS[0] <= resolution <= PUBLIC_RESOLUTIONS[1]
+    ):
         return False, (
-            f"the public models are tested at {RESOLUTIONS[0]} to {RESOLUTIONS[1]} pixels, "
+            f"the public models are tested at {PUBLIC_RESOLUTIONS[0]} to {PUBLIC_RESOLUTIONS[1]} pixels, "
             f"this run at {resolution}"
         )
     return (

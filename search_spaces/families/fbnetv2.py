@@ -16,10 +16,10 @@ from search_spaces.grid import Grid
 from search_spaces.network import Description
 from search_spaces.space import SearchSpace, Trial, check_knob, choose
 
-STAGES = (1, 2, 3, 4, 5)
+FBNETV2_STAGES = (1, 2, 3, 4, 5)
 KERNELS = {"k3": 3, "k5": 5}
 
-LEGAL: dict[str, Collection[Any]] = {
+_LEGAL: dict[str, Collection[Any]] = {
     "rows": range(1, 17),
     "operator": ("k3", "k5", "skip"),
     "width": range(8, 1025, 8),
@@ -84,11 +84,11 @@ class FBNetV2(Arch):
     def __post_init__(self) -> None:
         self.check_types()
         for name, knob in PER_STAGE.items():
-            self._check_each(name, knob, len(STAGES))
+            self._check_each(name, knob, len(FBNETV2_STAGES))
         for name, knob in PER_ROW.items():
             self._check_each(name, knob, sum(self.rows))
-        for name in LEGAL.keys() - {*PER_STAGE.values(), *PER_ROW.values()}:
-            check_knob("FBNetV2", name, getattr(self, name), LEGAL[name])
+        for name in _LEGAL.keys() - {*PER_STAGE.values(), *PER_ROW.values()}:
+            check_knob("FBNetV2", name, getattr(self, name), _LEGAL[name])
         if self.attention != "split":
             object.__setattr__(self, "radix", 1)
         if self.attention == "none":
@@ -104,7 +104,7 @@ class FBNetV2(Arch):
                 f"FBNetV2: {name} must have {count} entries, got {len(values)}"
             )
         for number, value in enumerate(values, start=1):
-            check_knob("FBNetV2", f"{name} (entry {number})", value, LEGAL[knob])
+            check_knob("FBNetV2", f"{name} (entry {number})", value, _LEGAL[knob])
 
     def _make_plain(self, name: str, plain: object) -> None:
         """Give the skips of a field its plainest value."""
@@ -117,7 +117,7 @@ class FBNetV2(Arch):
         channels = stem_width = nearest_width(self.stem_width * self.width_multiplier)
         stages = []
         row_numbers = iter(range(sum(self.rows)))
-        for stage, rows in zip(STAGES, self.rows, strict=True):
+        for stage, rows in zip(FBNETV2_STAGES, self.rows, strict=True):
             blocks: list[Block] = []
             stride = 1 if stage == 1 else 2
             for row in islice(row_numbers, rows):
@@ -209,17 +209,19 @@ class FBNetV2Space(SearchSpace):
     width_multiplier: Sequence[float] = Grid(0.5, 1.5, 0.05)
 
     def __post_init__(self) -> None:
-        self.check_choices({name: LEGAL[name.rstrip("12345")] for name in self.knobs()})
+        self.check_choices(
+            {name: _LEGAL[name.rstrip("12345")] for name in self.knobs()}
+        )
 
     def suggest(self, trial: Trial) -> FBNetV2:
         attention = choose(trial, "attention", self.attention)
         rows = tuple(
             choose(trial, f"rows{stage}", getattr(self, f"rows{stage}"))
-            for stage in STAGES
+            for stage in FBNETV2_STAGES
         )
         table = [
             self._row(trial, stage, row, attended=attention != "none")
-            for stage, count in zip(STAGES, rows, strict=True)
+            for stage, count in zip(FBNETV2_STAGES, rows, strict=True)
             for row in range(1, count + 1)
         ]
         operators, widths, expansions, repeats, attended = zip(*table, strict=True)
@@ -231,7 +233,8 @@ class FBNetV2Space(SearchSpace):
             repeats,
             attended,
             activations=tuple(
-                choose(trial, f"activation{stage}", self.activation) for stage in STAGES
+                choose(trial, f"activation{stage}", self.activation)
+                for stage in FBNETV2_STAGES
             ),
             attention=attention,
             radix=choose(trial, "radix", self.radix) if attention == "split" else 1,
@@ -267,13 +270,13 @@ class FBNetV2Space(SearchSpace):
         knobs = arch.to_dict()
         rows = [
             (stage, row)
-            for stage, count in zip(STAGES, arch.rows, strict=True)
+            for stage, count in zip(FBNETV2_STAGES, arch.rows, strict=True)
             for row in range(1, count + 1)
         ]
         for name, knob in PER_STAGE.items():
             knobs |= {
                 f"{knob}{stage}": value
-                for stage, value in zip(STAGES, knobs.pop(name), strict=True)
+                for stage, value in zip(FBNETV2_STAGES, knobs.pop(name), strict=True)
             }
         for name, knob in PER_ROW.items():
             values = zip(rows, arch.operators, knobs.pop(name), strict=True)

@@ -67,7 +67,7 @@ _F1_ACTS, _F4_ACTS, _L1_ACTS = (
     "hswish hswish hswish hswish hswish",
 )
 
-PUBLISHED: dict[str, Arch] = {
+FBNETV2S: dict[str, Arch] = {
     "fbnetv2_f0": _published(
         _F0, 8, _F4_ACTS, features=1280, resolution=224, head_expansion=4.0
     ),

@@ -17,7 +17,7 @@ from search_spaces.grid import Grid
 from search_spaces.network import Description
 from search_spaces.space import SearchSpace, Trial, check_knob, choose
 
-LEGAL: dict[str, Collection[Any]] = {
+_LEGAL: dict[str, Collection[Any]] = {
     "depth": range(1, 101),
     "w0": range(8, 1025, 8),
     "wa": Grid(0.0, 1024.0, 0.01),
@@ -63,7 +63,7 @@ class RegNetY(Arch):
 
     def __post_init__(self) -> None:
         self.check_types()
-        for name, legal in LEGAL.items():
+        for name, legal in _LEGAL.items():
             check_knob("RegNetY", name, getattr(self, name), legal)
         if self.attention != "split":
             object.__setattr__(self, "radix", 1)
@@ -156,7 +156,7 @@ class RegNetYSpace(SearchSpace):
     gate_reduction: Sequence[int] = (2, 4, 8)
 
     def __post_init__(self) -> None:
-        self.check_choices(LEGAL)
+        self.check_choices(_LEGAL)
         if not isinstance(self.wa, Grid):
             object.__setattr__(self, "wa", tuple(sorted(self.wa)))
 
@@ -192,7 +192,7 @@ class RegNetYSpace(SearchSpace):
         return knobs
 
 
-PUBLISHED: dict[str, Arch] = {
+REGNETYS: dict[str, Arch] = {
     f"regnety_{name}": RegNetY(depth, w0, wa, wm, group_width)
     for name, depth, w0, wa, wm, group_width in [
         ("200mf", 13, 24, 36.44, 2.49, 8),

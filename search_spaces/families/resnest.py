@@ -14,9 +14,9 @@ from search_spaces.network import Description
 from search_spaces.space import SearchSpace, Trial, check_knob, choose
 
 EXPANSION = 4
-STAGES = (1, 2, 3, 4)
+RESNEST_STAGES = (1, 2, 3, 4)
 
-LEGAL: dict[str, Collection[Any]] = {
+_LEGAL: dict[str, Collection[Any]] = {
     "depth": range(1, 101),
     "width": range(8, 2049, 8),
     "bottleneck_width": range(8, 257, 8),
@@ -61,26 +61,28 @@ class ResNeSt(Arch):
         self.check_types()
         for name in ("depths", "widths"):
             values = getattr(self, name)
-            if len(values) != len(STAGES):
+            if len(values) != len(RESNEST_STAGES):
                 raise ValueError(
-                    f"ResNeSt: {name} must have {len(STAGES)} entries, got {len(values)}"
+                    f"ResNeSt: {name} must have {len(RESNEST_STAGES)} entries, got {len(values)}"
                 )
-            for stage, value in zip(STAGES, values, strict=True):
+            for stage, value in zip(RESNEST_STAGES, values, strict=True):
                 check_knob(
                     "ResNeSt",
                     f"{name} (stage {stage})",
                     value,
-                    LEGAL[name.removesuffix("s")],
+                    _LEGAL[name.removesuffix("s")],
                 )
-        for name in LEGAL.keys() - {"depth", "width"}:
-            check_knob("ResNeSt", name, getattr(self, name), LEGAL[name])
+        for name in _LEGAL.keys() - {"depth", "width"}:
+            check_knob("ResNeSt", name, getattr(self, name), _LEGAL[name])
         if not self.avd:
             object.__setattr__(self, "avd_first", False)
 
     def describe(self) -> Description:
         stages = []
         in_channels = 2 * self.stem_width
-        for stage, depth, width in zip(STAGES, self.depths, self.widths, strict=True):
+        for stage, depth, width in zip(
+            RESNEST_STAGES, self.depths, self.widths, strict=True
+        ):
             first = self._block(in_channels, width, stride=1 if stage == 1 else 2)
             in_channels = first.out_channels
             rest = self._block(in_channels, width, stride=1)
@@ -133,16 +135,16 @@ class ResNeStSpace(SearchSpace):
     avd_first: tuple[bool, ...] = (False, True)
 
     def __post_init__(self) -> None:
-        self.check_choices({name: LEGAL[name.rstrip("1234")] for name in self.knobs()})
+        self.check_choices({name: _LEGAL[name.rstrip("1234")] for name in self.knobs()})
 
     def suggest(self, trial: Trial) -> ResNeSt:
         depths = tuple(
             choose(trial, f"depth{stage}", getattr(self, f"depth{stage}"))
-            for stage in STAGES
+            for stage in RESNEST_STAGES
         )
         widths = tuple(
             choose(trial, f"width{stage}", getattr(self, f"width{stage}"))
-            for stage in STAGES
+            for stage in RESNEST_STAGES
         )
         avd = choose(trial, "avd", self.avd)
         return ResNeSt(
@@ -163,11 +165,11 @@ class ResNeStSpace(SearchSpace):
             raise ValueError(f"space resnest has no {type(arch).__name__}")
         stages = {
             f"depth{stage}": depth
-            for stage, depth in zip(STAGES, arch.depths, strict=True)
+            for stage, depth in zip(RESNEST_STAGES, arch.depths, strict=True)
         }
         stages |= {
             f"width{stage}": width
-            for stage, width in zip(STAGES, arch.widths, strict=True)
+            for stage, width in zip(RESNEST_STAGES, arch.widths, strict=True)
         }
         rest = {
             name: getattr(arch, name) for name in self.knobs() if name not in stages
@@ -186,7 +188,7 @@ _FAST = {
     ]
 }  # fmt: skip
 
-PUBLISHED: dict[str, Arch] = {
+RESNESTS: dict[str, Arch] = {
     "resnest14d": ResNeSt(depths=(1, 1, 1, 1)),
     "resnest26d": ResNeSt(depths=(2, 2, 2, 2)),
     "resnest50": ResNeSt(),

@@ -13,7 +13,7 @@ from search_spaces.arch import Arch
 from search_spaces.network import complexity
 from search_spaces.sampling.cost_model import CostFit
 from search_spaces.sampling.limits import Window, short
-from search_spaces.sampling.unit_cube import Array, Cube, RandomTrial
+from search_spaces.sampling.unit_cube import Cube, FloatArray, RandomTrial
 from search_spaces.task import Task
 
 WARM_UP = 3000
@@ -34,7 +34,7 @@ REPEATS = 1000
 
 
 @dataclass(frozen=True)
-class Draw:
+class Sample:
     """An architecture, the tape that gives it, its limited costs, and how far they are off (0 inside)."""
 
     arch: Arch
@@ -44,7 +44,7 @@ class Draw:
 
 
 @dataclass(frozen=True)
-class Sampler:
+class ConstrainedSampler:
     """Draws inside a window, the costs being those of ``complexity(arch, task)``."""
 
     suggest: Callable[[Any], Arch]
@@ -72,7 +72,7 @@ class Sampler:
                     f"{REPEATS} more draws were all among them"
                 )
 
-    def draws(self) -> Iterator[Draw]:
+    def draws(self) -> Iterator[Sample]:
         """Endless, evenly distributed over what lies inside.
 
         Plain draws while at least one in twenty lies inside. Else what they cost teaches a fit, which screens
@@ -105,13 +105,13 @@ class Sampler:
             time %= period
             at = there
 
-    def _draw(self, tape: dict[str, float]) -> Draw:
+    def _draw(self, tape: dict[str, float]) -> Sample:
         arch = self.suggest(RandomTrial(self.rng, tape, self.sizes))
         cost = complexity(arch, self.task)
         costs = {metric: getattr(cost, metric) for metric in self.window.ends}
-        return Draw(arch, tape, costs, self.window.outside(costs))
+        return Sample(arch, tape, costs, self.window.outside(costs))
 
-    def _plain(self) -> Iterator[Draw]:
+    def _plain(self) -> Iterator[Sample]:
         while True:
             yield self._draw({})
 
@@ -119,9 +119,9 @@ class Sampler:
         self,
         cube: Cube,
         fit: CostFit,
-        at: Draw,
-        candidates: Callable[[Array, int], Array],
-    ) -> Iterator[tuple[int, Draw]]:
+        at: Sample,
+        candidates: Callable[[FloatArray, int], FloatArray],
+    ) -> Iterator[tuple[int, Sample]]:
         """Cost only candidates that the fit expects near the window, and move to those inside.
 
         After each inside: the number of candidates since the last, and the architecture where it stands now.
@@ -149,21 +149,21 @@ class Sampler:
             else:
                 since += BATCH - used
 
-    def _fit(self, cube: Cube, draws: list[Draw]) -> CostFit:
+    def _fit(self, cube: Cube, draws: list[Sample]) -> CostFit:
         rows = np.array([cube.point(draw.tape) for draw in draws])
         costs = np.array([list(draw.costs.values()) for draw in draws], dtype=float)
         return CostFit.of(
             rows, cube.sizes, costs, self.window, seed=int(self.rng.integers(2**32))
         )
 
-    def _walk(self, cube: Cube, at: Draw) -> Iterator[Draw]:
+    def _walk(self, cube: Cube, at: Sample) -> Iterator[Sample]:
         """Changes to ``at``, then to what comes of it, none of which leads farther outside."""
         while True:
             there = self._draw(cube.tape(cube.nearby(cube.point(at.tape), 1)[0]))
             at = at if there.outside > at.outside else there
             yield at
 
-    def _reach(self, cube: Cube, nearest: Draw) -> Draw:
+    def _reach(self, cube: Cube, nearest: Sample) -> Sample:
         vain = 0
         for at in self._walk(cube, nearest):
             vain = 0 if at.outside < nearest.outside else vain + 1

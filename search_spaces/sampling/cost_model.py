@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from search_spaces.sampling.limits import Window
-from search_spaces.sampling.unit_cube import Array
+from search_spaces.sampling.unit_cube import FloatArray
 
 TERMS = 12
 ITERATIONS = 200
@@ -25,17 +25,22 @@ class CostFit:
     That is the shape of a network's cost: a sum (of stages) of products (of depth, widths, ...).
     """
 
-    sizes: Array
+    sizes: FloatArray
     """Choices of each knob."""
     window: Window
-    weights: Array
+    weights: FloatArray
     """(metrics, features, TERMS)"""
-    error: Array
+    error: FloatArray
     """Standard error of log cost near the window, (metrics,)."""
 
     @classmethod
     def of(
-        cls, rows: Array, sizes: Array, costs: Array, window: Window, seed: int
+        cls,
+        rows: FloatArray,
+        sizes: FloatArray,
+        costs: FloatArray,
+        window: Window,
+        seed: int,
     ) -> CostFit:
         """Fit ``costs`` (draws, metrics) on ``rows`` (draws, knobs), positions among the choices, 0 to 1."""
         log_costs = np.log(costs)
@@ -52,33 +57,35 @@ class CostFit:
         error = np.sqrt(np.average(residuals**2, axis=0, weights=shares[unseen]))
         return cls(sizes, window, weights, error)
 
-    def expected_inside(self, rows: Array) -> float:
+    def expected_inside(self, rows: FloatArray) -> float:
         """Share of the rows."""
         return float((self._misses(rows) == 0).all(1).mean())
 
-    def passes(self, rows: Array) -> Array:
+    def passes(self, rows: FloatArray) -> FloatArray:
         """Probability with which each row, (rows, knobs), is worth costing; never 0."""
         beyond = np.maximum(0, self._misses(rows) / self.error - SLACK)
-        passes: Array = (1 / (1 + beyond**4)).prod(1)
+        passes: FloatArray = (1 / (1 + beyond**4)).prod(1)
         return passes
 
-    def _misses(self, rows: Array) -> Array:
+    def _misses(self, rows: FloatArray) -> FloatArray:
         return self.window.misses(_predict(_features(rows, self.sizes), self.weights))
 
 
-def _features(rows: Array, sizes: Array) -> Array:
+def _features(rows: FloatArray, sizes: FloatArray) -> FloatArray:
     x = np.floor(rows * sizes) / np.maximum(sizes - 1, 1) - 0.5
     return np.hstack([np.ones((len(x), 1)), x, x**2, x**3])
 
 
-def _predict(features: Array, weights: Array) -> Array:
-    log_costs: Array = np.log(np.exp(features @ weights).sum(2)).T
+def _predict(features: FloatArray, weights: FloatArray) -> FloatArray:
+    log_costs: FloatArray = np.log(np.exp(features @ weights).sum(2)).T
     return log_costs
 
 
 @torch.inference_mode(False)
 @torch.enable_grad()
-def _fit(features: Array, log_costs: Array, shares: Array, seed: int) -> Array:
+def _fit(
+    features: FloatArray, log_costs: FloatArray, shares: FloatArray, seed: int
+) -> FloatArray:
     x, y, share = (
         torch.from_numpy(array)
         for array in (features, log_costs, shares / shares.sum())

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-Limits = Mapping[str, float | Sequence[float | None]]
+CostLimits = Mapping[str, float | Sequence[float | None]]
 """Metric to ``(low, high)``, either of them None for no limit, or to the highest value alone."""
 
 LIMITED = ("macs", "flops", "params", "activations")
@@ -23,7 +23,7 @@ class Window:
     ends: dict[str, tuple[float, float]]
 
     @classmethod
-    def of(cls, limits: Limits) -> Window:
+    def of(cls, limits: CostLimits) -> Window:
         """
         Raises:
             ValueError: naming the limit that is unknown or wrong.

@@ -7,7 +7,7 @@ from collections.abc import Callable, Hashable, Iterator
 
 from search_spaces.arch import Arch
 
-KEPT = 16
+STREAMS_KEPT = 16
 """Streams that stay open; the one unused for longest is closed first."""
 
 
@@ -45,6 +45,6 @@ class Streams:
         first = next(stream)
         # the owners are kept with it, so that no other object can get their ids
         self._open[key] = (owners, stream)
-        if len(self._open) > KEPT:
+        if len(self._open) > STREAMS_KEPT:
             self._open.popitem(last=False)
         return first

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
+FloatArray = NDArray[np.float64]
 
 
 FLOAT_STEPS = 2**20
@@ -56,19 +56,19 @@ class Cube:
             rng,
         )
 
-    def point(self, tape: dict[str, float]) -> Array:
+    def point(self, tape: dict[str, float]) -> FloatArray:
         """A knob that the tape lacks made no difference: it may stand anywhere, and from now on stands."""
         return np.array(
             [tape.setdefault(name, self.rng.random()) for name in self.names]
         )
 
-    def tape(self, point: Array) -> dict[str, float]:
+    def tape(self, point: FloatArray) -> dict[str, float]:
         return dict(zip(self.names, point.tolist(), strict=True))
 
-    def anywhere(self, _: Array, count: int) -> Array:
+    def anywhere(self, _: FloatArray, count: int) -> FloatArray:
         return self.rng.random((count, len(self.names)))
 
-    def nearby(self, here: Array, count: int) -> Array:
+    def nearby(self, here: FloatArray, count: int) -> FloatArray:
         """Some knobs moved by a choice or more, round the ends; there and back are equally likely."""
         moved = self.rng.random((count, len(here))) < self.rng.random((count, 1)) ** 4
         if len(here):

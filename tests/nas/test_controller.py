@@ -14,7 +14,7 @@ from nas.stopper.asha import MultiObjectiveASHA, NoStopping
 from results import EventLog
 from results.limits import Limit
 from results.log.events import SearchStarted
-from results.runs.tables import fold
+from results.runs.tables import fold_events
 from search_spaces import get_space
 
 OBJECTIVES = {"accuracy": "max", "flops": "min"}
@@ -132,7 +132,7 @@ def test_whoever_breaks_a_limit_stops_there(log: EventLog) -> None:
     run(made)
     assert made.ended == {0: "complete", 1: "infeasible", 2: "infeasible"}
     assert kinds(log, 1) == ["proposed", "measured", "measured", "finished"]
-    trials = fold(log).trials
+    trials = fold_events(log).trials
     assert trials["error"][1] == "latency_ms 2 is outside the limit <= 1.5"
 
 
@@ -160,7 +160,7 @@ def test_what_is_put_aside_is_promoted_or_stopped_in_the_end(log: EventLog) -> N
     run(made)
     assert made.over
     made.close()
-    trials, epochs, _ = fold(log)
+    trials, epochs, _ = fold_events(log)
     assert set(trials["status"]) == {"complete", "stopped"}
     assert (trials.loc[trials["status"] == "complete", "epochs"] == 4).all()
     assert trials["epochs"].min() == 1
@@ -257,7 +257,7 @@ def test_a_network_measured_before_is_answered_from_the_log(log: EventLog) -> No
     space = get_space("resnest", **{knob: [value] for knob, value in NARROW.items()})
     made = controller(log, 10, space=space)
     run(made)
-    trials = fold(log).trials
+    trials = fold_events(log).trials
     assert made.exhausted
     assert made.reason == "the space holds no further networks"
     assert (trials["status"] == "complete").sum() == 5, "width4 is free"
@@ -319,7 +319,7 @@ def test_a_text_for_an_objective_fails_the_trial_and_stays_out_of_the_tables(
         work = made.next()
         assert work is not None
         assert not made.report(work.trial, metrics | epoch)
-    trials = fold(log).trials
+    trials = fold_events(log).trials
     assert list(trials["status"]) == ["failed"] * 2
     assert list(trials["error"]) == [
         "accuracy must be a number, got 'good'", "latency_ms must be a number, got 'short'"
@@ -332,7 +332,7 @@ def test_a_limited_metric_that_is_nan_fails_the_trial(log: EventLog) -> None:
     assert made.report(0, {"flops": 1.0, "latency_ms": float("nan"), "accuracy": 0.5})
     made.finish(0)
     assert (
-        fold(log).trials["error"][0]
+        fold_events(log).trials["error"][0]
         == "latency_ms, which has a limit, came out as no finite number"
     )
 

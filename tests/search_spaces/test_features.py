@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from search_spaces import Arch, ResNeSt, Task, build, fold, get_space, reference
-from search_spaces.testing import draw, images, unsettled
+from search_spaces.testing import draw, random_images, unsettled
 
 PAGE = Path(__file__).parents[2] / "docs/backbone.md"
 NARROW = {
@@ -35,7 +35,7 @@ def test_features_are_what_the_info_says_and_what_the_head_takes(
     arch: Arch, task: Task
 ) -> None:
     network = build(arch, task)
-    x = images(task, 2)
+    x = random_images(task, 2)
     if hasattr(network, "resize"):
         side = network.resize.side
         x = nn.functional.interpolate(x, (side, side))

@@ -14,7 +14,7 @@ from PIL import Image
 
 from evaluators.data.files.listing import Files, Listing, listed, split_named
 
-log = logging.getLogger("splitsearch.data")
+_log = logging.getLogger("splitsearch.data")
 UNREADABLE = frozenset(["BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"])
 """Formats that Pillow knows by name only, or reads with the help of other programs."""
 
@@ -143,6 +143,6 @@ def _tell(root: Path, images: int, classes: int, others: Counter[str]) -> None:
         kinds = ", ".join(
             f"{count} {suffix}" for suffix, count in others.most_common(5)
         )
-        log.warning("%s; passed over, as no images that can be read: %s", text, kinds)
+        _log.warning("%s; passed over, as no images that can be read: %s", text, kinds)
     else:
-        log.info("%s", text)
+        _log.info("%s", text)

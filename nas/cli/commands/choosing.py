@@ -79,7 +79,7 @@ def front(
     type=new_file,
     help="Also write the pick as .json, which retrain takes; several are numbered.",
 )
-def select(folder: str, out: Path | None, **choice: Any) -> None:
+def select_command(folder: str, out: Path | None, **choice: Any) -> None:
     """Pick the final network of a run, and say why that one."""
     from nas.cli.tables import front_table
     from nas.runs.selection import read_choice, write_selection
@@ -137,7 +137,7 @@ def spaces(name: str | None) -> None:
     help="If refused three times, take the lowest median.",
 )
 @click.option("--out", type=new_file, help="Also write the numbers to this .json file.")
-def measure(network: str, out: Path | None, **options: Any) -> None:
+def measure_command(network: str, out: Path | None, **options: Any) -> None:
     """Measure a network's exact cost, fvcore's count of it, and its latency on this machine."""
     from nas.cli.measure import measure_network
     from nas.cli.tables import measurement_table

@@ -40,7 +40,7 @@ from nas.cli.commands.app import command, complain, console, existing_file, new_
     show_default=True,
     help="Where the card's latency is measured.",
 )
-def export(
+def export_command(
     source: str, out: Path, fold: bool, labels: Path | None, **options: Any
 ) -> None:
     """Write a trained network as a folder for others: weights, model card, ONNX and torch.export programs."""
@@ -76,7 +76,7 @@ def export(
     type=new_file,
     help="Also write the predictions to this .csv or .json file.",
 )
-def predict(
+def predict_command(
     model: Path, images: tuple[Path, ...], out: Path | None, **options: Any
 ) -> int:
     """Classify image files with a trained network; exit code 2 if any could not be read."""

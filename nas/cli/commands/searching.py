@@ -33,7 +33,7 @@ from nas.cli.commands.app import (
     is_flag=True,
     help="Try every part once, say what it will cost, write nothing.",
 )
-def search(
+def search_command(
     preset: str,
     overrides: tuple[str, ...],
     out: Path | None,
@@ -60,7 +60,7 @@ def search(
 @run_folder
 @settings
 @serially
-def resume(folder: Path, overrides: tuple[str, ...], serial: bool) -> int:
+def resume_command(folder: Path, overrides: tuple[str, ...], serial: bool) -> int:
     """Go on with a search that was interrupted, killed, or is to get more trials or time."""
     import nas
     from nas.cli.search_view import SearchView
@@ -199,7 +199,7 @@ def report(
 @click.option(
     "--out", type=new_file, help="Also write curves over time to this .html file."
 )
-def simulate(
+def simulate_command(
     folder: Path | None,
     surrogate: str | None,
     stoppers: tuple[str, ...],

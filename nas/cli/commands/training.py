@@ -48,7 +48,7 @@ from nas.cli.commands.app import (
 )
 @click.option("--device", help="auto, cpu or cuda [default: cpu].")
 @serially
-def retrain(
+def retrain_command(
     source: str | None,
     resume: Path | None,
     out: Path | None,
@@ -116,7 +116,7 @@ def retrain(
     help="Folder to write [default: DIR/proxy_study].",
 )
 @serially
-def proxy_study(
+def proxy_study_command(
     folder: Path,
     out: Path | None,
     overrides: tuple[str, ...],
@@ -168,7 +168,7 @@ def proxy_study(
     help="Folder; the same goes on.",
 )
 @serially
-def compare_spaces(
+def compare_spaces_command(
     first: str,
     second: str,
     overrides: tuple[str, ...],

@@ -24,7 +24,7 @@ from evaluators import (
 )
 from evaluators.data.decode import pixels
 from search_spaces import Network, ResNeSt, Task, build
-from search_spaces.testing import images, unsettled
+from search_spaces.testing import random_images, unsettled
 
 ARCH = ResNeSt(depths=(1, 1, 1, 1), widths=(8, 8, 16, 16), stem_width=8)
 GREY, COLOUR = Task(3, 16, 1, small_images=True), Task(3, 16, 3, small_images=True)
@@ -32,7 +32,7 @@ GREY, COLOUR = Task(3, 16, 1, small_images=True), Task(3, 16, 3, small_images=Tr
 
 def trained(task: Task = COLOUR) -> tuple[TrainedModel, Network]:
     network = build(ARCH, task)
-    unsettled(network, images(task, 8)).eval()
+    unsettled(network, random_images(task, 8)).eval()
     numbers = (0.5,) * task.channels
     preprocess = Preprocess(task.resolution, numbers, numbers)
     labels = ("cat", "dog", "Ζέβρα")
@@ -55,7 +55,7 @@ def test_what_was_written_comes_back(tmp_path: Path) -> None:
     loaded = load_model(tmp_path / "model")
     assert torch.equal(torch.random.get_rng_state(), state), "loading draws nothing"
     assert not loaded.training
-    x = images(COLOUR, 2)
+    x = random_images(COLOUR, 2)
     assert torch.equal(loaded(x), network(x))
     assert read_model_folder(tmp_path / "model") == model
 

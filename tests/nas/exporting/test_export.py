@@ -24,7 +24,7 @@ from evaluators import (
 )
 from nas.exporting.programs import save_onnx, save_program, to_program
 from search_spaces import Arch, Network, ResNeSt, Task, build, fold, get_space
-from search_spaces.testing import draw, images, unsettled
+from search_spaces.testing import draw, random_images, unsettled
 
 TASK = Task(3, 32, 3, small_images=True)
 SMALL = ResNeSt(
@@ -47,7 +47,7 @@ NARROW = {
 
 def trained(folder: Path, arch: Arch = SMALL, task: Task = TASK) -> Network:
     network = build(arch, task)
-    unsettled(network, images(task, 8)).eval()
+    unsettled(network, random_images(task, 8)).eval()
     numbers = (0.5,) * task.channels
     labels = tuple(f"class {number}" for number in range(task.num_classes))
     facts = TrainedModel(
@@ -89,7 +89,7 @@ def test_the_folder_holds_what_it_should(exported: tuple[Network, Path]) -> None
 
 def test_three_lines_load_it_back(exported: tuple[Network, Path]) -> None:
     network, folder = exported
-    x = images(TASK, 2)
+    x = random_images(TASK, 2)
     assert torch.equal(load_model(folder)(x), network(x))
     assert any(
         isinstance(each, nn.BatchNorm2d) for each in load_model(folder).modules()
@@ -101,7 +101,7 @@ def test_the_programs_take_any_batch(
     exported: tuple[Network, Path], batch: int
 ) -> None:
     network, folder = exported
-    x = images(TASK, batch)
+    x = random_images(TASK, batch)
     session = onnxruntime.InferenceSession(
         folder / "model.onnx", providers=["CPUExecutionProvider"]
     )
@@ -191,7 +191,7 @@ def check_exports(arch: Arch, folder: Path) -> None:
     contrast, brightness = (
         torch.rand(2, 16, 3, 1, 1, generator=torch.Generator().manual_seed(0)) * 2
     )
-    unsettled(network, images(task, 16) * contrast + brightness).eval()
+    unsettled(network, random_images(task, 16) * contrast + brightness).eval()
     program = to_program(fold(network))
     for check in (
         save_onnx(program, folder / "model.onnx", network),

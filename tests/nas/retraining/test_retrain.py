@@ -33,7 +33,7 @@ from evaluators.training.checkpoint import load_checkpoint
 from nas.engines.ray_room import room
 from nas.retraining.plan import check_settings
 from nas.retraining.ray_train import equal_share
-from nas.retraining.retrain import Retrained
+from nas.retraining.result import RetrainingResult
 from nas.retraining.source import Origin, find_origin
 from results import load_run
 from search_spaces import ResNeSt, build, complexity, reference
@@ -66,7 +66,9 @@ def arch(tmp_path: Path) -> Path:
     return path
 
 
-def train(source: Path | None, out: Path, *more: str, **options: Any) -> Retrained:
+def train(
+    source: Path | None, out: Path, *more: str, **options: Any
+) -> RetrainingResult:
     settings = {"overrides": (*QUICK, *more) if source else more}
     data = {"data": "digits"} if source and source.name == "arch.json" else {}
     options = ({"engine": "serial"} if source else {}) | options

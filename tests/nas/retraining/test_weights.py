@@ -19,7 +19,7 @@ from nas.retraining.create import create
 from nas.retraining.inherit import inherit
 from nas.retraining.weights import OFFICIAL, Published, Start, init_weights
 from search_spaces import FBNetV2, Network, RegNetY, ResNeSt, Task, build, reference
-from search_spaces.testing import images, unsettled
+from search_spaces.testing import random_images, unsettled
 
 NAME = "resnest14d"
 SMALL = {"depths": (1, 1, 1, 1), "widths": (8, 8, 16, 16), "stem_width": 8}
@@ -201,7 +201,7 @@ def test_an_fbnetv2_for_other_classes_keeps_all_but_its_classifier(
 
 def pair(small: Any, large: Any, task: Task) -> tuple[Network, Network]:
     smaller = build(small, task)
-    unsettled(smaller, images(task, 8)).eval()
+    unsettled(smaller, random_images(task, 8)).eval()
     return smaller, build(large, task).eval()
 
 
@@ -245,7 +245,7 @@ def test_a_larger_network_starts_as_the_smaller_one(name: str) -> None:
     smaller, larger = pair(*PRESERVED[name], task)
     share, _ = inherit(larger, smaller)
     assert 0.05 < share < 1
-    x = images(task, 2)
+    x = random_images(task, 2)
     with torch.inference_mode():
         torch.testing.assert_close(larger(x), smaller(x), rtol=1e-4, atol=1e-4)
 
@@ -286,7 +286,7 @@ def test_a_folder_seeds_a_larger_network(tmp_path: Path) -> None:
     write_model_folder(tmp_path / "small", facts, smaller.state_dict())
     start = init_weights(larger, large, str(tmp_path / "small"))
     assert all(name.startswith("layer1.1.") for name in start.new)
-    x = images(task, 2)
+    x = random_images(task, 2)
     with torch.inference_mode():
         torch.testing.assert_close(larger(x), smaller(x), rtol=1e-4, atol=1e-4)
     other = build(large, Task(3, 32))

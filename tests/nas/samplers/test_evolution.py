@@ -5,7 +5,7 @@ import pytest
 
 from nas.samplers.proposer import Proposer
 from nas.samplers.registry import make_sampler
-from nas.testing import OBJECTIVES, measure, run
+from nas.testing import QUALITY_OBJECTIVES, measure_quality, run_proposer
 from search_spaces import get_space
 
 SPACE = get_space(
@@ -14,12 +14,14 @@ SPACE = get_space(
 
 
 def proposer(**options: int) -> Proposer:
-    return Proposer(SPACE, OBJECTIVES, make_sampler("evolution", 0, options))
+    return Proposer(SPACE, QUALITY_OBJECTIVES, make_sampler("evolution", 0, options))
 
 
 def best_quality(sampler: str) -> float:
-    made = Proposer(SPACE, OBJECTIVES, make_sampler(sampler, 0))
-    return max(measure(proposal.arch)["quality"] for proposal in run(made, 60))
+    made = Proposer(SPACE, QUALITY_OBJECTIVES, make_sampler(sampler, 0))
+    return max(
+        measure_quality(proposal.arch)["quality"] for proposal in run_proposer(made, 60)
+    )
 
 
 def test_it_finds_better_networks_than_chance() -> None:
@@ -35,10 +37,11 @@ def test_random_networks_are_weighed_where_mutations_lead_nowhere(
     monkeypatch.setattr(type(SPACE), "mutate", nowhere)
     monkeypatch.setattr(type(SPACE), "neighbours", lambda *_: [])
     qualities = [
-        measure(proposal.arch)["quality"] for proposal in run(proposer(first=16), 60)
+        measure_quality(proposal.arch)["quality"]
+        for proposal in run_proposer(proposer(first=16), 60)
     ]
     drawn = [
-        measure(SPACE.sample(np.random.default_rng(seed)))["quality"]
+        measure_quality(SPACE.sample(np.random.default_rng(seed)))["quality"]
         for seed in range(200)
     ]
     assert np.mean(qualities[16:]) > 1.05 * np.mean(drawn)
@@ -46,11 +49,14 @@ def test_random_networks_are_weighed_where_mutations_lead_nowhere(
 
 def test_the_first_design_spans_the_range_of_flops() -> None:
     first = np.log(
-        [measure(proposal.arch)["flops"] for proposal in run(proposer(first=10), 10)]
+        [
+            measure_quality(proposal.arch)["flops"]
+            for proposal in run_proposer(proposer(first=10), 10)
+        ]
     )
     drawn = np.log(
         [
-            measure(SPACE.sample(np.random.default_rng(seed)))["flops"]
+            measure_quality(SPACE.sample(np.random.default_rng(seed)))["flops"]
             for seed in range(100)
         ]
     )
@@ -62,7 +68,7 @@ def test_later_ones_are_near_the_front() -> None:
     """Each differs from some network before it in few knobs."""
     params = [
         SPACE.params(proposal.arch)
-        for proposal in run(proposer(first=8, surrogate=False), 20)
+        for proposal in run_proposer(proposer(first=8, surrogate=False), 20)
     ]
     for later in params[8:]:
         before = params[: params.index(later)]

@@ -10,7 +10,7 @@ import pytest
 from nas.runs.networks import load_starts
 from nas.samplers.proposer import Proposer
 from nas.samplers.registry import make_sampler
-from nas.testing import OBJECTIVES, TINY, measure, run
+from nas.testing import QUALITY_OBJECTIVES, TINY, measure_quality, run_proposer
 from results.limits import Limit
 from search_spaces import IMAGENET, complexity, get_space, reference
 
@@ -19,7 +19,7 @@ NINE = get_space("resnest", radix=[1, 2, 4], cardinality=[1, 2, 4], **TINY)
 
 
 def proposer(sampler: str = "random", space: Any = SPACE, **options: Any) -> Proposer:
-    return Proposer(space, OBJECTIVES, make_sampler(sampler, seed=0), **options)
+    return Proposer(space, QUALITY_OBJECTIVES, make_sampler(sampler, seed=0), **options)
 
 
 def test_trials_are_numbered_from_zero() -> None:
@@ -52,7 +52,7 @@ class TestDuplicates:
         while (proposal := made.ask()) is not None:
             if proposal.duplicate_of is None:
                 measured[proposal.trial] = proposal.arch.id
-                made.tell(proposal.trial, "complete", measure(proposal.arch))
+                made.tell(proposal.trial, "complete", measure_quality(proposal.arch))
             else:
                 duplicates += 1
                 assert measured[proposal.duplicate_of] == proposal.arch.id
@@ -70,7 +70,7 @@ class TestDuplicates:
 
     def test_nothing_is_left_to_tell(self) -> None:
         made = proposer("tpe", NINE)
-        run(made, 9)
+        run_proposer(made, 9)
         proposal = made.ask()
         assert proposal is not None
         with pytest.raises(KeyError):
@@ -164,7 +164,7 @@ class TestReplay:
         archs = [SPACE.sample(np.random.default_rng(seed)) for seed in range(3)]
         for number, arch in zip((0, 2, 7), archs, strict=True):
             made.replay(number, arch)
-        made.tell(2, "complete", measure(archs[1]))
+        made.tell(2, "complete", measure_quality(archs[1]))
         made.replay(9, archs[1], duplicate_of=2)
         proposal = made.ask()
         assert proposal is not None
@@ -174,12 +174,12 @@ class TestReplay:
 
     @pytest.mark.parametrize("sampler", ["random", "evolution", "tpe"])
     def test_a_restart_does_not_repeat_the_beginning(self, sampler: str) -> None:
-        done = run(proposer(sampler, NINE), 5)
+        done = run_proposer(proposer(sampler, NINE), 5)
         again = proposer(sampler, NINE)
         for proposal in done:
             again.replay(proposal.trial, proposal.arch)
-            again.tell(proposal.trial, "complete", measure(proposal.arch))
-        assert len({p.arch.id for p in [*done, *run(again, 4)]}) == 9
+            again.tell(proposal.trial, "complete", measure_quality(proposal.arch))
+        assert len({p.arch.id for p in [*done, *run_proposer(again, 4)]}) == 9
 
 
 class TestStartFrom:

@@ -14,7 +14,7 @@ from optuna.trial import FrozenTrial
 from nas.samplers.base import Sampler
 from nas.samplers.proposer import Proposer
 from nas.samplers.registry import make_sampler
-from nas.testing import OBJECTIVES, SamplerContract, run
+from nas.testing import QUALITY_OBJECTIVES, SamplerContract, run_proposer
 from search_spaces import get_space
 
 
@@ -136,7 +136,7 @@ def test_a_sampler_that_cannot_do_several_objectives_is_refused_at_once(
         ValueError,
         match=r"sampler SingleObjective cannot do this search: .*multi-objective",
     ):
-        Proposer(get_space("resnest"), OBJECTIVES, sampler)
+        Proposer(get_space("resnest"), QUALITY_OBJECTIVES, sampler)
     assert Proposer(get_space("resnest"), {"quality": "max"}, sampler).ask() is not None
 
 
@@ -155,10 +155,12 @@ class Unsteady(RandomSampler):
 def test_a_sampler_that_fails_later_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "own_sampler", sys.modules[__name__])
     made = Proposer(
-        get_space("resnest"), OBJECTIVES, make_sampler("own_sampler:Unsteady", 0)
+        get_space("resnest"),
+        QUALITY_OBJECTIVES,
+        make_sampler("own_sampler:Unsteady", 0),
     )
     with pytest.raises(
         ValueError,
         match=r"sampler Unsteady could not draw a network after \d+: TypeError: 'int'",
     ):
-        run(made, 100)
+        run_proposer(made, 100)

@@ -14,7 +14,7 @@ from nas.problem import Problem
 from nas.samplers.base import Outcome
 from nas.samplers.encoding import Encoder
 from nas.samplers.gaussian_process import JITTER, TREND, GaussianProcess, Kernel, _loss
-from nas.samplers.surrogate import Network, Observation, Surrogate
+from nas.samplers.surrogate import Candidate, Observation, Surrogate
 from nas.samplers.warp import Warp
 from results.limits import Limit
 from search_spaces import get_space
@@ -132,7 +132,9 @@ def _skew(values: Any) -> float:
 def observe(
     rng: np.random.Generator, problem: Problem, status: str, **metrics: float
 ) -> Observation:
-    return Observation.of(Network(SPACE.sample(rng), problem), Outcome(status, metrics))
+    return Observation.of(
+        Candidate(SPACE.sample(rng), problem), Outcome(status, metrics)
+    )
 
 
 def test_a_stopped_trial_teaches_at_its_epoch() -> None:
@@ -143,7 +145,7 @@ def test_a_stopped_trial_teaches_at_its_epoch() -> None:
         {"status": "stopped", "quality": 0.5, "epoch": 1},
     )
     observed = [observe(rng, problem, **ends[number % 2]) for number in range(60)]  # type: ignore[arg-type]
-    networks = [Network(SPACE.sample(rng), problem) for _ in range(20)]
+    networks = [Candidate(SPACE.sample(rng), problem) for _ in range(20)]
     believed = Surrogate(problem).posterior(observed).believed(networks)
     assert -believed.mean() == pytest.approx(1.0, abs=0.1)
 
@@ -157,7 +159,7 @@ def test_what_was_measured_noisily_counts_less() -> None:
         )
         for _ in range(20)
     ]
-    network = Network(SPACE.sample(rng), problem)
+    network = Candidate(SPACE.sample(rng), problem)
     pair = [
         Observation.of(
             network,
@@ -175,7 +177,7 @@ def test_limits_are_held_by_their_probability() -> None:
         observe(rng, problem, "complete", accuracy=0.4 + 0.2 * rng.random())
         for _ in range(30)
     ]
-    networks = [Network(SPACE.sample(rng), problem) for _ in range(10)]
+    networks = [Candidate(SPACE.sample(rng), problem) for _ in range(10)]
     _, excess = Surrogate(problem).posterior(observed).sample(networks, [], 16, rng)
     assert excess.shape == (16, 10)
     assert 0.2 < (excess > 0).mean() < 0.8

@@ -9,7 +9,7 @@ from nas.config.loading import load_config
 from nas.runs.folder import new_folder
 from nas.simulation.emulator import Emulator
 from nas.simulation.virtual_cluster import Cluster
-from nas.simulation.what_if import FAIR, emulated, summary, what_if
+from nas.simulation.what_if import FAIR, emulated, what_if, what_if_summary
 from results import EventLog
 from search_spaces import Arch, Task, complexity
 
@@ -134,7 +134,7 @@ def test_a_sampler_searches_inside_the_limits(folder: Path) -> None:
     for simulation in answer.simulations.values():
         assert simulation.trials["macs"].max() <= 3e6
         assert (simulation.complete["latency_ms"] > 0).all()
-    assert any("ranks at tau" in line for line in summary(source, answer))
+    assert any("ranks at tau" in line for line in what_if_summary(source, answer))
 
 
 def test_options_of_a_sampler(folder: Path) -> None:

@@ -10,11 +10,11 @@ from click.testing import CliRunner
 
 from nas.samplers.proposer import Proposer
 from nas.samplers.registry import make_sampler
-from nas.simulation.outcome import Simulation, common_reference, compare
+from nas.simulation.outcome import Simulation, common_reference, compare_outcomes
 from nas.simulation.simulator import simulate
-from nas.simulation.synthetic import Surrogate
+from nas.simulation.synthetic import SyntheticWorkload
 from nas.simulation.virtual_cluster import Cluster
-from nas.simulation.workload import Draw, RandomRows, Recorded
+from nas.simulation.workload import RandomRows, Recorded, RowProposal
 from nas.stopper.asha import make_stopper
 from results import EventLog, hypervolume, load_run
 from run_search import main
@@ -128,7 +128,7 @@ def test_the_proposer_hears_of_every_end() -> None:
     told: list[tuple[int, str]] = []
 
     class Listening(RandomRows):
-        def ask(self) -> Draw | None:
+        def ask(self) -> RowProposal | None:
             draw = super().ask()
             return draw._replace(duplicate_of=0) if draw and draw.trial == 5 else draw
 
@@ -153,7 +153,9 @@ def test_the_real_proposer_runs_under_the_clock() -> None:
     space = get_space("regnety")
     proposer = Proposer(space, BOTH, make_sampler("nsga2", 0, {"population_size": 10}))
     stopper = make_stopper("moasha", BOTH, 9)
-    done = simulate(proposer, stopper, Surrogate(space, pool=5), Cluster(), trials=40)
+    done = simulate(
+        proposer, stopper, SyntheticWorkload(space, pool=5), Cluster(), trials=40
+    )
     assert len(done.trials) == 40
     assert done.trials["status"].isin(["complete", "stopped", "duplicate"]).all()
 
@@ -177,15 +179,16 @@ class TestSurrogate:
     def test_costs_are_the_real_ones(self) -> None:
         space = get_space("regnety")
         arch = space.sample(np.random.default_rng(0))
-        made = Surrogate(space, pool=5).trajectory(arch)
+        made = SyntheticWorkload(space, pool=5).trajectory(arch)
         assert made.costs["macs"] == complexity(arch).macs
-        assert made == Surrogate(space, pool=5).trajectory(arch)
+        assert made == SyntheticWorkload(space, pool=5).trajectory(arch)
         assert (
-            made.accuracy != Surrogate(space, seed=1, pool=5).trajectory(arch).accuracy
+            made.accuracy
+            != SyntheticWorkload(space, seed=1, pool=5).trajectory(arch).accuracy
         )
 
     def test_curves_rise_and_cross(self) -> None:
-        made = Surrogate(get_space("regnety"), pool=50)
+        made = SyntheticWorkload(get_space("regnety"), pool=50)
         curves = np.array([made.trajectory(row).accuracy for row in range(3000)])
         assert ((curves >= 0) & (curves <= 1)).all()
         assert (np.diff(curves.mean(axis=0)) > 0).all()
@@ -197,12 +200,12 @@ class TestSurrogate:
     ) -> None:
         done = {}
         for name in ("none", "moasha"):
-            made = Surrogate(get_space("regnety"), 27, pool=100)
+            made = SyntheticWorkload(get_space("regnety"), 27, pool=100)
             stopper = make_stopper(name, BOTH, 27)
             done[name] = simulate(
                 RandomRows(), stopper, made, Cluster(workers=8), epochs=27 * 800
             )
-        compared = compare(done, BOTH, common_reference(done, BOTH))
+        compared = compare_outcomes(done, BOTH, common_reference(done, BOTH))
         assert (
             compared.loc["moasha", "epochs_to_first"]
             < 0.9 * compared.loc["none", "epochs"]

@@ -5,7 +5,7 @@ from html.parser import HTMLParser
 import pytest
 
 from results import load_run, wording, write_report
-from results.report.charts import CURVES, thinned
+from results.report.charts import CURVES_AT_MOST, thinned
 from results.report.overlay import FAMILIES, overlay
 from results.report.page_data import page_data
 
@@ -171,13 +171,15 @@ def test_trends_and_distributions_split_by_knobs_that_vary(log, start, add):
 
 def test_many_curves_are_thinned_by_the_stated_rule(log, start, add):
     start()
-    for n in range(CURVES + 10):
+    for n in range(CURVES_AT_MOST + 10):
         add(n, accuracies=(0.5,), status="stopped")
     learning = page_of(log).data["learning"]
     drawn = [curve["trial"] for curve in learning["curves"]]
-    assert len(drawn) == CURVES
-    assert (drawn[0], drawn[-1]) == (0, CURVES + 9)
-    assert f"{CURVES} of {CURVES + 10} stopped early" in learning["note"]
+    assert len(drawn) == CURVES_AT_MOST
+    assert (drawn[0], drawn[-1]) == (0, CURVES_AT_MOST + 9)
+    assert (
+        f"{CURVES_AT_MOST} of {CURVES_AT_MOST + 10} stopped early" in learning["note"]
+    )
 
 
 def test_thinning_keeps_what_is_few():

@@ -1,6 +1,6 @@
 import pytest
 
-from results.runs.status import PATIENCE, read_status
+from results.runs.status import QUIET_SECONDS, read_status
 
 FOLDED = {"flops": 1, "latency_ms": 1.0}
 
@@ -52,8 +52,8 @@ def test_trials_put_aside_are_neither_running_nor_done(status, start, add, log):
 def test_silence_is_measured_against_what_is_usual(status, start, add):
     start()
     add(0, accuracies=(0.5,), **FOLDED)
-    assert not status(PATIENCE - 1).silent
-    assert status(PATIENCE + 1).silent
+    assert not status(QUIET_SECONDS - 1).silent
+    assert status(QUIET_SECONDS + 1).silent
 
 
 def test_a_search_with_long_epochs_may_be_silent_longer(status, start, add, log):

@@ -10,16 +10,16 @@ import numpy as np
 import pytest
 import torch
 
-from search_spaces import IMAGENET, Arch, Complexity, Task, complexity, get_space
+from search_spaces import IMAGENET, Arch, Cost, Task, complexity, get_space
 from search_spaces.sampling import constrained as sampling
-from search_spaces.sampling.limits import Limits
+from search_spaces.sampling.limits import CostLimits
 
 SPACE = get_space("resnest")
 CIFAR = Task(num_classes=10, resolution=32, small_images=True)
 
 
 @cache
-def plain(count: int = 12_000) -> list[tuple[Arch, Complexity]]:
+def plain(count: int = 12_000) -> list[tuple[Arch, Cost]]:
     rng = np.random.default_rng(1)
     archs = [SPACE.sample(rng) for _ in range(count)]
     return [(arch, complexity(arch)) for arch in archs]
@@ -73,7 +73,7 @@ def surprises(ours: Sequence[Arch], theirs: Sequence[Arch]) -> dict[str, float]:
         {"flops": (None, 20e9), "activations": (20e6, 21e6)},
     ],
 )
-def test_knobs_are_distributed_as_in_rejection_sampling(limits: Limits) -> None:
+def test_knobs_are_distributed_as_in_rejection_sampling(limits: CostLimits) -> None:
     theirs = [arch for arch, cost in plain() if inside(cost, limits)]
     assert 150 < len(theirs) < 0.05 * len(plain()), (
         "few enough for more than plain draws"
@@ -99,7 +99,7 @@ def test_draws_that_start_from_the_last_one_are_distributed_so_too(
     assert max(measured.values()) < 3.5, measured
 
 
-def inside(cost: Complexity, limits: Limits) -> bool:
+def inside(cost: Cost, limits: CostLimits) -> bool:
     spans = [
         (metric, *limit) for metric, limit in limits.items() if isinstance(limit, tuple)
     ]
@@ -123,7 +123,9 @@ def inside(cost: Complexity, limits: Limits) -> bool:
         ({"macs": (600e6, 612e6)}, IMAGENET, 5),
     ],
 )
-def test_draws_are_different_and_inside(limits: Limits, task: Task, count: int) -> None:
+def test_draws_are_different_and_inside(
+    limits: CostLimits, task: Task, count: int
+) -> None:
     drawn = list(islice(SPACE.samples(np.random.default_rng(0), limits, task), count))
     assert len({arch.id for arch in drawn}) == count
     assert all(inside(complexity(arch, task), limits) for arch in drawn)

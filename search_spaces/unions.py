@@ -11,7 +11,7 @@ import numpy as np
 
 from search_spaces.arch import Arch
 from search_spaces.network import complexity
-from search_spaces.sampling.limits import Limits
+from search_spaces.sampling.limits import CostLimits
 from search_spaces.sampling.mutation import ReplayTrial
 from search_spaces.space import SearchSpace, Trial, choose
 from search_spaces.task import IMAGENET, Task
@@ -135,7 +135,7 @@ class Union(SearchSpace):
     def samples(
         self,
         rng: np.random.Generator,
-        limits: Limits | None = None,
+        limits: CostLimits | None = None,
         task: Task = IMAGENET,
     ) -> Iterator[Arch]:
         """As ``SearchSpace.samples``; a family that has nothing (more) inside the limits is left out."""
