@@ -25,7 +25,7 @@ OF_FILES = ("cifar10", "cifar100", "imagefolder", "parquet")
 DECISIVE = ("validation", "split_seed", "subset", "resolution")
 """Settings that change what is decoded."""
 
-log = logging.getLogger("splitsearch.data")
+_log = logging.getLogger("splitsearch.data")
 
 
 def state_of_files(settings: DataSettings) -> str:
@@ -48,7 +48,7 @@ def from_files(settings: DataSettings, progress: Progress) -> Decoded:
         kept = np.arange(len(keys))
         if not files.test:
             test, kept = held_out_for_test(listing.labels, keys)
-            log.warning(
+            _log.warning(
                 "%s has no test images: %d of its %d are kept for that",
                 root,
                 len(test),
@@ -81,7 +81,7 @@ def test_from_files(settings: DataSettings, progress: Progress) -> Split:
         listing = read_listing(settings.name, files.test, development.classes)
         seen = np.isin(content_keys(listing, progress), keys)
         if seen.any():
-            log.warning(
+            _log.warning(
                 "%s: %d of the %d test images are copies of images to train with",
                 root,
                 seen.sum(),
@@ -112,11 +112,11 @@ def _tell_copies(root: Path, listing: Listing, keys: NDArray[np.uint64]) -> None
     """Copies in one class stay on one side of every border; those in two are wrong in one of them."""
     pictures, first, place = np.unique(keys, return_index=True, return_inverse=True)
     if copies := len(keys) - len(pictures):
-        log.info("%s: %d of %d images are copies of others", root, copies, len(keys))
+        _log.info("%s: %d of %d images are copies of others", root, copies, len(keys))
     disputed = np.flatnonzero(listing.labels != listing.labels[first[place]])
     if len(disputed):
         labels = listing.labels[[first[place[disputed[0]]], disputed[0]]]
-        log.warning(
+        _log.warning(
             "%s: %d images lie in two classes, such as one of %s and %s",
             root,
             len(disputed),
@@ -129,7 +129,7 @@ def _tell_unvalidated(
 ) -> None:
     counts = np.bincount(listing.labels[validation], minlength=len(listing.classes))
     if not counts.all():
-        log.warning(
+        _log.warning(
             "%s: too few images of %s to have one for validation; all are trained on",
             root,
             ", ".join(np.asarray(listing.classes)[counts == 0][:5]),

@@ -24,7 +24,7 @@ PROBED = 256
 Shape = tuple[int | None, int | None]
 """Resolution and channels; None: as the images have them."""
 
-log = logging.getLogger("splitsearch.data")
+_log = logging.getLogger("splitsearch.data")
 
 
 def shape_of(
@@ -86,7 +86,7 @@ def check_readable(listing: Listing, resolution: int, channels: int) -> None:
         except ColourError as error:
             raise ColourError(f"{name}: {error}") from None
         except Exception as error:  # decoders raise anything
-            log.warning("%s: a test image that cannot be read (%s)", name, error)
+            _log.warning("%s: a test image that cannot be read (%s)", name, error)
 
 
 def _stored(

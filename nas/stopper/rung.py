@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from results.columns import Array, Mask
 
-Indices = NDArray[np.intp]
+Arrivals = NDArray[np.intp]
 
 LONG_CASCADE = 64
 """Fronts that one new trial may change one by one; those behind are then peeled anew when they are needed."""
@@ -79,15 +79,15 @@ def dominated(points: Array, by: Array) -> Mask:
 class Group:
     """Trials: when each came (m,), its objectives (m, d), minimised."""
 
-    arrivals: Indices
+    arrivals: Arrivals
     points: Array
 
-    def spread(self) -> Indices:
+    def spread(self) -> Arrivals:
         """Arrivals (m,), most alone first; of equals the earlier is first."""
         group = self[np.argsort(self.arrivals)]
         return group.arrivals[np.argsort(-scaled_crowding(group.points), kind="stable")]
 
-    def __getitem__(self, which: Mask | Indices) -> Group:
+    def __getitem__(self, which: Mask | Arrivals) -> Group:
         return Group(self.arrivals[which], self.points[which])
 
     def __len__(self) -> int:
