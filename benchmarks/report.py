@@ -13,17 +13,18 @@ import json
 import shutil
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
-from itertools import count
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from nas.runs.stages import write_run_report
-from results import EventLog, load_run
+from results import Event, EventLog, load_run
 from search_spaces import Arch, Task, complexity, get_space
 
+Data = dict[str, Any]
 EPOCHS = 9
 OBJECTIVES = {"accuracy": "max", "latency_ms": "min", "flops": "min"}
 SCROLL = """(async () => {
@@ -41,68 +42,43 @@ TASK = Task(10, 32, 3, small_images=True)
 
 def synthesize(folder: Path, trials: int) -> None:
     """A log as a search leaves it: half trained to the end, the others stopped, infeasible or failed."""
-    rng, space, ticks = (
-        np.random.default_rng(0),
-        get_space("resnest"),
-        count(1_760_000_000, 2),
-    )
-    with EventLog(folder / "events.db", clock=lambda: float(next(ticks))) as log:
-        log._connection.execute(
-            "BEGIN"
-        )  # one commit for all: only the reading is timed
-        log.append(
-            "search_started",
-            config={"data": "cifar10", "trials": trials},
-            objectives=OBJECTIVES,
+    rng, space = np.random.default_rng(0), get_space("resnest")
+    began = {"config": {"data": "cifar10", "trials": trials}, "objectives": OBJECTIVES}
+    drafts: list[tuple[str, int | None, Data]] = [("search_started", None, began)]
+    for trial in range(trials):
+        drafts += [(kind, trial, data) for kind, data in told(space.sample(rng), rng)]
+    # one transaction for all: only the reading is timed
+    with EventLog(folder / "events.db") as log:
+        log.restore(
+            Event(0, 1.76e9 + 2 * place, kind, trial, data)
+            for place, (kind, trial, data) in enumerate(drafts)
         )
-        for trial in range(trials):
-            add_trial(log, trial, space.sample(rng), rng)
-        log._connection.execute("COMMIT")
     (folder / "environment.json").write_text(json.dumps({"task": asdict(TASK)}))
 
 
-def add_trial(log: EventLog, trial: int, arch: Arch, rng: np.random.Generator) -> None:
+def told(arch: Arch, rng: np.random.Generator) -> Iterator[tuple[str, Data]]:
+    """What the log says of one trial, whose fate is drawn."""
+    identity = {"arch_id": arch.id, "space": "resnest", "seed": 0}
     knobs = get_space("resnest").params(arch)
-    log.append(
-        "proposed",
-        trial,
-        arch_id=arch.id,
-        space="resnest",
-        arch=arch.to_dict(),
-        knobs=knobs,
-        seed=0,
-    )
+    yield "proposed", identity | {"arch": arch.to_dict(), "knobs": knobs}
     cost, fate = complexity(arch, TASK), rng.random()
     if fate < 0.03:
-        log.append("finished", trial, status="failed", error="out of memory")
+        yield "finished", {"status": "failed", "error": "out of memory"}
         return
-    log.append("measured", trial, flops=cost.flops, macs=cost.macs, params=cost.params)
+    yield "measured", {"flops": cost.flops, "macs": cost.macs, "params": cost.params}
     if fate < 0.06:
-        log.append(
-            "finished",
-            trial,
-            status="infeasible",
-            error=f"flops {cost.flops} is outside the limit",
-        )
+        reason = f"flops {cost.flops} is outside the limit"
+        yield "finished", {"status": "infeasible", "error": reason}
         return
-    log.append(
-        "measured",
-        trial,
-        latency_ms=cost.flops**0.4 / 500 * rng.lognormal(0, 0.2),
-        device="one",
-    )
+    latency = cost.flops**0.4 / 500 * rng.lognormal(0, 0.2)
+    yield "measured", {"latency_ms": latency, "device": "one"}
     top = 0.3 + 0.05 * np.log10(cost.flops) + 0.02 * rng.normal()
     last = EPOCHS if fate > 0.5 else int(rng.choice([1, 3]))
     for epoch in range(1, last + 1):
-        log.append(
-            "epoch", trial, epoch=epoch, accuracy=top * (1 - 0.5 * np.exp(-epoch / 2))
-        )
-    log.append(
-        "finished",
-        trial,
-        status="complete" if last == EPOCHS else "stopped",
-        error=None,
-    )
+        accuracy = top * (1 - 0.5 * np.exp(-epoch / 2))
+        yield "epoch", {"epoch": epoch, "accuracy": accuracy}
+    status = "complete" if last == EPOCHS else "stopped"
+    yield "finished", {"status": status, "error": None}
 
 
 def timed(name: str, work: Callable[[], object]) -> None:

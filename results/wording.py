@@ -105,13 +105,16 @@ def summary(run: Run, front: pd.DataFrame) -> list[str]:
         reference = ", ".join(
             with_unit(name, value) for name, value in run.reference_point().items()
         )
+        enclosed = run.hypervolume()
         best = ", ".join(
             with_unit(name, front.iloc[0][name]) for name in run.objectives
         )
         sentences += [
             f"{counted(len(front), 'network')} on the Pareto front; best in {next(iter(run.objectives))}: "
             f"trial {front.iloc[0]['trial']} ({best}).",
-            f"The hypervolume {run.hypervolume():.4g} is measured from {reference}.",
+            f"The hypervolume {enclosed:.4g} is measured from {reference}."
+            if enclosed > 0
+            else f"No network is better than {reference} in all of them, so there is no hypervolume yet.",
         ]
     return sentences
 

@@ -7,24 +7,23 @@ import numpy as np
 import pandas as pd
 
 from results import wording
+from results.runs.fidelity import at_epoch, epoch_metrics, stopping_epochs
 from results.runs.run import Run
-from results.statistics.populations import EDF
-from results.statistics.trends import Trend
 
 CURVES_AT_MOST = 40
 """Learning curves of each kind (front, stopped, others) at most."""
+FIDELITIES = 4
+"""Epochs at which networks can be compared, besides the last, at most."""
 POINTS_AT_MOST = 500
 """Points of one line at most."""
-SPLITS = 8
-"""A knob with more values than this splits no distribution."""
 
 
 def progress(run: Run) -> dict[str, Any] | None:
-    """The hypervolume after every network that raised it; None where there is no front."""
+    """The hypervolume after every network that raised it; None where nothing encloses one."""
     if run.no_front or not run.objectives or run.complete.empty:
         return None
     history = run.hypervolume_over_time()
-    if history.empty:
+    if len(history) < 2 or not history["hypervolume"].max() > 0:
         return None
     rises = history[
         (history["hypervolume"].diff() != 0) | (history.index == history.index[-1])
@@ -81,6 +80,22 @@ def learning(run: Run, front: Sequence[int]) -> dict[str, Any]:
     }
 
 
+def fidelities(run: Run) -> dict[str, Any]:
+    """What every network was worth after the epochs at which some were stopped, by column; where they compare."""
+    metrics = [
+        name
+        for name in epoch_metrics(run.trials, run.epochs)
+        if run.trials[name].notna().any()
+    ]
+    values = {}
+    for epoch in thinned(stopping_epochs(run.trials), FIDELITIES):
+        then = at_epoch(run.trials, run.epochs, epoch).reindex(run.trials.index)
+        values[str(epoch)] = {
+            name: shown(then[name], wording.scale(name)) for name in metrics
+        }
+    return {"metrics": metrics, "values": values}
+
+
 def _curves(
     epochs: pd.DataFrame, metric: str, trials: Sequence[int], front: Sequence[int]
 ) -> list[dict[str, Any]]:
@@ -94,74 +109,6 @@ def _curves(
         }
         for trial in trials
     ]
-
-
-def trends(run: Run, knobs: Sequence[str]) -> dict[str, Any]:
-    """Every objective's mean at each value of each knob that varies, with a 95 % band."""
-    complete = run.complete
-    metrics = [name for name in run.objectives if complete[name].notna().any()]
-    varying = (
-        [name for name in knobs if complete[name].nunique() > 1] if metrics else []
-    )
-    table = {
-        name.removeprefix("arch."): {
-            metric: _trend(complete, name, metric) for metric in metrics
-        }
-        for name in varying
-    }
-    return {
-        "knobs": list(table),
-        "metrics": metrics,
-        "table": table,
-        "note": "Means over the networks trained to the end, with 95 % intervals; the other knobs vary "
-        "along, and a search does not draw them evenly: a hint at what matters, no proof.",
-    }
-
-
-def _trend(complete: pd.DataFrame, knob: str, metric: str) -> dict[str, Any]:
-    trend, scale = Trend(knob, metric)(complete), wording.scale(metric)
-    numeric = pd.api.types.is_numeric_dtype(
-        trend["knob"]
-    ) and not pd.api.types.is_bool_dtype(trend["knob"])
-    return {
-        "at": shown(trend["knob"]) if numeric else trend["knob"].astype(str).tolist(),
-        "numeric": numeric,
-        "middle": shown(trend["value"], scale),
-        "low": shown(trend["lower"], scale),
-        "high": shown(trend["upper"], scale),
-        "count": trend["networks"].tolist(),
-    }
-
-
-def distributions(run: Run, knobs: Sequence[str]) -> dict[str, Any]:
-    """The distribution of error over all networks trained to the end, and split by knobs with few values."""
-    known = run.complete.dropna(subset=["accuracy"])
-    if known.empty:
-        return {"note": "", "splits": {}}
-    splits = {"": [_edf("all", known)]}
-    for knob in knobs:
-        values = known[knob].dropna().unique()
-        if 2 <= len(values) <= SPLITS:
-            named = knob.removeprefix("arch.")
-            splits[named] = [
-                _edf(f"{named} {value}", known[known[knob] == value])
-                for value in sorted(values)
-            ]
-    return {
-        "note": "The share of the networks, all trained to the end on the same budget, whose error is below "
-        "a value: the higher the line, the better the population.",
-        "splits": splits,
-    }
-
-
-def _edf(name: str, networks: pd.DataFrame) -> dict[str, Any]:
-    edf = EDF()(networks)
-    edf = edf.iloc[thinned(range(len(edf)), POINTS_AT_MOST // 2)]
-    return {
-        "name": f"{name} ({len(networks)})",
-        "error": shown(edf["error"], 100),
-        "share": shown(edf["share"]),
-    }
 
 
 def shown(column: "pd.Series[Any]", scale: float = 1.0) -> list[float | int | None]:

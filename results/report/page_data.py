@@ -11,6 +11,7 @@ import yaml
 from results import wording
 from results.metrics import metric
 from results.report import charts as figures
+from results.report.knob_effects import effects
 from results.runs.environment import environment
 from results.runs.run import Run
 
@@ -45,8 +46,8 @@ def page_data(
         "retrain": f"python run_search.py retrain {shlex.quote(str(run.path))} --trial {{trial}}",
         "progress": figures.progress(run),
         "learning": figures.learning(run, front["trial"].tolist()),
-        "trends": figures.trends(run, knobs),
-        "edf": figures.distributions(run, knobs),
+        "fidelity": figures.fidelities(run),
+        "effects": effects(run, knobs),
         "failures": _failures(run.trials),
         "environment": _yaml(machine) if machine else "not recorded",
         "settings": _yaml(run.config),
@@ -62,10 +63,11 @@ def _tiles(run: Run, front: pd.DataFrame) -> list[tuple[str, str]]:
     if front.empty:
         return tiles
     first = next(iter(run.objectives))
+    enclosed = run.hypervolume()
     return [
         (wording.number(first, front.iloc[0][first]), f"best {wording.label(first)}"),
         (str(len(front)), "on the front"),
-        (f"{run.hypervolume():.4g}", "hypervolume"),
+        *([(f"{enclosed:.4g}", "hypervolume")] if enclosed > 0 else []),
         *tiles,
     ]
 

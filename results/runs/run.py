@@ -15,6 +15,7 @@ from results.pareto.indicators import hypervolume_over_time
 from results.pareto.pareto import hypervolume, pareto_front
 from results.pareto.select import Selection, select
 from results.runs.comparability import incomparable
+from results.runs.fidelity import at_epoch
 from results.runs.snapshot import Stamp, write_snapshot
 from results.runs.tables import Tables
 
@@ -84,6 +85,16 @@ class Run:
             status="complete",
             top1=top1,
         )
+        return replace(self, trials=found, stamp=None)
+
+    def at_epoch(self, epoch: int) -> "Run":
+        """This run as if every training had ended after ``epoch``; networks that were stopped before are left out.
+
+        Where a stopper chose who trains on, statistics of the complete trials are those of survivors. Up to the
+        first of ``results.runs.fidelity.stopping_epochs`` nobody was chosen yet, so that no knob's effect is bent.
+        Raises ``ValueError`` if no network reached it.
+        """
+        found = at_epoch(self.trials, self.epochs, epoch)
         return replace(self, trials=found, stamp=None)
 
     def front(self, objectives: Mapping[str, str] | None = None) -> pd.DataFrame:

@@ -6,8 +6,7 @@ function drawHypervolume() {
   if (!progress) return;
   $("progress-note").textContent = progress.note;
   const line = { x: progress.minutes, y: progress.hypervolume, mode: "lines", line: { shape: "hv", color: css("--accent"), width: 2 }, fill: "tozeroy", hovertemplate: "%{y:.4g} after %{x:.2f} min<extra></extra>" };
-  const low = Math.min(...progress.hypervolume), high = Math.max(...progress.hypervolume), room = (high - low) * 0.08 || high * 0.1 || 1;
-  plot("hypervolume", [line], { xaxis: axis("minutes since the start"), yaxis: { ...axis("hypervolume"), range: [Math.max(0, low - room), high + room], exponentformat: "SI" }, showlegend: false });
+  plot("hypervolume", [line], { xaxis: axis("minutes since the start"), yaxis: { ...axis("hypervolume"), rangemode: "tozero", exponentformat: "SI" }, showlegend: false });
 }
 
 // Curves of one kind as a single trace: null lifts the pen.
@@ -48,8 +47,21 @@ function drawCurves() {
   plot("curves", traces, { xaxis: { ...axis("epoch"), ...(last <= 12 ? { dtick: 1 } : {}) }, yaxis: axis(label), legend, uirevision: "curves" });
 }
 
+const atEpoch = (m) => (population().epoch && data.fidelity.metrics.includes(m.name) ? `${m.label} after epoch ${population().epoch}` : m.label);
+const population = () => data.effects[Math.min(state.population, data.effects.length - 1)];
+
+// Both charts of populations show the same networks.
+function drawEffects() {
+  for (const id of ["trend-population", "edf-population"]) {
+    $(id).parentElement.hidden = data.effects.length < 2;
+    fillSelect(id, data.effects.map((e, k) => [String(k), e.name]), String(state.population), (k) => { state.population = Number(k); drawEffects(); });
+  }
+  drawTrends();
+  drawDistributions();
+}
+
 function drawTrends() {
-  const { knobs, metrics, table, note } = data.trends;
+  const { knobs, metrics, table, note } = population().trends;
   $("trends").hidden = !knobs.length || !metrics.length;
   if ($("trends").hidden) return;
   $("trends-note").textContent = note;
@@ -60,22 +72,26 @@ function drawTrends() {
   drawTrend(table);
 }
 
-function drawTrend(table = data.trends.table) {
+function drawTrend(table = population().trends.table) {
   const trend = table[state.knob]?.[state.knobMetric], m = metric(state.knobMetric);
   if (!trend) { Plotly.purge("trend"); return; }
+  const known = trend.low.map((v) => v !== null), away = (ends) => ends.map((v, k) => (known[k] ? Math.abs(v - trend.middle[k]) : 0));
+  // without an interval nothing is certain: a hollow mark
+  const places = trend.numeric ? trend.at : trend.at.map(plain), few = places.length <= 12;
   const bars = {
-    type: "scatter", mode: "markers", x: trend.at, y: trend.middle, customdata: trend.count, marker: { size: 10, color: css("--accent") },
-    error_y: { symmetric: false, array: trend.high.map((v, k) => v - trend.middle[k]), arrayminus: trend.low.map((v, k) => trend.middle[k] - v), color: css("--accent"), thickness: 2, width: 5 },
+    type: "scatter", mode: "markers", x: places, y: trend.middle, customdata: trend.count,
+    marker: { size: 10, color: css("--accent"), symbol: known.map((k) => (k ? "circle" : "circle-open")) },
+    error_y: { symmetric: false, array: away(trend.high), arrayminus: away(trend.low), color: css("--accent"), thickness: 2, width: 5 },
     hovertemplate: "%{x}: %{y:.4~s} of %{customdata} networks<extra></extra>",
   };
   const xaxis = axis(state.knob);
-  if (trend.numeric && trend.at.length <= 12) Object.assign(xaxis, { tickmode: "array", tickvals: trend.at });
+  if (few) Object.assign(xaxis, { tickmode: "array", tickvals: places, ticktext: places.map((at, k) => `${at}<br>n = ${trend.count[k]}`) });
   if (!trend.numeric) xaxis.type = "category";
-  plot("trend", [bars], { xaxis, yaxis: axis(m.label, m.log), showlegend: false });
+  plot("trend", [bars], { xaxis, yaxis: axis(atEpoch(m), m.log, trend.middle, $("trend").clientHeight), showlegend: false });
 }
 
 function drawDistributions() {
-  const { splits, note } = data.edf, names = Object.keys(splits);
+  const { splits, note } = population().edf, names = Object.keys(splits);
   $("distribution").hidden = !names.length;
   if (!names.length) return;
   $("distribution-note").textContent = note;
@@ -85,12 +101,12 @@ function drawDistributions() {
 }
 
 function drawEdf() {
-  const lines = data.edf.splits[state.split];
+  const lines = population().edf.splits[state.split];
   const traces = lines.map((line, k) => ({
-    name: line.name, x: line.error, y: line.share, mode: "lines", line: { shape: "hv", color: PALETTE[k % PALETTE.length], dash: DASHES[k % DASHES.length], width: 2 },
+    name: plain(line.name), x: line.error, y: line.share, mode: "lines", line: { shape: "hv", color: PALETTE[k % PALETTE.length], dash: DASHES[k % DASHES.length], width: 2 },
     hovertemplate: "%{y:.0%} of the networks err at most %{x:.4~g} %<extra></extra>",
   }));
-  plot("edf", traces, { xaxis: axis("error (%)"), yaxis: { ...axis("share of the networks"), tickformat: ".0%", range: [0, 1.02] }, showlegend: lines.length > 1 });
+  plot("edf", traces, { xaxis: axis(atEpoch({ name: "accuracy", label: "error (%)" })), yaxis: { ...axis("share of the networks"), tickformat: ".0%", range: [0, 1.02] }, showlegend: lines.length > 1 });
 }
 
 function drawFailures() {

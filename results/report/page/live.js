@@ -19,6 +19,7 @@ function draw() {
   $("trade-off").hidden = !some || !data.metrics.length;
   if (some) {
     fillAxes();
+    fillFidelity();
     fillStatuses();
     fillLimits();
     drawNetworks();
@@ -30,8 +31,7 @@ function draw() {
 function drawCharts() {
   drawHypervolume();
   drawCurves();
-  drawTrends();
-  drawDistributions();
+  drawEffects();
   drawFailures();
 }
 
@@ -57,7 +57,15 @@ function say(text) {
   if ($("live").textContent !== text) $("live").textContent = text;
 }
 
+// Paper is light, and as wide as it is: everything is drawn once for it, and once more for the screen.
+function drawFor(medium) {
+  document.documentElement.classList.toggle("paper", medium === "paper");
+  draw();
+}
+
 draw();
 listenToTable();
+addEventListener("beforeprint", () => drawFor("paper"));
+addEventListener("afterprint", () => drawFor("screen"));
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
 if (data.live) refresh();

@@ -2,14 +2,30 @@
 
 const PAGE = 25;
 
-function columns() {
+function columns(rows) {
   const t = data.trials;
   return [
     { key: "trial", label: "trial", at: (i) => t.trial[i], number: true }, { key: "status", label: "outcome", at: (i) => t.status[i] },
-    { key: "arch_id", label: "architecture", at: (i) => t.arch_id[i] },
-    ...data.metrics.map((m) => ({ key: `m ${m.name}`, label: m.label, metric: m, at: (i) => value(m.name, i), number: true })),
-    ...Object.entries(t.knobs).map(([name, column]) => ({ key: `k ${name}`, label: name, at: (i) => column[i] })),
+    ...(paper() ? [] : [{ key: "arch_id", label: "architecture", at: (i) => t.arch_id[i] }]),
+    ...data.metrics.slice(0, paper() ? 6 : undefined).map((m) => ({ key: `m ${m.name}`, label: m.label, metric: m, at: (i) => last(m.name, i), number: true })),
+    ...knobColumns(rows),
   ];
+}
+
+// A column a knob; networks of several families share few, and paper is narrow: then each has its own in words.
+function knobColumns(rows) {
+  const knobs = Object.entries(data.trials.knobs), families = data.trials.knobs.family;
+  const own = (i) => knobs.filter(([name, column]) => name !== "family" && column[i] !== null).map(([name, column]) => `${name.replace(`${families?.[i]}.`, "")} ${column[i]}`);
+  const inWords = [{ key: "k", label: "knobs", at: (i) => own(i).join(", "), wide: true }];
+  const columns = knobs.map(([name, column]) => ({ key: `k ${name}`, label: name, at: (i) => column[i] })).filter((c) => rows.some((i) => c.at(i) !== null));
+  if (families && new Set(rows.map((i) => families[i])).size > 1) return [...columns.filter((c) => c.label === "family"), ...inWords];
+  return paper() ? inWords : columns;
+}
+
+// After which epoch a value stands that is not one of the end.
+function reached(name, i) {
+  const part = data.trials.status[i] !== "complete" && data.fidelity.metrics.includes(name);
+  return part && metric("epochs") ? ` (epoch ${last("epochs", i)})` : "";
 }
 
 function compare(a, b) {
@@ -19,7 +35,7 @@ function compare(a, b) {
 
 function tableRows(shown) {
   const rows = state.rows === "front" ? shown.filter((i) => data.trials.front[i]) : [...shown];
-  const first = Object.keys(data.objectives)[0], all = columns();
+  const first = Object.keys(data.objectives)[0], all = columns(rows);
   const sort = state.sort ?? (first && { key: `m ${first}`, down: data.objectives[first] === "max" });
   const column = sort && all.find((c) => c.key === sort.key);
   if (!column) return rows;
@@ -30,14 +46,14 @@ function tableRows(shown) {
 function bestValues(rows) {
   const best = {};
   for (const [name, direction] of Object.entries(data.objectives)) {
-    const values = rows.filter((i) => data.trials.status[i] === "complete").map((i) => value(name, i)).filter((v) => v !== null);
+    const values = rows.filter((i) => data.trials.status[i] === "complete").map((i) => last(name, i)).filter((v) => v !== null);
     if (values.length) best[name] = values.reduce((a, b) => (direction === "max" ? Math.max(a, b) : Math.min(a, b)));
   }
   return best;
 }
 
 function drawTable(shown = shownTrials()) {
-  const rows = tableRows(shown), pages = Math.max(1, Math.ceil(rows.length / PAGE)), all = columns();
+  const rows = tableRows(shown), pages = Math.max(1, Math.ceil(rows.length / PAGE)), all = columns(rows);
   state.page = Math.min(state.page, pages - 1);
   const section = $("networks"), best = bestValues(rows), focused = document.activeElement?.dataset?.focus;
   section.querySelector("thead").replaceChildren(el("tr", {}, ...all.map(heading)));
@@ -52,7 +68,7 @@ function drawTable(shown = shownTrials()) {
 
 function heading(column) {
   const sorted = state.sort?.key === column.key;
-  const button = el("button", { type: "button", "data-focus": column.key }, column.label);
+  const button = el(paper() ? "span" : "button", { type: "button", "data-focus": column.key }, column.label);
   button.onclick = () => { state.sort = { key: column.key, down: sorted && !state.sort.down }; state.page = 0; drawTable(); };
   return el("th", { scope: "col", class: column.number ? "number" : null, "aria-sort": sorted ? (state.sort.down ? "descending" : "ascending") : null }, button);
 }
@@ -61,12 +77,14 @@ function tableRow(i, all, best) {
   const trial = data.trials.trial[i];
   const button = el("button", { type: "button", "data-focus": `trial ${trial}`, "aria-label": `Show trial ${trial}` }, String(trial));
   button.onclick = () => { select(trial); $("detail").scrollIntoView({ behavior: "smooth", block: "nearest" }); };
+  const first = paper() ? String(trial) : button; // a button's words are not printed
   const cells = all.slice(1).map((column) => {
     const v = column.at(i), name = column.metric?.name;
-    const kind = column.number ? (name in best && v === best[name] ? "number best" : "number") : null;
-    return el("td", { class: kind, title: name && v !== null ? v : null }, column.metric ? format(column.metric, v) : String(v ?? "–"));
+    const look = column.number ? (name in best && v === best[name] ? "number best" : "number") : column.wide ? "words" : null;
+    const text = column.metric ? format(column.metric, v) + (v === null ? "" : reached(name, i)) : String(v ?? "–");
+    return el("td", { class: look, title: name && v !== null ? v : null }, text);
   });
-  return el("tr", { "data-trial": trial, "aria-current": String(trial === state.selected) }, el("td", { class: "number" }, button), ...cells);
+  return el("tr", { "data-trial": trial, "aria-current": String(trial === state.selected) }, el("td", { class: "number" }, first), ...cells);
 }
 
 function drawDetail() {
@@ -75,7 +93,7 @@ function drawDetail() {
     panel.replaceChildren(el("p", { class: "hint" }, "Select a network: click a point, or a trial's number in the table."));
     return;
   }
-  const t = data.trials, facts = data.metrics.filter((m) => value(m.name, i) !== null).map((m) => [m.label, format(m, value(m.name, i))]);
+  const t = data.trials, facts = data.metrics.filter((m) => last(m.name, i) !== null).map((m) => [m.label, format(m, last(m.name, i)) + reached(m.name, i)]);
   const knobs = Object.entries(t.knobs).filter(([, column]) => column[i] !== null).map(([name, column]) => [name, String(column[i])]);
   panel.replaceChildren(
     el("h3", {}, `Trial ${t.trial[i]}`), el("p", {}, [t.front[i] ? "on the front" : t.status[i], t.arch_id[i], t.error[i]].filter(Boolean).join(" · ")),

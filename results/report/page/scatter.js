@@ -8,7 +8,7 @@ function hover(i) {
 
 function hoverText(i) {
   const t = data.trials, lines = [`trial ${t.trial[i]}, ${t.status[i]}`];
-  for (const m of data.metrics) if (value(m.name, i) !== null) lines.push(`${m.label}: ${format(m, value(m.name, i))}`);
+  for (const m of data.metrics) if (last(m.name, i) !== null) lines.push(`${m.label}: ${format(m, last(m.name, i))}${reached(m.name, i)}`);
   let line = "";
   for (const [name, column] of Object.entries(t.knobs)) {
     if (column[i] === null) continue;
@@ -30,28 +30,55 @@ function logTicks(values) {
 // The outline of what the shown, completely trained networks attain in the two chosen objectives alone.
 function attained(shown, x, y) {
   const sign = (name) => (data.objectives[name] === "max" ? -1 : 1);
-  const points = shown.filter((i) => data.trials.status[i] === "complete").map((i) => [value(x, i), value(y, i)]);
+  const final = (i) => data.trials.status[i] === "complete" || state.at in data.fidelity.values;
+  const points = shown.filter(final).map((i) => [value(x, i), value(y, i)]);
   points.sort((a, b) => sign(x) * (a[0] - b[0]) || sign(y) * (a[1] - b[1]));
   const steps = [];
   for (const p of points) if (!steps.length || sign(y) * (p[1] - steps.at(-1)[1]) < 0) steps.push(p);
   return {
-    x: steps.map((p) => p[0]), y: steps.map((p) => p[1]), mode: "lines", hoverinfo: "skip", name: "best of these two",
+    type: kind(), x: steps.map((p) => p[0]), y: steps.map((p) => p[1]), mode: "lines", hoverinfo: "skip", name: "best of these two",
     line: { shape: "hv", color: css("--soft"), width: 1.5, dash: "dot" },
   };
 }
 
-function points(name, indices, look, ring) {
-  const colour = state.colour && metric(state.colour), many = data.trials.trial.length > MANY;
+// One kind for all traces: what WebGL draws covers what SVG draws, whatever their order.
+const many = () => data.trials.trial.length > MANY;
+const kind = () => (many() && webgl() ? "scattergl" : "scatter");
+const knobColoured = () => (state.colour?.startsWith("k ") ? state.colour.slice(2) : null);
+
+function colourOf(indices, look) {
+  const knob = knobColoured(), colour = metric(state.colour);
+  if (knob) {
+    const values = categories(knob), column = data.trials.knobs[knob];
+    return { color: indices.map((i) => (column[i] === null ? css("--other") : PALETTE[values.indexOf(column[i])])) };
+  }
+  if (!colour) return { color: css(look.colour) };
   const shade = (i) => { const v = value(colour.name, i); return v !== null && colour.log ? Math.log10(v) : v; };
+  return { color: indices.map(shade), coloraxis: "coloraxis" };
+}
+
+function points(name, indices, look, ring) {
   return {
-    name, type: many && !ring && webgl() ? "scattergl" : "scatter", mode: "markers",
+    name, type: kind(), mode: "markers", legendgroup: name, showlegend: !state.colour,
     x: indices.map((i) => value(state.x, i)), y: indices.map((i) => value(state.y, i)),
     customdata: indices.map((i) => data.trials.trial[i]), text: indices.map(hover), hovertemplate: "%{text}<extra></extra>",
     marker: {
-      size: ring ? 12 : many ? 6 : 8, opacity: ring ? 1 : 0.65, symbol: look.symbol, line: { width: ring ? 2 : 0, color: css("--ink") },
-      ...(colour ? { color: indices.map(shade), coloraxis: "coloraxis" } : { color: css(look.colour) }),
+      size: ring ? 12 : many() ? 6 : 8, opacity: ring ? 1 : 0.65, symbol: look.symbol, line: { width: ring ? 2 : 0, color: css("--ink") },
+      ...colourOf(indices, look),
     },
   };
+}
+
+// Entries of the legend without points: where colours tell something else, outcomes are told by shape alone.
+function legendOnly(name, marker) {
+  return { name: plain(name), legendgroup: name, type: kind(), mode: "markers", x: [null], y: [null], hoverinfo: "skip", marker: { size: 9, ...marker } };
+}
+
+function colourLegend(outcomes) {
+  const knob = knobColoured(), grey = css("--other");
+  if (!state.colour) return [];
+  const values = knob ? categories(knob).map((v, k) => legendOnly(knob === "family" ? v : `${knob} ${v}`, { color: PALETTE[k], symbol: "square" })) : [];
+  return [...values, ...outcomes.map(([name, look, ring]) => legendOnly(name, { color: grey, symbol: look.symbol, line: { width: ring ? 2 : 0, color: css("--ink") } }))];
 }
 
 function publicModels() {
@@ -61,7 +88,7 @@ function publicModels() {
   return families.map((family, k) => {
     const members = models.filter((m) => m.family === family);
     return {
-      name: `${family} (public)`, mode: "markers", x: members.map((m) => m[state.x]), y: members.map((m) => m[state.y]),
+      name: `${plain(family)} (public)`, type: kind(), mode: "markers", x: members.map((m) => m[state.x]), y: members.map((m) => m[state.y]),
       text: members.map((m) => plain(`${m.model} at ${m.resolution} px`)), hovertemplate: "%{text}<br>%{x}, %{y}<extra></extra>",
       marker: { symbol: ["star-diamond", "hexagram", "bowtie"][k % 3], size: 9, opacity: 0.8, color: css(["--infeasible", "--stopped", "--running"][k % 3]) },
     };
@@ -70,15 +97,16 @@ function publicModels() {
 
 function scatterTraces(shown) {
   const { x, y } = state, drawn = shown.filter((i) => value(x, i) !== null && value(y, i) !== null);
-  const traces = [];
+  const traces = [], outcomes = [];
   if (x !== y && x in data.objectives && y in data.objectives) traces.push(attained(drawn, x, y));
   traces.push(...publicModels());
   for (const [status, look] of Object.entries(LOOKS)) {
     const members = drawn.filter((i) => data.trials.status[i] === status && !data.trials.front[i]);
-    if (members.length) traces.push(points(status === "complete" ? "trained to the end" : status, members, look, false));
+    if (members.length) outcomes.push([status === "complete" ? "trained to the end" : status, look, false, members]);
   }
   const front = drawn.filter((i) => data.trials.front[i]);
-  if (front.length) traces.push(points("on the front", front, { symbol: "circle", colour: "--front" }, true));
+  if (front.length) outcomes.push(["on the front", { symbol: "circle", colour: "--front" }, true, front]);
+  traces.push(...colourLegend(outcomes), ...outcomes.map(([name, look, ring, members]) => points(name, members, look, ring)));
   return [...traces, selection()];
 }
 
@@ -86,15 +114,17 @@ function selection() {
   const i = data.trials.trial.indexOf(state.selected);
   const known = i >= 0 && value(state.x, i) !== null && value(state.y, i) !== null;
   return {
-    name: "selected", mode: "markers", hoverinfo: "skip", showlegend: false, x: known ? [value(state.x, i)] : [], y: known ? [value(state.y, i)] : [],
+    name: "selected", type: kind(), mode: "markers", hoverinfo: "skip", showlegend: false, x: known ? [value(state.x, i)] : [], y: known ? [value(state.y, i)] : [],
     marker: { symbol: "circle-open", size: 22, color: css("--ink"), line: { width: 3 } },
   };
 }
 
 function drawScatter(shown = shownTrials()) {
   if (!data.metrics.length) return;
-  const { x, y, colour } = state, xm = metric(x), ym = metric(y);
-  const extra = { xaxis: axis(xm.label, xm.log), yaxis: axis(ym.label, ym.log), uirevision: `${x} ${y}` };
+  const { x, y, at } = state, colour = metric(state.colour) && state.colour;
+  const title = (m) => (data.fidelity.metrics.includes(m.name) && at in data.fidelity.values ? `${m.label} after epoch ${at}` : m.label);
+  const along = (name, pixels) => axis(title(metric(name)), metric(name).log, shown.map((i) => value(name, i)), pixels);
+  const extra = { xaxis: along(x, $("scatter").clientWidth), yaxis: along(y, $("scatter").clientHeight), uirevision: `${x} ${y} ${at}` };
   if (colour) {
     const values = shown.map((i) => value(colour, i)).filter((v) => v !== null && (!metric(colour).log || v > 0));
     const bar = narrow() ? { orientation: "h", y: -0.25, yanchor: "top", thickness: 12 } : { thickness: 14 };

@@ -152,14 +152,15 @@ def test_trends_and_distributions_split_by_knobs_that_vary(log, start, add):
         )
         log.append("finished", n, status="complete")
     data = page_of(log).data
-    assert data["trends"]["knobs"] == ["radix"]
-    trend = data["trends"]["table"]["radix"]["accuracy"]
+    (found,) = data["effects"]
+    assert found["trends"]["knobs"] == ["radix"]
+    trend = found["trends"]["table"]["radix"]["accuracy"]
     assert (trend["at"], trend["count"]) == ([0, 1, 2], [4, 4, 4])
     assert all(
         a <= b <= c
         for a, b, c in zip(trend["low"], trend["middle"], trend["high"], strict=True)
     )
-    splits = data["edf"]["splits"]
+    splits = found["edf"]["splits"]
     assert [line["name"] for line in splits["radix"]] == [
         "radix 0 (4)",
         "radix 1 (4)",
