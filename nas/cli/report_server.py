@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
+import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 from nas.runs.stages import stage_reader
 from results import load_run
-from results.log.event_log import last_event
+from results.log.event_log import DamagedLogError, last_event
 from results.report.overlay import overlay
 from results.report.page_data import page_data
 from results.report.report import page, script_json
 
 LOOPBACK = "127.0.0.1"
+HTTP_PORT = 80
 REST = 4
 """After working the data out, wait this many times as long: the search needs the processor more."""
 
@@ -41,11 +45,25 @@ class LiveReport:
             return self._tag, self._data, self._page
 
     def _newest(self) -> str:
-        event = last_event(self.folder / "events.db")
-        return f'"{event[0]}-{event[1]}"' if event else '"empty"'
+        log = self.folder / "events.db"
+        with suppress(DamagedLogError):
+            if log.exists():
+                event = last_event(log)
+                return f'"{event[0]}-{event[1]}"' if event else '"empty"'
+        # a log that was cut off, or tables without a log: how the files look tells whether they changed
+        marks = [
+            path.stat()
+            for path in (log, self.folder / "trials.parquet")
+            if path.exists()
+        ]
+        return '"' + "-".join(f"{m.st_mtime_ns}-{m.st_size}" for m in marks) + '"'
 
     def _work_out(self, tag: str) -> None:
-        began, run = time.monotonic(), load_run(self.folder)
+        began = time.monotonic()
+        with warnings.catch_warnings():
+            # the page itself says what a damaged log lost
+            warnings.simplefilter("ignore", UserWarning)
+            run = load_run(self.folder)
         against = overlay(run, self._against) if self._against else None
         data = page_data(run, stages=stage_reader(run), against=against) | {
             "live": True
@@ -74,7 +92,10 @@ class Handler(BaseHTTPRequestHandler):
     def _addressed_here(self) -> bool:
         """A foreign site's name that resolves to this machine (DNS rebinding) must not read the report."""
         port = self.connection.getsockname()[1]
-        return self.headers.get("Host") in (f"{LOOPBACK}:{port}", f"localhost:{port}")
+        # browsers leave out the port that http has by default
+        ports = ("", f":{port}") if port == HTTP_PORT else (f":{port}",)
+        names = [f"{host}{end}" for host in (LOOPBACK, "localhost") for end in ports]
+        return self.headers.get("Host") in names
 
     def _report(self) -> None:
         try:
@@ -110,9 +131,17 @@ class Handler(BaseHTTPRequestHandler):
         """Nothing: the terminal is for the address."""
 
 
+class ReportServer(ThreadingHTTPServer):
+    """A tab that is closed while it is answered is nothing to speak of."""
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)  # type: ignore[arg-type]
+
+
 def make_server(
     folder: Path, port: int = 0, against: str | None = None
-) -> ThreadingHTTPServer:
+) -> ReportServer:
     """A server of the run's report on the loopback interface; port 0 takes a free one.
 
     Raises:
@@ -124,7 +153,7 @@ def make_server(
             overlay(load, against)
     handler = type("ReportHandler", (Handler,), {"report": LiveReport(folder, against)})
     try:
-        return ThreadingHTTPServer((LOOPBACK, port), handler)
+        return ReportServer((LOOPBACK, port), handler)
     except (OSError, OverflowError) as error:
         raise ValueError(f"--port {port}: {error}") from error
 

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import http.client
 import json
+import shutil
+import socket
+import struct
 import threading
+import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -14,6 +19,7 @@ from click.testing import CliRunner
 import run_search
 from nas.cli.report_server import make_server
 from results import EventLog
+from results.runs.loading import FRONTS
 
 
 @pytest.fixture
@@ -24,16 +30,24 @@ def folder(tmp_path: Path) -> Path:
     return folder
 
 
-@pytest.fixture
-def port(folder: Path) -> Iterator[int]:
+@contextmanager
+def served(folder: Path) -> Iterator[int]:
     with make_server(folder) as server:
         thread = threading.Thread(
             target=server.serve_forever, kwargs={"poll_interval": 0.02}
         )
         thread.start()
-        yield server.server_address[1]
-        server.shutdown()
-        thread.join()
+        try:
+            yield server.server_address[1]
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@pytest.fixture
+def port(folder: Path) -> Iterator[int]:
+    with served(folder) as port:
+        yield port
 
 
 def ask(
@@ -91,6 +105,55 @@ def test_another_name_for_this_machine_is_refused(
         "this report is served to its own machine only",
     )
     assert ask(port, Host=f"localhost:{port}")[0] == 200
+
+
+def test_a_browser_leaves_out_the_port_of_http(
+    folder: Path, port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin(folder)
+    assert ask(port, Host="localhost")[0] == 403
+    monkeypatch.setattr("nas.cli.report_server.HTTP_PORT", port)
+    assert [ask(port, Host=name)[0] for name in ("localhost", "127.0.0.1")] == [200] * 2
+    assert ask(port, Host="evil.example")[0] == 403
+
+
+def test_a_published_front_has_no_log_and_is_served(tmp_path: Path) -> None:
+    folder = shutil.copytree(FRONTS / "cifar10-small", tmp_path / "front")
+    with served(folder) as port:
+        status, body, tag = ask(port)
+        assert (status, len(json.loads(body)["trials"]["trial"])) == (200, 102)
+        assert tag
+        assert ask(port, If_None_Match=tag)[0] == 304
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_log_that_was_cut_off_is_served_and_says_so(folder: Path) -> None:
+    with EventLog(folder / "events.db") as log:
+        log.append("search_started", config={}, objectives={"accuracy": "max"})
+        for trial in range(200):
+            log.append("proposed", trial, arch_id="x" * 200, space="s", knobs={})
+    path = folder / "events.db"
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with served(folder) as port:
+        status, body, _ = ask(port)
+        assert status == 200
+        assert "Take care" in " ".join(json.loads(body)["summary"])
+
+
+def test_a_tab_that_closes_leaves_no_trace(
+    folder: Path, port: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    begin(folder)
+    ask(port, "/")
+    for _ in range(3):
+        with socket.create_connection(("127.0.0.1", port)) as tab:
+            # closed with data unread: the answer of 5 MB meets a reset
+            tab.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            tab.sendall(f"GET / HTTP/1.1\r\nHost: localhost:{port}\r\n\r\n".encode())
+            tab.recv(1000)
+    assert ask(port)[0] == 200
+    time.sleep(0.2)
+    assert capsys.readouterr().err == ""
 
 
 @pytest.mark.parametrize(
