@@ -1,6 +1,6 @@
 """What the knobs do and how errors are distributed, among networks that it is fair to compare."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -69,7 +69,7 @@ def populations(run: Run) -> Iterator[Population]:
 
 
 def trends(
-    population: Population, objectives: Sequence[str], knobs: Sequence[str]
+    population: Population, objectives: Iterable[str], knobs: Sequence[str]
 ) -> dict[str, Any]:
     """Every objective's mean at each value of each knob that varies, with a 95 % interval."""
     networks = population.networks

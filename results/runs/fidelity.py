@@ -8,7 +8,8 @@ _TOTALS = ("trial", "epoch", "seconds")
 
 def epoch_metrics(trials: pd.DataFrame, epochs: pd.DataFrame) -> list[str]:
     """The metrics that change from epoch to epoch, of which ``trials`` has the last values."""
-    return [name for name in epochs if name in trials and name not in _TOTALS]
+    names = map(str, epochs)
+    return [name for name in names if name in trials and name not in _TOTALS]
 
 
 def stopping_epochs(trials: pd.DataFrame) -> list[int]:
