@@ -3,26 +3,18 @@
 from results import front_probability, importance, load_front
 
 if __name__ == "__main__":
-    run = load_front(
-        "cifar10-small"
-    )  # published with the package; load_run("runs/mine") for your own
+    # published with the package; load_run("runs/mine") for your own
+    run = load_front("cifar10-small")
     objectives = {"accuracy": "max", "latency_ms": "min"}
     chosen = ["trial", "accuracy", "latency_ms", "macs", "arch.radix"]
     print(run.front(objectives)[chosen].head().to_string(index=False))
 
-    print(
-        run.complete.groupby("arch.radix")["accuracy"].describe()[
-            ["count", "mean", "max"]
-        ]
-    )
-    print(
-        importance(run.complete).head()
-    )  # the share of accuracy's spread that goes when a knob is shuffled
+    by_radix = run.complete.groupby("arch.radix")["accuracy"]
+    print(by_radix.agg(["count", "mean", "max"]))
+    # the share of accuracy's spread that goes when a knob is shuffled
+    print(importance(run.complete).head())
 
     # 5,000 validation images: how often each network is on the front, given the noise
     sure = front_probability(run.complete, objectives, validation_images=5000)
-    print(
-        run.complete.assign(sure=sure).nlargest(3, "sure")[
-            ["trial", "accuracy", "sure"]
-        ]
-    )
+    surest = run.complete.assign(sure=sure).nlargest(3, "sure")
+    print(surest[["trial", "accuracy", "sure"]])

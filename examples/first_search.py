@@ -8,10 +8,5 @@ if __name__ == "__main__":
     config = load_config("quick", ["trials=12", "training.epochs=3", *sys.argv[1:]])
     run = search(config, "runs/first-search", serial=True)
 
-    front = run.front()
-    print(
-        front[["trial", "accuracy", "latency_ms", "flops", "params"]].to_string(
-            index=False
-        )
-    )
+    print(run.front()[["trial", "accuracy", "latency_ms", "flops", "params"]])
     print("open runs/first-search/report.html")

@@ -3,24 +3,20 @@
 import sys
 from typing import Any
 
-import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution
+from optuna.samplers import BaseSampler, RandomSampler
 
 from nas import load_config, search
 
 
-class MiddleFirst(optuna.samplers.BaseSampler):
+class MiddleFirst(BaseSampler):
     def __init__(self, seed: int | None = None) -> None:
-        self._random = optuna.samplers.RandomSampler(seed=seed)
+        self._random = RandomSampler(seed=seed)
 
-    def infer_relative_search_space(
-        self, study: Any, trial: Any
-    ) -> dict[str, BaseDistribution]:
+    def infer_relative_search_space(self, study: Any, trial: Any) -> dict[str, Any]:
         return {}
 
-    def sample_relative(
-        self, study: Any, trial: Any, search_space: Any
-    ) -> dict[str, Any]:
+    def sample_relative(self, study: Any, trial: Any, space: Any) -> dict[str, Any]:
         return {}
 
     def sample_independent(
@@ -30,22 +26,12 @@ class MiddleFirst(optuna.samplers.BaseSampler):
             return self._random.sample_independent(study, trial, name, distribution)
         if isinstance(distribution, CategoricalDistribution):
             return distribution.choices[len(distribution.choices) // 2]
-        middle = (distribution.low + distribution.high) / 2
-        return distribution.to_external_repr(
-            middle - (middle - distribution.low) % (distribution.step or 1)
-        )
+        low, high, step = distribution.low, distribution.high, distribution.step or 1
+        return distribution.to_external_repr(low + (high - low) / 2 // step * step)
 
 
 if __name__ == "__main__":
-    settings = [
-        "sampler=own_sampler:MiddleFirst",
-        "trials=4",
-        "training.epochs=2",
-        *sys.argv[1:],
-    ]
-    run = search(load_config("quick", settings), "runs/own-sampler", serial=True)
-    print(
-        run.trials[["trial", "arch.width2", "arch.radix", "accuracy"]].to_string(
-            index=False
-        )
-    )
+    settings = ["sampler=own_sampler:MiddleFirst", "trials=4", "training.epochs=2"]
+    config = load_config("quick", [*settings, *sys.argv[1:]])
+    run = search(config, "runs/own-sampler", serial=True)
+    print(run.trials[["trial", "arch.width2", "arch.radix", "accuracy"]])

@@ -3,7 +3,6 @@
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 from torch.nn.functional import cross_entropy
@@ -18,9 +17,7 @@ class PlainTraining:
     task: Task
     metrics = ("accuracy",)
 
-    def evaluate(
-        self, arch: Arch, *, seed: int = 0, checkpoint: Path | None = None
-    ) -> Iterator[Metrics]:
+    def evaluate(self, arch: Arch, *, seed=0, checkpoint=None) -> Iterator[Metrics]:
         torch.manual_seed(seed)
         data, network = load("digits"), build(arch, self.task)
         images, labels = data.normalise(data.train.images), data.train.labels
@@ -32,16 +29,12 @@ class PlainTraining:
                 optimiser.zero_grad()
             with torch.no_grad():
                 found = network.eval()(data.normalise(data.validation.images)).argmax(1)
-            yield {
-                "epoch": epoch,
-                "accuracy": (found == data.validation.labels).float().mean().item(),
-            }
+            right = found == data.validation.labels
+            yield {"epoch": epoch, "accuracy": right.float().mean().item()}
 
 
 if __name__ == "__main__":
-    evaluators = 'evaluators=[complexity, latency, "own_training:PlainTraining"]'
-    config = load_config(
-        "quick", [evaluators, "training.epochs=2", "trials=4", *sys.argv[1:]]
-    )
-    run = search(config, "runs/own-training", serial=True)
-    print(run.epochs[["trial", "epoch", "accuracy"]].to_string(index=False))
+    mine = 'evaluators=[complexity, latency, "own_training:PlainTraining"]'
+    settings = [mine, "training.epochs=2", "trials=4", *sys.argv[1:]]
+    run = search(load_config("quick", settings), "runs/own-training", serial=True)
+    print(run.epochs[["trial", "epoch", "accuracy"]])

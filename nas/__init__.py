@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from nas.controller import Controller
     from nas.driver import resume, search
     from nas.exporting.export import export
+    from nas.exporting.hub import load_from_hub, push_to_hub
     from nas.retraining.create import create
     from nas.retraining.retrain import retrain
     from nas.simulation.simulator import simulate
@@ -25,7 +26,9 @@ __all__ = [
     "create",
     "export",
     "load_config",
+    "load_from_hub",
     "presets",
+    "push_to_hub",
     "resume",
     "retrain",
     "search",
@@ -40,7 +43,9 @@ _HOMES = {
     "create": "nas.retraining.create",
     "export": "nas.exporting.export",
     "load_config": "nas.config.loading",
+    "load_from_hub": "nas.exporting.hub",
     "presets": "nas.config.loading",
+    "push_to_hub": "nas.exporting.hub",
     "resume": "nas.driver",
     "retrain": "nas.retraining.retrain",
     "search": "nas.driver",

@@ -13,7 +13,7 @@ from tests.nas.tiny import TINY
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
-PROGRAM = ["python", "run_search.py"]
+PROGRAMS = ("python run_search.py ", "splitsearch ")
 ELSEWHERE = (
     "ray.address=auto",
     "--init",
@@ -22,8 +22,9 @@ ELSEWHERE = (
     "/runs/first",
     "${command[@]}",
     "$@",
+    "my-name/my-network",
 )
-"""Marks of commands that need a cluster, a download, or a shell's variables: they are checked, not run."""
+"""Marks of commands that need a cluster, a download, a hub, or a shell's variables: they are checked, not run."""
 
 LOOSE = {"latency_ms": "latency_ms=1000", "macs": "macs=1e3..1e9"}
 """Limits for a machine full of tests, and for the smallest networks."""
@@ -37,10 +38,11 @@ class Block:
     text: str
 
     def commands(self) -> Iterator[list[str]]:
-        """The arguments of every ``python run_search.py`` in it."""
+        """The arguments of every call of our command in it."""
         for line in self.text.replace("\\\n", " ").splitlines():
-            if line.startswith(" ".join(PROGRAM)):
-                yield shlex.split(line, comments=True)[len(PROGRAM) :]
+            for program in PROGRAMS:
+                if line.startswith(program):
+                    yield shlex.split(line.removeprefix(program), comments=True)
 
 
 def blocks(page: Path) -> list[Block]:

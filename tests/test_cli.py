@@ -14,6 +14,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 import run_search
+from nas.cli.program import program
 from results import EventLog
 from search_spaces import arch_from_dict, complexity, get_space, reference
 
@@ -67,7 +68,7 @@ def run_folder(tmp_path: Path) -> Path:
 def test_help_ends_with_an_example(name: str) -> None:
     result = invoke(name, "--help")
     assert result.exit_code == 0
-    assert f"Example: python run_search.py {name}" in result.stdout
+    assert f"Example: {program()} {name}" in result.stdout
 
 
 def test_front_prints_and_writes_the_front(run_folder: Path, tmp_path: Path) -> None:
@@ -89,6 +90,17 @@ def test_report_writes_the_page(run_folder: Path) -> None:
     page = (run_folder / "report.html").read_text()
     assert "<b>none</b>" not in page, "errors are escaped"
     assert reference("resnest50").id in page
+
+
+def test_status_answers_scripts(run_folder: Path) -> None:
+    found = json.loads(invoke("status", run_folder, "--json").stdout)
+    assert found["ended"] == "4 trials done"
+    assert found["trials"] == {"complete": 3, "failed": 1}
+    assert (found["front"], found["running"]) == (3, [])
+    assert found["seconds_left"] is None
+    (run_folder / "events.db").unlink()
+    refused = invoke("status", run_folder, "--json")
+    assert (refused.exit_code, refused.stdout) == (2, "")
 
 
 def test_spaces_lists_knobs_and_networks() -> None:

@@ -26,6 +26,7 @@ EXTRAS = {
         ("onnx", "onnxruntime", "onnxscript"),
         "ONNX; without it: export --no-onnx",
     ),
+    "hub": (("huggingface_hub",), "push and load"),
     "augment": (("kornia",), "augment: {rand_augment: ...}"),
 }
 """Optional parts: their packages, and what they are for."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TextIO, cast
 
@@ -15,8 +17,10 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from evaluators.data.cache import Progress
 from nas.cli.lasting import LastingOutput
 from nas.config.schema import SearchConfig
+from nas.controller import Listener
 from results import Event, TrialStatus, hypervolume, pareto_front
 from results.log.events import (
     EpochEnded,
@@ -27,11 +31,23 @@ from results.log.events import (
     SearchStarted,
 )
 from results.log.record import TrialRecord
+from results.log.salvage import usable_events
 from results.objectives import Objectives
 from results.runs.loading import seconds_worked
 from results.wording import duration, number, with_unit
 
 LINE_SECONDS = 15.0
+
+
+@contextmanager
+def watched(
+    config: SearchConfig, folder: Path | None, console: Console
+) -> Iterator[tuple[list[Listener], Progress]]:
+    """A view as ``nas.search`` takes it; ``folder`` is the run that is gone on with, if any."""
+    with SearchView(config, console) as view:
+        if folder:
+            view.recall(usable_events(folder / "events.db"))
+        yield [view], view.data
 
 
 class SearchView:
@@ -50,6 +66,7 @@ class SearchView:
         self._front: tuple[int, float] | None = (0, 0.0)
         self._started: float | None = None
         self._before = self._worked = 0.0
+        self._entered = time.monotonic()
         self._epochs = 0
         self._quiet = False
         self._last_line = 0.0
@@ -118,10 +135,11 @@ class SearchView:
                 self._console.print(f"{what}{share}", highlight=False)
 
     def _start(self) -> None:
+        self._entered = time.monotonic()
         if self._console.is_terminal:
             self._live.start()
         else:
-            self._console.print("starting the workers")
+            self._console.print("starting workers, drawing the first networks")
 
     def _finish(self, record: TrialRecord) -> None:
         trial, status = record.number, record.status
@@ -210,15 +228,25 @@ class SearchView:
     def _doing(self, record: TrialRecord) -> str:
         row = record.metrics
         if not record.epochs:
-            measures = "latency" in self._config.evaluators and "latency_ms" not in row
-            return "being measured, one at a time" if measures else "in its first epoch"
+            return self._preparing(row)
         known = ("accuracy", *self._config.objectives)
         shown = next((with_unit(name, row[name]) for name in known if name in row), "")
         return f"epoch {record.reached}/{self._config.training.epochs} {shown}"
 
+    def _preparing(self, metrics: Mapping[str, Any]) -> str:
+        """What keeps a trial that has no epoch yet."""
+        wanted = self._config.evaluators
+        if "latency" in wanted and "latency_ms" not in metrics:
+            return "being measured, one at a time"
+        predicted = "predicted_latency_ms" in metrics
+        if "predicted_latency" in wanted and not predicted:
+            return "latencies to predict from are being measured"
+        return "in its first epoch"
+
     def _render(self) -> RenderableType:
         if self._started is None:
-            return Text("starting the workers …")
+            waited = duration(time.monotonic() - self._entered)
+            return Text(f"starting workers, drawing the first networks … {waited}")
         progress = Table.grid(padding=(0, 1))
         progress.add_row(
             Text(f"{self._done}/{self._config.trials} networks", style="bold"),

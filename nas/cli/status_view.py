@@ -14,6 +14,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from nas.cli.program import program
 from results.runs.status import Status, read_status
 from results.wording import counted, duration, label, number, with_unit
 
@@ -51,7 +52,7 @@ def _lines(status: Status) -> Iterator[str]:
     if status.silent:
         yield (
             f"no event for {duration(status.age)}, the longest wait before was {duration(status.longest_pause)}: "
-            f"maybe it was killed; go on with: python run_search.py resume {run.path}"
+            f"maybe it was killed; go on with: {program()} resume {run.path}"
         )
     if run.damage:
         yield run.damage

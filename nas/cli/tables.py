@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from evaluators import Prediction
+from nas.cli.program import program
 from nas.config.pairs import split_pair
 from nas.exporting.programs import Check
 from results import Comparison, Run
@@ -39,12 +40,12 @@ def print_outcome(run: Run, console: Console) -> int:
         f"open      {run.path / 'report.html'}",
         f"tables    {run.path / 'trials.parquet'}, epochs.parquet, front.json",
         f"pandas    from results import load_run; load_run({str(run.path)!r}).front()",
-        f"go on     python run_search.py resume {run.path}"
+        f"go on     {program()} resume {run.path}"
         + ("" if interrupted else " --set trials=…"),
     ]
     if len(front):
         lines.append(
-            f"pick      python run_search.py select {run.path} {_example_pick(run.objectives)}"
+            f"pick      {program()} select {run.path} {_example_pick(run.objectives)}"
         )
     for line in lines:
         console.print(line, markup=False, highlight=False, soft_wrap=True)

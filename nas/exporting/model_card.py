@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import yaml
+
 from evaluators import LatencyResult, TrainedModel
 from nas.exporting.programs import Check
 from results.wording import label, number
@@ -25,7 +27,7 @@ def model_card(
     task, preprocess = model.task, model.preprocess
     grey = "grey" if task.channels == 1 else "colour"
     measured = model.metrics
-    return "\n".join(
+    return _front_matter(model) + "\n".join(
         [
             f"# {model.arch.space} {model.arch.id}",
             "",
@@ -70,7 +72,8 @@ def model_card(
             "logits = model(images)  # normalised as preprocess.json says",
             "```",
             "",
-            "`python run_search.py predict path/to/this/folder image.jpg` does all of it.",
+            "From a hub: `splitsearch load OWNER/NAME --out path/to/this/folder`.",
+            "`splitsearch predict path/to/this/folder image.jpg` does all of it.",
             "",
             "## Licence",
             "",
@@ -78,6 +81,33 @@ def model_card(
             "",
         ]
     )
+
+
+def _front_matter(model: TrainedModel) -> str:
+    """What hubs of models read: the YAML of a card in Hugging Face's format."""
+    licence = "apache-2.0" if _licence(model).startswith("Apache-2.0") else "other"
+    tags = ["neural-architecture-search", "split-attention", model.arch.space]
+    facts = {
+        "library_name": "splitsearch",
+        "pipeline_tag": "image-classification",
+        "license": licence,
+        "tags": tags,
+    }
+    if results := _results(model):
+        facts["model-index"] = [{"name": model.arch.id, "results": results}]
+    return f"---\n{yaml.safe_dump(facts, sort_keys=False, allow_unicode=True)}---\n\n"
+
+
+def _results(model: TrainedModel) -> list[dict[str, Any]]:
+    """The accuracy on the test images, else that on the validation images, as a hub lists it."""
+    measured, data = model.metrics, str(model.metrics.get("data", "unknown"))
+    for name, split in (("top1", "test"), ("accuracy", "validation")):
+        if name in measured:
+            metric = {"type": "accuracy", "value": float(measured[name])}
+            images = {"type": data, "name": data, "split": split}
+            task = {"type": "image-classification"}
+            return [{"task": task, "dataset": images, "metrics": [metric]}]
+    return []
 
 
 def _program(name: str, check: Check, folded: bool) -> str:

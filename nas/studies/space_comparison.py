@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
+from evaluators.data.cache import Progress
 from nas.config.loading import load_config
 from nas.config.pairs import split_pair
 from nas.config.schema import SearchConfig
+from nas.controller import Listener
 from nas.driver import resume, search
 from results import Comparison, Run, compare, load_run, write_atomic, write_table
 from results.strict_json import dumps
+
+Watching = tuple[Sequence[Listener], Progress]
+Watch = Callable[[SearchConfig, Path | None], AbstractContextManager[Watching]]
+"""Opens a view of a search, told of the run folder if it goes on."""
+
+
+def _unwatched(
+    config: SearchConfig, folder: Path | None
+) -> AbstractContextManager[Watching]:
+    return nullcontext(((), lambda what, done, total: None))
+
 
 ALIKE = ("data", "training", "device", "latency", "limits")
 """Settings in which two populations must agree for their networks to compare."""
@@ -24,12 +38,13 @@ def compare_spaces(
     limits: Sequence[str] = (),
     trials: int | None = None,
     overrides: Sequence[str] = (),
+    watch: Watch = _unwatched,
 ) -> Comparison:
     """Draw ``trials`` random networks of each configuration within ``limits``, train them, compare accuracies.
 
     The populations are ordinary runs in ``out/A`` and ``out/B``; called again, finished networks count and
-    the rest goes on. ``limits`` are ``"macs=4e8"`` (at most) or ``"macs=3.8e8..4.2e8"``. Leaves
-    ``comparison.json`` and ``edf.csv`` in ``out``.
+    the rest goes on. ``limits`` are ``"macs=4e8"`` (at most) or ``"macs=3.8e8..4.2e8"``. ``watch`` opens a view
+    of each search. Leaves ``comparison.json`` and ``edf.csv`` in ``out``.
 
     Raises:
         ValueError: for configurations that would not compare, or an ``out`` that holds other populations.
@@ -40,7 +55,7 @@ def compare_spaces(
     _check_alike(first, second)
     out = Path(out)
     runs = [
-        _population(config, out / name)
+        _population(config, out / name, watch)
         for config, name in ((first, "A"), (second, "B"))
     ]
     names = [Path(source).stem for source in sources]
@@ -70,16 +85,18 @@ def _check_alike(first: SearchConfig, second: SearchConfig) -> None:
             )
 
 
-def _population(config: SearchConfig, folder: Path) -> Run:
+def _population(config: SearchConfig, folder: Path, watch: Watch) -> Run:
     """The run in ``folder``, to its end: begun, gone on with, or as it was."""
     if not (folder / "events.db").exists():
-        run = search(config, folder)
+        with watch(config, None) as (listeners, progress):
+            run = search(config, folder, listeners, progress)
     elif _lasting(load_config(str(folder / "config.yaml"))) != _lasting(config):
         raise ValueError(
             f"{folder}: holds a population of other settings; name a new folder with --out"
         )
     elif not _over(run := load_run(folder)):
-        run = resume(folder, [f"engine={config.engine}"])
+        with watch(config, folder) as (listeners, progress):
+            run = resume(folder, [f"engine={config.engine}"], listeners, progress)
     if not _over(run):
         raise KeyboardInterrupt
     return run

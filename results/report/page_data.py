@@ -43,7 +43,7 @@ def page_data(
         "metrics": [_metric(name, run.trials[name]) for name in metrics],
         "trials": _trials(run.trials, metrics, knobs, set(front["trial"])),
         "stages": _stages(run.trials["arch"], stages),
-        "retrain": f"python run_search.py retrain {shlex.quote(str(run.path))} --trial {{trial}}",
+        "retrain": f"splitsearch retrain {shlex.quote(str(run.path))} --trial {{trial}}",
         "progress": figures.progress(run),
         "learning": figures.learning(run, front["trial"].tolist()),
         "fidelity": figures.fidelities(run),

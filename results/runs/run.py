@@ -178,19 +178,28 @@ class Run:
             )
         tables = Tables(self.trials, self.epochs, self.retrained)
         write_snapshot(self.path, tables, self.stamp, self.facts)
-        missing = self.no_front
-        front = {
-            "objectives": self.objectives,
-            "reference_point": self.reference_point(),
-            "hypervolume": None if missing else self.hypervolume(),
-            "networks": [
-                _network(row) for row in self.comparable_front().to_dict("records")
-            ],
-            "no_front": missing,
-        }
+        front = self.front_record()
         write_atomic(
             self.path / "front.json", strict_json.dumps(front, indent=2) + "\n"
         )
+
+    def front_record(
+        self, objectives: Mapping[str, str] | None = None
+    ) -> dict[str, Any]:
+        """The front as ``front.json`` has it: with its hypervolume, or with why there is none.
+
+        Raises ``ValueError`` for an unknown objective.
+        """
+        objectives = self._objectives(objectives)
+        reason = self._incomparable(objectives)
+        front = self.complete.head(0) if reason else self.front(objectives)
+        return {
+            "objectives": dict(objectives),
+            "reference_point": self.reference_point(objectives),
+            "hypervolume": None if reason else self.hypervolume(objectives=objectives),
+            "networks": [network_record(row) for row in front.to_dict("records")],
+            "no_front": reason,
+        }
 
     @property
     def no_front(self) -> str | None:
@@ -219,8 +228,8 @@ class Run:
             raise ValueError(f"{self.path}: {reason}")
 
 
-def _network(row: dict[Any, Any]) -> dict[str, Any]:
-    """One network of the front: identity, every metric, and the architecture itself."""
+def network_record(row: Mapping[Any, Any]) -> dict[str, Any]:
+    """One network for other programs: identity, every metric, and the architecture itself."""
     metrics = {
         name: value
         for name, value in row.items()

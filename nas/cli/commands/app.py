@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
 
 import click
 from rich.console import Console
+
+from nas.cli.program import program
 
 # a pipe has no width of its own
 console = Console(width=None if sys.stdout and sys.stdout.isatty() else 120)
@@ -36,8 +39,11 @@ class CommandLine(click.Group):
             )
         except (ValueError, ImportError, FloatingPointError) as error:
             code = complain(str(error))
-        except (click.Abort, KeyboardInterrupt):
-            click.echo("interrupted before anything was finished", err=True)
+        except (click.Abort, KeyboardInterrupt) as error:
+            pressed = error.__cause__ or error  # click makes an Abort of it
+            click.echo(
+                str(pressed) or "interrupted before anything was finished", err=True
+            )
             code = 130
         sys.exit(code)
 
@@ -72,7 +78,16 @@ def main() -> None:
 
 def command(example: str) -> Callable[[Callable[..., Any]], click.Command]:
     """A command whose help ends with an example; the function's result is the exit code."""
-    return main.command(epilog=f"Example: python run_search.py {example}")
+    return main.command(epilog=f"Example: {program()} {example}")
+
+
+@contextmanager
+def going_on(how: str) -> Iterator[None]:
+    """Ctrl-C within says ``how`` to go on; nothing finished is lost."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(f"interrupted; go on with: {how}") from None
 
 
 def with_engine(overrides: tuple[str, ...], serial: bool) -> tuple[str, ...]:
@@ -91,6 +106,12 @@ serially = click.option(
     "--serial",
     is_flag=True,
     help="Short for --set engine=serial: in this process, without Ray.",
+)
+as_json = click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="Print one JSON object for scripts instead (docs: Scripts).",
 )
 existing_file = click.Path(path_type=Path, dir_okay=False, exists=True)
 run_folder = click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))

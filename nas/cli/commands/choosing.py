@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import click
+from rich.console import Console
 
-from nas.cli.commands.app import command, console, new_file, run_place
+from nas.cli.commands.app import as_json, command, console, new_file, run_place
 
 
 @command("front runs/first --objective accuracy=max --objective params=min")
@@ -22,10 +23,16 @@ from nas.cli.commands.app import command, console, new_file, run_place
     help="Of retrained networks, by their validation accuracy then.",
 )
 @click.option("--out", type=new_file, help="Also write the front to this .csv file.")
+@as_json
 def front(
-    folder: str, objectives: tuple[str, ...], retrained: bool, out: Path | None
+    folder: str,
+    objectives: tuple[str, ...],
+    retrained: bool,
+    out: Path | None,
+    as_json: bool,
 ) -> None:
     """Print the Pareto front of a run, finished or not."""
+    from nas.cli.as_json import front_answer, print_json
     from nas.cli.tables import front_table, parse_objectives
     from results import load_run, write_atomic
 
@@ -33,11 +40,13 @@ def front(
     run = run.full_fidelity() if retrained else run
     chosen = parse_objectives(objectives) or run.objectives
     found = run.front(chosen)
-    console.print(front_table(found, chosen, console.width))
-    if run.complete.empty:
-        console.print(
-            f"none of the {len(run.trials)} trials has been trained to its end"
-        )
+    if as_json:
+        print_json(front_answer(run, chosen))
+    else:
+        console.print(front_table(found, chosen, console.width))
+        if run.complete.empty:
+            count = len(run.trials)
+            console.print(f"none of the {count} trials has been trained to its end")
     if out:
         write_atomic(out, found.to_csv(index=False))
 
@@ -79,29 +88,39 @@ def front(
     type=new_file,
     help="Also write the pick as .json, which retrain takes; several are numbered.",
 )
-def select_command(folder: str, out: Path | None, **choice: Any) -> None:
+@as_json
+def select_command(folder: str, out: Path | None, as_json: bool, **choice: Any) -> None:
     """Pick the final network of a run, and say why that one."""
+    from nas.cli.as_json import print_json, selection_answer
     from nas.cli.tables import front_table
     from nas.runs.selection import read_choice, write_selection
     from results import load_run
 
     run = load_run(folder)
     selection = run.select(**read_choice(choice))
-    console.print(selection.why, markup=False, highlight=False)
-    console.print(
-        front_table(selection.rows, run.objectives, console.width, "Selected")
-    )
+    if as_json:
+        print_json(selection_answer(run, selection))
+    else:
+        console.print(selection.why, markup=False, highlight=False)
+        width = console.width
+        console.print(front_table(selection.rows, run.objectives, width, "Selected"))
     for path in write_selection(selection, run, out) if out else ():
-        console.print(f"{path}", markup=False, highlight=False, soft_wrap=True)
+        if not as_json:
+            console.print(f"{path}", markup=False, highlight=False, soft_wrap=True)
 
 
 @command("spaces resnest")
 @click.argument("name", required=False)
-def spaces(name: str | None) -> None:
+@as_json
+def spaces(name: str | None, as_json: bool) -> None:
     """List the search spaces and published networks, or one space's knobs."""
+    from nas.cli.as_json import print_json, spaces_answer
     from nas.cli.tables import knobs_table, spaces_table
 
-    console.print(knobs_table(name) if name else spaces_table())
+    if as_json:
+        print_json(spaces_answer(name))
+    else:
+        console.print(knobs_table(name) if name else spaces_table())
 
 
 @command("measure resnest50_fast_2s1x64d --resolution 160 --batch-size 8")
@@ -137,16 +156,21 @@ def spaces(name: str | None) -> None:
     help="If refused three times, take the lowest median.",
 )
 @click.option("--out", type=new_file, help="Also write the numbers to this .json file.")
-def measure_command(network: str, out: Path | None, **options: Any) -> None:
+@as_json
+def measure_command(network: str, out: Path | None, as_json: bool, **options: Any) -> None:
     """Measure a network's exact cost, fvcore's count of it, and its latency on this machine."""
+    from nas.cli.as_json import print_json
     from nas.cli.measure import measure_network
     from nas.cli.tables import measurement_table
     from results import write_atomic
     from results.strict_json import dumps
 
     given = {name: value for name, value in options.items() if value is not None}
-    with console.status("measuring"):
+    with Console(stderr=True).status("measuring"):
         measured = measure_network(network, **given)
-    console.print(measurement_table(network, measured))
+    if as_json:
+        print_json({"network": network, **measured})
+    else:
+        console.print(measurement_table(network, measured))
     if out:
         write_atomic(out, dumps(measured, indent=2) + "\n")

@@ -97,6 +97,34 @@ def predict_command(
     return 2 if unreadable else 0
 
 
+@command("push model my-name/my-network --private")
+@click.argument("model", metavar="MODEL", type=click.Path(path_type=Path))
+@click.argument("repo", metavar="OWNER/NAME")
+@click.option("--private", is_flag=True, help="If it is new: for its owner only.")
+def push(model: Path, repo: str, private: bool) -> None:
+    """Upload an exported model to the Hugging Face hub, or the one that HF_ENDPOINT names."""
+    import nas
+    from nas.cli.progress import without_bars_in_pipes
+
+    without_bars_in_pipes()
+    click.echo(nas.push_to_hub(model, repo, private=private))
+
+
+@command("load my-name/my-network --out model")
+@click.argument("repo", metavar="OWNER/NAME")
+@click.option(
+    "--out", type=click.Path(path_type=Path), required=True, help="New folder to write."
+)
+@click.option("--revision", help="Branch, tag or commit [default: the newest].")
+def load_command(repo: str, out: Path, revision: str | None) -> None:
+    """Download a model from a hub, for predict, export and retrain --init."""
+    import nas
+    from nas.cli.progress import without_bars_in_pipes
+
+    without_bars_in_pipes()
+    click.echo(str(nas.load_from_hub(repo, out, revision=revision)))
+
+
 @command("doctor")
 def doctor() -> None:
     """Say what is installed, what it runs on, what is missing, and how to mend it."""

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from datetime import datetime
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from nas.cli.commands.app import (
+    as_json,
     command,
     console,
     new_file,
@@ -19,8 +22,23 @@ from nas.cli.commands.app import (
 )
 
 
+def _presets_and_files(
+    context: click.Context, parameter: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    """What a shell offers; read from the folder, since loading settings takes a second."""
+    presets = (files("nas.config") / "presets").iterdir()
+    names = sorted(each.name.removesuffix(".yaml") for each in presets)
+    found = [CompletionItem(name) for name in names if name.startswith(incomplete)]
+    return [*found, CompletionItem(incomplete, type="file")]
+
+
 @command("search quick --set trials=16 --out runs/first")
-@click.argument("preset", default="quick", metavar="[PRESET|FILE.yaml]")
+@click.argument(
+    "preset",
+    default="quick",
+    metavar="[PRESET|FILE.yaml]",
+    shell_complete=_presets_and_files,
+)
 @settings
 @click.option(
     "--out",
@@ -43,7 +61,7 @@ def search_command(
     """Search for a Pareto front of networks and leave it in a run folder."""
     import nas
     from nas.cli.dry_run_view import print_dry_run
-    from nas.cli.search_view import SearchView
+    from nas.cli.search_view import watched
     from nas.cli.tables import print_outcome
 
     config = nas.load_config(preset, with_engine(overrides, serial))
@@ -51,8 +69,8 @@ def search_command(
     if dry_run:
         print_dry_run(config, out, console)
         return 0
-    with SearchView(config, console) as view:
-        run = nas.search(config, out, [view], view.data)
+    with watched(config, None, console) as (listeners, progress):
+        run = nas.search(config, out, listeners, progress)
     return print_outcome(run, console)
 
 
@@ -63,27 +81,32 @@ def search_command(
 def resume_command(folder: Path, overrides: tuple[str, ...], serial: bool) -> int:
     """Go on with a search that was interrupted, killed, or is to get more trials or time."""
     import nas
-    from nas.cli.search_view import SearchView
+    from nas.cli.search_view import watched
     from nas.cli.tables import print_outcome
-    from results.log.salvage import usable_events
 
     overrides = with_engine(overrides, serial)
-    with SearchView(
-        nas.load_config(str(folder / "config.yaml"), overrides), console
-    ) as view:
-        view.recall(usable_events(folder / "events.db"))
-        run = nas.resume(folder, overrides, [view], view.data)
+    config = nas.load_config(str(folder / "config.yaml"), overrides)
+    with watched(config, folder, console) as (listeners, progress):
+        run = nas.resume(folder, overrides, listeners, progress)
     return print_outcome(run, console)
 
 
 @command("status runs/first")
 @run_folder
 @click.option("--watch", is_flag=True, help="Renew it until the search ends.")
-def status(folder: Path, watch: bool) -> None:
+@as_json
+def status(folder: Path, watch: bool, as_json: bool) -> None:
     """Say how a search is doing, from any terminal that sees its folder."""
+    from nas.cli.as_json import print_json, status_answer
     from nas.cli.status_view import follow, print_status
+    from results.runs.status import read_status
 
-    (follow if watch else print_status)(folder, console)
+    if watch and as_json:
+        raise click.UsageError("--json is asked for once, not with --watch")
+    if as_json:
+        print_json(status_answer(read_status(folder)))
+    else:
+        (follow if watch else print_status)(folder, console)
 
 
 @command("report runs/first --out front.html")

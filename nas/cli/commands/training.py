@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,13 @@ from rich.console import Console
 from nas.cli.commands.app import (
     command,
     console,
+    going_on,
     run_folder,
     serially,
     settings,
     with_engine,
 )
+from nas.cli.program import program
 
 
 @command("retrain selected.json --set epochs=3 --out runs/retrained")
@@ -55,7 +58,7 @@ def retrain_command(
     overrides: tuple[str, ...],
     serial: bool,
     **options: Any,
-) -> int:
+) -> None:
     """Train a chosen network in full and test it; the same command again goes on where it was interrupted."""
     import nas
     from nas.cli.retrain_view import View, retrained_table
@@ -73,29 +76,22 @@ def retrain_command(
             f"--resume takes its settings from {resume}; leave out {', '.join(chosen)}"
         )
     view = View(Console(stderr=True))
-    try:
-        with view:
-            found = nas.retrain(
-                source,
-                folder,
-                on_epoch=view.epoch,
-                note=view.note,
-                progress=view.progress,
-                overrides=with_engine(overrides, serial),
-                **chosen,
-            )
-    except KeyboardInterrupt:
-        view.note(
-            f"interrupted; go on with: python run_search.py retrain --resume {folder}"
+    with going_on(f"{program()} retrain --resume {folder}"), view:
+        found = nas.retrain(
+            source,
+            folder,
+            on_epoch=view.epoch,
+            note=view.note,
+            progress=view.progress,
+            overrides=with_engine(overrides, serial),
+            **chosen,
         )
-        return 130
     console.print(retrained_table(found))
     console.print(
-        f"export    python run_search.py export {folder} --out MODEL",
+        f"export    {program()} export {folder} --out MODEL",
         markup=False,
         soft_wrap=True,
     )
-    return 0
 
 
 @command("proxy-study runs/first --networks 8 --set epochs=30")
@@ -132,7 +128,7 @@ def proxy_study_command(
     overrides = with_engine(overrides, serial)
     overrides += () if networks is None else (f"networks={networks}",)
     view = View(Console(stderr=True))
-    with view:
+    with going_on("the same command"), view:
         study = study_proxy(
             folder,
             out,
@@ -177,10 +173,17 @@ def compare_spaces_command(
     **options: Any,
 ) -> None:
     """Sample, train and compare two populations of networks at the same budget. Interrupted, it goes on."""
+    from nas.cli.search_view import watched
     from nas.cli.tables import print_comparison
     from nas.studies.space_comparison import compare_spaces as compare
 
     chosen = with_engine(overrides, serial)
-    print_comparison(
-        compare((first, second), out, overrides=chosen, **options), out, console
-    )
+    with going_on("the same command"):
+        comparison = compare(
+            (first, second),
+            out,
+            overrides=chosen,
+            watch=partial(watched, console=console),
+            **options,
+        )
+    print_comparison(comparison, out, console)

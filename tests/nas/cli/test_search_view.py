@@ -97,7 +97,7 @@ def test_before_the_first_trial_it_says_what_it_waits_for() -> None:
     shown, _ = view(terminal=True)
     console = Console(width=100, record=True, file=io.StringIO())
     console.print(shown._render())
-    assert "starting the workers" in console.export_text()
+    assert "starting workers" in console.export_text()
 
 
 @pytest.mark.parametrize("terminal", [True, False])

@@ -52,7 +52,7 @@ def test_ctrl_c_saves_what_is_finished(
     assert len(run.complete) >= 2
     assert "Pareto front" in printed
     assert "Traceback" not in printed
-    assert f"run_search.py resume {out}" in printed
+    assert f"splitsearch resume {out}" in printed
     assert (out / "report.html").exists()
 
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import json
 import sqlite3
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
 import pytest
+from rich.console import Console
 
+from nas.cli.search_view import watched
 from nas.studies.space_comparison import compare_spaces
 
 PLAIN = """
@@ -37,8 +41,14 @@ def test_populations_are_kept_and_compared(
     spaces: tuple[str, str], tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
+    screen = Console(file=io.StringIO(), width=200)
+    watch = partial(watched, console=screen)
     comparison = compare_spaces(
-        spaces, out, limits=["macs=1e5..6e5"], overrides=["engine=serial"]
+        spaces,
+        out,
+        limits=["macs=1e5..6e5"],
+        overrides=["engine=serial"],
+        watch=watch,
     )
     assert set(comparison.summary["population"]) == {"plain", "split"}
     saved = json.loads((out / "comparison.json").read_text())
@@ -57,8 +67,15 @@ def test_populations_are_kept_and_compared(
     ):  # as if killed before its second trial
         log.execute("DELETE FROM events WHERE trial = 1 OR kind = 'search_finished'")
     resumed = compare_spaces(
-        spaces, out, limits=["macs=1e5..6e5"], overrides=["engine=serial"]
+        spaces,
+        out,
+        limits=["macs=1e5..6e5"],
+        overrides=["engine=serial"],
+        watch=watch,
     )
+    shown = screen.file.getvalue()
+    assert shown.count("[1/2] trial 0 accuracy") == 2, "what was done is not said twice"
+    assert shown.count("[2/2] trial 1 accuracy") == 3
     assert resumed.summary["networks"].unique().tolist() == [2]
     assert (out / "A" / "events.db").read_bytes() == before
     with pytest.raises(ValueError, match="A: holds a population of other settings"):

@@ -1,0 +1,79 @@
+"""Answers for scripts: one JSON object each, in the words of the trials table.
+
+A network is the same object everywhere, that of ``front.json``: metrics by the names
+and in the units of the trials table, ``arch`` as ``retrain`` takes it. What was not
+measured is null or missing, never 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import click
+
+from results import Run, Selection
+from results.runs.run import network_record
+from results.runs.status import Status
+from results.strict_json import dumps
+from search_spaces import REFERENCES, get_space
+from search_spaces.catalog import SPACES
+
+FORMAT = 1
+"""Grows when a key of an answer goes away or changes its meaning; new keys leave it."""
+
+
+def print_json(answer: Mapping[str, Any]) -> None:
+    """The answer in one line and nothing else on stdout, in ASCII for any locale."""
+    click.echo(dumps({"format": FORMAT, **answer}))
+
+
+def front_answer(run: Run, objectives: Mapping[str, str]) -> dict[str, Any]:
+    return {"run": _place(run), **run.front_record(objectives)}
+
+
+def selection_answer(run: Run, selection: Selection) -> dict[str, Any]:
+    """The networks picked, best first, and ``why``."""
+    networks = [network_record(row) for row in selection.rows.to_dict("records")]
+    return {"run": _place(run), "why": selection.why, "networks": networks}
+
+
+def status_answer(status: Status) -> dict[str, Any]:
+    """``ended`` is null while the search runs; ``silent`` says that it was perhaps killed."""
+    run = status.run
+    return {
+        "run": _place(run),
+        "ended": run.ended,
+        "silent": status.silent,
+        "trials": status.counts,
+        "running": [network_record(row) for row in status.running],
+        "front": status.front,
+        "hypervolume": status.hypervolume,
+        "reference_point": run.reference_point() if run.objectives else None,
+        "no_front": run.no_front,
+        "seconds": run.seconds,
+        "seconds_left": status.seconds_left,
+        "seconds_since_last_event": status.age,
+        "left": status.left,
+        "damage": run.damage,
+    }
+
+
+def spaces_answer(name: str | None) -> dict[str, Any]:
+    """Every space, or the one of that name, with all choices of all knobs."""
+    return {"spaces": [_space(each) for each in ([name] if name else SPACES)]}
+
+
+def _space(name: str) -> dict[str, Any]:
+    space = get_space(name)
+    published = [key for key, arch in REFERENCES.items() if arch.space == name]
+    return {
+        "name": name,
+        "about": (type(space).__doc__ or "").strip(),
+        "knobs": {knob: list(choices) for knob, choices in space.knobs().items()},
+        "networks": published,
+    }
+
+
+def _place(run: Run) -> str:
+    return run.url or str(run.path)
