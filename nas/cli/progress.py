@@ -43,7 +43,7 @@ def shown_if_slow(console: Console) -> Iterator[Callable[[str, int, int], None]]
 def without_bars_in_pipes() -> None:
     """The hub's library draws its own bars, and would do so where nobody looks."""
     with suppress(ImportError):
-        from huggingface_hub.utils import disable_progress_bars
+        from huggingface_hub.utils.tqdm import disable_progress_bars
 
         if not sys.stderr.isatty():
             disable_progress_bars()

@@ -17,7 +17,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from evaluators.data.cache import Progress
+from evaluators.data.progress import Progress
 from nas.cli.lasting import LastingOutput
 from nas.config.schema import SearchConfig
 from nas.controller import Listener

@@ -87,7 +87,7 @@ def _front_matter(model: TrainedModel) -> str:
     """What hubs of models read: the YAML of a card in Hugging Face's format."""
     licence = "apache-2.0" if _licence(model).startswith("Apache-2.0") else "other"
     tags = ["neural-architecture-search", "split-attention", model.arch.space]
-    facts = {
+    facts: dict[str, Any] = {
         "library_name": "splitsearch",
         "pipeline_tag": "image-classification",
         "license": licence,

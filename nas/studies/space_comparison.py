@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
-from evaluators.data.cache import Progress
+from evaluators.data.progress import Progress, silent
 from nas.config.loading import load_config
 from nas.config.pairs import split_pair
 from nas.config.schema import SearchConfig
@@ -24,7 +24,7 @@ Watch = Callable[[SearchConfig, Path | None], AbstractContextManager[Watching]]
 def _unwatched(
     config: SearchConfig, folder: Path | None
 ) -> AbstractContextManager[Watching]:
-    return nullcontext(((), lambda what, done, total: None))
+    return nullcontext(((), silent))
 
 
 ALIKE = ("data", "training", "device", "latency", "limits")

@@ -157,7 +157,9 @@ def spaces(name: str | None, as_json: bool) -> None:
 )
 @click.option("--out", type=new_file, help="Also write the numbers to this .json file.")
 @as_json
-def measure_command(network: str, out: Path | None, as_json: bool, **options: Any) -> None:
+def measure_command(
+    network: str, out: Path | None, as_json: bool, **options: Any
+) -> None:
     """Measure a network's exact cost, fvcore's count of it, and its latency on this machine."""
     from nas.cli.as_json import print_json
     from nas.cli.measure import measure_network

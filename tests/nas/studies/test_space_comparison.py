@@ -41,8 +41,8 @@ def test_populations_are_kept_and_compared(
     spaces: tuple[str, str], tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
-    screen = Console(file=io.StringIO(), width=200)
-    watch = partial(watched, console=screen)
+    screen = io.StringIO()
+    watch = partial(watched, console=Console(file=screen, width=200))
     comparison = compare_spaces(
         spaces,
         out,
@@ -73,7 +73,7 @@ def test_populations_are_kept_and_compared(
         overrides=["engine=serial"],
         watch=watch,
     )
-    shown = screen.file.getvalue()
+    shown = screen.getvalue()
     assert shown.count("[1/2] trial 0 accuracy") == 2, "what was done is not said twice"
     assert shown.count("[2/2] trial 1 accuracy") == 3
     assert resumed.summary["networks"].unique().tolist() == [2]
