@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nas.budget import Budget
-from nas.samplers.proposer import Proposal, Proposer
+from nas.samplers.proposer import Proposal, Proposing
 from nas.search_state import SearchState
 from nas.stopper.asha import Stopper
 from results import Event, TrialStatus, strict_json
@@ -60,7 +60,7 @@ class Controller:
 
     def __init__(
         self,
-        proposer: Proposer,
+        proposer: Proposing,
         log: Log,
         budget: Budget,
         *,
@@ -273,7 +273,10 @@ class Controller:
         arch = arch_from_dict(
             dict(record.proposal.arch or {}) if record.proposal else {}
         )
-        return Assignment(number, arch, self.seed, self._skipped(record))
+        seed = record.proposal.seed if record.proposal else None
+        return Assignment(
+            number, arch, self.seed if seed is None else seed, self._skipped(record)
+        )
 
     def _interrupt(self, record: TrialRecord) -> None:
         self._running.discard(record.number)
@@ -290,14 +293,15 @@ class Controller:
 
     def _proposed(self, proposal: Proposal) -> Proposed:
         arch = proposal.arch
-        knobs = self.proposer.space.params(arch)
+        knobs = self.proposer.knobs(arch)
+        seed = self.seed if proposal.seed is None else proposal.seed
         return Proposed(
             proposal.trial,
             arch.id,
             arch.space,
             arch.to_dict(),
             knobs,
-            self.seed,
+            seed,
             proposal.duplicate_of,
         )
 

@@ -46,7 +46,8 @@ def search(
     with sole_driver(folder), EventLog(folder / "events.db") as log:
         controller = make_controller(config, prepared, log, listeners)
         try:
-            _run(config, controller, prepared, folder)
+            with mirrored(folder):
+                drive(config, controller, prepared, folder)
         except BaseException:
             if not controller.started:
                 shutil.rmtree(folder, ignore_errors=True)
@@ -86,7 +87,8 @@ def resume(
                 f"{folder}: nothing is left to do, {controller.reason}; --set can raise a limit"
             )
         write_settings(folder, config)
-        _run(config, controller, prepared, folder)
+        with mirrored(folder):
+            drive(config, controller, prepared, folder)
     return outcome_of(folder)
 
 
@@ -117,9 +119,10 @@ def make_controller(
     )
 
 
-def _run(
+def drive(
     config: SearchConfig, controller: Controller, prepared: Prepared, folder: Path
 ) -> None:
+    """Let the engine work until the controller has no more, or Ctrl-C; both ends are in the log."""
     engine = make_engine(config, folder)
     checkpoints = Checkpoints(config.storage or str(folder.resolve() / "checkpoints"))
     checkpoints.prove()
@@ -127,8 +130,7 @@ def _run(
         SearchStarted(None, config.model_dump(mode="json"), config.objectives)
     )
     try:
-        with mirrored(folder):
-            engine.run(controller, prepared.evaluators, checkpoints)
+        engine.run(controller, prepared.evaluators, checkpoints)
     except (
         KeyboardInterrupt
     ):  # the first Ctrl-C ends the trials; this is the second, or one while Ray starts

@@ -25,7 +25,7 @@ from evaluators.devices.device import resolve_device
 from evaluators.zero_cost import PROXIES
 from nas.config.schema import SearchConfig
 from nas.runs.networks import load_starts
-from nas.samplers.proposer import Proposer
+from nas.samplers.proposer import Proposer, Proposing
 from nas.samplers.registry import make_sampler
 from nas.stopper.asha import Stopper
 from search_spaces import SearchSpace, Task
@@ -38,7 +38,7 @@ class Prepared:
     """The evaluators in their order, and who decides what they are given and when they stop."""
 
     evaluators: list[Evaluator]
-    proposer: Proposer
+    proposer: Proposing
     stopper: Stopper
     task: Task
     images: Mapping[str, Any]

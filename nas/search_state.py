@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from nas.budget import Budget, Spending
-from nas.samplers.proposer import Proposer
+from nas.samplers.proposer import Proposing
 from nas.stopper.asha import Stopper
 from results import Event, TrialStatus
 from results.limits import Limit
@@ -38,7 +38,7 @@ class SearchState:
 
     def __init__(
         self,
-        proposer: Proposer,
+        proposer: Proposing,
         stopper: Stopper,
         budget: Budget,
         limits: Mapping[str, Limit],

@@ -41,11 +41,17 @@ METRICS = {
     "device": TEXT,
     "arch": TEXT,
     "recipe": TEXT,
+    # of finalists: why it was trained, what it is called, what it was in the search
+    "role": TEXT,
+    "network": TEXT,
+    "search_trial": COUNT,
+    "seeds": COUNT,
     "started": TIME,
     "finished": TIME,
     # how good
     "accuracy": FRACTION,
     "validation_accuracy": FRACTION,
+    "proxy_accuracy": FRACTION,
     "top1": FRACTION,
     "top5": FRACTION,
     "top5_accuracy": FRACTION,

@@ -88,6 +88,7 @@ _OPTIONS = {
     "resume": ["--serial"],
     "retrain": ["--serial", "--seeds", "1", "--workers", "1"],
     "proxy-study": ["--serial", "--networks", "4"],
+    "finalists": ["--serial", "--networks", "2", "--seeds", "1"],
     "compare-spaces": ["--serial", "--trials", "2"],
     "export": ["--no-onnx", "--no-program"],
     "simulate": ["--workers", "2", "--hours", "1"],
@@ -99,5 +100,6 @@ _SETTINGS = {
     "resume": ["trials=5"],
     "retrain": ["epochs=1"],
     "proxy-study": ["epochs=1"],
+    "finalists": ["epochs=1", "random=1", "published=false"],
     "compare-spaces": TINY,
 }

@@ -134,6 +134,10 @@ class SearchView:
                 self._last_line = now
                 self._console.print(f"{what}{share}", highlight=False)
 
+    def note(self, text: str) -> None:
+        """Say something that belongs to no trial."""
+        self._console.print(text, markup=False, highlight=False, soft_wrap=True)
+
     def _start(self) -> None:
         self._entered = time.monotonic()
         if self._console.is_terminal:
@@ -182,11 +186,16 @@ class SearchView:
         ):
             self._last_line = now
             self._console.print(
-                f"[{self._done}/{self._config.trials}] {text} | {self._state()}",
+                f"[{self._done}/{self._total}] {text} | {self._state()}",
                 markup=False,
                 highlight=False,
                 soft_wrap=True,
             )
+
+    @property
+    def _total(self) -> int:
+        """How many trials there will be; finalists may get more seeds than were planned."""
+        return max(self._config.trials, self._done + len(self._open))
 
     @property
     def _done(self) -> int:
@@ -218,7 +227,7 @@ class SearchView:
         """How much of the budget is spent: of the limit that is nearest."""
         config, stop = self._config, self._config.stop
         under_way = sum(record.reached for record in self._open.values())
-        shares = [(self._done + under_way / config.training.epochs) / config.trials]
+        shares = [(self._done + under_way / config.training.epochs) / self._total]
         if stop.hours:
             shares.append((self._worked + self._elapsed()) / 3600 / stop.hours)
         if stop.epochs:
@@ -249,7 +258,7 @@ class SearchView:
             return Text(f"starting workers, drawing the first networks … {waited}")
         progress = Table.grid(padding=(0, 1))
         progress.add_row(
-            Text(f"{self._done}/{self._config.trials} networks", style="bold"),
+            Text(f"{self._done}/{self._total} networks", style="bold"),
             ProgressBar(total=1.0, completed=self._fraction(), width=30),
             Text(f"{duration(self._elapsed())} gone, {self._left()} left"),
         )

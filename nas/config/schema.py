@@ -21,6 +21,7 @@ from evaluators.fields import from_values
 from evaluators.latency.settings import LatencySettings
 from nas.budget import Budget, Plateau
 from nas.config.fields import Config, Made, named
+from nas.config.finalists import FinalistsConfig
 from nas.stopper.asha import Stopper, make_stopper
 from results.limits import Limit
 from search_spaces import SearchSpace, get_space
@@ -141,6 +142,7 @@ class SearchConfig(Config):
     ``engine`` runs the trials: ``ray``, ``serial`` (one at a time, in this process), or ``module:Name``.
     ``storage`` takes the checkpoints of running trials, a URL if the nodes share no folder.
     ``loggers`` are ``tensorboard``, ``mlflow``, ``wandb`` or ``module:Name`` of Ray's callback interface.
+    ``finalists`` says how the search's best networks are trained in full when it is over; None: they are not.
     """
 
     space: Annotated[SpaceConfig, BeforeValidator(named)] = SpaceConfig()
@@ -170,6 +172,7 @@ class SearchConfig(Config):
     ray: RayConfig = RayConfig()
     storage: str | None = None
     loggers: Annotated[tuple[str, ...], Strict(False)] = ()
+    finalists: FinalistsConfig | None = None
 
     @property
     def budget(self) -> Budget:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -64,6 +64,12 @@ class Job:
         return None
 
     @property
+    def result(self) -> dict[str, Any] | None:
+        """What the finished training came to, on the test images too; None before its end."""
+        path = self.folder / "result.json"
+        return dict(json.loads(path.read_text())) if path.is_file() else None
+
+    @property
     def history(self) -> list[Metrics]:
         """The epochs up to the last checkpoint, as far as written down."""
         path = self.folder / "epochs.json"
@@ -73,7 +79,18 @@ class Job:
 def run_job(
     job: Job, shard: Shard, device: torch.device, report: Callable[[Metrics], None]
 ) -> None:
-    """Train to the end from the newest checkpoint; ``report`` after every epoch. The first process writes.
+    """As ``train``; ``report`` is told of every epoch."""
+    for metrics in train(job, shard, device):
+        report(metrics)
+
+
+def train(
+    job: Job,
+    shard: Shard,
+    device: torch.device,
+    memory_fraction: float | None = None,
+) -> Iterator[Metrics]:
+    """Train to the end from the newest checkpoint, yielding after every epoch. The first process writes.
 
     After the last epoch the best weights are tested and ``result.json`` written. Raises as ``Training`` does,
     and ``OSError`` where the disk refuses; the last good checkpoint then stays.
@@ -81,7 +98,13 @@ def run_job(
     dataset = training_images(job.plan, device)
     recipe = job.plan.recipe
     training = Training(
-        job.network(dataset), dataset, recipe, device, job.seed, shard=shard
+        job.network(dataset),
+        dataset,
+        recipe,
+        device,
+        job.seed,
+        shard=shard,
+        memory_fraction=memory_fraction,
     )
     if state := job.state():
         training.load_state_dict(state)
@@ -89,7 +112,7 @@ def run_job(
         metrics = training.next_epoch()
         if shard.rank == 0:
             _keep(job, training)
-        report(metrics)
+        yield metrics
     if shard.rank == 0:
         _finish(job, dataset, device)
 

@@ -22,8 +22,12 @@ from nas.config.schema import SearchConfig
 from results import EventLog, write_atomic
 from search_spaces import Task
 
+LINEUP = "lineup.json"
+"""The list of trainings in a folder of finalists."""
 RECORDED_PACKAGES = ("torch", "numpy", "optuna", "ray", "pandas", "fvcore", "moocore")
-RAISABLE = frozenset({"trials", "stop", "resources", "engine", "ray", "loggers"})
+RAISABLE = frozenset(
+    {"trials", "stop", "resources", "engine", "ray", "loggers", "finalists"}
+)
 """Settings that may change when a search goes on; the others decide what its numbers mean."""
 UNCHANGEABLE = (
     "cannot change when a search goes on, its trials would not compare; "
@@ -76,6 +80,10 @@ def reopened(folder: Path, overrides: tuple[str, ...]) -> SearchConfig:
     for name in ("config.yaml", "events.db"):
         if not (folder / name).is_file():
             raise ValueError(f"{folder}: no search to resume, it holds no {name}")
+    if (folder / LINEUP).is_file():
+        raise ValueError(
+            f"{folder}: holds finalists; go on with: run_search.py finalists {folder.parent}"
+        )
     source = str(folder / "config.yaml")
     before, after = load_config(source), load_config(source, overrides)
     if wrong := changed_settings(before, after):

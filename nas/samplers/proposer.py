@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -27,12 +27,31 @@ class Proposal:
     """Trial number ``trial`` is to evaluate ``arch``.
 
     With ``duplicate_of``, that trial has measured the same network to the end: its result stands for this one's,
-    the sampler has been told, and nothing is left to run or tell.
+    the sampler has been told, and nothing is left to run or tell. Without a ``seed`` it is the search's.
     """
 
     trial: int
     arch: Arch
     duplicate_of: int | None = None
+    seed: int | None = None
+
+
+class Proposing(Protocol):
+    """Whoever hands out what is to be evaluated, and hears what came of it; ``Proposer`` is one."""
+
+    @property
+    def objectives(self) -> Mapping[str, str]: ...
+
+    def knobs(self, arch: Arch) -> dict[str, Any]:
+        """What a table shows of ``arch``, by name."""
+
+    def ask(self) -> Proposal | None: ...
+
+    def tell(self, trial: int, status: str, metrics: Mapping[str, Any]) -> None: ...
+
+    def replay(
+        self, trial: int, arch: Arch, duplicate_of: int | None = None
+    ) -> None: ...
 
 
 @dataclass
@@ -68,7 +87,8 @@ class Proposer:
         limits: Mapping[str, Any] | None = None,
         start_from: Sequence[Arch] = (),
     ) -> None:
-        self.space, self.objectives = space, dict(objectives)
+        self.space = space
+        self.objectives: Mapping[str, str] = dict(objectives)
         self._trials: dict[int, _Trial] = {}
         self._by_arch: dict[str, _Trial] = {}
         self.problem = Problem(
@@ -101,6 +121,9 @@ class Proposer:
         return (
             None if fresh is None else self._hand_out(self._strategy.adopt(fresh.arch))
         )
+
+    def knobs(self, arch: Arch) -> dict[str, Any]:
+        return self.space.params(arch)
 
     def _judge(self, draw: Draw) -> Proposal | None:
         """Hand out a draw that is new, or measured to the end; tell the sampler what is wrong with any other."""

@@ -84,24 +84,32 @@ def front(
     help="The N most different of the front.",
 )
 @click.option(
+    "--proxy", is_flag=True, help="By the search's short trainings, finalists or not."
+)
+@click.option(
     "--out",
     type=new_file,
     help="Also write the pick as .json, which retrain takes; several are numbered.",
 )
 @as_json
-def select_command(folder: str, out: Path | None, as_json: bool, **choice: Any) -> None:
-    """Pick the final network of a run, and say why that one."""
+def select_command(
+    folder: str, proxy: bool, out: Path | None, as_json: bool, **choice: Any
+) -> None:
+    """Pick the final network of a run, of its finalists if there are, and say why that one."""
     from nas.cli.as_json import print_json, selection_answer
     from nas.cli.tables import front_table
     from nas.runs.selection import read_choice, write_selection
     from results import load_run
+    from results.runs.finalists import load_finalists
 
-    run = load_run(folder)
+    finals = None if proxy else load_finalists(folder)
+    run = finals or load_run(folder)
     selection = run.select(**read_choice(choice))
     if as_json:
         print_json(selection_answer(run, selection))
     else:
-        console.print(selection.why, markup=False, highlight=False)
+        full = f"of {len(run.trials)} networks trained in full, the " if finals else ""
+        console.print(f"{full}{selection.why}", markup=False, highlight=False)
         width = console.width
         console.print(front_table(selection.rows, run.objectives, width, "Selected"))
     for path in write_selection(selection, run, out) if out else ():

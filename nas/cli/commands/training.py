@@ -141,6 +141,27 @@ def proxy_study_command(
     console.print(study.verdict, markup=False, highlight=False, soft_wrap=True)
 
 
+@command("finalists runs/first --networks 8 --hours 2 --set epochs=60")
+@run_folder
+@click.option("--networks", type=int, help="Of the search [default: 8].")
+@click.option(
+    "--recipe", help="fast, resnest, or a .yaml file [default: fast, 30 epochs]."
+)
+@click.option("--seeds", type=int, help="Trainings of a network at most [default: 3].")
+@click.option("--hours", type=float, help="End after so many.")
+@settings
+@serially
+def finalists_command(
+    folder: Path, overrides: tuple[str, ...], serial: bool, **options: Any
+) -> int:
+    """Train the best networks of a search in full, beside baselines; the same command again goes on."""
+    from nas.cli.finalists_view import print_finals, run_finalists
+
+    given = [f"{name}={value}" for name, value in options.items() if value is not None]
+    chosen = (*with_engine(overrides, serial), *given)
+    return print_finals(run_finalists(folder, chosen, console), console)
+
+
 @command("compare-spaces a.yaml b.yaml --limit macs=4e6 --trials 50 --out runs/a-b")
 @click.argument("first", metavar="A.yaml")
 @click.argument("second", metavar="B.yaml")

@@ -1,0 +1,95 @@
+"""The finalists on the terminal: in words first, then proxy and full side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from rich.box import SIMPLE
+from rich.console import Console
+from rich.table import Table
+
+from nas.cli.progress import shown_if_slow
+from nas.cli.search_view import SearchView
+from nas.finalists.finalists import train_finalists
+from nas.finalists.outcome import Finals
+from nas.finalists.plan import plan_finalists
+from results.log.salvage import usable_events
+from results.wording import label, number
+
+
+def run_finalists(source: Path, overrides: Sequence[str], console: Console) -> Finals:
+    """Train the finalists of a run under the live view."""
+    with shown_if_slow(Console(stderr=True)) as progress:
+        work = plan_finalists(source, overrides, progress)
+    with SearchView(work.config, console) as view:
+        view.recall(usable_events(work.folder / "events.db"))
+        return train_finalists(work, [view], view.note)
+
+
+def print_finals(finals: Finals, console: Console) -> int:
+    """The verdict, the table, and where the rest is. Returns the exit code."""
+    console.print(" ".join(finals.verdict), markup=False, highlight=False)
+    console.print(finals_table(finals.networks, finals.run.objectives))
+    run = finals.folder.parent
+    lines = [
+        f"open      {finals.folder / 'report.html'}",
+        f"tables    {finals.folder / 'finalists.csv'}, finalists.json",
+        f"models    {finals.folder / 'networks'}",
+    ]
+    done = finals.networks["status"] == "complete"
+    if finals.run.ended == "interrupted":
+        lines.append(f"go on     python run_search.py finalists {run}")
+    if done.any():
+        lines.append(f"pick      python run_search.py select {run}")
+    for line in lines:
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+    if finals.run.ended == "interrupted":
+        return 130
+    return 0 if done.any() else 1
+
+
+def finals_table(networks: pd.DataFrame, objectives: dict[str, str]) -> Table:
+    """A row per network; accuracies by the search's short training and by the full one."""
+    table = Table(title="Trained in full", title_justify="left", box=SIMPLE)
+    table.add_column("network", overflow="fold")
+    costs = [name for name in objectives if name != "accuracy"]
+    for title in ("in the search (%)", "in full (%)", "on test (%)", "seeds"):
+        table.add_column(title, justify="right")
+    for name in costs:
+        table.add_column(label(name), justify="right")
+    table.add_column("on the front (probability)", justify="right")
+    for row in networks.to_dict("records"):
+        table.add_row(
+            _named(row),
+            number("accuracy", row["proxy_accuracy"]),
+            _with_error(row),
+            number("top1", row.get("top1")),
+            number("seeds", row["seeds"]),
+            *(number(name, row[name]) for name in costs),
+            _certainty(row),
+        )
+    return table
+
+
+def _named(row: Mapping[Any, Any]) -> str:
+    role = row["role"]
+    return f"{row['network']}" + (
+        "" if role in ("finalist", "random") else f" ({role})"
+    )
+
+
+def _with_error(row: Mapping[Any, Any]) -> str:
+    value, error = row["accuracy"], row["accuracy_error"]
+    return number("accuracy", value) + (
+        "" if pd.isna(error) else f" ± {number('accuracy', error)}"
+    )
+
+
+def _certainty(row: Mapping[Any, Any]) -> str:
+    if row["status"] != "complete":
+        return f"{row['status']} after {row['epochs']} epochs"
+    chance = row["front_probability"]
+    return f"{'yes' if row['on_front'] else 'no'} ({chance:.0%})"

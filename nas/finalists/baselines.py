@@ -1,0 +1,94 @@
+"""What the finalists have to beat: published networks, random ones, the user's own, inside the same limits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from itertools import islice
+
+import numpy as np
+
+from nas.config.finalists import FinalistsConfig
+from nas.finalists.lineup import Entrant, Role
+from nas.problem import Problem
+from nas.runs.networks import load_arch
+from search_spaces import REFERENCES, Arch, complexity
+
+STREAM = 17
+"""Tells the draws of the baselines from those of the search, which has the same seed."""
+
+
+def baselines(
+    problem: Problem, settings: FinalistsConfig, finalists: Sequence[Entrant], seed: int
+) -> list[Entrant]:
+    """Published, own and random networks for ``problem``, without those that are finalists already.
+
+    Raises:
+        ValueError: for an own network that cannot be read or is outside the limits.
+    """
+    ceiling = max(complexity(each.arch, problem.task).macs for each in finalists)
+    found = [
+        *(_published(problem, ceiling) if settings.published else ()),
+        *_own(problem, settings.baselines),
+        *_random(problem, settings, finalists, seed),
+    ]
+    taken = {each.arch.id for each in finalists}
+    return [
+        each
+        for place, each in enumerate(found)
+        if each.arch.id not in taken | {other.arch.id for other in found[:place]}
+    ]
+
+
+def _published(problem: Problem, ceiling: float) -> Iterator[Entrant]:
+    """Of each family that is searched the largest that fits and is no dearer than the dearest finalist."""
+    for family in families(problem):
+        macs = {
+            name: complexity(arch, problem.task).macs
+            for name, arch in REFERENCES.items()
+            if arch.space == family and problem.fits(arch)
+        }
+        fitting = {name: count for name, count in macs.items() if count <= ceiling}
+        if fitting:
+            name = max(fitting, key=lambda name: fitting[name])
+            yield Entrant(REFERENCES[name], Role.PUBLISHED, name)
+
+
+def families(problem: Problem) -> list[str]:
+    """The families that are searched, each once."""
+    members = getattr(problem.space, "members", (problem.space,))
+    return list(dict.fromkeys(member.arch_type.space for member in members))
+
+
+def _own(problem: Problem, sources: Iterable[str]) -> Iterator[Entrant]:
+    for source in sources:
+        try:
+            arch = load_arch(source)
+        except ValueError as error:
+            raise ValueError(f"baselines: {error}") from error
+        check_fits(problem, arch, f"baselines: {source}")
+        yield Entrant(arch, Role.OWN, source)
+
+
+def check_fits(problem: Problem, arch: Arch, what: str) -> None:
+    """``ValueError`` naming the limit that ``arch`` breaks most."""
+    if problem.fits(arch):
+        return
+    costs = problem.costs(arch)
+    name, excess = max(problem.excess(costs).items(), key=lambda item: item[1])
+    raise ValueError(
+        f"{what} is outside the limits: {name} is {costs[name]:,}, {excess:.0%} beyond"
+    )
+
+
+def _random(
+    problem: Problem,
+    settings: FinalistsConfig,
+    finalists: Sequence[Entrant],
+    seed: int,
+) -> Iterator[Entrant]:
+    count = len(finalists) if settings.random is None else settings.random
+    taken = {each.arch.id: each for each in finalists}
+    draws = replace(problem, taken=taken).draws(np.random.default_rng([seed, STREAM]))
+    for number, arch in enumerate(islice(draws, count), start=1):
+        yield Entrant(arch, Role.RANDOM, f"random {number}")

@@ -1,0 +1,103 @@
+"""Which networks of a search are worth a full training: likely on the front, spread along it, no two alike."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from nas.finalists.lineup import Entrant, Role
+from results import EventLog, Run, front_probability, pareto_rank
+from results.limits import Limits, violation
+from results.log.record import records
+from results.objectives import Objectives
+from search_spaces import arch_from_dict
+
+ALIKE_IN = ("flops", "macs", "params", "activations")
+"""Networks that agree in all of these to the last unit differ in name only."""
+
+
+def choose_finalists(
+    run: Run, count: int, limits: Limits | None, validation_images: int
+) -> list[Entrant]:
+    """``count`` complete networks of ``run`` inside the limits, the best first.
+
+    First is the best in the first objective among the likeliest; then again and again the one with the greatest
+    product of its probability to be on the front (``results.front_probability``) and its distance from all chosen
+    so far, in objectives scaled to 0..1. Where nobody has a chance any more, the next front follows.
+
+    Raises:
+        ValueError: if the networks do not compare, or there are fewer of them.
+    """
+    if run.no_front:
+        raise ValueError(f"{run.path}: {run.no_front}")
+    table = different(inside(run, limits), run.objectives, validation_images)
+    if len(table) < count:
+        raise ValueError(
+            f"networks {count}: {run.path} has {len(table)} different networks that are complete and inside the "
+            f"limits; ask for --networks {len(table)} or search on"
+            if len(table)
+            else f"{run.path}: no network is complete and inside the limits, so there are no finalists"
+        )
+    chosen = table.iloc[spread(table, run.objectives, count)]
+    known = _measured(run)
+    return [
+        _entrant(row, known[int(row["trial"])]) for row in chosen.to_dict("records")
+    ]
+
+
+def inside(run: Run, limits: Limits | None) -> pd.DataFrame:
+    """The complete trials with all objectives, inside the limits."""
+    complete = run.complete.dropna(subset=list(run.objectives))
+    within: pd.DataFrame = complete.loc[violation(complete, limits or {}) == 0]
+    return within
+
+
+def different(
+    table: pd.DataFrame, objectives: Mapping[str, str], validation_images: int
+) -> pd.DataFrame:
+    """The table with its column ``chance``; of networks alike in all costs only the one with the best chance."""
+    chance = front_probability(table, objectives, validation_images=validation_images)
+    ordered = Objectives.of(objectives).best_first(table.assign(chance=chance))
+    likeliest = ordered.sort_values("chance", ascending=False, kind="stable")
+    return likeliest.drop_duplicates([name for name in ALIKE_IN if name in likeliest])
+
+
+def spread(table: pd.DataFrame, objectives: Mapping[str, str], count: int) -> list[int]:
+    """Places of ``count`` rows: likely ones, far from each other."""
+    aims = Objectives.of(objectives)
+    costs = aims.points(table)
+    scaled = (costs - costs.min(axis=0)) / np.where(
+        np.ptp(costs, axis=0), np.ptp(costs, axis=0), 1
+    )
+    chance = table["chance"].to_numpy(float)
+    likely = np.flatnonzero(chance >= min(0.5, chance.max()))
+    picked = [int(likely[np.argmin(costs[likely, 0])])]
+    distance = np.linalg.norm(scaled - scaled[picked[0]], axis=1)
+    while len(picked) < count and (worth := chance * distance).max() > 0:
+        picked.append(int(np.argmax(np.round(worth, 12))))
+        distance = np.minimum(
+            distance, np.linalg.norm(scaled - scaled[picked[-1]], axis=1)
+        )
+    ranks = pareto_rank(table, aims).to_numpy()
+    rest = [
+        int(place) for place in np.argsort(ranks, kind="stable") if place not in picked
+    ]
+    return [*picked, *rest][:count]
+
+
+def _entrant(row: Mapping[Any, Any], known: Mapping[str, Any]) -> Entrant:
+    arch, trial = arch_from_dict(json.loads(row["arch"])), int(row["trial"])
+    proxy = {"proxy_accuracy": row["accuracy"]} if pd.notna(row.get("accuracy")) else {}
+    return Entrant(
+        arch, Role.FINALIST, f"trial {trial}", trial=trial, known={**known, **proxy}
+    )
+
+
+def _measured(run: Run) -> dict[int, dict[str, Any]]:
+    """What belongs to no epoch of each trial."""
+    with EventLog(run.path / "events.db") as log:
+        return {number: each.measured for number, each in records(log).items()}

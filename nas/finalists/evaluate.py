@@ -1,0 +1,95 @@
+"""What is measured of a finalist: what the search knows already, the costs it does not, and a full training."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from evaluators import Evaluator, Metrics, ProxyTraining
+from evaluators.devices.device import resolve_device
+from evaluators.training.shard import ALONE
+from nas.finalists.lineup import Entrant
+from nas.retraining.plan import Plan
+from nas.retraining.worker import Job, train
+from search_spaces import Arch
+
+
+@dataclass(frozen=True)
+class Introduction:
+    """Who a network is, and what the search has measured of it."""
+
+    facts: Mapping[str, Metrics]
+    """By the network's id."""
+
+    metrics = ("role", "network", "search_trial", "proxy_accuracy")
+
+    @classmethod
+    def of(cls, entrants: list[Entrant]) -> Introduction:
+        return cls({entrant.arch.id: _introduced(entrant) for entrant in entrants})
+
+    def evaluate(
+        self, arch: Arch, *, seed: int = 0, checkpoint: Path | None = None
+    ) -> Iterator[Metrics]:
+        yield dict(self.facts[arch.id])
+
+
+def _introduced(entrant: Entrant) -> Metrics:
+    facts: dict[str, Any] = {"role": str(entrant.role), "network": entrant.name}
+    if entrant.trial is not None:
+        facts["search_trial"] = entrant.trial
+    return facts | dict(entrant.known)
+
+
+@dataclass(frozen=True)
+class UnlessKnown:
+    """An evaluator of the search, for networks that it has not measured there."""
+
+    evaluator: Evaluator
+    known: frozenset[str]
+    """Ids of networks."""
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        return self.evaluator.metrics
+
+    def evaluate(
+        self, arch: Arch, *, seed: int = 0, checkpoint: Path | None = None
+    ) -> Iterator[Metrics]:
+        if arch.id not in self.known:
+            yield from self.evaluator.evaluate(arch, seed=seed, checkpoint=checkpoint)
+
+
+@dataclass(frozen=True)
+class FullTraining:
+    """A retraining (``nas.retraining``) as an evaluator; its checkpoints and results lie in ``folder``.
+
+    Every worker must see the folder. ``plan`` says how to train; of its network there is none yet.
+    """
+
+    plan: Plan
+    folder: Path
+    memory_fraction: float | None = None
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        device = resolve_device(self.plan.device)
+        told = ProxyTraining(self.plan.data, self.plan.recipe, device.type).metrics
+        return (*told, "top1")
+
+    def job(self, arch: Arch, seed: int) -> Job:
+        plan = self.plan.model_copy(update={"arch": arch.to_dict()})
+        return Job(plan, seed, self.folder / arch.id / f"seed-{seed}")
+
+    def evaluate(
+        self, arch: Arch, *, seed: int = 0, checkpoint: Path | None = None
+    ) -> Iterator[Metrics]:
+        """Epochs of an earlier leg are told again, then the rest; in the end ``top1``, on the test images."""
+        job = self.job(arch, seed)
+        job.folder.mkdir(parents=True, exist_ok=True)
+        state = job.state()
+        yield from map(dict, state["history"] if state else ())
+        device = resolve_device(self.plan.device)
+        yield from train(job, ALONE, device, self.memory_fraction)
+        yield {"top1": (job.result or {})["top1"]}

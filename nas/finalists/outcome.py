@@ -1,0 +1,195 @@
+"""What the full trainings came to: proxy and full side by side, baselines, certainty, and the same in words."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from nas.finalists.certainty import ACCURACY, CLOSE, front_chances, standard_errors
+from nas.finalists.lineup import Role
+from nas.finalists.plan import Work
+from nas.retraining.plan import Plan
+from nas.retraining.result import append_rows, write_results
+from nas.retraining.retrain import Note
+from nas.runs.stages import stage_reader
+from results import Run, load_run, pareto_front, write_atomic, write_report
+from results.objectives import Objectives
+from results.runs.finalists import per_network
+from results.statistics.rank_agreement import LEAST, rank_agreement
+from results.strict_json import dumps
+from results.wording import counted, with_unit
+
+STRONG, WEAK = 0.6, 0.3
+"""Kendall's tau from which on the proxy ranks well, and from which on it ranks at all."""
+SURE = 0.9
+
+
+@dataclass(frozen=True)
+class Finals:
+    """``networks`` has a row per network, those trained to the end first.
+
+    Its columns beside those of a trials table: ``role``, ``network``, ``search_trial``, ``proxy_accuracy``,
+    ``seeds``, ``accuracy_error`` (standard error of the mean), ``on_front`` and ``front_probability``. ``verdict``
+    says it in sentences, the most important first. ``run`` is the run of finalists.
+    """
+
+    folder: Path
+    run: Run
+    networks: pd.DataFrame
+    verdict: list[str]
+
+    @property
+    def front(self) -> pd.DataFrame:
+        """The front at full fidelity, best in the first objective first."""
+        aims = Objectives.of(self.run.objectives)
+        return aims.best_first(self.networks[self.networks["on_front"]])
+
+    def model_folder(self, arch_id: str) -> Path:
+        """Where the trained network lies, as ``export`` takes it."""
+        return self.folder / "networks" / arch_id
+
+
+def conclude(work: Work, note: Note) -> Finals:
+    """Write the model folder of every network trained to the end, the tables and the report."""
+    run = load_run(work.folder)
+    for arch_id in per_network(run.trials)["arch_id"]:
+        for text in _write_model(work, str(arch_id), run.trials):
+            note(text)
+    networks = _table(run, work.validation_images)
+    finals = Finals(work.folder, run, networks, verdict(run, networks))
+    told = networks.drop(columns=["started", "finished"]).to_dict("records")
+    content = {"verdict": finals.verdict, "networks": told}
+    write_atomic(work.folder / "finalists.json", dumps(content, indent=2) + "\n")
+    write_atomic(work.folder / "finalists.csv", networks.to_csv(index=False))
+    run.export()
+    write_report(run, work.folder / "report.html", stages=stage_reader(run))
+    return finals
+
+
+def _write_model(work: Work, arch_id: str, trials: pd.DataFrame) -> list[str]:
+    """A retraining of all seeds of the network, as ``retrain`` leaves it, and its rows in the search's log."""
+    own = trials[(trials["arch_id"] == arch_id) & (trials["status"] == "complete")]
+    entrant = next(each for each in work.entrants if each.arch.id == arch_id)
+    jobs = [work.training.job(entrant.arch, int(seed)) for seed in sorted(own["seed"])]
+    found_at = {
+        "trial": entrant.trial,
+        "run": str(work.run.path.absolute()) if entrant.trial is not None else None,
+        "seeds": len(jobs),
+    }
+    plan: Plan = jobs[0].plan.model_copy(update=found_at)
+    folder = work.training.folder / arch_id
+    return append_rows(plan, write_results(folder, plan, jobs, work.dataset), folder)
+
+
+def _table(run: Run, validation_images: int) -> pd.DataFrame:
+    done = with_best_random(per_network(run.trials), run.objectives)
+    others = run.trials[~run.trials["arch_id"].isin(done["arch_id"])]
+    others = others[others["status"] != "complete"].drop_duplicates("arch_id")
+    if len(done):
+        errors = standard_errors(done, run.trials, validation_images)
+        front = pareto_front(done, run.objectives).index
+        done = done.assign(
+            accuracy_error=errors,
+            on_front=done.index.isin(front),
+            front_probability=front_chances(done, run.objectives, errors),
+        )
+        done = Objectives.of(run.objectives).best_first(done)
+    others = others.assign(on_front=False)
+    table = pd.concat([done, others], ignore_index=True) if len(done) else others
+    wanted = ("seeds", "accuracy_error", "front_probability")
+    return table.reindex(
+        columns=[*table, *(name for name in wanted if name not in table)]
+    )
+
+
+def with_best_random(
+    networks: pd.DataFrame, objectives: Mapping[str, str]
+) -> pd.DataFrame:
+    """Without the random networks but the best in the first objective: the best of so many is the baseline."""
+    random = networks[networks["role"] == Role.RANDOM]
+    worse = Objectives.of(objectives).best_first(random).index[1:]
+    return networks.drop(index=worse).reset_index(drop=True)
+
+
+def verdict(run: Run, networks: pd.DataFrame) -> list[str]:
+    """What a person should know, the most important first: a baseline that wins stands before all else."""
+    done = networks[networks["status"] == "complete"]
+    if done.empty:
+        return ["No network has been trained to its end."]
+    sentences = [*_against_baselines(done, run.objectives)]
+    front = done[done["on_front"]]
+    sure = int((front["front_probability"] >= SURE).sum())
+    sentences.append(
+        f"{counted(len(front), 'network')} on the front at full fidelity, "
+        f"{sure} of them with a probability of at least {SURE:.0%}."
+    )
+    proxy = proxy_in_words(run) if ACCURACY in run.epochs else None
+    return [*sentences, proxy] if proxy else sentences
+
+
+def _against_baselines(
+    done: pd.DataFrame, objectives: Mapping[str, str]
+) -> Iterator[str]:
+    """The best of the search against the best baseline, in the first objective."""
+    name, way = next(iter(objectives.items()))
+    searched = done["role"] == Role.FINALIST
+    if searched.all() or not searched.any():
+        return
+    aims = Objectives.of(objectives)
+    ours, theirs = (
+        aims.best_first(each).iloc[0] for each in (done[searched], done[~searched])
+    )
+    baseline = f"{_called(theirs)} ({with_unit(name, theirs[name])})"
+    best = f"{ours['network']} ({with_unit(name, ours[name])})"
+    ahead = (theirs[name] - ours[name]) * (1 if way == "max" else -1)
+    doubt = ""
+    if name == ACCURACY:
+        error = math.hypot(ours["accuracy_error"], theirs["accuracy_error"])
+        doubt = (
+            ", but within the error of the two" if abs(ahead) < CLOSE * error else ""
+        )
+    if ahead > 0:
+        yield f"A BASELINE WINS: {baseline} is better than {best}, the best of the search{doubt}."
+    else:
+        yield f"The best of the search, {best}, is no worse than the best baseline, {baseline}{doubt}."
+
+
+def _called(row: pd.Series[Any]) -> str:
+    if row["role"] == Role.RANDOM:
+        return f"the best random network, {row['network']}"
+    return (
+        f"{'published' if row['role'] == Role.PUBLISHED else 'your'} {row['network']}"
+    )
+
+
+def proxy_in_words(run: Run) -> str | None:
+    """Whether the short trainings ranked the finalists as the full ones do, where all of them still trained.
+
+    None where too few can be compared for a rank correlation.
+    """
+    trials = run.trials[run.trials["role"] == Role.FINALIST]
+    first = trials.drop_duplicates("arch_id").dropna(subset=["proxy_accuracy"])
+    curves = run.epochs.pivot_table(index="trial", columns="epoch", values=ACCURACY)
+    curves = curves.reindex(first["trial"]).dropna(how="all").dropna(axis=1)
+    if len(curves) < LEAST or curves.empty:
+        return None
+    epoch, full = curves.columns[-1], curves.iloc[:, -1]
+    proxy = first.set_index("trial")[["proxy_accuracy"]].astype(float)
+    row = rank_agreement(proxy, full).iloc[0]
+    tau = row["kendall"]
+    how = (
+        "ranked them as the full trainings do"
+        if tau >= STRONG
+        else "ranked them weakly"
+        if tau >= WEAK
+        else "did not rank them: choose by the full trainings only"
+    )
+    return (
+        f"The search's short trainings {how} (tau {tau:.2f}, {row['kendall_lower']:.2f} to "
+        f"{row['kendall_upper']:.2f}, {len(full)} networks after {epoch} epochs in full)."
+    )

@@ -1,0 +1,47 @@
+"""The finalists of a run: networks that were trained in full, beside baselines, as a run of its own inside it."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+
+from results.runs.loading import load_run
+from results.runs.run import Run
+
+FINALISTS = "finalists"
+"""Their folder in that of the run."""
+MEANS = ("accuracy", "top1")
+
+
+def load_finalists(path: str | Path) -> Run | None:
+    """The networks of the run at ``path`` that have been trained to the end in full; None if there are none.
+
+    A run with a row per network: ``accuracy`` and ``top1`` are means over its seeds, ``seeds`` tells how many
+    there are. ``role`` says why it was trained (``finalist``, ``published``, ``random``, ``own``), ``network``
+    what it is called, ``search_trial`` and ``proxy_accuracy`` what it was in the search.
+
+    Raises:
+        ValueError: for a log that cannot be read.
+    """
+    if "://" in str(path) or not (Path(path) / FINALISTS / "events.db").is_file():
+        return None
+    run = load_run(Path(path) / FINALISTS)
+    networks = per_network(run.trials)
+    return replace(run, trials=networks, stamp=None) if len(networks) else None
+
+
+def per_network(trials: pd.DataFrame) -> pd.DataFrame:
+    """A row per network of the complete ``trials``: the means of its trainings, and their number ``seeds``.
+
+    Everything else is that of its first training. Networks keep the order of their first trials.
+    """
+    done = trials[trials["status"] == "complete"].sort_values("trial")
+    first = done.drop_duplicates("arch_id").set_index("arch_id", drop=False)
+    by_network = done.groupby("arch_id", sort=False)
+    means = {
+        name: by_network[name].mean().reindex(first.index)
+        for name in MEANS
+        if name in done
+    }
+    counts = by_network.size().reindex(first.index).astype("Int64")
+    return first.assign(**means, seeds=counts).reset_index(drop=True)

@@ -1,0 +1,240 @@
+"""The best networks of a search trained in full, through the same door as a user's."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from click.testing import CliRunner
+
+import nas
+from nas.cli.commands import main
+from nas.finalists.finalists import finalists
+from nas.finalists.outcome import Finals
+from nas.finalists.plan import plan_finalists
+from results import Event, load_run, pareto_front
+from results.runs.finalists import load_finalists
+from search_spaces import get_space
+
+SETTINGS = """
+space: {name: resnest, depth1: 1, depth2: 1, depth3: 1, depth4: 1, width1: 8, width2: [8, 16], width3: [16, 32],
+        width4: [16, 32], stem_width: 8, deep_stem: false}
+objectives: {accuracy: max, macs: min}
+limits: {macs: [0, 1.0e+6]}
+evaluators: [complexity, training]
+data: {name: "tests.nas.finalists.few:few_digits", subset: 150}
+training: {epochs: 1}
+sampler: random
+trials: 9
+engine: serial
+"""
+HOW = ("networks=4", "epochs=2", "random=2", "seeds=2", "batch_size=64")
+
+
+@pytest.fixture(scope="module")
+def searched(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("search")
+    (folder / "mine.yaml").write_text(SETTINGS)
+    nas.search(nas.load_config(str(folder / "mine.yaml")), folder / "run")
+    return folder / "run"
+
+
+@pytest.fixture
+def run(searched: Path, tmp_path: Path) -> Path:
+    """A copy of the search, without finalists."""
+    return Path(
+        shutil.copytree(
+            searched, tmp_path / "run", ignore=shutil.ignore_patterns("finalists")
+        )
+    )
+
+
+@pytest.fixture(scope="module")
+def finals(searched: Path) -> Finals:
+    return finalists(searched, overrides=HOW)
+
+
+def test_the_front_is_that_of_full_trainings(finals: Finals, searched: Path) -> None:
+    table = finals.networks
+    done = table[table["status"] == "complete"]
+    assert len(done) < len(table)
+    # of four finalists two go on after half of the training, of two random networks one
+    assert done["role"].value_counts().to_dict() == {"finalist": 2, "random": 1} | (
+        {"published": 1} if (table["role"] == "published").any() else {}
+    )
+    front = pareto_front(done, {"accuracy": "max", "macs": "min"})
+    assert set(front["arch_id"]) == set(finals.front["arch_id"])
+    stopped = table[table["status"] == "stopped"]
+    assert (stopped["epochs"] == 1).all()
+    assert (done["epochs"] == 2).all()
+
+
+def test_every_seed_counts_and_every_number_is_in_the_log(finals: Finals) -> None:
+    trials = load_run(finals.folder).trials
+    done = trials[trials["status"] == "complete"]
+    means = done.groupby("arch_id")["accuracy"].mean()
+    for row in finals.networks[finals.networks["status"] == "complete"].to_dict(
+        "records"
+    ):
+        assert row["accuracy"] == pytest.approx(means[row["arch_id"]])
+        seeds = done.loc[done["arch_id"] == row["arch_id"], "seed"]
+        assert sorted(seeds) == list(range(row["seeds"]))
+    told = json.loads((finals.folder / "finalists.json").read_text())
+    assert told["verdict"] == finals.verdict
+
+
+def test_all_images_are_trained_on(finals: Finals, searched: Path) -> None:
+    first = json.loads((searched / "environment.json").read_text())["images"]["images"]
+    then = json.loads((finals.folder / "environment.json").read_text())["images"][
+        "images"
+    ]
+    assert (sum(first.values()), sum(then.values())) == (150, 300)
+
+
+def test_each_network_is_a_model_folder(finals: Finals, tmp_path: Path) -> None:
+    row = finals.front.iloc[0]
+    checks = nas.export(
+        finals.model_folder(row["arch_id"]),
+        tmp_path / "model",
+        onnx=False,
+        program=False,
+    )
+    assert checks == {}
+    assert (tmp_path / "model" / "model.safetensors").is_file()
+
+
+def test_select_works_on_finalists(
+    finals: Finals, searched: Path, tmp_path: Path
+) -> None:
+    def select(*options: str) -> tuple[str, dict[str, object]]:
+        out = tmp_path / "selected.json"
+        found = CliRunner().invoke(
+            main, ["select", str(searched), "--out", str(out), *options]
+        )
+        return found.output, json.loads(out.read_text())
+
+    text, picked = select()
+    assert "trained in full" in text
+    assert picked["arch_id"] == finals.front.iloc[0]["arch_id"]
+    text, picked = select("--proxy")
+    assert picked["arch_id"] == load_run(searched).front().iloc[0]["arch_id"]
+    assert load_finalists(searched) is not None
+
+
+def test_the_search_hears_of_its_finalists(finals: Finals, searched: Path) -> None:
+    told = load_run(searched).retrained
+    done = finals.networks[finals.networks["status"] == "complete"]
+    assert set(told["trial"]) == set(done["search_trial"].dropna())
+
+
+def steady(finals: Finals) -> pd.DataFrame:
+    clocks = ["seconds", "started", "finished", "images_per_second"]
+    return finals.networks.drop(columns=clocks, errors="ignore")
+
+
+def interrupted_after(events: int) -> Callable[[Event], None]:
+    left = [events]
+
+    def listen(event: Event) -> None:
+        left[0] -= event.kind == "epoch"
+        if left[0] == 0:
+            raise KeyboardInterrupt
+
+    return listen
+
+
+def test_interrupted_again_and_again_it_ends_the_same(
+    finals: Finals, run: Path
+) -> None:
+    for epochs in (2, 3, 1):
+        cut = finalists(run, overrides=HOW, listeners=[interrupted_after(epochs)])
+        assert len(cut.networks)
+    whole = finalists(run, overrides=HOW)
+    pd.testing.assert_frame_equal(steady(whole), steady(finals))
+    assert whole.verdict == finals.verdict
+
+
+def test_an_own_baseline_that_wins_is_told_first(run: Path, tmp_path: Path) -> None:
+    # much larger than what is searched, inside the limits nevertheless
+    space = get_space(
+        "resnest", depth1=1, depth2=1, depth3=1, depth4=1, width1=16, width2=16, width3=32, width4=32,
+        radix=1, cardinality=1, bottleneck_width=64, stem_width=8, deep_stem=False, avd=False, avd_first=False,
+    )  # fmt: skip
+    mine = tmp_path / "mine.json"
+    mine.write_text(json.dumps(space.sample(np.random.default_rng(0)).to_dict()))
+    how = ("networks=1", "epochs=2", "random=0", "published=false", "seeds=1")
+    found = finalists(run, overrides=(*how, f"baselines=[{mine}]"))
+    ours, theirs = (
+        found.networks.set_index("role")["accuracy"][role]
+        for role in ("finalist", "own")
+    )
+    assert found.verdict[0].startswith(
+        "A BASELINE WINS" if theirs > ours else "The best of"
+    )
+
+
+BAD = {
+    "networks=10": "networks 10: .* has . different networks that are complete",
+    "networks=0": "finalists: networks: .*at least 1|networks",
+    "hours=1e-6": "hours 1e-06: the shortest training alone takes about",
+    "epoch=3": "epoch: unknown key; did you mean epochs",
+    "full=true": "--set full: is for retrain",
+    "baselines=[resnest50]": "baselines: resnest50 is outside the limits: macs is",
+    "baselines=[nowhere.json]": "baselines: nowhere.json: cannot be read",
+    "data.name=cifar10": "data",
+    "data.validation=0.999": "data.validation",
+}
+
+
+@pytest.mark.parametrize("override", BAD)
+def test_bad_input_is_refused_before_anything_is_written(
+    run: Path, override: str
+) -> None:
+    with pytest.raises(ValueError, match=BAD[override]):
+        plan_finalists(run, ("networks=2", "epochs=2", override))
+    assert not (run / "finalists").exists()
+
+
+def test_other_settings_do_not_mix(finals: Finals, searched: Path) -> None:
+    with pytest.raises(ValueError, match="began with another training"):
+        plan_finalists(searched, (*HOW, "epochs=3"))
+    with pytest.raises(ValueError, match=r"began with another finalists\.networks"):
+        plan_finalists(searched, (*HOW, "networks=3"))
+    with pytest.raises(ValueError, match="holds finalists"):
+        nas.resume(finals.folder)
+
+
+@pytest.mark.slow
+def test_killed_ten_times_it_ends_the_same(finals: Finals, run: Path) -> None:
+    command = [sys.executable, "run_search.py", "finalists", str(run), "--serial"]
+    command += [part for each in HOW for part in ("--set", each)]
+    rng = np.random.default_rng(0)
+    started = time.monotonic()
+    subprocess.run(
+        [*command[:3], str(shutil.copytree(run, run.with_name("timed"))), *command[4:]],
+        check=True,
+        capture_output=True,
+    )
+    whole = time.monotonic() - started
+    for _ in range(10):
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(rng.uniform(0.1, 0.6) * whole)
+        process.kill()
+        process.wait()
+    subprocess.run(command, check=True, capture_output=True)
+    told = json.loads((run / "finalists" / "finalists.json").read_text())
+    once = json.loads((finals.folder / "finalists.json").read_text())
+    for row in (*told["networks"], *once["networks"]):
+        for name in ("seconds", "images_per_second"):
+            row.pop(name, None)
+    assert told == once
