@@ -1,7 +1,7 @@
 """One search, step by step: what to run next, what came of it, and the log. It knows nothing of Ray.
 
 Whoever runs trials (Ray Tune, one process) calls ``next``, ``report`` and ``finish`` or ``lost``.
-All that a call decides is first in the log, in one transaction, and then applied to what is known.
+All that a call decides is in the log when it returns, in one transaction; with ``step``, several calls share one.
 ``replay`` applies an earlier log in the same way: a search goes on where it was killed.
 """
 
@@ -10,8 +10,10 @@ from __future__ import annotations
 import json
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 from nas.budget import Budget
@@ -72,25 +74,18 @@ class Controller:
         listeners: Sequence[Listener] = (),
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.proposer, self.log, self.stopper, self.listeners = (
-            proposer,
-            log,
-            stopper,
-            list(listeners),
-        )
+        self.proposer, self.log, self.stopper = proposer, log, stopper
+        self.listeners = list(listeners)
         self.state = SearchState(
             proposer, stopper, budget, limits or {}, reference_point
         )
-        self.trials, self.spending, self.seed = (
-            self.state.trials,
-            self.state.spending,
-            seed,
-        )
-        self.exhausted = False
+        self.trials, self.spending = self.state.trials, self.state.spending
+        self.seed, self.exhausted = seed, False
         self._produces = produces
         self._waiting: deque[int] = deque()
         self._running: set[int] = set()
         self._none_to_promote = False
+        self._untold: list[Event] | None = None
         self._clock = clock
         self._last: float | None = None
 
@@ -129,7 +124,27 @@ class Controller:
             "the space holds no further networks" if self.exhausted else None
         )
 
-    # Commands: what they decide is in the log when they return.
+    # Commands: what they decide is in the log when they return, or when the ``step`` around them ends.
+
+    @contextmanager
+    def step(self) -> Iterator[None]:
+        """One transaction for all that is decided inside: a disk takes as long for many events as for one.
+
+        Act on answers only after the block. Listeners are told then, too.
+
+        Raises:
+            OSError: where the disk refuses. The controller then knows more than its log, and is of no more use.
+        """
+        if self._untold is not None:  # the step around this one has a transaction
+            yield
+            return
+        news = self._untold = []
+        try:
+            with self.log.transaction():
+                yield
+        finally:
+            self._untold = None
+        self._tell(news)
 
     def next(self) -> Assignment | None:
         """What to run now; None if there is nothing, for ever (``over``) or until a running trial gets on."""
@@ -172,11 +187,7 @@ class Controller:
         # What is decided on must be what a replay will read.
         known = json.loads(strict_json.dumps(metrics))
         others = {name: value for name, value in known.items() if name != "epoch"}
-        news = (
-            Measured(trial, known)
-            if epoch is None
-            else EpochEnded(trial, epoch, others)
-        )
+        news = EpochEnded(trial, epoch, others) if epoch else Measured(trial, known)
         self.commit(news, *self.state.verdict(trial, epoch, record.metrics | known))
         if record.status is TrialStatus.RUNNING and self.spending.out_of_time:
             self._interrupt(record)
@@ -212,15 +223,17 @@ class Controller:
 
     def commit(self, *contents: Content) -> None:
         """Log events in one transaction, then take them in and tell the listeners."""
-        events = self.log.commit(contents) if contents else []
-        for event in events:
+        news = self.log.commit(contents) if contents else []
+        for event in news:
             self.state.apply(event)
             if event.trial is not None:
                 self._none_to_promote = False
                 if self.trials[event.trial].status is not TrialStatus.RUNNING:
                     self._running.discard(event.trial)
-        for event in events:
-            self._tell(event)
+        if self._untold is None:
+            self._tell(news)
+        else:
+            self._untold += news
 
     def replay(self, events: Iterable[Event]) -> None:
         """Take in what an earlier run of this search logged; unfinished trials are the next to run.
@@ -244,16 +257,17 @@ class Controller:
                 self._interrupt(record)
                 self._waiting.append(number)
 
-    def _tell(self, event: Event) -> None:
-        for listener in list(self.listeners):
+    def _tell(self, news: Sequence[Event]) -> None:
+        for event, listener in product(news, list(self.listeners)):
+            if listener not in self.listeners:
+                continue
             try:
                 listener(event)
             except Exception as error:  # what is shown must not end what is computed
                 self.listeners.remove(listener)
                 reason = " ".join(f"{type(error).__name__}: {error}".split())
-                self.commit(
-                    Noted(None, f"a view failed and is shown no more: {reason:.200}")
-                )
+                note = f"a view failed and is shown no more: {reason:.200}"
+                self.commit(Noted(None, note))
 
     def _nothing_new(self) -> bool:
         return self.exhausted or self.spending.spent is not None
@@ -270,10 +284,9 @@ class Controller:
         record = self.trials[number]
         record.status = TrialStatus.RUNNING
         self._running.add(number)
-        arch = arch_from_dict(
-            dict(record.proposal.arch or {}) if record.proposal else {}
-        )
-        seed = record.proposal.seed if record.proposal else None
+        proposal = record.proposal
+        arch = arch_from_dict(dict((proposal and proposal.arch) or {}))
+        seed = proposal.seed if proposal else None
         return Assignment(
             number, arch, self.seed if seed is None else seed, self._skipped(record)
         )
@@ -284,12 +297,9 @@ class Controller:
 
     def _skipped(self, record: TrialRecord) -> int:
         """The last evaluator that has yielded anything: those before it need not run again."""
-        yielded = [
-            i
-            for i, names in enumerate(self._produces)
-            if any(name in record.metrics for name in names)
-        ]
-        return max(yielded, default=0)
+        known = record.metrics.keys()
+        yielded = [not known.isdisjoint(names) for names in self._produces]
+        return max((i for i, some in enumerate(yielded) if some), default=0)
 
     def _proposed(self, proposal: Proposal) -> Proposed:
         arch = proposal.arch

@@ -1,17 +1,19 @@
 """The Ray Tune side, kept thin: Tune runs actors, the controller decides.
 
-Tune's searcher asks ``RelaySearch`` for work, which asks ``Controller.next``. Every result goes through
-``RelayScheduler`` to ``Controller.report``, whose answer stops the actor or lets it go on. How a trial ended
-reaches ``Controller.finish`` or ``lost`` through ``RelayCallback``.
+Tune's loop handles one result a round. ``RelayScheduler`` and ``RelayCallback`` only note what came of the
+trials; at the end of a round ``Relay`` takes all results that lie ready, and tells the controller in one
+commit. Its answers then stop actors or let them go on, and ``RelaySearch`` hands out new work.
 """
 
 from __future__ import annotations
 
 import tempfile
+import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar
+from typing import Any
 
 import torch
 from ray import tune
@@ -23,11 +25,9 @@ from evaluators import Evaluator
 from nas.controller import Assignment, Controller
 from nas.engines.checkpoints import Checkpoints
 from nas.engines.ray_room import Room
+from nas.engines.turns import LONGEST_SECONDS, Turns
 from nas.engines.worker import steps, threads
 from search_spaces import arch_from_dict
-
-P = ParamSpec("P")
-_T = TypeVar("_T")
 
 
 class TrialActor(tune.Trainable):
@@ -68,46 +68,99 @@ class TrialActor(tune.Trainable):
 
 
 class Relay:
-    """Hands calls on to the controller until one fails, and keeps that error: Ray would bury it under its own."""
+    """Hands on to the controller what came of the trials, a round of Tune's loop in one commit.
 
-    def __init__(self, controller: Controller) -> None:
+    ``room`` says how many workers there are. ``broken`` is what the controller raised: Ray would bury it under
+    its own errors.
+    """
+
+    def __init__(self, controller: Controller, room: Callable[[], int]) -> None:
         self.controller = controller
         self.broken: Exception | None = None
+        self.segments: set[str] = set()
+        self.tune: Any = None
+        self._room, self._turns = room, Turns(controller)
+        self._results: list[tuple[Trial, dict[str, Any]]] = []
+        self._ends: list[Callable[[], None]] = []
+        self._work: deque[Assignment] = deque()
 
-    def call(
-        self, method: Callable[P, _T], *args: P.args, **kwargs: P.kwargs
-    ) -> _T | None:
-        if self.broken is None:
-            try:
-                return method(*args, **kwargs)
-            except Exception as error:
-                self.broken = error
-        return None
+    def result(self, trial: Trial, metrics: dict[str, Any]) -> None:
+        """Keep a result for the end of the round; its trial waits."""
+        self._results.append((trial, metrics))
+
+    def end(self, tell: Callable[[], None]) -> None:
+        """Keep for the end of the round what ``tell`` tells the controller."""
+        self._ends.append(tell)
+
+    def assignment(self) -> Assignment | None:
+        """What an idle worker is to do; it is in the log."""
+        if not self._work:
+            self._turn([], [])
+        return self._work.popleft() if self._work else None
+
+    def end_of_round(self) -> None:
+        """Take all results that lie ready, commit what is decided on them, and let it happen."""
+        if not (self._results or self._ends):
+            return
+        until = time.monotonic() + LONGEST_SECONDS
+        while time.monotonic() < until:
+            # Tune would come to these one by one, round by round
+            if not self.tune._actor_manager.next(timeout=self._turns.wait()):
+                break
+        results, self._results = self._results, []
+        ends, self._ends = self._ends, []
+        for trial, going in self._turn(results, ends):
+            if trial.status != Trial.RUNNING:  # its worker was lost meanwhile
+                continue
+            if going:
+                self.tune._schedule_trial_train(trial)
+            else:
+                self.tune.stop_trial(trial)
+
+    def _turn(
+        self,
+        results: Sequence[tuple[Trial, dict[str, Any]]],
+        ends: Sequence[Callable[[], None]],
+    ) -> list[tuple[Trial, bool]]:
+        """Tell the controller and ask it for work, in one commit; which trials go on and which do not."""
+        if self.broken:
+            return []
+        try:
+            with self._turns.turn():
+                report = self.controller.report
+                answers = [
+                    (trial, report(trial.config["trial"], metrics))
+                    for trial, metrics in results
+                ]
+                for tell in ends:
+                    tell()
+                busy = len(self.segments) - sum(not going for _, going in answers)
+                self._work += self._turns.work(self._room() - busy - len(self._work))
+        except Exception as error:
+            self.broken = error
+            return []
+        return answers
 
 
 class RelaySearch(Searcher):
-    """Asks the controller what to run: what is new, and what goes on after a pause or a lost worker.
+    """Hands out the controller's work: what is new, and what goes on after a pause or a lost worker.
 
     To Ray each segment of a trial is a trial of its own, so that a trial put aside holds no actor and no GPU.
     """
 
-    def __init__(self, relay: Relay, room: Callable[[], int]) -> None:
+    def __init__(self, relay: Relay) -> None:
         super().__init__()
-        self._relay, self._room = relay, room
-        self._segments: set[str] = set()
+        self._relay = relay
 
     # Ray's annotation leaves out its own FINISHED, a string
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:  # type: ignore[override]
-        if len(self._segments) >= self._room():
-            return None
-        work = self._relay.call(self._relay.controller.next)
+        relay = self._relay
+        work = relay.assignment()
         if work is None:
             # Ray asks for ever unless it is told that there is an end
-            over = self._relay.broken or (
-                not self._segments and self._relay.controller.over
-            )
+            over = relay.broken or (not relay.segments and relay.controller.over)
             return str(Searcher.FINISHED) if over else None
-        self._segments.add(trial_id)
+        relay.segments.add(trial_id)
         return {
             "trial": work.trial,
             "arch": work.arch.to_dict(),
@@ -119,7 +172,7 @@ class RelaySearch(Searcher):
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
     ) -> None:
         """There is room for another; ``RelayCallback`` hears what came of this one."""
-        self._segments.discard(trial_id)
+        self._relay.segments.discard(trial_id)
 
     def save(self, checkpoint_path: str) -> None:
         """Nothing: the event log is the state."""
@@ -129,11 +182,14 @@ class RelaySearch(Searcher):
 
 
 class RelayScheduler(FIFOScheduler):
-    """Lets the controller decide after every result whether a segment of a trial goes on."""
+    """Notes the results of a round; whether a segment of a trial goes on is decided at its end."""
 
     def __init__(self, relay: Relay) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # Ray gives it no types
         self._relay = relay
+
+    def on_trial_add(self, tune_controller: Any, trial: Trial) -> None:
+        self._relay.tune = tune_controller._tune_controller
 
     def on_trial_result(
         self, tune_controller: Any, trial: Trial, result: dict[str, Any]
@@ -143,35 +199,30 @@ class RelayScheduler(FIFOScheduler):
             for name, value in result.items()
             if name.startswith("metrics/")
         }
-        going = self._relay.call(
-            self._relay.controller.report, trial.config["trial"], metrics
-        )
-        return str(self.CONTINUE if going else self.STOP)
+        self._relay.result(trial, metrics)
+        return str(self.NOOP)
 
 
 class RelayCallback(tune.Callback):
-    """Tells the controller how a segment of a trial ended."""
+    """Notes how a segment of a trial ended, and ends the round."""
 
     def __init__(self, relay: Relay) -> None:
         self._relay = relay
 
     def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
+        self._relay.end_of_round()
         if self._relay.broken:
             raise self._relay.broken
 
     def on_trial_complete(
         self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
     ) -> None:
-        result = trial.last_result
+        result, finish = trial.last_result, self._relay.controller.finish
         # only a trial that ended by itself has an error, None if all went well
         if "error" in result:
-            facts = {"traceback": result["traceback"]} if result["error"] else {}
-            self._relay.call(
-                self._relay.controller.finish,
-                trial.config["trial"],
-                result["error"],
-                **facts,
-            )
+            error, number = result["error"], trial.config["trial"]
+            facts = {"traceback": result["traceback"]} if error else {}
+            self._relay.end(lambda: finish(number, error, **facts))
 
     def on_trial_error(
         self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
@@ -180,11 +231,9 @@ class RelayCallback(tune.Callback):
         reason = next(
             (line for line in report.splitlines()[1:] if line), "no reason is known"
         )
-        self._relay.call(
-            self._relay.controller.lost,
-            trial.config["trial"],
-            f"the worker failed: {reason}",
-            traceback=report,
+        number, lost = trial.config["trial"], self._relay.controller.lost
+        self._relay.end(
+            lambda: lost(number, f"the worker failed: {reason}", traceback=report)
         )
 
 
@@ -206,7 +255,7 @@ def run_trials(
     Raises:
         ValueError: if no node has room for a trial.
     """
-    relay, room = Relay(controller), Room(cpus, gpus)
+    relay = Relay(controller, Room(cpus, gpus))
     trainable = tune.with_parameters(
         TrialActor,
         evaluators=tuple(evaluators),
@@ -216,7 +265,7 @@ def run_trials(
     with _storage(folder) as storage:
         tune.run(
             tune.with_resources(trainable, {"cpu": cpus, "gpu": gpus}),
-            search_alg=RelaySearch(relay, room),
+            search_alg=RelaySearch(relay),
             scheduler=RelayScheduler(relay),
             num_samples=-1,
             reuse_actors=True,

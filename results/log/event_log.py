@@ -5,7 +5,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import closing
+from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, TypeVar
@@ -35,6 +35,9 @@ class Log(Protocol):
 
     def commit(self, contents: Sequence[Content]) -> list[Event]:
         """Add events, all or none, and return them as any reader will find them."""
+
+    def transaction(self) -> AbstractContextManager[None]:
+        """What is committed inside is kept together when the block ends, however it ends."""
 
     def __iter__(self) -> Iterator[Event]: ...
 
@@ -67,7 +70,7 @@ class EventLog:
         self, path: str | Path, *, clock: Callable[[], float] | None = None
     ) -> None:
         self.path = Path(path)
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         try:
             self._connection = sqlite3.connect(
                 self.path,
@@ -113,9 +116,10 @@ class EventLog:
         return row[0] if isinstance(row[0], float) else 0.0
 
     def commit(self, contents: Sequence[Content]) -> list[Event]:
-        """Add events durably, all or none, and return them as any reader will find them.
+        """Add events, all or none, and return them as any reader will find them.
 
-        NaN and infinities in them become None.
+        They are on disk on return; inside a ``transaction``, when that ends. NaN and infinities
+        become None.
 
         Raises ``TypeError`` for data that JSON does not have, ``OSError`` where the disk refuses.
         """
@@ -123,6 +127,16 @@ class EventLog:
         with self._lock:
             now = self._clock()
             return self._insert([(now, *text) for text in texts])
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """One sync for all that is committed inside, on disk when the block ends, however it ends.
+
+        Other writers wait meanwhile, readers see nothing of it. Raises ``OSError`` where the disk
+        refuses, and then nothing of it is kept.
+        """
+        with self._lock, self._written_at_once():
+            yield
 
     def append(self, kind: str, /, trial: int | None = None, **data: Any) -> None:
         """Add one event as it is, of any kind; raises as ``commit``."""
@@ -140,21 +154,51 @@ class EventLog:
     def _insert(
         self, rows: Sequence[tuple[float, str, int | None, str]]
     ) -> list[Event]:
-        try:
-            self._connection.execute("BEGIN IMMEDIATE")
-            numbers = [self._connection.execute(_INSERT, row).lastrowid for row in rows]
-            self._connection.execute("COMMIT")
-        except sqlite3.DatabaseError as error:
-            raise OSError(
-                f"{self.path}: cannot append to the event log ({error})"
-            ) from error
-        finally:
-            if self._connection.in_transaction:
-                self._connection.execute("ROLLBACK")
+        with self._written_at_once(), self._whole():
+            numbers = [self._execute(_INSERT, row).lastrowid for row in rows]
         return [
             Event(int(number or 0), when, kind, trial, json.loads(text))
             for number, (when, kind, trial, text) in zip(numbers, rows, strict=True)
         ]
+
+    @contextmanager
+    def _written_at_once(self) -> Iterator[None]:
+        """A transaction of SQLite's, unless one is under way, which then commits this too."""
+        if self._connection.in_transaction:
+            yield
+            return
+        self._execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        finally:
+            # A full disk has ended the transaction already, and is on its way up as an error.
+            try:
+                if self._connection.in_transaction:
+                    self._execute("COMMIT")
+            finally:
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+
+    @contextmanager
+    def _whole(self) -> Iterator[None]:
+        """All of a block's rows or, if it does not come to its end, none."""
+        self._execute("SAVEPOINT whole")
+        try:
+            yield
+        except BaseException:
+            if self._connection.in_transaction:
+                self._execute("ROLLBACK TO whole")
+            raise
+        if self._connection.in_transaction:
+            self._execute("RELEASE whole")
+
+    def _execute(self, statement: str, row: Sequence[Any] = ()) -> sqlite3.Cursor:
+        try:
+            return self._connection.execute(statement, row)
+        except sqlite3.DatabaseError as error:
+            raise OSError(
+                f"{self.path}: cannot append to the event log ({error})"
+            ) from error
 
     def __iter__(self) -> Iterator[Event]:
         """All events up to now, oldest first."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 
 from results.log.event_log import Clock
 from results.log.events import Content, Event, encoded
@@ -31,6 +32,10 @@ class MemoryLog:
         ]
         self.events += added
         return added
+
+    def transaction(self) -> AbstractContextManager[None]:
+        """Nothing is to be made durable."""
+        return nullcontext()
 
     def __iter__(self) -> Iterator[Event]:
         """All events up to now, oldest first."""

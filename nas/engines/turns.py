@@ -1,0 +1,61 @@
+"""When an engine commits: what comes while the disk writes goes into one transaction."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from nas.controller import Assignment, Controller
+
+PATIENCE = 2.0
+"""Time between two commits, in times that the disk took for the last: it is busy a third of the time at most."""
+LONGEST_SECONDS = 0.5
+"""After so long, a turn ends though more workers are idle: those that have work begin."""
+
+
+class Turns:
+    """Turns of an engine's loop, each with one commit of all that the controller decides in it.
+
+    ::
+
+        while not controller.over:
+            collect results for turns.wait() seconds or, if there are none, until one comes
+            with turns.turn():
+                answers = [controller.report(...) for each result]
+                work = turns.work(idle workers)
+            tell the workers
+
+    Results that come one by one are answered at once; those that come faster than the disk can write are
+    answered together.
+    """
+
+    def __init__(
+        self, controller: Controller, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._controller, self._clock = controller, clock
+        self._due = self._began = clock()
+
+    def wait(self) -> float:
+        """Seconds until the next turn may begin."""
+        return max(0.0, self._due - self._clock())
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """Act on the controller's answers only after the block: they are on disk then."""
+        self._began = self._clock()
+        with self._controller.step():
+            yield
+            decided = self._clock()
+        now = self._clock()
+        self._due = now + PATIENCE * (now - decided)
+
+    def work(self, idle: int) -> list[Assignment]:
+        """What up to so many workers are to do; fewer if there is no more, or proposals take long."""
+        found: list[Assignment] = []
+        while len(found) < idle and self._clock() - self._began < LONGEST_SECONDS:
+            assignment = self._controller.next()
+            if assignment is None:
+                break
+            found.append(assignment)
+        return found
