@@ -284,12 +284,10 @@ class Controller:
         record = self.trials[number]
         record.status = TrialStatus.RUNNING
         self._running.add(number)
-        proposal = record.proposal
-        arch = arch_from_dict(dict((proposal and proposal.arch) or {}))
-        seed = proposal.seed if proposal else None
-        return Assignment(
-            number, arch, self.seed if seed is None else seed, self._skipped(record)
-        )
+        told = record.proposal or Proposed(number)
+        arch = arch_from_dict(dict(told.arch or {}))
+        seed = self.seed if told.seed is None else told.seed
+        return Assignment(number, arch, seed, self._skipped(record))
 
     def _interrupt(self, record: TrialRecord) -> None:
         self._running.discard(record.number)
@@ -305,15 +303,8 @@ class Controller:
         arch = proposal.arch
         knobs = self.proposer.knobs(arch)
         seed = self.seed if proposal.seed is None else proposal.seed
-        return Proposed(
-            proposal.trial,
-            arch.id,
-            arch.space,
-            arch.to_dict(),
-            knobs,
-            seed,
-            proposal.duplicate_of,
-        )
+        known = (arch.id, arch.space, arch.to_dict(), knobs, seed)
+        return Proposed(proposal.trial, *known, proposal.duplicate_of)
 
     def _tick(self) -> None:
         """Count the time worked."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TextIO, cast
 
-import pandas as pd
+import numpy as np
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.progress_bar import ProgressBar
@@ -21,7 +21,7 @@ from evaluators.data.progress import Progress
 from nas.cli.lasting import LastingOutput
 from nas.config.schema import SearchConfig
 from nas.controller import Listener
-from results import Event, TrialStatus, hypervolume, pareto_front
+from results import Event, TrialStatus
 from results.log.events import (
     EpochEnded,
     Finished,
@@ -33,10 +33,13 @@ from results.log.events import (
 from results.log.record import TrialRecord
 from results.log.salvage import usable_events
 from results.objectives import Objectives
+from results.pareto.archive import FrontArchive
 from results.runs.loading import seconds_worked
 from results.wording import duration, number, with_unit
 
 LINE_SECONDS = 15.0
+OTHER_LINES = 6
+"""Of a live view, beside those of the trials that run."""
 
 
 @contextmanager
@@ -61,9 +64,11 @@ class SearchView:
         self._output = LastingOutput(cast(TextIO, console.file))
         console.file = cast(TextIO, self._output)
         self._open: dict[int, TrialRecord] = {}
-        self._complete: list[dict[str, Any]] = []
         self._ended: Counter[str] = Counter()
-        self._front: tuple[int, float] | None = (0, 0.0)
+        self._under_way = 0
+        self._objectives = Objectives.of(config.objectives)
+        self._front = FrontArchive[None](len(self._objectives))
+        self._worst = np.full(len(self._objectives), -np.inf)
         self._started: float | None = None
         self._before = self._worked = 0.0
         self._entered = time.monotonic()
@@ -108,7 +113,9 @@ class SearchView:
                 self._start()
             return
         record = self._open.setdefault(trial, TrialRecord(trial))
+        before = record.reached
         record.apply(event)
+        self._under_way += record.reached - before
         match event.content:
             case Proposed() | Promoted():
                 self._started = self._started or time.monotonic()
@@ -148,9 +155,9 @@ class SearchView:
     def _finish(self, record: TrialRecord) -> None:
         trial, status = record.number, record.status
         self._ended[status] += 1
+        self._under_way -= record.reached
         if status is TrialStatus.COMPLETE:
-            self._complete.append(record.metrics)
-            self._front = None
+            self._add(record)
             values = ", ".join(
                 with_unit(name, record.metrics[name])
                 for name in self._config.objectives
@@ -160,21 +167,17 @@ class SearchView:
             reason = f": {record.error}" if record.error else ""
             self._line(f"trial {trial} {status}{reason}")
 
+    def _add(self, record: TrialRecord) -> None:
+        point = self._objectives.costs_of(record.metrics)
+        self._worst = np.fmax(self._worst, point)
+        self._front.add(point, None)
+
     def _measured_front(self) -> tuple[int, float]:
-        """Size and hypervolume of the front, worked out when somebody looks."""
-        if self._front is None:
-            objectives = self._config.objectives
-            table = pd.DataFrame(
-                [{name: row[name] for name in objectives} for row in self._complete]
-            )
-            reference = self._config.reference_point or Objectives.of(objectives).worst(
-                table
-            )
-            self._front = (
-                len(pareto_front(table, objectives)),
-                hypervolume(table, objectives, reference),
-            )
-        return self._front
+        """Size and hypervolume of the front, which the archive works out again only when it has changed."""
+        corner = self._worst
+        if self._config.reference_point:
+            corner = self._objectives.reference(self._config.reference_point)
+        return len(self._front), self._front.hypervolume(corner)
 
     def _line(self, text: str, every: float = 0.0) -> None:
         """A plain line, where there is no live view, unless the last one is younger than ``every`` seconds."""
@@ -226,8 +229,7 @@ class SearchView:
     def _fraction(self) -> float:
         """How much of the budget is spent: of the limit that is nearest."""
         config, stop = self._config, self._config.stop
-        under_way = sum(record.reached for record in self._open.values())
-        shares = [(self._done + under_way / config.training.epochs) / self._total]
+        shares = [(self._done + self._under_way / config.training.epochs) / self._total]
         if stop.hours:
             shares.append((self._worked + self._elapsed()) / 3600 / stop.hours)
         if stop.epochs:
@@ -265,14 +267,20 @@ class SearchView:
         running = Table(box=None, padding=(0, 2), header_style="dim")
         for column in ("trial", "network", "FLOPs", "now"):
             running.add_column(column, justify="left" if column == "now" else "right")
-        for record in list(self._open.values()):
-            if record.status is TrialStatus.PAUSED or record.proposal is None:
-                continue
+        at_work = [
+            record
+            for record in list(self._open.values())
+            if record.status is not TrialStatus.PAUSED and record.proposal
+        ]
+        # a thousand rows, four times a second, would take a core, and fit on no screen
+        shown = at_work[: max(1, self._console.height - OTHER_LINES)]
+        for record in shown:
             flops = record.metrics.get("flops")
             cost = "" if flops is None else number("flops", flops)
-            running.add_row(
-                str(record.number), record.proposal.arch_id, cost, self._doing(record)
-            )
+            network = record.proposal.arch_id if record.proposal else ""
+            running.add_row(str(record.number), network, cost, self._doing(record))
+        if len(shown) < len(at_work):
+            running.add_row("…", f"{len(at_work) - len(shown)} more")
         size, volume = self._measured_front()
         found = Text(f"front {size} networks   hypervolume {volume:.4g}   ")
         for status, count in self._ended.items():

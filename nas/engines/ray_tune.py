@@ -104,8 +104,10 @@ class Relay:
             return
         until = time.monotonic() + LONGEST_SECONDS
         while time.monotonic() < until:
-            # Tune would come to these one by one, round by round
-            if not self.tune._actor_manager.next(timeout=self._turns.wait()):
+            others = len(self._results) < len(self.segments)  # who may tell something
+            patience = self._turns.wait() if others else 0.0
+            # Tune would come to these one by one, a round and a commit each
+            if not self.tune._actor_manager.next(timeout=patience):
                 break
         results, self._results = self._results, []
         ends, self._ends = self._ends, []

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 
 from nas.controller import Assignment, Controller
 
-PATIENCE = 2.0
-"""Time between two commits, in times that the disk took for the last: it is busy a third of the time at most."""
+PATIENCE = 3.0
+"""Pause after a commit, in times that it took: while results keep coming, the disk gets a quarter of the time."""
 LONGEST_SECONDS = 0.5
 """After so long, a turn ends though more workers are idle: those that have work begin."""
 

@@ -3,7 +3,7 @@
 Needs pytest; nothing else in the package imports this one.
 """
 
-from nas.testing.histories import History, World, simulate_history
+from nas.testing.histories import History, simulate_history
 from nas.testing.invariants import ViolationError, check_history, check_log
 from nas.testing.sampler_contract import (
     QUALITY_OBJECTIVES,
@@ -12,6 +12,7 @@ from nas.testing.sampler_contract import (
     measure_quality,
     run_proposer,
 )
+from nas.testing.world import World
 
 __all__ = [
     "QUALITY_OBJECTIVES",

@@ -9,113 +9,25 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable, Iterator, Sequence
-from copy import deepcopy
-from dataclasses import dataclass, field, replace
-from functools import cache
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from typing import Any
 
-from nas.budget import Budget, Plateau
 from nas.controller import Assignment, Controller
-from nas.problem import Problem
-from nas.samplers.base import Draw, Outcome, Sampler
 from nas.samplers.proposer import Proposer
-from nas.samplers.registry import make_sampler
-from nas.stopper.asha import Stopper, make_stopper
 from nas.testing.invariants import ViolationError, check_history
+from nas.testing.world import PRODUCES, WORLD_OBJECTIVES, Told, World, small_space
 from results import Event, MemoryLog, TrialStatus
-from results.limits import Limit
 from results.log.events import Content, SearchFinished, SearchStarted
-from search_spaces import Arch, SearchSpace, get_space
+from results.log.record import TrialRecord
 
-_OBJECTIVES = {"accuracy": "max", "flops": "min"}
-PRODUCES = (("flops",), ("latency_ms",), ("accuracy",))
-SAMPLER_WEIGHTS = {"repeating": 28, "random": 9, "nsga2": 2, "evolution": 1}
-"""How often each is drawn; the last two take most of the time."""
 MANY_STEPS = 20_000
 """Steps after which a history is taken to stand still."""
 
 
 class Killed(BaseException):
     """The driver is gone."""
-
-
-class Repeating:
-    """Draws at random with repetition, so that duplicates are frequent."""
-
-    def __init__(self, problem: Problem) -> None:
-        self._problem = problem
-        self._rng = random.Random(len(problem.taken))  # noqa: S311
-
-    def draw(self) -> Draw:
-        return Draw(self._rng.choice(_networks()))
-
-    def adopt(self, arch: Arch) -> Draw:
-        return Draw(arch)
-
-    def tell(self, draw: Draw, outcome: Outcome) -> None:
-        """Nothing is learnt, but what a sampler may rely on is checked."""
-        for name, value in outcome.metrics.items():
-            if value is None or (isinstance(value, float) and not math.isfinite(value)):
-                raise ViolationError(f"a sampler was told {name} = {value}")
-
-
-@dataclass(frozen=True)
-class World:
-    """One search and what befalls it. ``kill``, ``lose``, ``fail``, ``diverge``, ``late``: chances per step.
-
-    ``raises`` is how often its limits are raised when it is over. ``sampler`` and ``stopper`` make new ones for
-    every driver.
-    """
-
-    sampler: Callable[[], Sampler]
-    stopper: Callable[[], Stopper]
-    budget: Budget
-    limits: dict[str, Limit] = field(default_factory=dict)
-    epochs: int = 4
-    workers: int = 1
-    raises: int = 0
-    kill: float = 0.0
-    lose: float = 0.0
-    fail: float = 0.0
-    diverge: float = 0.0
-    late: float = 0.0
-
-    @classmethod
-    def draw(cls, rng: random.Random) -> World:
-        """Any world, with a search that ends soon."""
-        name = rng.choices(list(SAMPLER_WEIGHTS), list(SAMPLER_WEIGHTS.values()))[0]
-        epochs, seed = rng.randint(1, 5), rng.randrange(100)
-        options = {"first": 2, "surrogate": False} if name == "evolution" else {}
-        stopper, stopping = (
-            rng.choice([("none", {}), ("moasha", "stop"), ("moasha", "promote")]),
-            {},
-        )
-        if stopper[1]:
-            stopping = {"mode": stopper[1], "eta": rng.choice([2, 3])}
-        return cls(
-            sampler=lambda: (
-                Repeating if name == "repeating" else make_sampler(name, seed, options)
-            ),
-            stopper=lambda: make_stopper(stopper[0], _OBJECTIVES, epochs, stopping),
-            budget=Budget(
-                trials=rng.randint(1, 7),
-                hours=rng.choice([None, None, rng.uniform(0.1, 2.0)]),
-                epochs=rng.choice([None, None, rng.randint(3, 20)]),
-                plateau=rng.choice([None, None, None, Plateau(rng.randint(2, 4))]),
-            ),
-            limits=rng.choice(
-                [{}, {"latency_ms": Limit(max=2.5)}, {"accuracy": Limit(min=0.2)}]
-            ),
-            epochs=epochs,
-            workers=rng.randint(1, 8),
-            raises=rng.randint(0, 2),
-            kill=rng.choice([0.0, 0.02, 0.1, 0.4]),
-            lose=rng.choice([0.0, 0.02, 0.2]),
-            fail=rng.choice([0.0, 0.05]),
-            diverge=rng.choice([0.0, 0.05]),
-            late=rng.choice([0.0, 0.1]),
-        )
 
 
 @dataclass(frozen=True)
@@ -145,22 +57,38 @@ def simulate_history(seed: int, world: World | None = None) -> History:
 
 
 class _MortalLog(MemoryLog):
-    """Kills its driver before or after a commit, by chance."""
+    """Kills its driver before or after a transaction, by chance; what was in it before is not kept."""
 
     def __init__(
         self, events: list[Event], rng: random.Random, kill: float, clock: list[float]
     ) -> None:
         super().__init__(clock=lambda: clock[0])
         self.events, self._rng, self._kill = events, rng, kill
+        self._open = False
 
     def commit(self, contents: Sequence[Content]) -> list[Event]:
-        fate = self._rng.random()
-        if fate < self._kill / 2:
-            raise Killed
-        events = super().commit(contents)
+        with self.transaction():
+            return super().commit(contents)
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        if self._open:
+            yield
+            return
+        self._open, durable, fate = True, len(self.events), self._rng.random()
+        try:
+            yield
+            if len(self.events) == durable:
+                return
+            if fate < self._kill / 2:
+                raise Killed
+        except Killed:
+            del self.events[durable:]
+            raise
+        finally:
+            self._open = False
         if fate < self._kill:
             raise Killed
-        return events
 
 
 class _Life:
@@ -178,6 +106,7 @@ class _Life:
             try:
                 controller = self._driver()
                 self._drive(controller)
+                self._check_replay(controller)
                 controller.close()
                 controller.commit(
                     SearchFinished(None, controller.reason or "interrupted")
@@ -193,19 +122,26 @@ class _Life:
 
     def _driver(self) -> Controller:
         world = self.world
-        log = _MortalLog(self.events, self.rng, world.kill, self.clock)
-        controller = Controller(
-            Proposer(_space(), _OBJECTIVES, world.sampler(), limits=world.limits),
+        controller = self._controller(
+            _MortalLog(self.events, self.rng, world.kill, self.clock)
+        )
+        controller.replay(list(self.events))
+        controller.commit(SearchStarted(None, objectives=WORLD_OBJECTIVES))
+        return controller
+
+    def _controller(self, log: MemoryLog) -> Controller:
+        world = self.world
+        return Controller(
+            Proposer(
+                small_space(), WORLD_OBJECTIVES, world.sampler(), limits=world.limits
+            ),
             log,
             self.budget,
-            stopper=world.stopper(),
+            stopper=Told(world.stopper()),
             produces=PRODUCES,
             limits=world.limits,
             clock=lambda: self.clock[0],
         )
-        controller.replay(list(self.events))
-        controller.commit(SearchStarted(None, objectives=_OBJECTIVES))
-        return controller
 
     def _raise_limits(self) -> None:
         budget = self.budget
@@ -218,31 +154,44 @@ class _Life:
         )
 
     def _drive(self, controller: Controller) -> None:
+        """From turn to turn of the engine, some of several steps, until nothing is left to do."""
         busy: dict[int, Iterator[dict[str, Any]]] = {}
-        while True:
-            self.steps += 1
-            self.clock[0] += self.rng.expovariate(1 / 20)
-            if self.steps > MANY_STEPS:
-                raise ViolationError("the search does not end")
-            work = None
-            if len(busy) < self.world.workers and (not busy or self.rng.random() < 0.5):
-                work = controller.next()
-                self._check_work(work, busy, controller)
-            if work is not None:
-                busy[work.trial] = self._evaluate(work)
-            elif busy:
-                self._step(controller, busy)
-            elif controller.over:
-                return
-            else:
-                raise ViolationError(
-                    "nothing runs, nothing is handed out, and the search is not over"
-                )
+        going = True
+        while going:
+            with controller.step():
+                for _ in range(self.rng.randint(1, self.world.together)):
+                    going = self._step(controller, busy)
+                    if not going:
+                        break
             if self.rng.random() < self.world.kill / 4:
                 self._check_replay(controller)
                 raise Killed
 
     def _step(
+        self, controller: Controller, busy: dict[int, Iterator[dict[str, Any]]]
+    ) -> bool:
+        """A worker begins or gets on; False if the search is over."""
+        self.steps += 1
+        self.clock[0] += self.rng.expovariate(1 / 20)
+        if self.steps > MANY_STEPS:
+            raise ViolationError("the search does not end")
+        work = None
+        if len(busy) < self.world.workers and (not busy or self.rng.random() < 0.5):
+            work = controller.next()
+        if work is not None:
+            self._check_work(work, busy, controller)
+            busy[work.trial] = self._evaluate(work)
+        elif busy:
+            self._get_on(controller, busy)
+        elif controller.over:
+            return False
+        else:
+            raise ViolationError(
+                "nothing runs, nothing is handed out, and the search is not over"
+            )
+        return True
+
+    def _get_on(
         self, controller: Controller, busy: dict[int, Iterator[dict[str, Any]]]
     ) -> None:
         """One worker gets on, by chance to its end."""
@@ -274,7 +223,7 @@ class _Life:
 
     def _evaluate(self, work: Assignment) -> Iterator[dict[str, Any]]:
         """What the evaluators yield: epochs from the first on, as one that has a checkpoint tells them again."""
-        knobs = _space().params(work.arch)
+        knobs = small_space().params(work.arch)
         worth = random.Random(repr(sorted(knobs.items())))  # noqa: S311
         metrics: list[dict[str, Any]] = [{"flops": worth.uniform(1e6, 1e9)}]
         metrics.append({"latency_ms": worth.uniform(1.0, 3.0)})
@@ -296,12 +245,10 @@ class _Life:
 
     def _check_work(
         self,
-        work: Assignment | None,
+        work: Assignment,
         busy: dict[int, Iterator[dict[str, Any]]],
         controller: Controller,
     ) -> None:
-        if work is None:
-            return
         if work.trial in busy:
             raise ViolationError(f"trial {work.trial} is on two workers")
         if controller.trials[work.trial].status is not TrialStatus.RUNNING:
@@ -312,65 +259,39 @@ class _Life:
     def _check_replay(self, controller: Controller) -> None:
         """Whether a replay of the log equals the state that wrote it."""
         log = MemoryLog(self.events, clock=lambda: self.clock[0])
-        again = Controller(
-            Proposer(
-                _space(), _OBJECTIVES, self.world.sampler(), limits=self.world.limits
-            ),
-            log,
-            self.budget,
-            stopper=self.world.stopper(),
-            produces=PRODUCES,
-            limits=self.world.limits,
-        )
+        again = self._controller(log)
         again.replay(self.events)
         if len(log.events) != len(self.events):
             raise ViolationError(
                 f"a replay had to decide {log.events[-1]}, which the driver had not"
             )
-        for number, record in deepcopy(controller.trials).items():
-            if record.status is TrialStatus.RUNNING:
-                record.status = TrialStatus.INTERRUPTED
-            if record != again.trials[number]:
-                raise ViolationError(
-                    f"trial {number} was {record}, and is {again.trials[number]} after a replay"
-                )
+        for number, record in controller.trials.items():
+            _check_same(record, again.trials[number])
         live, replayed = controller.spending, again.spending
         if (live.trials, live.epochs) != (replayed.trials, replayed.epochs):
             raise ViolationError("a replay counts other trials or epochs")
-        promoted, expected = (
-            list(iter(made.stopper.promote, None)) for made in (again, controller)
+        _check_stopper(controller.stopper, again.stopper)
+
+
+def _check_same(live: TrialRecord, replayed: TrialRecord) -> None:
+    if live.status is TrialStatus.RUNNING:
+        live = replace(live, status=TrialStatus.INTERRUPTED)
+    if live != replayed:
+        raise ViolationError(
+            f"trial {live.number} was {live}, and is {replayed} after a replay"
         )
-        if promoted != expected:
+
+
+def _check_stopper(live: Any, replayed: Any) -> None:
+    for was, becomes in zip(live.told, replayed.told, strict=False):
+        if was != becomes:
             raise ViolationError(
-                f"after a replay the stopper promotes {promoted}, and not {expected}"
+                f"a stopper was told {was}, and {becomes} in the replay"
             )
-
-
-@cache
-def _space() -> SearchSpace:
-    """24 networks, so that some are drawn again and the space runs out."""
-    narrow: dict[str, Any] = dict.fromkeys(("depth1", "depth2", "depth3", "depth4"), 1)
-    narrow |= {
-        "width1": 8,
-        "width2": 8,
-        "width3": 16,
-        "width4": 16,
-        "bottleneck_width": 64,
-    }
-    narrow |= {"stem_width": 8, "deep_stem": True, "avg_down": True, "avd": False}
-    return get_space(
-        "resnest",
-        **narrow | {"radix": [1, 2, 4], "cardinality": [1, 2], "stem_width": [8, 16]},
-    )
-
-
-@cache
-def _networks() -> list[Arch]:
-    import numpy as np
-
-    found: dict[str, Arch] = {}
-    rng = np.random.default_rng(0)
-    for _ in range(100):
-        arch = _space().sample(rng)
-        found[arch.id] = arch
-    return [found[key] for key in sorted(found)]
+    if len(live.told) != len(replayed.told):
+        raise ViolationError("a stopper was told more, or less, than in the replay")
+    expected, promoted = (list(iter(made.promote, None)) for made in (live, replayed))
+    if promoted != expected:
+        raise ViolationError(
+            f"after a replay the stopper promotes {promoted}, and not {expected}"
+        )

@@ -4,7 +4,7 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +14,7 @@ import pytest
 from results import Event, EventLog, load_run, strict_json, write_atomic
 from results.log import event_log
 from results.log.event_log import read_events
-from results.log.events import Finished, Measured, Proposed
+from results.log.events import Finished, Measured, Noted, Proposed
 from results.log.salvage import mend, surviving_events
 
 
@@ -221,3 +221,70 @@ def test_time_in_a_log_never_goes_back(tmp_path, monkeypatch):
         times = [event.time for event in log]
     assert times == sorted(times)
     assert times[0] > 1e9
+
+
+def syncs(log: EventLog) -> list[str]:
+    """A list that the log's transactions are added to, as they end."""
+    ended: list[str] = []
+    log._connection.set_trace_callback(
+        lambda sql: ended.append(sql) if sql in ("COMMIT", "ROLLBACK") else None
+    )
+    return ended
+
+
+def test_a_transaction_is_one_commit_that_readers_see_at_its_end(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "events.db"
+    with EventLog(path) as log:
+        ended = syncs(log)
+        with log.transaction():
+            first = log.commit([Noted(None, "a"), Noted(None, "b")])
+            log.commit([Noted(None, "c")])
+            assert read_events(path) == []
+        assert ended == ["COMMIT"]
+        assert [event.id for event in first] == [1, 2]
+        assert [event.data["text"] for event in read_events(path)] == ["a", "b", "c"]
+
+
+def test_a_transaction_that_is_broken_off_keeps_what_was_committed_whole(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "events.db"
+    with EventLog(path) as log:
+        with suppress(KeyboardInterrupt), log.transaction():
+            log.commit([Noted(None, "a")])
+            raise KeyboardInterrupt
+        log.commit([Noted(None, "b")])
+    assert [event.data["text"] for event in read_events(path)] == ["a", "b"]
+
+
+def test_a_decision_within_a_transaction_is_whole_or_absent(tmp_path: Path) -> None:
+    path = tmp_path / "events.db"
+    with EventLog(path) as log:
+        log._connection.execute(
+            "CREATE TEMP TRIGGER full BEFORE INSERT ON events WHEN NEW.data LIKE '%bad%' "
+            "BEGIN SELECT RAISE(ABORT, 'disk full'); END"
+        )
+        with log.transaction():
+            log.commit([Noted(None, "a")])
+            with pytest.raises(OSError, match="disk full"):
+                log.commit([Noted(None, "b"), Noted(None, "bad")])
+            log.commit([Noted(None, "c")])
+    assert [event.data["text"] for event in read_events(path)] == ["a", "c"]
+
+
+def test_a_driver_killed_in_a_transaction_leaves_nothing_of_it(tmp_path: Path) -> None:
+    path = tmp_path / "events.db"
+    program = (
+        "import os, sys\n"
+        "from results import EventLog\n"
+        "from results.log.events import Noted\n"
+        "log = EventLog(sys.argv[1])\n"
+        "log.commit([Noted(None, 'kept')])\n"
+        "with log.transaction():\n"
+        "    log.commit([Noted(None, 'lost')])\n"
+        "    os._exit(9)\n"
+    )
+    subprocess.run([sys.executable, "-c", program, path], check=False)
+    assert [event.data["text"] for event in read_events(path)] == ["kept"]
