@@ -166,5 +166,9 @@ def test_histories_find_a_safeguard_that_is_broken(
 ) -> None:
     fault(monkeypatch)
     with pytest.raises((ViolationError, ValueError, KeyError)):
-        for seed in range(ENOUGH):
-            simulate_history(seed)
+        live_through(ENOUGH)
+
+
+def live_through(count: int) -> None:
+    for seed in range(count):
+        simulate_history(seed)
