@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from nas.cli.program import program
+from results.runs.health import health
 from results.runs.status import Status, read_status
 from results.wording import counted, duration, label, number, with_unit
 
@@ -67,6 +68,7 @@ def _lines(status: Status) -> Iterator[str]:
         networks = counted(status.front, "network")
         yield f"front of {networks}, hypervolume {status.hypervolume:.4g} from {reference}"
     yield _pace(status)
+    yield from (f"look at {finding}" for finding in health(run))
 
 
 def _pace(status: Status) -> str:

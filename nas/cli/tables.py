@@ -19,7 +19,9 @@ from nas.cli.program import program
 from nas.config.pairs import split_pair
 from nas.exporting.programs import Check
 from results import Comparison, Run
-from results.wording import label, number, summary
+from results.runs.health import health
+from results.runs.summary import summary
+from results.wording import label, number
 from search_spaces import REFERENCES, get_space
 from search_spaces.catalog import SPACES
 from search_spaces.space import spell_values
@@ -37,6 +39,7 @@ def print_outcome(run: Run, console: Console) -> int:
         console.print(front_table(front, run.objectives, console.width))
     interrupted = run.ended == "interrupted"
     lines = [
+        *(f"look at   {finding}" for finding in health(run)),
         f"open      {run.path / 'report.html'}",
         f"tables    {run.path / 'trials.parquet'}, epochs.parquet, front.json",
         f"pandas    from results import load_run; load_run({str(run.path)!r}).front()",

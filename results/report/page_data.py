@@ -13,7 +13,9 @@ from results.metrics import metric
 from results.report import charts as figures
 from results.report.knob_effects import effects
 from results.runs.environment import environment
+from results.runs.health import NUMBER, health
 from results.runs.run import Run
+from results.runs.summary import summary
 
 Stages = Callable[[Mapping[str, Any]], Sequence[Mapping[str, Any]] | None]
 """From an architecture (``trials.arch``) to its stages: name, depth, width, resolution and other traits."""
@@ -21,7 +23,6 @@ Stages = Callable[[Mapping[str, Any]], Sequence[Mapping[str, Any]] | None]
 NOT_METRICS = ("trial", "seed")
 FAILURES = 50
 """Different reasons that are listed."""
-_NUMBER = r"\d+(?:\.\d+)?(?:e[-+]?\d+)?"
 
 
 def page_data(
@@ -38,7 +39,8 @@ def page_data(
     return {
         "live": False,
         "tiles": _tiles(run, front),
-        "summary": wording.summary(run, front),
+        "summary": summary(run, front),
+        "health": [vars(finding) for finding in health(run)],
         "objectives": run.objectives,
         "metrics": [_metric(name, run.trials[name]) for name in metrics],
         "trials": _trials(run.trials, metrics, knobs, set(front["trial"])),
@@ -137,7 +139,7 @@ def _failures(trials: pd.DataFrame) -> dict[str, Any]:
         {"error": "no reason given"}
     )
     alike = lost["error"].str.replace(
-        _NUMBER, "#", regex=True
+        NUMBER, "#", regex=True
     )  # "flops 1.2e9 is outside …" is one reason
     found = [members for _, members in lost.groupby(["status", alike])]
     found.sort(key=len, reverse=True)

@@ -5,6 +5,8 @@ const EVERY = 2000;
 function drawWords() {
   $("tiles").replaceChildren(...data.tiles.map(([text, name]) => el("div", {}, el("b", {}, text), el("span", {}, name))));
   $("summary").replaceChildren(...data.summary.map((sentence) => el("p", {}, sentence)));
+  $("health").hidden = !data.health.length;
+  $("health").querySelector("ul").replaceChildren(...data.health.map((f) => el("li", {}, el("b", {}, f.topic), ` ${f.seen}. `, el("i", {}, `${f.advice[0].toUpperCase()}${f.advice.slice(1)}.`))));
   $("against").hidden = !data.against;
   $("against").textContent = data.against?.note ?? "";
   $("environment").textContent = data.environment;

@@ -1,0 +1,97 @@
+"""A run in words."""
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import pandas as pd
+
+from results.wording import counted, duration, with_unit
+
+_OUTCOMES = {
+    "complete": "trained to the end",
+    "stopped": "stopped early",
+    "infeasible": "over a limit",
+    "duplicate": "known already",
+    "failed": "failed",
+    "running": "not finished",
+}
+
+
+class Searched(Protocol):
+    """What the words need to know of a run; ``results.runs.run.Run`` has it."""
+
+    trials: pd.DataFrame
+    config: dict[str, Any]
+    objectives: dict[str, str]
+    ended: str | None
+    seconds: float
+    damage: str | None
+
+    @property
+    def complete(self) -> pd.DataFrame: ...
+    @property
+    def no_front(self) -> str | None: ...
+    def hypervolume(self) -> float: ...
+    def reference_point(self) -> dict[str, float]: ...
+
+
+def summary(run: Searched, front: pd.DataFrame) -> list[str]:
+    """The run in a few sentences."""
+    aims = ", ".join(
+        f"{name} ({_sense(direction)})" for name, direction in run.objectives.items()
+    )
+    sentences = [
+        counted(len(run.trials), "network")
+        + f"{_where(run)} in {duration(run.seconds)}{_outcomes(run.trials)}.",
+        f"Objectives: {aims}." if aims else "The log names no objectives.",
+        f"The search ended: {run.ended}."
+        if run.ended
+        else "The search is still running, or was interrupted.",
+    ]
+    if run.damage:
+        sentences.append(f"Take care: {run.damage}.")
+    if run.complete.empty:
+        return [
+            *sentences,
+            "No network has been trained to the end yet, so there is no front to show.",
+        ]
+    if run.no_front:
+        return [*sentences, f"There is no front: {run.no_front}."]
+    if len(front):
+        reference = ", ".join(
+            with_unit(name, value) for name, value in run.reference_point().items()
+        )
+        enclosed = run.hypervolume()
+        best = ", ".join(
+            with_unit(name, front.iloc[0][name]) for name in run.objectives
+        )
+        sentences += [
+            f"{counted(len(front), 'network')} on the Pareto front; best in {next(iter(run.objectives))}: "
+            f"trial {front.iloc[0]['trial']} ({best}).",
+            f"The hypervolume {enclosed:.4g} is measured from {reference}."
+            if enclosed > 0
+            else f"No network is better than {reference} in all of them, so there is no hypervolume yet.",
+        ]
+    return sentences
+
+
+def _sense(direction: str) -> str:
+    return "more is better" if direction == "max" else "less is better"
+
+
+def _where(run: Searched) -> str:
+    spaces = " and ".join(run.trials["space"].dropna().unique())
+    data = run.config.get("data")
+    if isinstance(data, Mapping):
+        data = data.get("name")
+    return (f" of {spaces}" if spaces else "") + (f" on {data}" if data else "")
+
+
+def _outcomes(trials: pd.DataFrame) -> str:
+    counts = trials["status"].value_counts()
+    parts = [
+        f"{counts[status]} {words}"
+        for status, words in _OUTCOMES.items()
+        if status in counts
+    ]
+    return f": {', '.join(parts)}" if parts else ""
