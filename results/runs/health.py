@@ -1,4 +1,4 @@
-"""What of a run deserves a second look: each finding with its number and a way out."""
+"""What of a run deserves a second look: each concern with its number and a way out."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ NUMBER = r"\d+(?:\.\d+)?(?:e[-+]?\d+)?"
 
 
 @dataclass(frozen=True)
-class Finding:
+class Concern:
     """``seen`` is a sentence with what was counted or measured, ``advice`` says what can be done about it."""
 
     topic: str
@@ -29,12 +29,12 @@ class Finding:
         return f"{self.topic}: {self.seen}; {self.advice}"
 
 
-def health(run: Run) -> list[Finding]:
+def health(run: Run) -> list[Concern]:
     """What is odd about a run, finished or not; empty where nothing is, or too little is known to tell."""
     return [finding for check in CHECKS for finding in check(run)]
 
 
-def _noise(run: Run) -> Iterator[Finding]:
+def _noise(run: Run) -> Iterator[Concern]:
     """Whether accuracies differ by more than chance: a share of n images has the binomial's standard error."""
     images, known = _validation_images(run), run.complete["accuracy"].dropna()
     if not images or len(known) < ENOUGH:
@@ -42,7 +42,7 @@ def _noise(run: Run) -> Iterator[Finding]:
     mean, spread = float(known.mean()), float(known.std())
     error = sqrt(mean * (1 - mean) / images)
     if 2 * error > spread:
-        yield Finding(
+        yield Concern(
             "validation noise",
             f"an accuracy on {images:,} validation images is good to ±{100 * error:.2g} points (standard "
             f"error), and the networks differ by {100 * spread:.2g} (standard deviation)",
@@ -61,12 +61,12 @@ def _validation_images(run: Run) -> int | None:
     return round(total * share) if total and isinstance(share, float) else None
 
 
-def _latency(run: Run) -> Iterator[Finding]:
+def _latency(run: Run) -> Iterator[Concern]:
     if not {"latency_ms", "latency_iqr_ms"} <= set(run.complete):
         return
     spread = (run.complete["latency_iqr_ms"] / run.complete["latency_ms"]).dropna()
     if len(spread) >= ENOUGH and spread.median() > 0.1:
-        yield Finding(
+        yield Concern(
             "latency spread",
             f"repeated measurements of one network spread by {spread.median():.0%} of its latency (median of "
             f"the interquartile ranges of {len(spread)} networks)",
@@ -74,17 +74,17 @@ def _latency(run: Run) -> Iterator[Finding]:
         )
 
 
-def _duplicates(run: Run) -> Iterator[Finding]:
+def _duplicates(run: Run) -> Iterator[Concern]:
     count = int((run.trials["status"] == "duplicate").sum())
     if count >= 5 and count > 0.2 * len(run.trials):
-        yield Finding(
+        yield Concern(
             "duplicates",
             f"{count} of {len(run.trials)} proposals were networks that had been tried already",
             "the space is nearly used up for this sampler: give knobs more choices, or end here",
         )
 
 
-def _failures(run: Run) -> Iterator[Finding]:
+def _failures(run: Run) -> Iterator[Concern]:
     for status, words, advice in (
         ("failed", "failed", "report.html lists all reasons under Failed and rejected"),
         (
@@ -99,7 +99,7 @@ def _failures(run: Run) -> Iterator[Finding]:
             reasons = lost["error"].fillna("no reason given")
             alike = reasons.groupby(reasons.str.replace(NUMBER, "#", regex=True))
             often = max((members for _, members in alike), key=len)
-            yield Finding(
+            yield Concern(
                 "failures" if status == "failed" else "limits",
                 f"{len(lost)} of {len(run.trials)} networks {words}, {len(often)} of them for: "
                 f"{' '.join(often.iloc[0].split())[:120]}",
@@ -107,7 +107,7 @@ def _failures(run: Run) -> Iterator[Finding]:
             )
 
 
-def _edges(run: Run) -> Iterator[Finding]:
+def _edges(run: Run) -> Iterator[Concern]:
     """Knobs whose highest or lowest value holds most of the front, far more than of all networks tried."""
     front = run.comparable_front()
     for name in (str(column) for column in run.trials):
@@ -119,18 +119,18 @@ def _edges(run: Run) -> Iterator[Finding]:
 
 def _edge(
     knob: str, tried: "pd.Series[int]", chosen: "pd.Series[int]"
-) -> Iterator[Finding]:
+) -> Iterator[Concern]:
     for end, value in (("highest", tried.max()), ("lowest", tried.min())):
         there = int((chosen == value).sum())
         if there >= 0.8 * len(chosen) and (tried == value).mean() < 0.6:
-            yield Finding(
+            yield Concern(
                 "knob at its edge",
                 f"{there} of {len(chosen)} networks of the front have {knob} {value}, the {end} value tried",
                 f"let the space go further there (space.{knob})",
             )
 
 
-def _progress(run: Run) -> Iterator[Finding]:
+def _progress(run: Run) -> Iterator[Concern]:
     if run.no_front or not run.objectives or len(run.complete) < 2 * ENOUGH:
         return
     volumes = run.hypervolume_over_time()["hypervolume"].to_numpy()
@@ -139,20 +139,20 @@ def _progress(run: Run) -> Iterator[Finding]:
     flat = len(volumes) - 1 - int((volumes < volumes[-1]).sum())
     before = volumes[-1 - len(volumes) // 5]
     if flat >= 2 * ENOUGH and 2 * flat > len(volumes):
-        yield Finding(
+        yield Concern(
             "plateau",
             f"the last {flat} of {len(volumes)} networks trained to the end did not move the front",
             "more of the same bring little: widen the space, train longer, or choose (select)",
         )
     elif run.ended and volumes[-1] > 1.05 * before > 0:
-        yield Finding(
+        yield Concern(
             "still rising",
             f"the last fifth of the networks raised the hypervolume by {volumes[-1] / before - 1:.0%}",
             "the search had not settled: resume it with more trials or hours",
         )
 
 
-def _rung(run: Run) -> Iterator[Finding]:
+def _rung(run: Run) -> Iterator[Concern]:
     """Whether the accuracy by which networks were first stopped ranks those that trained on as their end does."""
     epochs, complete = stopping_epochs(run.trials), run.complete
     if not epochs or len(complete) < LEAST_FOR_INTERVAL:
@@ -163,7 +163,7 @@ def _rung(run: Run) -> Iterator[Finding]:
         float(agreement[name].iloc[0]) for name in ("kendall", "kendall_upper")
     )
     if upper < 0.5:
-        yield Finding(
+        yield Concern(
             "stopping by lot",
             f"after epoch {epochs[0]}, where networks are first stopped, accuracies rank the {len(complete)} "
             f"that trained on like their end with tau {tau:.2f} (1: alike, 0: by chance)",
@@ -171,29 +171,29 @@ def _rung(run: Run) -> Iterator[Finding]:
         )
 
 
-def _unused(run: Run) -> Iterator[Finding]:
+def _unused(run: Run) -> Iterator[Concern]:
     hours = (run.config.get("stop") or {}).get("hours")
     if run.ended not in (None, "interrupted") and hours:
         used = run.seconds / 3600 / hours
         if used < 0.5:
-            yield Finding(
+            yield Concern(
                 "unused budget",
                 f"the search ended ({run.ended}) after {used:.0%} of its {hours:g} hours",
                 "resume it with more trials to use the rest",
             )
 
 
-def _few(run: Run) -> Iterator[Finding]:
+def _few(run: Run) -> Iterator[Concern]:
     found, known = run.comparable_front(), len(run.complete)
     if 0 < len(found) <= 2 and known >= 2 * ENOUGH and len(run.objectives) > 1:
-        yield Finding(
+        yield Concern(
             "few networks on the front",
             f"{len(found)} of {known} networks trained to the end beat all others",
             "the objectives hardly conflict here: ask for another cost, or widen the space",
         )
 
 
-CHECKS: tuple[Callable[[Run], Iterator[Finding]], ...] = (
+CHECKS: tuple[Callable[[Run], Iterator[Concern]], ...] = (
     *(_noise, _latency, _duplicates, _failures, _edges),
     *(_progress, _rung, _unused, _few),
 )

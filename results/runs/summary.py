@@ -1,10 +1,10 @@
 """A run in words."""
 
 from collections.abc import Mapping
-from typing import Any, Protocol
 
 import pandas as pd
 
+from results.runs.run import Run
 from results.wording import counted, duration, with_unit
 
 _OUTCOMES = {
@@ -17,25 +17,7 @@ _OUTCOMES = {
 }
 
 
-class Searched(Protocol):
-    """What the words need to know of a run; ``results.runs.run.Run`` has it."""
-
-    trials: pd.DataFrame
-    config: dict[str, Any]
-    objectives: dict[str, str]
-    ended: str | None
-    seconds: float
-    damage: str | None
-
-    @property
-    def complete(self) -> pd.DataFrame: ...
-    @property
-    def no_front(self) -> str | None: ...
-    def hypervolume(self) -> float: ...
-    def reference_point(self) -> dict[str, float]: ...
-
-
-def summary(run: Searched, front: pd.DataFrame) -> list[str]:
+def summary(run: Run, front: pd.DataFrame) -> list[str]:
     """The run in a few sentences."""
     aims = ", ".join(
         f"{name} ({_sense(direction)})" for name, direction in run.objectives.items()
@@ -79,7 +61,7 @@ def _sense(direction: str) -> str:
     return "more is better" if direction == "max" else "less is better"
 
 
-def _where(run: Searched) -> str:
+def _where(run: Run) -> str:
     spaces = " and ".join(run.trials["space"].dropna().unique())
     data = run.config.get("data")
     if isinstance(data, Mapping):
