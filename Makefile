@@ -6,11 +6,12 @@ STAMP := $(VENV)/.installed
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help install search test test-all lint docs format clean
+.PHONY: help install search gpu-check test test-all lint docs format clean
 
 help:
 	@echo "make search    search split-attention networks on real images (2 to 3 minutes on 2 cores)"
 	@echo "make test      run the tests           make test-all   the slow ones too"
+	@echo "make gpu-check all tests and measurements for a GPU (40 minutes; DATA=folder with CIFAR-10; DRY=1 on the CPU)"
 	@echo "make lint      ruff, mypy, layers      make docs       the documentation, into build/site"
 	@echo "make clean     remove .venv and caches"
 
@@ -28,6 +29,9 @@ $(STAMP): pyproject.toml constraints.txt
 
 search: install
 	@$(BIN)/python run_search.py search quick
+
+gpu-check: install
+	@$(BIN)/python -m benchmarks.gpu $(if $(DATA),--data $(DATA)) $(if $(DRY),--dry-run)
 
 test: install
 	@$(BIN)/python -m pytest -n $(WORKERS) -m "not slow"

@@ -93,12 +93,14 @@ def _authors(ours: SplitAttention) -> SplAtConv2d:
 
 def plain_train(
     network: nn.Module,
-    train: Jpegs,
-    validation: Jpegs,
+    train: TorchDataset[tuple[Tensor, int]],
+    validation: TorchDataset[tuple[Tensor, int]],
     recipe: Recipe,
     workers: int = 0,
+    device: str | torch.device = "cpu",
 ) -> Iterator[Metrics]:
     """Accuracy and images a second after every epoch."""
+    network = network.to(device)
     loader = DataLoader(
         train, recipe.batch_size, shuffle=True, num_workers=workers, drop_last=True
     )
@@ -116,8 +118,9 @@ def plain_train(
         for step, (images, labels) in enumerate(loader):
             for group in optimizer.param_groups:
                 group["lr"] = recipe.lr_at(epoch + (step + 0.5) / len(loader))
+            logits = network(images.to(device))
             loss = F.cross_entropy(
-                network(images), labels, label_smoothing=recipe.label_smoothing
+                logits, labels.to(device), label_smoothing=recipe.label_smoothing
             )
             optimizer.zero_grad()
             loss.backward()
@@ -134,8 +137,12 @@ def plain_train(
 @torch.no_grad()
 def accuracy(network: nn.Module, loader: DataLoader[tuple[Tensor, int]]) -> float:
     network.eval()
+    device = next(network.parameters()).device
     right = torch.cat(
-        [network(images).argmax(1) == labels for images, labels in loader]
+        [
+            network(images.to(device)).argmax(1).cpu() == labels
+            for images, labels in loader
+        ]
     )
     return float(right.double().mean())
 

@@ -82,7 +82,14 @@ def with_interval(samples: list[float]) -> str:
     return f"{median(samples):7.2f} +-{half:5.2f}"
 
 
-def measure(case: Case, batch: int, rounds: int, device: torch.device) -> Result:
+def measure(
+    case: Case,
+    batch: int,
+    rounds: int,
+    device: torch.device,
+    *,
+    compiled: bool = False,
+) -> Result:
     torch.manual_seed(0)
     channels, side = STAGES[case.stage]
     layout = FORMATS[case.layout]
@@ -90,6 +97,10 @@ def measure(case: Case, batch: int, rounds: int, device: torch.device) -> Result
         name: module.to(device, memory_format=layout)
         for name, module in build(case).items()
     }
+    if compiled:
+        torch.compiler.reset()
+        for module in modules.values():
+            module.compile(dynamic=False)
 
     def maps(count: int) -> Tensor:
         return torch.randn(batch, count, side, side, device=device).to(

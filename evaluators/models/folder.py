@@ -1,4 +1,7 @@
-"""A trained network as a folder: architecture, task, weights, preprocessing, labels, and what is known of it."""
+"""A trained network as a folder: architecture, task, weights, preprocessing, labels, and what is known of it.
+
+Writing and reading weights needs safetensors, which is imported there: proxy training does without.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from evaluators.devices.device import resolve_device
@@ -86,6 +87,8 @@ def write_model_folder(
             folder / name,
             json.dumps(content, indent=2, allow_nan=False, ensure_ascii=False) + "\n",
         )
+    from safetensors.torch import save_file
+
     unfinished = folder / f".{WEIGHTS}.unfinished"
     # a copy of each: safetensors refuses tensors that share memory
     save_file(
@@ -138,6 +141,9 @@ def load_weights(folder: str | Path) -> dict[str, Tensor]:
     Raises:
         ValueError: naming the file, if it is missing or damaged.
     """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
     path = Path(folder) / WEIGHTS
     if not path.is_file():
         raise ValueError(f"{path}: no such file, so {folder} has no weights")

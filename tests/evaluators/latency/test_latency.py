@@ -288,10 +288,7 @@ def test_without_a_compiler_says_so(tmp_path: Path) -> None:
     assert len(done.stdout.splitlines()) == 1
 
 
-gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
-
-
-@gpu
+@pytest.mark.cuda
 @pytest.mark.parametrize("cuda_graph", [False, True])
 def test_cuda_measures_memory(cuda_graph: bool) -> None:
     model = nn.Conv2d(3, 64, 3)

@@ -11,7 +11,7 @@ from evaluators.devices.seeding import build_seeded
 from evaluators.training.engine import Training
 from search_spaces import ResNeSt
 
-pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+pytestmark = pytest.mark.cuda
 
 ARCH = ResNeSt((1, 1, 1, 1), (8, 16, 32, 64), stem_width=8)
 RECIPE = Recipe(epochs=2, precision="float32")

@@ -140,7 +140,7 @@ def test_cuda_where_none_is(arch: ResNeSt) -> None:
         proxy_train(arch, device="cuda")
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.cuda
 def test_trains_on_cuda(arch: ResNeSt, tmp_path: Path) -> None:
     path = tmp_path / "trial.pt"
     first = next(proxy_train(arch, recipe=QUICK, device="cuda", checkpoint=path))

@@ -5,18 +5,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.bare_machine import blocked
+
 PROGRAM = """
-import json, sys
-from importlib.machinery import PathFinder
-
-ABSENT = {names}
-
-class Without(PathFinder):
-    @classmethod
-    def find_spec(cls, name, path=None, target=None):
-        return None if name.partition(".")[0] in ABSENT else super().find_spec(name, path, target)
-
-sys.meta_path[:] = [Without if finder is PathFinder else finder for finder in sys.meta_path]
+import json
 import torch
 from evaluators import DataSettings, Recipe, Source, Split, proxy_train
 from search_spaces import ResNeSt
@@ -35,25 +27,10 @@ torch.set_num_threads(1)
 rows = list(proxy_train(arch, DataSettings("shades:shades"), Recipe(epochs=2, batch_size=16)))
 print(json.dumps([rows, sorted(ABSENT & sys.modules.keys())]))
 """
-ABSENT = {
-    "ray",
-    "optuna",
-    "fvcore",
-    "pandas",
-    "sklearn",
-    "scipy",
-    "pydantic",
-    "kornia",
-    "plotly",
-    "click",
-    "rich",
-    "moocore",
-    "yaml",
-}
 
 
 def test_trains_with_four_packages() -> None:
-    program = PROGRAM.format(names=ABSENT)
+    program = blocked() + PROGRAM
     run = subprocess.run(
         [sys.executable, "-c", program],
         capture_output=True,
