@@ -79,3 +79,8 @@ class Grid(Sequence[float]):
             and self.low <= value <= self.high
             and value == self[self.position(value)]
         )
+
+
+def eights(width: float, most: int) -> int:
+    """The multiple of 8 nearest to ``width``, from 8 to ``most``."""
+    return min(max(8 * round(width / 8), 8), most)

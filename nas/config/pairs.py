@@ -13,3 +13,18 @@ def split_pair(text: str, where: str, form: str) -> tuple[str, str]:
     if not (key.strip() and equals):
         raise ValueError(f"{where} needs the form {form}")
     return key.strip(), value
+
+
+def read_limit(text: str) -> tuple[str, float | list[float]]:
+    """``macs=4e8`` (at most) or ``macs=3e8..4e8`` as the limit's name and value.
+
+    Raises:
+        ValueError: naming the option ``--limit`` and what would be right.
+    """
+    form = "METRIC=MOST or METRIC=LEAST..MOST, e.g. macs=4e8"
+    name, value = split_pair(text, f"--limit {text}:", form)
+    least, dots, most = value.partition("..")
+    try:
+        return name, [float(least), float(most)] if dots else float(value)
+    except ValueError:
+        raise ValueError(f"--limit {text}: needs the form {form}") from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from itertools import islice
 
@@ -13,6 +14,7 @@ from nas.finalists.lineup import Entrant, Role
 from nas.problem import Problem
 from nas.runs.networks import load_arch
 from search_spaces import REFERENCES, Arch, complexity
+from search_spaces.proportions import suggest
 
 STREAM = 17
 """Tells the draws of the baselines from those of the search, which has the same seed."""
@@ -41,17 +43,32 @@ def baselines(
 
 
 def _published(problem: Problem, ceiling: float) -> Iterator[Entrant]:
-    """Of each family that is searched the largest that fits and is no dearer than the dearest finalist."""
+    """Of each family that is searched the largest that fits and is no dearer than the dearest finalist.
+
+    Where none does, the one that must be scaled least to fill that (``search_spaces.proportions``); none at all
+    where even that is outside the limits.
+    """
+    least = problem.cheap["macs"].min if "macs" in problem.cheap else None
+    window = {
+        name: (limit.min, limit.max)
+        for name, limit in problem.cheap.items()
+        if name != "macs"
+    } | {"macs": (least, ceiling)}
     for family in families(problem):
-        macs = {
-            name: complexity(arch, problem.task).macs
+        fitting = {
+            complexity(arch, problem.task).macs: name
             for name, arch in REFERENCES.items()
-            if arch.space == family and problem.fits(arch)
+            if arch.space == family
+            and problem.fits(arch)
+            and complexity(arch, problem.task).macs <= ceiling
         }
-        fitting = {name: count for name, count in macs.items() if count <= ceiling}
         if fitting:
-            name = max(fitting, key=lambda name: fitting[name])
+            name = fitting[max(fitting)]
             yield Entrant(REFERENCES[name], Role.PUBLISHED, name)
+            continue
+        with suppress(ValueError):  # no published networks, or none so small
+            name, arch = suggest(family, window, problem.task)
+            yield Entrant(arch, Role.PUBLISHED, f"{name}, scaled")
 
 
 def families(problem: Problem) -> list[str]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from evaluators.data.progress import Progress, silent
 from nas.config.loading import load_config
-from nas.config.pairs import split_pair
+from nas.config.pairs import read_limit
 from nas.config.schema import SearchConfig
 from nas.controller import Listener
 from nas.driver import resume, search
@@ -70,10 +70,8 @@ def compare_spaces(
 
 def _override(limit: str) -> str:
     """``macs=3e8..4e8`` as the setting ``limits.macs=[3e8, 4e8]``."""
-    form = "METRIC=MOST or METRIC=LEAST..MOST, e.g. macs=4e8"
-    name, value = split_pair(limit, f"--limit {limit}:", form)
-    least, dots, most = value.partition("..")
-    return f"limits.{name}=[{least}, {most}]" if dots else f"limits.{name}={value}"
+    name, value = read_limit(limit)
+    return f"limits.{name}={value}"
 
 
 def _check_alike(first: SearchConfig, second: SearchConfig) -> None:

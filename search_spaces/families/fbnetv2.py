@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any, ClassVar
 
@@ -12,7 +12,7 @@ from search_spaces.blocks.attended_conv import AttendedConv
 from search_spaces.blocks.ends import ExpandedHead, SimpleStem
 from search_spaces.blocks.inverted_residual import InvertedResidual, Projection
 from search_spaces.blocks.residual import Block
-from search_spaces.grid import Grid
+from search_spaces.grid import Grid, eights
 from search_spaces.network import Description
 from search_spaces.space import SearchSpace, Trial, check_knob, choose
 
@@ -96,6 +96,15 @@ class FBNetV2(Arch):
         self._make_plain("expansions", 1.0)
         self._make_plain("repeats", 1)
         self._make_plain("attended", False)
+
+    def scaled(self, factor: float) -> FBNetV2:
+        """The same with all widths times ``factor``, in multiples of 8; rows and resolution stay."""
+        multiplier = round(factor * self.width_multiplier, 2)
+        return replace(
+            self,
+            width_multiplier=min(max(multiplier, 0.25), 4.0),
+            features=eights(factor * self.features, 4096),
+        )
 
     def _check_each(self, name: str, knob: str, count: int) -> None:
         values = getattr(self, name)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_left, bisect_right
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any, ClassVar, NamedTuple
 
@@ -13,7 +13,7 @@ from search_spaces.arch import Arch
 from search_spaces.blocks.attended_conv import AttendedConv
 from search_spaces.blocks.ends import Head, SimpleStem
 from search_spaces.blocks.regnet_block import RegNetBlock
-from search_spaces.grid import Grid
+from search_spaces.grid import Grid, eights
 from search_spaces.network import Description
 from search_spaces.space import SearchSpace, Trial, check_knob, choose
 
@@ -69,6 +69,16 @@ class RegNetY(Arch):
             object.__setattr__(self, "radix", 1)
         if self.attention == "none":
             object.__setattr__(self, "gate_reduction", 4)
+
+    def scaled(self, factor: float) -> RegNetY:
+        """The same with all widths times ``factor``, in multiples of 8 and of the group width; depth stays."""
+        return replace(
+            self,
+            w0=eights(factor * self.w0, 1024),
+            wa=min(round(factor * self.wa, 2), 1024.0),
+            group_width=eights(factor * self.group_width, 1024),
+            stem_width=eights(factor * self.stem_width, 256),
+        )
 
     def stages(self) -> tuple[Stage, ...]:
         """Depth, width and group width of every stage, the width a multiple of the group width."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from search_spaces.arch import Arch
 from search_spaces.blocks.bottleneck import Bottleneck
 from search_spaces.blocks.ends import Head, Stem
 from search_spaces.blocks.split_attention import round_up
+from search_spaces.grid import eights
 from search_spaces.network import Description
 from search_spaces.space import SearchSpace, Trial, check_knob, choose
 
@@ -76,6 +77,12 @@ class ResNeSt(Arch):
             check_knob("ResNeSt", name, getattr(self, name), _LEGAL[name])
         if not self.avd:
             object.__setattr__(self, "avd_first", False)
+
+    def scaled(self, factor: float) -> ResNeSt:
+        """The same with all widths times ``factor``, in multiples of 8; depths stay."""
+        widths = tuple(eights(factor * width, 2048) for width in self.widths)
+        stem_width = eights(factor * self.stem_width, 256)
+        return replace(self, widths=widths, stem_width=stem_width)
 
     def describe(self) -> Description:
         stages = []

@@ -117,18 +117,54 @@ def select_command(
             console.print(f"{path}", markup=False, highlight=False, soft_wrap=True)
 
 
-@command("spaces resnest")
-@click.argument("name", required=False)
+@command("spaces resnest --limit macs=13e6 --resolution 32 --suggest")
+@click.argument("name", required=False, metavar="[SPACE|PRESET|FILE.yaml]")
+@click.option(
+    "--suggest",
+    is_flag=True,
+    help="The network to draw by hand for the limits: a published one, scaled.",
+)
+@click.option("--limit", "limits", multiple=True, metavar="METRIC=MOST|LEAST..MOST",
+              help="Of --suggest; repeatable.")  # fmt: skip
+@click.option("--classes", type=int, help="Of the images [default: 1000].")
+@click.option("--resolution", type=int, help="Side in pixels [default: 224].")
+@click.option("--channels", type=int, help="[default: 3]")
+@click.option(
+    "--out", type=new_file, help="Also write the suggestion as .json, for measure, retrain, baselines."
+)  # fmt: skip
 @as_json
-def spaces(name: str | None, as_json: bool) -> None:
-    """List the search spaces and published networks, or one space's knobs."""
+def spaces(
+    name: str | None,
+    suggest: bool,
+    limits: tuple[str, ...],
+    out: Path | None,
+    as_json: bool,
+    **images: int | None,
+) -> None:
+    """List the search spaces and published networks, or one space's knobs; or suggest a network of it."""
     from nas.cli.as_json import print_json, spaces_answer
+    from nas.cli.suggestion import suggestion_answer, suggestion_table
     from nas.cli.tables import knobs_table, spaces_table
+    from results import write_atomic
+    from results.strict_json import dumps
 
+    if not suggest:
+        if limits or out or any(images.values()):
+            raise click.UsageError("--limit, --out and the images are for --suggest")
+        if as_json:
+            print_json(spaces_answer(name))
+        else:
+            console.print(knobs_table(name) if name else spaces_table())
+        return
+    if name is None:
+        raise click.UsageError("--suggest needs a space, such as resnest")
+    answer = suggestion_answer(name, limits, images)
     if as_json:
-        print_json(spaces_answer(name))
+        print_json(answer)
     else:
-        console.print(knobs_table(name) if name else spaces_table())
+        console.print(suggestion_table(answer))
+    if out:
+        write_atomic(out, dumps(answer, indent=2) + "\n")
 
 
 @command("measure resnest50_fast_2s1x64d --resolution 160 --batch-size 8")
