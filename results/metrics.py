@@ -72,6 +72,9 @@ METRICS = {
     "latency_iqr_ms": Metric(
         unit="ms", label="latency IQR", direction="min", signature="device"
     ),
+    "latency_se_ms": Metric(
+        unit="ms", label="latency s.e.", direction="min", signature="device"
+    ),
     "predicted_latency_ms": Metric(
         unit="ms",
         label="predicted latency",
@@ -133,6 +136,12 @@ OTHER = Metric()
 def metric(name: str) -> Metric:
     """What is known of a column; of one that a user's evaluator brings, nothing."""
     return METRICS.get(name, OTHER)
+
+
+def error_column(name: str) -> str:
+    """Where a metric's standard error stands: ``accuracy_se``, ``latency_se_ms``."""
+    stem = name.removesuffix("_ms")
+    return f"{stem}_se{name.removeprefix(stem)}"
 
 
 def units(columns: Iterable[str]) -> dict[str, str]:

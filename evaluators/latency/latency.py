@@ -26,9 +26,11 @@ from evaluators.latency.cores import OtherLoad, allowed_cores, confined
 from evaluators.latency.nvml import gpu_state
 from evaluators.latency.settings import LatencySettings
 from evaluators.latency.timing import (
+    LEAST_SAMPLES,
     Forward,
     captured,
     compiled,
+    median_error,
     median_interval,
     repeat,
     stopwatch,
@@ -50,7 +52,8 @@ class UnstableLatencyError(ValueError):
 class LatencyResult:
     """Times in milliseconds per batch.
 
-    ``interval`` is half the width of the median's 95 % confidence interval as a share of it. ``throughput`` is
+    ``interval`` is half the width of the median's 95 % confidence interval as a share of it, ``se_ms`` the
+    median's standard error, None of fewer than eight samples. ``throughput`` is
     in images per second. ``memory_mb`` is the most memory (10^6 bytes) that weights, input and activations
     took on a CUDA device, and None on the CPU, where it is not measured. ``load`` is the share of the CPU that
     others took meanwhile, None where the system does not tell. ``gpu`` is ``nvml.gpu_state`` right after.
@@ -61,6 +64,7 @@ class LatencyResult:
     median_ms: float
     iqr_ms: float
     min_ms: float
+    se_ms: float | None
     interval: float
     samples: tuple[float, ...]
     throughput: float
@@ -93,7 +97,9 @@ class Latency(LatencySettings):
 
     @property
     def metrics(self) -> tuple[str, ...]:
-        times = ("latency_ms", "latency_iqr_ms")
+        times: tuple[str, ...] = ("latency_ms", "latency_iqr_ms")
+        if self._error_known:
+            times += ("latency_se_ms",)
         if self.device.startswith("cuda"):
             return (*times, "memory_mb")
         return (*times, "latency_load") if sys.platform == "linux" else times
@@ -107,10 +113,19 @@ class Latency(LatencySettings):
             "latency_iqr_ms": result.iqr_ms,
             "device": result.device,
         }
-        known = {"latency_load": result.load, "memory_mb": result.memory_mb}
+        known = {
+            "latency_se_ms": result.se_ms if self._error_known else None,
+            "latency_load": result.load,
+            "memory_mb": result.memory_mb,
+        }
         yield metrics | {
             name: value for name, value in known.items() if value is not None
         }
+
+    @property
+    def _error_known(self) -> bool:
+        """Whether every measurement has samples enough to tell how sure its median is."""
+        return self.min_repetitions >= LEAST_SAMPLES
 
     def measure_alone(self, model: nn.Module) -> LatencyResult:
         """Measure while everybody who uses ``devices.lock`` is kept off the device; try again if disturbed."""
@@ -203,6 +218,7 @@ def _measure(
         median_ms=median,
         iqr_ms=upper - lower,
         min_ms=min(samples),
+        se_ms=median_error(samples),
         interval=median_interval(samples),
         samples=tuple(samples),
         throughput=settings.batch_size / median * 1e3,

@@ -13,6 +13,10 @@ from torch import Tensor, nn
 WARMUP_WINDOW = 5
 WARMUP_TOLERANCE = 0.05
 CAPTURE_WARMUP = 3
+LEAST_SAMPLES = 8
+"""Fewer have no confidence interval of their median."""
+NORMAL_95 = 1.96
+"""Standard errors on either side of a normal estimate that hold the truth in 95 % of the cases."""
 
 Forward = Callable[[], object]
 
@@ -113,11 +117,20 @@ def median_interval(samples: Sequence[float]) -> float:
 
     Between order statistics, by the normal approximation of the binomial (Le Boudec 2010, "Performance
     Evaluation of Computer and Communication Systems", appendix A): holds for skewed and bimodal samples.
-    Infinite where there are too few for an interval, fewer than eight.
+    Infinite where there are too few for an interval, fewer than ``LEAST_SAMPLES``.
     """
     ordered, count = sorted(samples), len(samples)
-    lower = math.floor((count - 1.96 * math.sqrt(count)) / 2)
-    upper = math.ceil(1 + (count + 1.96 * math.sqrt(count)) / 2)
+    lower = math.floor((count - NORMAL_95 * math.sqrt(count)) / 2)
+    upper = math.ceil(1 + (count + NORMAL_95 * math.sqrt(count)) / 2)
     if lower < 1:
         return math.inf
     return (ordered[upper - 1] - ordered[lower - 1]) / 2 / float(np.median(ordered))
+
+
+def median_error(samples: Sequence[float]) -> float | None:
+    """The standard error of the median, in the unit of the samples; None where they are fewer than eight.
+
+    Of these samples alone: what differs between two measurements (clock, neighbours, placement) comes on top.
+    """
+    half_width = median_interval(samples) * float(np.median(samples))
+    return half_width / NORMAL_95 if math.isfinite(half_width) else None

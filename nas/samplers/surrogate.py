@@ -136,16 +136,30 @@ class _Fitted:
 
 
 def _relative_noise(name: str, known: Sequence[Observation]) -> Array:
-    """Variances of the observations relative to each other, by the interquartile range where there is one."""
+    """Variances of the observations relative to each other, by the standard error where there is one.
+
+    Older runs know the interquartile range instead.
+    """
     *stem, unit = name.split("_")
-    spread = "_".join([*stem, "iqr", unit])
-    if not all(math.isfinite(other.metrics.get(spread, math.nan)) for other in known):
+    spread = next(
+        (
+            column
+            for kind in ("se", "iqr")
+            if _all_have(column := "_".join([*stem, kind, unit]), known)
+        ),
+        None,
+    )
+    if spread is None:
         return np.ones(len(known))
     relative = np.array(
         [other.metrics[spread] / (abs(other.metrics[name]) or 1) for other in known]
     )
     variance = relative**2 / (float(np.median(relative)) ** 2 or 1.0)
     return np.asarray(np.clip(variance, LEAST_NOISE, 1 / LEAST_NOISE))
+
+
+def _all_have(metric: str, known: Sequence[Observation]) -> bool:
+    return all(math.isfinite(each.metrics.get(metric, math.nan)) for each in known)
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from results.columns import Array, numbers
+from results.metrics import error_column
 from results.objectives import Objectives
 
 IQR_PER_SIGMA = 1.349
 """The interquartile range of a normal distribution, in standard deviations."""
+REPETITIONS = 10
+"""The fewest of a measured latency, unless a user asked for fewer."""
 NO_RIVAL = 6.0
 """Standard deviations beyond which a row is taken to be no rival: 1e-9 of a normal distribution."""
 
@@ -31,14 +34,21 @@ def front_probability(
     """The probability of each row to be on the Pareto front; 0 where an objective is missing.
 
     ``samples`` times, normal noise is added to every row and the front is taken. ``spread`` gives the noise's
-    standard deviation per objective: a number, a column, or a Series on ``df``'s index. Not given there, that
-    of ``latency_ms`` is ``latency_iqr_ms / 1.349`` and, given ``validation_images``, that of ``accuracy`` is
-    binomial, ``sqrt(p (1 - p) / n)``; objectives without a spread are taken as exact. Missing spreads count
-    as 0.
+    standard deviation per objective: a number, a column, or a Series on ``df``'s index. An objective not given
+    there has the standard error that was logged with it (``accuracy_se``, ``validation_loss_se``,
+    ``latency_se_ms``). For rows without one:
+
+    - ``accuracy``, given ``validation_images``: by Agresti and Coull (1998), so that 0 and 1 have an error too;
+    - ``latency_ms``, given ``latency_iqr_ms``: of the median of ten normal repetitions, the fewest by default, so
+      rather too wide;
+    - else, and where a given spread is missing: none, the number is taken as exact.
+
+    Raises ``ValueError`` for a spread of what is no objective, that is negative or on another index, and for
+    accuracies that are no fractions.
     """
     points = Objectives.of(objectives).points(df)
     known = np.flatnonzero(~np.isnan(points).any(axis=1))
-    sigma = _sigmas(df, objectives, dict(spread or {}), validation_images)[known]
+    sigma = _sigmas(df, objectives, spread or {}, validation_images)[known]
     costs = points[known]
     probability = np.zeros(len(df))
     if len(known):
@@ -70,7 +80,7 @@ def repeat_spread(repeats: pd.DataFrame, metric: str, *, by: str = "trial") -> f
 def _sigmas(
     df: pd.DataFrame,
     objectives: Mapping[str, str],
-    spread: dict[str, Spread],
+    spread: Mapping[str, Spread],
     images: int | None,
 ) -> Array:
     for name in spread:
@@ -78,36 +88,54 @@ def _sigmas(
             raise ValueError(
                 f"spread of {name}: not among the objectives {', '.join(objectives)}"
             )
-    if "latency_ms" not in spread and "latency_iqr_ms" in df.columns:
-        spread["latency_ms"] = df["latency_iqr_ms"] / IQR_PER_SIGMA
-    if "accuracy" not in spread and images and "accuracy" in objectives:
-        spread["accuracy"] = _accuracy_error(df, images)
-    columns = []
-    for name in objectives:
-        given = spread.get(name, 0.0)
-        values = df[given] if isinstance(given, str) else given
-        if isinstance(values, pd.Series) and not df.index.isin(values.index).all():
-            raise ValueError(f"spread of {name}: it is on another index than the table")
-        wide = (
-            values.reindex(df.index)
-            if isinstance(values, pd.Series)
-            else pd.Series(values, index=df.index)
-        )
-        columns.append(np.nan_to_num(wide.to_numpy(dtype=float, na_value=np.nan)))
-        if (columns[-1] < 0).any():
-            raise ValueError(f"spread of {name}: {columns[-1].min():g} is negative")
-    return np.stack(columns, axis=1)
+    columns = [
+        _given(df, name, spread[name]) if name in spread else _logged(df, name, images)
+        for name in objectives
+    ]
+    return np.nan_to_num(np.stack(columns, axis=1))
 
 
-def _accuracy_error(df: pd.DataFrame, images: int) -> "pd.Series[float]":
-    """The standard error of an accuracy by Agresti and Coull: two more images right, two more wrong."""
+def _given(df: pd.DataFrame, name: str, spread: Spread) -> Array:
+    """The user's own standard deviations (rows,)."""
+    if isinstance(spread, str):
+        return _not_negative(name, numbers(df, spread))
+    if not isinstance(spread, pd.Series):
+        return _not_negative(name, np.full(len(df), float(spread)))
+    if not df.index.isin(spread.index).all():
+        raise ValueError(f"spread of {name}: it is on another index than the table")
+    wide = spread.reindex(df.index).to_numpy(dtype=float, na_value=np.nan)
+    return _not_negative(name, wide)
+
+
+def _not_negative(name: str, sigma: Array) -> Array:
+    if (sigma < 0).any():
+        raise ValueError(f"spread of {name}: {np.nanmin(sigma):g} is negative")
+    return sigma
+
+
+def _logged(df: pd.DataFrame, name: str, images: int | None) -> Array:
+    """The standard errors (rows,) that were logged, and a guess where that is possible; NaN where not."""
+    sigma, column = np.full(len(df), np.nan), error_column(name)
+    if column in df.columns:
+        sigma = numbers(df, column)
+    guess = sigma
+    if name == "accuracy" and images:
+        guess = _accuracy_error(df, images)
+    elif name == "latency_ms" and "latency_iqr_ms" in df.columns:
+        deviation = numbers(df, "latency_iqr_ms") / IQR_PER_SIGMA
+        guess = np.sqrt(np.pi / 2 / REPETITIONS) * deviation
+    return np.where(np.isnan(sigma), guess, sigma)
+
+
+def _accuracy_error(df: pd.DataFrame, images: int) -> Array:
+    """As if two more images had been right and two more wrong."""
     share = numbers(df, "accuracy")
     if not (np.isnan(share) | ((share >= 0) & (share <= 1))).all():
         raise ValueError(
             "accuracy is needed as a fraction from 0 to 1 for its error, not in per cent"
         )
     centre = (share * images + 2) / (images + 4)
-    return pd.Series(np.sqrt(centre * (1 - centre) / (images + 4)), index=df.index)
+    return np.asarray(np.sqrt(centre * (1 - centre) / (images + 4)))
 
 
 def _rivals(costs: Array, sigma: Array) -> NDArray[np.intp]:

@@ -10,6 +10,7 @@ import pandas as pd
 
 from results import strict_json
 from results.atomic import write_atomic
+from results.metrics import error_column
 from results.objectives import Objectives
 from results.pareto.indicators import hypervolume_over_time
 from results.pareto.pareto import hypervolume, pareto_front
@@ -80,6 +81,8 @@ class Run:
         accuracy, top1 = (
             trials["trial"].map(means[name]).astype("Float64") for name in means
         )
+        # The error that was logged is that of the search's own, short training.
+        trials = trials.drop(columns=error_column("accuracy"), errors="ignore")
         found = trials.assign(
             accuracy=accuracy.astype(trials["accuracy"].dtype),
             status="complete",

@@ -3,21 +3,24 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
 from evaluators import Latency, ProxyTraining, UnstableLatencyError, measure_latency
-from evaluators.latency.timing import median_interval
+from evaluators.latency.timing import median_error, median_interval
 from search_spaces import ResNeSt, Task, build
 
 TASK = Task(num_classes=10, resolution=8, channels=1, small_images=True)
 ANY = {"max_load": 1.0, "interval": 1.0}
 """Never refused, however busy the machine that runs the tests is."""
 BRIEF = ANY | {"min_repetitions": 3, "max_seconds": 0.05}
+Draw = Callable[[np.random.Generator, tuple[int, int]], np.ndarray]
 
 
 class Probe(nn.Module):
@@ -247,6 +250,24 @@ def test_the_interval_of_the_median() -> None:
         (10 - 1) / 2 / 5.5
     )
     assert median_interval([1.0] * 7) == float("inf")
+
+
+@pytest.mark.parametrize(
+    "draw",
+    [
+        lambda rng, size: rng.normal(10, 1, size),
+        lambda rng, size: rng.lognormal(1, 0.5, size),
+        lambda rng, size: rng.normal(10, 0.1, size) + 5 * (rng.random(size) < 0.2),
+    ],
+    ids=["normal", "skewed", "two modes"],
+)
+def test_the_medians_error_is_what_medians_vary_by(draw: Draw) -> None:
+    rng = np.random.default_rng(0)
+    samples = draw(rng, (2000, 100))
+    truth = np.median(samples, axis=1).std()
+    found = [median_error(row.tolist()) for row in samples[:300]]
+    assert np.mean([error for error in found if error]) == pytest.approx(truth, rel=0.2)
+    assert median_error([1.0] * 7) is None
 
 
 def test_folding_and_compiling_keep_the_model_as_it_was(arch: ResNeSt) -> None:

@@ -83,6 +83,7 @@ def test_every_trial_was_measured_in_full(finished: Path) -> None:
         "activations",
         "latency_ms",
         "latency_iqr_ms",
+        "latency_se_ms",
     ]
     assert run.trials[metrics].notna().all(axis=None)
     assert run.trials["accuracy"].between(0.0, 1.0).all()

@@ -3,6 +3,7 @@ import pandas as pd
 import pytest
 from scipy.stats import norm
 
+from evaluators.latency.timing import median_error
 from results import front_probability, pareto_front, repeat_spread
 
 OBJECTIVES = {"accuracy": "max", "latency_ms": "min"}
@@ -49,7 +50,11 @@ def test_latency_and_accuracy_have_spreads_of_their_own():
     certain = front_probability(table.drop(columns="latency_iqr_ms"), OBJECTIVES)
     assert certain.tolist() == [1.0, 1.0]
     latency = front_probability(table, OBJECTIVES)
-    assert latency[0] == pytest.approx(norm.cdf(0.1 * 1.349), abs=0.05)
+    error = np.sqrt(np.pi / 2 / 10) / 1.349
+    assert latency[0] == pytest.approx(norm.cdf(0.1 / error), abs=0.05)
+    logged = table.assign(latency_se_ms=[0.1, None])
+    found = front_probability(logged, OBJECTIVES)
+    assert found[0] == pytest.approx(norm.cdf(0.1 / 0.1), abs=0.05)
     both = front_probability(table, OBJECTIVES, validation_images=100)
     assert latency[0] < 1
     assert both[1] < latency[1]
@@ -105,3 +110,39 @@ def test_a_perfect_accuracy_has_an_error_too_and_wrong_units_are_refused():
         front_probability(
             table, OBJECTIVES, {"latency_ms": pd.Series([1.0, 1.0], index=[7, 8])}
         )
+
+
+def test_the_probability_is_how_often_it_is_true():
+    """Pairs of networks of equal accuracy, each timed a hundred times with a wide spread: which is faster?"""
+    rng = np.random.default_rng(0)
+    said, truth = [], []
+    for _ in range(150):
+        real = rng.normal(10, 0.3, 2)
+        samples = real[:, None] + rng.normal(0, 2, (2, 100))
+        low, median, high = np.percentile(samples, (25, 50, 75), axis=1)
+        table = pd.DataFrame(
+            {"accuracy": 0.9, "latency_ms": median, "latency_iqr_ms": high - low}
+        )
+        table["latency_se_ms"] = [median_error(row.tolist()) for row in samples]
+        said += front_probability(table, OBJECTIVES, samples=200).tolist()
+        truth += [real[0] < real[1], real[1] < real[0]]
+    said, truth = np.array(said), np.array(truth)
+    for low, high in ((0.5, 0.8), (0.8, 1.01)):
+        group = (low <= said) & (said < high)
+        assert group.sum() > 20
+        assert truth[group].mean() == pytest.approx(said[group].mean(), abs=0.12)
+
+
+def test_a_network_beaten_in_both_is_hardly_on_the_front():
+    """However wide single repetitions scatter: the median of a hundred is known ten times as well."""
+    table = pd.DataFrame(
+        {
+            "accuracy": [0.90, 0.92],
+            "latency_ms": [10.5, 10.0],
+            "latency_iqr_ms": [2.0, 2.0],
+            "latency_se_ms": [0.15, 0.15],
+            "accuracy_se": [0.003, 0.003],
+        }
+    )
+    assert front_probability(table, OBJECTIVES)[0] < 0.02
+    assert front_probability(table, OBJECTIVES)[1] == 1
