@@ -19,11 +19,24 @@ def public_models() -> pd.DataFrame:
     """Published ImageNet classifiers: ``model``, ``family``, ``recipe`` and the columns in ``attrs["units"]``.
 
     ``accuracy`` is top-1 after each model's full training, ``flops`` and ``params`` count as in a trials
-    table. Columns and source: ``results/public_data/README.md``.
+    table. Columns and source: ``results/statistics/public_data/README.md``.
     """
-    with as_file(
-        files("results.statistics") / "public_data" / "imagenet.parquet"
-    ) as path:
+    return _read("imagenet.parquet")
+
+
+def resnest_rivals() -> pd.DataFrame:
+    """Per public ResNeSt, benchmark table and family: the family's fastest network that is no less accurate.
+
+    ``ratio`` is its throughput over the ResNeSt's: above 1 the family is ahead; NaN: it has none so accurate.
+    Families are ImageNet-1k weights without distillation, with the recipes of today, except the two marked 2020:
+    those are the weights of the year in which ResNeSt appeared, and nobody has retrained a ResNeSt since.
+    Columns and source: ``results/statistics/public_data/README.md``.
+    """
+    return _read("resnest_rivals.parquet")
+
+
+def _read(name: str) -> pd.DataFrame:
+    with as_file(files("results.statistics") / "public_data" / name) as path:
         table = pd.read_parquet(path)
     table.attrs["units"] = units(map(str, table))
     return table

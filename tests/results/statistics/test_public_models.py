@@ -1,6 +1,7 @@
 import pytest
 
 from results import comparable, public_models
+from results.statistics.public_models import resnest_rivals
 
 
 def test_public_models_speak_the_units_of_a_trials_table():
@@ -52,3 +53,25 @@ def test_only_the_same_task_compares(config, yes, why):
     answer, reason = comparable(config)
     assert answer is yes
     assert why in reason
+
+
+def test_rivals_are_no_less_accurate_and_the_ratio_is_of_throughputs():
+    rivals = resnest_rivals()
+    assert (rivals["benchmark"].nunique(), rivals["family"].nunique()) == (20, 10)
+    known = rivals.dropna(subset="rival")
+    assert (known["rival_accuracy"] >= known["accuracy"]).all()
+    ratio = known["rival_images_per_second"] / known["images_per_second"]
+    assert known["ratio"].to_numpy() == pytest.approx(ratio.to_numpy(), rel=0.02)
+    assert rivals.loc[rivals["rival"].isna(), "ratio"].isna().all()
+
+
+def test_the_rivals_are_the_public_models():
+    """Their accuracies at the same resolution stand in the other table too."""
+    models = public_models()[["model", "resolution", "accuracy"]]
+    keys = {"model": "rival", "resolution": "rival_resolution"}
+    models = models.rename(columns=keys | {"accuracy": "published"})
+    known = resnest_rivals().drop_duplicates([*keys.values()]).merge(models)
+    assert len(known) > 20
+    assert known["rival_accuracy"].to_numpy() == pytest.approx(
+        known["published"].to_numpy(), abs=1e-4
+    )
