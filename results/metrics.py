@@ -1,7 +1,7 @@
 """Every column that the tables of a run may hold: what it means and how it reads. A new metric is a line here."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 Kind = Literal["count", "number", "text", "time"]
@@ -134,8 +134,15 @@ OTHER = Metric()
 
 
 def metric(name: str) -> Metric:
-    """What is known of a column; of one that a user's evaluator brings, nothing."""
-    return METRICS.get(name, OTHER)
+    """What is known of a column; of one that a user's evaluator brings, nothing.
+
+    ``…_spread``, the deviation between repetitions, has the unit of its metric.
+    """
+    stem = name.removesuffix("_spread")
+    if name in METRICS or stem not in METRICS:
+        return METRICS.get(name, OTHER)
+    known = METRICS[stem]
+    return replace(known, kind="number", label=f"{known.label or stem} spread")
 
 
 def error_column(name: str) -> str:

@@ -49,7 +49,7 @@ def print_findings(console: Console) -> None:
         if finding.fix:
             lines.append(f"{'':<14}-> {finding.fix}")
         for line in lines:
-            console.print(line, markup=False, highlight=False, soft_wrap=True)
+            console.print(line, soft_wrap=True)
 
 
 def examine() -> list[Finding]:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from nas.cli.console import PlainConsole
 from nas.cli.progress import shown_if_slow
 from nas.config.schema import SearchConfig
 from nas.studies.dry_run import Tried, dry_run
@@ -13,7 +14,7 @@ from nas.studies.dry_run import Tried, dry_run
 
 def print_dry_run(config: SearchConfig, out: Path, console: Console) -> None:
     """Try the search that would go to ``out``: the range of networks, what it would take, what is odd."""
-    with shown_if_slow(Console(stderr=True)) as progress:
+    with shown_if_slow(PlainConsole(stderr=True)) as progress:
         found = dry_run(config, out, progress)
     low, high = found.hours
     lines = [
@@ -26,7 +27,7 @@ def print_dry_run(config: SearchConfig, out: Path, console: Console) -> None:
         "nothing was written but decoded images in the cache; leave out --dry-run to search",
     ]
     for line in lines:
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
+        console.print(line, soft_wrap=True)
 
 
 def _network(tried: Tried) -> str:

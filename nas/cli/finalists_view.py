@@ -11,6 +11,7 @@ from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
+from nas.cli.console import PlainConsole
 from nas.cli.progress import shown_if_slow
 from nas.cli.search_view import SearchView
 from nas.finalists.finalists import train_finalists
@@ -22,7 +23,7 @@ from results.wording import label, number
 
 def run_finalists(source: Path, overrides: Sequence[str], console: Console) -> Finals:
     """Train the finalists of a run under the live view."""
-    with shown_if_slow(Console(stderr=True)) as progress:
+    with shown_if_slow(PlainConsole(stderr=True)) as progress:
         work = plan_finalists(source, overrides, progress)
     with SearchView(work.config, console) as view:
         view.recall(usable_events(work.folder / "events.db"))
@@ -31,7 +32,7 @@ def run_finalists(source: Path, overrides: Sequence[str], console: Console) -> F
 
 def print_finals(finals: Finals, console: Console) -> int:
     """The verdict, the table, and where the rest is. Returns the exit code."""
-    console.print(" ".join(finals.verdict), markup=False, highlight=False)
+    console.print(" ".join(finals.verdict))
     console.print(finals_table(finals.networks, finals.run.objectives))
     run = finals.folder.parent
     lines = [
@@ -45,7 +46,7 @@ def print_finals(finals: Finals, console: Console) -> int:
     if done.any():
         lines.append(f"pick      python run_search.py select {run}")
     for line in lines:
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
+        console.print(line, soft_wrap=True)
     if finals.run.ended == "interrupted":
         return 130
     return 0 if done.any() else 1

@@ -25,7 +25,11 @@ def shown_if_slow(console: Console) -> Iterator[Callable[[str, int, int], None]]
     if not console.is_terminal:
         yield _lines(console)
         return
-    columns = (TextColumn("{task.description}"), BarColumn(30), TimeRemainingColumn())
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(30),
+        TimeRemainingColumn(),
+    )
     bar = Progress(*columns, console=console, transient=True)
     task = bar.add_task("", total=None)
     patience = Timer(PATIENCE_SECONDS, bar.start)  # a single step may take minutes
@@ -57,6 +61,6 @@ def _lines(console: Console) -> Callable[[str, int, int], None]:
         if time.monotonic() - last >= LINE_SECONDS:
             last = time.monotonic()
             share = f" {done / total:.0%}" if total else ""
-            console.print(f"{what}{share}", highlight=False, markup=False)
+            console.print(f"{what}{share}")
 
     return tell

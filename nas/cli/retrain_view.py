@@ -26,7 +26,7 @@ class View:
     def __init__(self, console: Console) -> None:
         self._console = console
         self._bar = Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(24),
             TimeRemainingColumn(),
             console=console,
@@ -54,10 +54,10 @@ class View:
                 total=epochs,
             )
         else:
-            self._console.print(line, markup=False, highlight=False, soft_wrap=True)
+            self._console.print(line, soft_wrap=True)
 
     def note(self, text: str) -> None:
-        self._console.print(text, markup=False, highlight=False, soft_wrap=True)
+        self._console.print(text, soft_wrap=True)
 
     def progress(self, what: str, done: int, total: int) -> None:
         self._bar.update(

@@ -134,16 +134,16 @@ class SearchView:
         share = f" {done / total:4.0%}" if total else ""
         if self._console.is_terminal:
             end = "\n" if total and done >= total else "\r"
-            self._console.print(f"{what}{share}", end=end, highlight=False)
+            self._console.print(f"{what}{share}", end=end)
         else:
             now = time.monotonic()
             if now - self._last_line >= LINE_SECONDS:
                 self._last_line = now
-                self._console.print(f"{what}{share}", highlight=False)
+                self._console.print(f"{what}{share}")
 
     def note(self, text: str) -> None:
         """Say something that belongs to no trial."""
-        self._console.print(text, markup=False, highlight=False, soft_wrap=True)
+        self._console.print(text, soft_wrap=True)
 
     def _start(self) -> None:
         self._entered = time.monotonic()
@@ -190,8 +190,6 @@ class SearchView:
             self._last_line = now
             self._console.print(
                 f"[{self._done}/{self._total}] {text} | {self._state()}",
-                markup=False,
-                highlight=False,
                 soft_wrap=True,
             )
 

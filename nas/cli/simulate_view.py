@@ -46,7 +46,7 @@ def print_what_if(
     } or usual
     cluster = Cluster(**{name: options[name] for name in CLUSTER})
     bar = Progress(
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         TimeRemainingColumn(),
         console=console,
@@ -70,14 +70,14 @@ def print_what_if(
         )
     console.print(simulations_table(answer.table))
     for line in what_if_summary(source, answer):
-        console.print(line, markup=False, highlight=False)
+        console.print(line)
     if space:
         console.print(
             "The curves are a formula's (docs/simulator.md): trust the comparison, not the accuracies."
         )
     if out:
         write_atomic(out, figure(answer.timelines).to_html(include_plotlyjs=True))
-        console.print(f"{out}", markup=False)
+        console.print(f"{out}")
 
 
 def _source(

@@ -34,7 +34,7 @@ WIDE = 100
 def print_outcome(run: Run, console: Console) -> int:
     """The end of a search: what was found, where it is, what to type next. Returns the exit code."""
     front = run.comparable_front()
-    console.print(" ".join(summary(run, front)), markup=False, highlight=False)
+    console.print(" ".join(summary(run, front)))
     if len(front):
         console.print(front_table(front, run.objectives, console.width))
     interrupted = run.ended == "interrupted"
@@ -51,15 +51,13 @@ def print_outcome(run: Run, console: Console) -> int:
             f"pick      {program()} select {run.path} {_example_pick(run.objectives)}"
         )
     for line in lines:
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
+        console.print(line, soft_wrap=True)
     if interrupted:
         return 130
     if run.complete.empty:
         errors = run.trials["error"].dropna()
         reason = errors.iloc[-1] if len(errors) else "all were stopped early"
-        console.print(
-            f"no trial was trained to its end: {reason}", markup=False, soft_wrap=True
-        )
+        console.print(f"no trial was trained to its end: {reason}", soft_wrap=True)
         return 1
     return 0
 
@@ -75,7 +73,7 @@ def _example_pick(objectives: Mapping[str, str]) -> str:
 
 def print_comparison(comparison: Comparison, out: Path, console: Console) -> None:
     """Which population is better, in words; its quantiles with intervals; where the rest is."""
-    console.print(comparison.verdict, markup=False, highlight=False)
+    console.print(comparison.verdict)
     table = Table(box=SIMPLE)
     for name in ("population", "what", "value", "lower", "upper", "networks"):
         table.add_column(
@@ -87,7 +85,6 @@ def print_comparison(comparison: Comparison, out: Path, console: Console) -> Non
     console.print(table)
     console.print(
         f"tests, effect and distributions: {out / 'comparison.json'}, edf.csv",
-        markup=False,
     )
 
 

@@ -19,7 +19,7 @@ from evaluators.data.progress import Progress
 from evaluators.devices.device import resolve_device
 from evaluators.devices.lock import exclusive
 from evaluators.models.folder import TrainedModel, write_model_folder
-from nas.exporting.model_card import model_card
+from nas.exporting.model_card import model_card, portable
 from nas.exporting.programs import (
     Check,
     onnx_runtime,
@@ -64,6 +64,7 @@ def export(
     if onnx:
         onnx_runtime()
     model, network = _source(source, init, progress)
+    model = replace(model, found_by=portable(model.found_by))
     if labels is not None:
         model = replace(model, labels=tuple(labels))
     out.parent.mkdir(parents=True, exist_ok=True)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from html import escape
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -29,7 +32,7 @@ def model_card(
     measured = model.metrics
     return _front_matter(model) + "\n".join(
         [
-            f"# {model.arch.space} {model.arch.id}",
+            f"# {_plain(model.arch.space)} {model.arch.id}",
             "",
             f"Classifies {grey} images of {task.resolution}x{task.resolution} pixels into {task.num_classes} "
             "classes. Found and exported with SplitSearch.",
@@ -51,7 +54,10 @@ def model_card(
             *([] if measured else ["No accuracy was measured on the way here.", ""]),
             "## How it was found",
             "",
-            *(f"- {name}: {_plain(value)}" for name, value in model.found_by.items()),
+            *(
+                f"- {_plain(name)}: {_plain(value)}"
+                for name, value in model.found_by.items()
+            ),
             *([] if model.found_by else ["Not recorded."]),
             "",
             "## Files",
@@ -77,7 +83,7 @@ def model_card(
             "",
             "## Licence",
             "",
-            f"The network's definition: Apache-2.0 (SplitSearch). The weights: {_licence(model)}.",
+            f"The network's definition: Apache-2.0 (SplitSearch). The weights: {_plain(_licence(model))}.",
             "",
         ]
     )
@@ -141,8 +147,20 @@ def _row(name: str, value: Any) -> str:
 
 
 def _plain(value: Any) -> str:
+    """Text that Markdown and HTML show as it is: names of data, labels and reasons come from anywhere."""
     text = f"{value:.6g}" if isinstance(value, float) else str(value)
-    return " ".join(text.split()).replace("|", "\\|")
+    text = re.sub(r"[\\`*\[\]|~]|(?<!\w)_|_(?!\w)", r"\\\g<0>", " ".join(text.split()))
+    return escape(text, quote=False)
+
+
+def portable(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Facts without the places of one machine: of an absolute path only its last name is left."""
+    return {
+        name: Path(value).name
+        if isinstance(value, str) and Path(value).is_absolute()
+        else value
+        for name, value in facts.items()
+    }
 
 
 def _licence(model: TrainedModel) -> str:

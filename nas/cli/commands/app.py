@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
 
+from nas.cli.console import PlainConsole, harmless
 from nas.cli.program import program
 
 # a pipe has no width of its own
-console = Console(width=None if sys.stdout and sys.stdout.isatty() else 120)
+console = PlainConsole(width=None if sys.stdout and sys.stdout.isatty() else 120)
 
 
 class CommandLine(click.Group):
@@ -49,7 +49,7 @@ class CommandLine(click.Group):
 
 
 def complain(message: str) -> int:
-    click.echo(f"error: {' '.join(message.split())}", err=True)
+    click.echo(f"error: {harmless(' '.join(message.split()))}", err=True)
     return 2
 
 
@@ -71,7 +71,7 @@ def _print_version(
 def main() -> None:
     """Neural architecture search over the split-attention design space."""
     warnings.formatwarning = lambda message, *_, **__: (
-        f"warning: {' '.join(str(message).split())}\n"
+        f"warning: {harmless(' '.join(str(message).split()))}\n"
     )
     sys.path.append(str(Path.cwd()))  # where the user's own module:Name may lie
 

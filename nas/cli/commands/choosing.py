@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
 
 from nas.cli.commands.app import as_json, command, console, new_file, run_place
+from nas.cli.console import PlainConsole
 
 
 @command("front runs/first --objective accuracy=max --objective params=min")
@@ -109,12 +109,12 @@ def select_command(
         print_json(selection_answer(run, selection))
     else:
         full = f"of {len(run.trials)} networks trained in full, the " if finals else ""
-        console.print(f"{full}{selection.why}", markup=False, highlight=False)
+        console.print(f"{full}{selection.why}")
         width = console.width
         console.print(front_table(selection.rows, run.objectives, width, "Selected"))
     for path in write_selection(selection, run, out) if out else ():
         if not as_json:
-            console.print(f"{path}", markup=False, highlight=False, soft_wrap=True)
+            console.print(f"{path}", soft_wrap=True)
 
 
 @command("spaces resnest --limit macs=13e6 --resolution 32 --suggest")
@@ -212,7 +212,7 @@ def measure_command(
     from results.strict_json import dumps
 
     given = {name: value for name, value in options.items() if value is not None}
-    with Console(stderr=True).status("measuring"):
+    with PlainConsole(stderr=True).status("measuring"):
         measured = measure_network(network, **given)
     if as_json:
         print_json({"network": network, **measured})

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
 
 from nas.cli.commands.app import command, complain, console, existing_file, new_file
+from nas.cli.console import PlainConsole
 
 
 @command("export runs/retrained --out model")
@@ -49,12 +49,12 @@ def export_command(
     from nas.cli.tables import checks_table
 
     names = labels.read_text(encoding="utf-8").splitlines() if labels else None
-    with shown_if_slow(Console(stderr=True)) as progress:
+    with shown_if_slow(PlainConsole(stderr=True)) as progress:
         checks = nas.export(
             source, out, folded=fold, labels=names, progress=progress, **options
         )
     console.print(checks_table(checks))
-    console.print(f"{out}", markup=False, highlight=False, soft_wrap=True)
+    console.print(f"{out}", soft_wrap=True)
 
 
 @command("predict model cat.jpg dog.png --top 3")
@@ -86,7 +86,7 @@ def predict_command(
     from results import write_atomic
 
     to_text([], out)
-    with shown_if_slow(Console(stderr=True)) as progress:
+    with shown_if_slow(PlainConsole(stderr=True)) as progress:
         found = predict_all(model, images, progress, **options)
     console.print(predictions_table(found))
     if out:

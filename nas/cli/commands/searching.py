@@ -146,9 +146,7 @@ def report(
     if watch:
         serve(folder, port or 0, against, announce)
     else:
-        console.print(
-            f"{write_run_report(folder, out, against)}", markup=False, soft_wrap=True
-        )
+        console.print(f"{write_run_report(folder, out, against)}", soft_wrap=True)
 
 
 @command(

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
 
 from nas.cli.commands.app import (
     command,
@@ -18,6 +17,7 @@ from nas.cli.commands.app import (
     settings,
     with_engine,
 )
+from nas.cli.console import PlainConsole
 from nas.cli.program import program
 
 
@@ -75,7 +75,7 @@ def retrain_command(
         raise ValueError(
             f"--resume takes its settings from {resume}; leave out {', '.join(chosen)}"
         )
-    view = View(Console(stderr=True))
+    view = View(PlainConsole(stderr=True))
     with going_on(f"{program()} retrain --resume {folder}"), view:
         found = nas.retrain(
             source,
@@ -89,7 +89,6 @@ def retrain_command(
     console.print(retrained_table(found))
     console.print(
         f"export    {program()} export {folder} --out MODEL",
-        markup=False,
         soft_wrap=True,
     )
 
@@ -127,7 +126,7 @@ def proxy_study_command(
     chosen = {name: value for name, value in options.items() if value is not None}
     overrides = with_engine(overrides, serial)
     overrides += () if networks is None else (f"networks={networks}",)
-    view = View(Console(stderr=True))
+    view = View(PlainConsole(stderr=True))
     with going_on("the same command"), view:
         study = study_proxy(
             folder,
@@ -138,7 +137,7 @@ def proxy_study_command(
             **chosen,
         )
     console.print(agreement_table(study.agreement))
-    console.print(study.verdict, markup=False, highlight=False, soft_wrap=True)
+    console.print(study.verdict, soft_wrap=True)
 
 
 @command("finalists runs/first --networks 8 --hours 2 --set epochs=60")

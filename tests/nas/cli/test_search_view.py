@@ -4,16 +4,16 @@ import io
 from typing import Any
 
 import pytest
-from rich.console import Console
 
 from nas import SearchConfig
+from nas.cli.console import PlainConsole
 from nas.cli.search_view import SearchView
 from results import Event
 
 
 def view(*, terminal: bool, **config: Any) -> tuple[SearchView, io.StringIO]:
     out = io.StringIO()
-    console = Console(file=out, force_terminal=terminal, width=100, _environ={})
+    console = PlainConsole(file=out, force_terminal=terminal, width=100, _environ={})
     return SearchView(SearchConfig(trials=3, **config), console), out
 
 
@@ -58,7 +58,7 @@ def test_the_live_view_shows_what_is_going_on() -> None:
         reference_point={"accuracy": 0.0, "latency_ms": 2.5, "flops": 4e6},
     )
     feed(shown)
-    console = Console(width=100, record=True, file=io.StringIO())
+    console = PlainConsole(width=100, record=True, file=io.StringIO())
     console.print(shown._render())
     text = console.export_text()
     assert "2/3 networks" in text
@@ -74,7 +74,7 @@ def test_epochs_of_ones_own_evaluator_need_no_accuracy() -> None:
     shown, _ = view(terminal=True, objectives={"score": "max"})
     tell(shown, "proposed", 0, arch_id="id0")
     tell(shown, "epoch", 0, epoch=3, score=0.25)
-    console = Console(width=100, record=True, file=io.StringIO())
+    console = PlainConsole(width=100, record=True, file=io.StringIO())
     console.print(shown._render())
     assert "score 0.2500" in console.export_text()
 
@@ -88,14 +88,14 @@ def test_only_a_search_that_measures_latency_waits_for_it(
 ) -> None:
     shown, _ = view(terminal=True, evaluators=("complexity", latency, "training"))
     tell(shown, "proposed", 0, arch_id="id0")
-    console = Console(width=100, record=True, file=io.StringIO())
+    console = PlainConsole(width=100, record=True, file=io.StringIO())
     console.print(shown._render())
     assert told in console.export_text()
 
 
 def test_before_the_first_trial_it_says_what_it_waits_for() -> None:
     shown, _ = view(terminal=True)
-    console = Console(width=100, record=True, file=io.StringIO())
+    console = PlainConsole(width=100, record=True, file=io.StringIO())
     console.print(shown._render())
     assert "starting workers" in console.export_text()
 

@@ -4,8 +4,10 @@ import io
 
 import pandas as pd
 import pytest
-from rich.console import Console
+from rich.live import Live
+from rich.text import Text
 
+from nas.cli.console import PlainConsole
 from nas.cli.tables import front_table
 
 FRONT = pd.DataFrame({
@@ -15,7 +17,7 @@ FRONT = pd.DataFrame({
 
 
 def printed(front: pd.DataFrame, width: int) -> str:
-    console = Console(width=width, file=io.StringIO(), record=True)
+    console = PlainConsole(width=width, file=io.StringIO(), record=True)
     console.print(front_table(front, ["accuracy", "flops"], width))
     return console.export_text()
 
@@ -40,3 +42,31 @@ def test_no_knob_is_cut_off(width: int) -> None:
     words = printed(FRONT.head(1), width).split()
     assert {"depth", "1-2", "w0", "8", "avd", "True"} <= set(words)
     assert ("parameters" in words) == (width >= 100)
+
+
+@pytest.mark.parametrize("value", ["[relu]", "[/relu]", "[bold]x", ":smile:"])
+def test_texts_are_no_markup(value: str) -> None:
+    assert value in printed(FRONT.assign(**{"arch.act": [value, "b"]}), 120)
+
+
+def test_no_escape_sequence_reaches_the_terminal() -> None:
+    """Names of images, knobs and errors come from anywhere; ESC ] 52 would write to the clipboard."""
+    evil, screen = "\x1b]52;c;YQ==\x07\x9b2J", io.StringIO()
+    console = PlainConsole(file=screen, width=120)
+    console.print(
+        front_table(FRONT.assign(**{"arch.act": [evil, "b"]}), ["flops"], 120)
+    )
+    console.print(evil)
+    console.print(Text(evil))
+    shown = screen.getvalue()
+    assert not {"\x1b", "\x07", "\x9b"} & set(shown)
+    assert shown.count("\u241b]52;c;YQ==") == 3
+
+
+def test_a_live_view_still_moves_the_cursor() -> None:
+    screen = io.StringIO()
+    console = PlainConsole(file=screen, width=40, force_terminal=True, _environ={})
+    with Live(Text("first"), console=console, auto_refresh=False) as live:
+        live.update(Text("second"), refresh=True)
+    assert "\x1b[" in screen.getvalue()
+    assert "\u241b" not in screen.getvalue()

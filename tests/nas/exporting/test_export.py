@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import zipfile
+from dataclasses import replace
+from html import unescape
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +13,7 @@ import onnxruntime
 import pytest
 import torch
 from click.testing import CliRunner, Result
+from markdown_it import MarkdownIt
 from PIL import Image
 from torch import Tensor, nn
 
@@ -22,8 +26,18 @@ from evaluators import (
     read_model_folder,
     write_model_folder,
 )
+from nas.exporting.model_card import model_card, portable
 from nas.exporting.programs import save_onnx, save_program, to_program
-from search_spaces import Arch, Network, ResNeSt, Task, build, fold, get_space
+from search_spaces import (
+    Arch,
+    Network,
+    ResNeSt,
+    Task,
+    build,
+    complexity,
+    fold,
+    get_space,
+)
 from search_spaces.testing import draw, random_images, unsettled
 
 TASK = Task(3, 32, 3, small_images=True)
@@ -144,6 +158,30 @@ def test_the_card_tells_what_was_measured(exported: tuple[Network, Path]) -> Non
     ):
         assert text in card
     assert SMALL.id in card
+
+
+def test_the_card_shows_names_as_they_are(exported: tuple[Network, Path]) -> None:
+    """Read by a Markdown parser: what stands in names makes no tag, link, emphasis or column."""
+    evil = "<img src=x onerror=alert(1)> ![a](http://a/b.png) *b* `c` _d_ | e_f \\ &lt;"
+    model = read_model_folder(exported[1])
+    model = replace(model, found_by={"run": evil, evil: 1}, metrics={"data": evil})
+    card = model_card(model, complexity(SMALL, TASK), evil, {}, True)
+    html = MarkdownIt("commonmark").enable("table").render(card)
+    assert not {"img", "em", "a"} & set(re.findall(r"<(\w+)", html))
+    assert unescape(re.sub(r"<[^>]+>", "", html)).count(evil) == 4
+
+
+def test_the_card_is_of_no_one_machine(exported: tuple[Network, Path]) -> None:
+    facts = {"run": "/home/ann/runs/first", "init": "runs/old", "seed": 3}
+    assert portable(facts) == {"run": "first", "init": "runs/old", "seed": 3}
+
+
+def test_the_card_has_one_unit_for_accuracies(exported: tuple[Network, Path]) -> None:
+    model = read_model_folder(exported[1])
+    model = replace(model, metrics={"top1": 0.9137, "top1_spread": 0.0042})
+    card = model_card(model, complexity(SMALL, TASK), "busy", {}, True)
+    assert "| top1 (%) | 91.37 |" in card
+    assert "| top1 spread (%) | 0.42 |" in card
 
 
 def test_programs_keep_their_norms_if_asked(tmp_path: Path) -> None:
