@@ -6,8 +6,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from nas.cli.console import PlainConsole
 from nas.cli.progress import shown_if_slow
+from nas.cli.terminal import PlainConsole
 from nas.config.schema import SearchConfig
 from nas.studies.dry_run import Tried, dry_run
 

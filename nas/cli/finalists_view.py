@@ -11,9 +11,9 @@ from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
-from nas.cli.console import PlainConsole
 from nas.cli.progress import shown_if_slow
 from nas.cli.search_view import SearchView
+from nas.cli.terminal import PlainConsole
 from nas.finalists.finalists import train_finalists
 from nas.finalists.outcome import Finals
 from nas.finalists.plan import plan_finalists

@@ -18,7 +18,7 @@ from rich.table import Table
 from rich.text import Text
 
 from evaluators.data.progress import Progress
-from nas.cli.lasting import LastingOutput
+from nas.cli.terminal import LastingOutput
 from nas.config.schema import SearchConfig
 from nas.controller import Listener
 from results import Event, TrialStatus

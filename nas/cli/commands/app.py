@@ -12,8 +12,8 @@ from typing import Any
 
 import click
 
-from nas.cli.console import PlainConsole, harmless
 from nas.cli.program import program
+from nas.cli.terminal import PlainConsole, harmless
 
 # a pipe has no width of its own
 console = PlainConsole(width=None if sys.stdout and sys.stdout.isatty() else 120)

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from nas.cli.commands.app import as_json, command, console, new_file, run_place
-from nas.cli.console import PlainConsole
+from nas.cli.terminal import PlainConsole
 
 
 @command("front runs/first --objective accuracy=max --objective params=min")

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from nas.cli.commands.app import command, complain, console, existing_file, new_file
-from nas.cli.console import PlainConsole
+from nas.cli.terminal import PlainConsole
 
 
 @command("export runs/retrained --out model")

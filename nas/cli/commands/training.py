@@ -17,8 +17,8 @@ from nas.cli.commands.app import (
     settings,
     with_engine,
 )
-from nas.cli.console import PlainConsole
 from nas.cli.program import program
+from nas.cli.terminal import PlainConsole
 
 
 @command("retrain selected.json --set epochs=3 --out runs/retrained")

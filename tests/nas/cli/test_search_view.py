@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from nas import SearchConfig
-from nas.cli.console import PlainConsole
 from nas.cli.search_view import SearchView
+from nas.cli.terminal import PlainConsole
 from results import Event
 
 

@@ -7,8 +7,8 @@ import pytest
 from rich.live import Live
 from rich.text import Text
 
-from nas.cli.console import PlainConsole
 from nas.cli.tables import front_table
+from nas.cli.terminal import PlainConsole
 
 FRONT = pd.DataFrame({
     "trial": [3, 7], "accuracy": [0.975, 0.95], "flops": [2e6, 1e6], "params": [5e4, 4e4],

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from nas.cli.lasting import LastingOutput
+from nas.cli.terminal import LastingOutput
 from results import load_run
 from results.log.event_log import read_events
 from tests.nas.tiny import TINY
