@@ -53,12 +53,10 @@ def new_folder(
         raise ValueError(
             f"{folder}: exists already; name a new folder with --out, or resume it"
         ) from None
+    environment = json.dumps(this_environment(task, images or {}), indent=2)
     try:
         write_settings(folder, config)
-        write_atomic(
-            folder / "environment.json",
-            json.dumps(this_environment(task, images or {}), indent=2) + "\n",
-        )
+        write_atomic(folder / "environment.json", f"{environment}\n")
         EventLog(folder / "events.db").close()
         (folder / "checkpoints").mkdir()
     except OSError:
@@ -93,18 +91,16 @@ def reopened(folder: Path, overrides: tuple[str, ...]) -> SearchConfig:
 
 def changed_settings(before: SearchConfig, after: SearchConfig) -> str | None:
     """The first setting that differs and may not, when a search goes on."""
-    names = (name for name in type(before).model_fields if name not in RAISABLE)
-    return next(
-        (name for name in names if getattr(before, name) != getattr(after, name)), None
-    )
+    for name in type(before).model_fields:
+        if name not in RAISABLE and getattr(before, name) != getattr(after, name):
+            return name
+    return None
 
 
 def this_environment(task: Task, images: Mapping[str, Any]) -> dict[str, Any]:
     """What the search runs on: machine, devices, versions, and what its data asks of a network."""
-    gpus = [
-        device_name(torch.device("cuda", index))
-        for index in range(torch.cuda.device_count())
-    ]
+    indices = range(torch.cuda.device_count())
+    gpus = [device_name(torch.device("cuda", index)) for index in indices]
     return {
         "python": platform.python_version(),
         "platform": platform.platform(),

@@ -24,16 +24,7 @@ def load_arch(source: str) -> Arch:
     path = Path(source)
     if path.suffix != ".json":
         return reference(source)
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise ValueError(f"{path}: cannot be read as JSON ({error})") from error
-    try:
-        return arch_from_dict(
-            values.get("arch", values) if isinstance(values, dict) else values
-        )
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from error
+    return _arch(_read_json(path), path)
 
 
 def load_starts(
@@ -50,18 +41,25 @@ def load_starts(
     problem = Problem(space, {}, limits, task)
     found = []
     for entry in entries:
-        archs = _load(entry)
-        for arch in archs:
-            _check_inside(space, arch, entry)
-        inside = [arch for arch in archs if problem.fits(arch)]
-        if not inside:
-            costs = problem.costs(archs[0])
-            name, excess = max(problem.excess(costs).items(), key=lambda item: item[1])
-            raise ValueError(
-                f"start_from: {entry} is outside the limits: {name} is {costs[name]:,}, {excess:.0%} beyond"
-            )
-        found += inside
+        try:
+            found += _inside(problem, _load(entry), entry)
+        except ValueError as error:
+            raise ValueError(f"start_from: {error}") from error
     return found
+
+
+def _inside(problem: Problem, archs: list[Arch], entry: str) -> list[Arch]:
+    """Those of ``archs`` inside the cheap limits, at least one."""
+    for arch in archs:
+        _check_expressible(problem.space, arch, entry)
+    inside = [arch for arch in archs if problem.fits(arch)]
+    if not inside:
+        costs = problem.costs(archs[0])
+        name, excess = max(problem.excess(costs).items(), key=lambda item: item[1])
+        raise ValueError(
+            f"{entry} is outside the limits: {name} is {costs[name]:,}, {excess:.0%} beyond"
+        )
+    return inside
 
 
 def _load(entry: str) -> list[Arch]:
@@ -72,48 +70,46 @@ def _load(entry: str) -> list[Arch]:
         try:
             return [reference(entry)]
         except ValueError as error:
-            raise ValueError(
-                f"start_from: {error}, and no file or folder of that name"
-            ) from error
+            raise ValueError(f"{error}, and no file or folder of that name") from error
+    values = _read_json(path)
+    several = isinstance(values, dict) and "networks" in values
+    networks = values["networks"] if several else [values]
+    if not (isinstance(networks, list) and networks):
+        raise ValueError(f"{path} holds no networks")
+    return [_arch(network, path) for network in networks]
+
+
+def _read_json(path: Path) -> Any:
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise ValueError(
-            f"start_from: {path} cannot be read as JSON ({reason})"
-        ) from error
-    networks = (
-        values["networks"]
-        if isinstance(values, dict) and "networks" in values
-        else [values]
-    )
-    if not (isinstance(networks, list) and networks):
-        raise ValueError(f"start_from: {path} holds no networks")
-    return [_arch(network, str(path)) for network in networks]
+        raise ValueError(f"{path}: cannot be read as JSON ({reason})") from error
 
 
-def _arch(values: Any, path: str) -> Arch:
+def _arch(values: Any, path: Path) -> Arch:
     try:
         return arch_from_dict(
             values.get("arch", values) if isinstance(values, dict) else values
         )
     except ValueError as error:
-        raise ValueError(f"start_from: {path}: {error}") from error
+        raise ValueError(f"{path}: {error}") from error
 
 
-def _check_inside(space: SearchSpace, arch: Arch, entry: str) -> None:
+def _check_expressible(space: SearchSpace, arch: Arch, entry: str) -> None:
     """Raise ``ValueError`` naming the knob with which ``space`` cannot express ``arch``."""
     if not isinstance(arch, space.arch_type):
         raise ValueError(
-            f"start_from: {entry} is of space {arch.space}, the search is in {space.arch_type.space}"
+            f"{entry} is of space {arch.space}, the search is in {space.arch_type.space}"
         )
     params = space.params(arch)
+    # a knob value that the space does not offer is replaced by a random one of its own
     replayed = space.suggest(ReplayTrial(params, np.random.default_rng(0)))
-    if replayed.id != arch.id:
-        legal = space.params(replayed)
-        wrong = next(
-            (name for name in params if legal.get(name) != params[name]), "knobs"
-        )
-        raise ValueError(
-            f"start_from: {entry} is not in this space, which has no {wrong} {params.get(wrong)!r}"
-        )
+    if replayed.id == arch.id:
+        return
+    legal = space.params(replayed)
+    replaced = (name for name in params if legal.get(name) != params[name])
+    wrong = next(replaced, "knobs")
+    raise ValueError(
+        f"{entry} is not in this space, which has no {wrong} {params.get(wrong)!r}"
+    )

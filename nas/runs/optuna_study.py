@@ -57,12 +57,10 @@ def write_study(folder: str | Path, path: str | Path | None = None) -> int:
     path = Path(folder) / "study.db" if path is None else Path(path)
     config = validate(run.config, str(folder))
     with _study(path, run.objectives) as (study, storage):
-        known = {
-            trial.user_attrs.get("trial") for trial in study.get_trials(deepcopy=False)
-        }
-        finished = run.trials[
-            (run.trials["status"] != "running") & ~run.trials["trial"].isin(known)
-        ]
+        there = study.get_trials(deepcopy=False)
+        known = {trial.user_attrs.get("trial") for trial in there}
+        ended = run.trials["status"] != "running"
+        finished = run.trials[ended & ~run.trials["trial"].isin(known)]
         reader = _Reader(run, config.space.build(), config.limits)
         trials = [reader.trial(row) for row in finished.to_dict("records")]
         add_in_bulk(storage, storage.get_study_id_from_name(STUDY), trials)
@@ -78,9 +76,8 @@ def mirrored(folder: Path, every: float = 10.0) -> Iterator[None]:
         rest = every
         while not done.wait(rest):
             started = time.perf_counter()
-            with suppress(
-                ValueError, OSError
-            ):  # nothing finished yet, a full disk: the end will tell
+            # nothing finished yet, a full disk: the end will tell
+            with suppress(ValueError, OSError):
                 write_study(folder)
             rest = max(every, 9 * (time.perf_counter() - started))
 
@@ -97,21 +94,8 @@ def mirrored(folder: Path, every: float = 10.0) -> Iterator[None]:
 def _study(
     path: Path, objectives: Mapping[str, str]
 ) -> Iterator[tuple[optuna.Study, RDBStorage]]:
-    def connect() -> sqlite3.Connection:
-        connection = sqlite3.connect(path, check_same_thread=False, timeout=30)
-        connection.execute(
-            "PRAGMA synchronous = OFF"
-        )  # it can be written again at any time
-        return connection
-
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    try:
-        storage = RDBStorage("sqlite://", engine_kwargs={"creator": connect})
-    except Exception as error:
-        reason = " ".join(str(error).split())
-        raise OSError(
-            f"{path}: cannot be written as an Optuna study ({reason:.200})"
-        ) from error
+    storage = _storage(path)
     try:
         study = optuna.create_study(
             storage=storage,
@@ -127,6 +111,22 @@ def _study(
         storage.engine.dispose()
 
 
+def _storage(path: Path) -> RDBStorage:
+    def connect() -> sqlite3.Connection:
+        connection = sqlite3.connect(path, check_same_thread=False, timeout=30)
+        # no waiting for the disk: the file can be written again at any time
+        connection.execute("PRAGMA synchronous = OFF")
+        return connection
+
+    try:
+        return RDBStorage("sqlite://", engine_kwargs={"creator": connect})
+    except Exception as error:  # SQLAlchemy's, Alembic's and SQLite's own
+        reason = " ".join(str(error).split())
+        raise OSError(
+            f"{path}: cannot be written as an Optuna study ({reason:.200})"
+        ) from error
+
+
 @dataclass
 class _Reader:
     """Turns rows of the trials table into Optuna's trials."""
@@ -137,58 +137,46 @@ class _Reader:
 
     def __post_init__(self) -> None:
         epochs = self.run.epochs
-        self._curve = next(
-            (name for name in self.run.objectives if name in epochs.columns), None
-        )
+        told = [name for name in self.run.objectives if name in epochs.columns]
         self._curves: dict[int, dict[int, float]] = {}
-        if self._curve:
-            known = epochs.dropna(subset=[self._curve])
-            for trial, epoch, value in zip(
-                known["trial"],
-                known["epoch"],
-                known[self._curve].astype(float),
-                strict=True,
-            ):
-                self._curves.setdefault(int(trial), {})[int(epoch)] = value
+        # a trial of Optuna's has one curve
+        for name in told[:1]:
+            known = epochs.dropna(subset=[name])[["trial", "epoch", name]]
+            for trial, epoch, value in known.itertuples(index=False):
+                self._curves.setdefault(int(trial), {})[int(epoch)] = float(value)
 
     def trial(self, row: Mapping[Any, Any]) -> FrozenTrial:
         row = {name: value for name, value in row.items() if not pd.isna(value)}
         params, distributions = self._knobs(row)
         state = STATES.get(row["status"], TrialState.PRUNED)
-        values = (
-            [row[name] for name in self.run.objectives]
-            if state is TrialState.COMPLETE
-            else None
-        )
+        complete = state is TrialState.COMPLETE
+        facts = [name for name in row if not name.startswith("arch.")]
+        limited = [name for name in self.limits if name in row]
         made = create_trial(
             state=state,
             params=params,
             distributions=distributions,
-            values=values,
-            user_attrs={
-                name: _plain(row[name]) for name in row if not name.startswith("arch.")
-            },
+            values=[row[name] for name in self.run.objectives] if complete else None,
+            user_attrs={name: _plain(row[name]) for name in facts},
             intermediate_values=self._curves.get(row["trial"], {}),
-            constraints={
-                n: limit.excess(row[n]) for n, limit in self.limits.items() if n in row
-            },
+            constraints={n: self.limits[n].excess(row[n]) for n in limited},
         )
-        for mark, name in (
-            ("started", "datetime_start"),
-            ("finished", "datetime_complete"),
-        ):
-            if mark in row:
-                setattr(made, name, _local(row[mark]))
+        # create_trial stamps its own times
+        if "started" in row:
+            made.datetime_start = _local(row["started"])
+        if "finished" in row:
+            made.datetime_complete = _local(row["finished"])
         return made
 
     def _knobs(
         self, row: Mapping[str, Any]
     ) -> tuple[dict[str, Any], dict[str, BaseDistribution]]:
-        asked = _Recorder(self.space.params(arch_from_dict(json.loads(row["arch"]))))
+        arch = arch_from_dict(json.loads(row["arch"]))
+        asked = _Recorder(self.space.params(arch))
         self.space.suggest(asked)
-        return {
-            name: asked.params[name] for name in asked.distributions
-        }, asked.distributions
+        # of the knobs only those that the space asks about for this network
+        params = {name: asked.params[name] for name in asked.distributions}
+        return params, asked.distributions
 
 
 @dataclass
@@ -219,10 +207,7 @@ def _local(moment: pd.Timestamp) -> datetime:
 
 
 def _plain(value: Any) -> Any:
-    return (
-        value.item()
-        if hasattr(value, "item")
-        else value
-        if isinstance(value, int | float)
-        else str(value)
-    )
+    """A value as JSON has it: numpy's numbers as Python's, what is no number as text."""
+    if hasattr(value, "item"):
+        return value.item()
+    return value if isinstance(value, int | float) else str(value)

@@ -55,11 +55,9 @@ def write_selection(selection: Selection, run: Run, out: Path) -> list[Path]:
 def _content(selection: Selection, run: Run) -> dict[str, Any]:
     row = selection.row
     numeric = selection.rows.select_dtypes("number").columns
-    metrics = [
-        name
-        for name in numeric
-        if name not in ("trial", "seed") and not name.startswith("arch.")
-    ]
+    # numbers that measure nothing: which trial it was, and what the network is
+    labels = {"trial", "seed", *numeric[numeric.str.startswith("arch.")]}
+    metrics = [name for name in numeric if name not in labels]
     return {
         "arch": selection.arch,
         "arch_id": row["arch_id"],

@@ -59,12 +59,9 @@ def stages(arch: Arch, task: Task) -> list[StageTraits]:
         for block in blocks:
             shape = _shape_after(block, *shape)
         if blocks:
-            row = {
-                "name": f"stage {number}",
-                "depth": len(blocks),
-                "width": shape[0],
-                "resolution": shape[1],
-            }
+            width, resolution, _ = shape
+            row = {"name": f"stage {number}", "depth": len(blocks)}
+            row |= {"width": width, "resolution": resolution}
             rows.append(row | _traits(blocks[0]))
     return rows
 
@@ -73,12 +70,14 @@ def stages(arch: Arch, task: Task) -> list[StageTraits]:
 def _shape_after(
     block: Block, channels: int, height: int, width: int
 ) -> tuple[int, int, int]:
+    # a block's cost tells its shape as well: no network is built
     x = Tally(channels, height, width)
     block.cost(x)
     return x.channels, x.height, x.width
 
 
 def _traits(block: Block) -> StageTraits:
+    # a ResNeSt's block keeps them in its attended convolution
     conv = getattr(block, "conv", block)
     names = ("radix", "cardinality", "groups", "attention")
     return {name: getattr(conv, name) for name in names if hasattr(conv, name)}

@@ -8,17 +8,18 @@ The rows are made by Optuna's own models, so that only its table layout is relie
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from typing import Any
 
-from optuna.distributions import distribution_to_json
+from optuna.distributions import BaseDistribution, distribution_to_json
 from optuna.storages import RDBStorage
 from optuna.storages._rdb import models
 from optuna.trial import FrozenTrial
 from sqlalchemy import insert
 from sqlalchemy.orm import Session
 
-Row = tuple[type[models.BaseModel], dict[str, Any]]
+Columns = dict[str, object]
+Row = tuple[type[models.BaseModel], Columns]
 
 
 def add_in_bulk(
@@ -33,12 +34,10 @@ def add_in_bulk(
         ]
         session.add_all(added)
         session.flush()  # gives each its trial_id
-        tables: dict[type[models.BaseModel], list[dict[str, Any]]] = {}
+        tables: defaultdict[type[models.BaseModel], list[Columns]] = defaultdict(list)
         for row, trial in zip(added, trials, strict=True):
             for table, values in _rows(trial):
-                tables.setdefault(table, []).append(
-                    {"trial_id": row.trial_id, **values}
-                )
+                tables[table].append({"trial_id": row.trial_id, **values})
         for table, rows in tables.items():
             session.execute(insert(table), rows)
 
@@ -56,40 +55,37 @@ def _trial(trial: FrozenTrial, study_id: int, number: int) -> models.TrialModel:
 def _rows(trial: FrozenTrial) -> Iterator[Row]:
     """What stands in the other tables about a trial."""
     for objective, value in enumerate(trial.values or ()):
+        # infinities, which SQL has no number for, are stored by their kind
         stored, kind = models.TrialValueModel.value_to_stored_repr(value)
-        yield (
-            models.TrialValueModel,
-            {"objective": objective, "value": stored, "value_type": kind},
-        )
+        columns: Columns = {"objective": objective, "value": stored, "value_type": kind}
+        yield models.TrialValueModel, columns
     for name, value in trial.params.items():
-        distribution = trial.distributions[name]
-        yield (
-            models.TrialParamModel,
-            {
-                "param_name": name,
-                "param_value": distribution.to_internal_repr(value),
-                "distribution_json": distribution_to_json(distribution),
-            },
-        )
+        yield models.TrialParamModel, _param(name, value, trial.distributions[name])
     for key, value in trial.user_attrs.items():
-        yield (
-            models.TrialUserAttributeModel,
-            {"key": key, "value_json": json.dumps(value)},
-        )
+        yield models.TrialUserAttributeModel, _attribute(key, value)
     for key, value in trial.system_attrs.items():
-        yield (
-            models.TrialSystemAttributeModel,
-            {"key": key, "value_json": json.dumps(value)},
-        )
+        yield models.TrialSystemAttributeModel, _attribute(key, value)
     for step, value in trial.intermediate_values.items():
-        stored, between = (
-            models.TrialIntermediateValueModel.intermediate_value_to_stored_repr(value)
-        )
-        yield (
-            models.TrialIntermediateValueModel,
-            {
-                "step": step,
-                "intermediate_value": stored,
-                "intermediate_value_type": between,
-            },
-        )
+        yield models.TrialIntermediateValueModel, _intermediate(step, value)
+
+
+def _param(name: str, value: object, distribution: BaseDistribution) -> Columns:
+    return {
+        "param_name": name,
+        "param_value": distribution.to_internal_repr(value),
+        "distribution_json": distribution_to_json(distribution),
+    }
+
+
+def _attribute(key: str, value: object) -> Columns:
+    return {"key": key, "value_json": json.dumps(value)}
+
+
+def _intermediate(step: int, value: float) -> Columns:
+    model = models.TrialIntermediateValueModel
+    stored, kind = model.intermediate_value_to_stored_repr(value)
+    return {
+        "step": step,
+        "intermediate_value": stored,
+        "intermediate_value_type": kind,
+    }

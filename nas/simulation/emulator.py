@@ -16,6 +16,7 @@ from nas.config.loading import load_config
 from nas.runs.folder import task_of
 from nas.simulation.workload import Trajectory, trained
 from results import Run, load_run
+from results.columns import Array
 from search_spaces import Arch, SearchSpace, Task, arch_from_dict, complexity
 from search_spaces.sampling.limits import LIMITED
 
@@ -48,25 +49,30 @@ class Emulator:
                 f"{run.path}: {len(known)} trials were trained to the end and measured; to guess what others "
                 f"would come to, {LEAST_NETWORKS} are needed"
             )
-        self.epochs = last = curves.shape[1]
+        self.epochs = curves.shape[1]
         archs = [arch_from_dict(json.loads(arch)) for arch in known["arch"]]
         self._vectors = DictVectorizer(sparse=False)
         inputs = self._vectors.fit_transform([self._facts(arch) for arch in archs])
         others = np.column_stack([pace, known[self.measured]]).astype(float)
+        # seconds and latencies differ by factors: the forest averages their logarithms
         self._positive = (others > 0).all(0)
         others[:, self._positive] = np.log(others[:, self._positive])
-        targets = np.hstack([curves.to_numpy(dtype=float), others])
+        self._fit(inputs, np.hstack([curves.to_numpy(dtype=float), others]))
+        self._known: dict[str, Trajectory] = {}
+
+    def _fit(self, inputs: Array, targets: Array) -> None:
+        """``targets`` (networks, epochs + others): a curve, then what comes once per network."""
         self._centre, self._scale = targets.mean(0), targets.std(0) + 1e-12
         self._forest = ExtraTreesRegressor(
             TREES, min_samples_leaf=2, bootstrap=True, oob_score=True, random_state=0
         )
         self._forest.fit(inputs, (targets - self._centre) / self._scale)
+        # out of bag: by the trees that have not seen the network
         foreseen = self._forest.oob_prediction_ * self._scale + self._centre
-        self._missed = (targets - foreseen)[:, :last]
-        self.rank_agreement = float(
-            kendalltau(foreseen[:, last - 1], targets[:, last - 1]).statistic
-        )
-        self._known: dict[str, Trajectory] = {}
+        self._missed = (targets - foreseen)[:, : self.epochs]
+        last = self.epochs - 1
+        agreement = kendalltau(foreseen[:, last], targets[:, last])
+        self.rank_agreement = float(agreement.statistic)
 
     @classmethod
     def of_folder(cls, folder: str | Path, measured: Sequence[str] = ()) -> Emulator:
@@ -77,12 +83,8 @@ class Emulator:
             raise ValueError(
                 f"{folder}: has no environment.json that names the task of its images"
             )
-        return cls(
-            run,
-            load_config(str(run.path / "config.yaml")).space.build(),
-            task,
-            measured,
-        )
+        config = load_config(str(run.path / "config.yaml"))
+        return cls(run, config.space.build(), task, measured)
 
     def trajectory(self, arch: Arch) -> Trajectory:
         if arch.id not in self._known:
@@ -91,18 +93,14 @@ class Emulator:
 
     def _foresee(self, arch: Arch) -> Trajectory:
         row = self._vectors.transform([self._facts(arch)]).astype(np.float32)
-        found = np.mean(
-            [tree.tree_.predict(row).ravel() for tree in self._forest.estimators_],
-            axis=0,
-        )
+        # tree by tree: the forest's own predict sets up its workers anew for every row
+        trees = self._forest.estimators_
+        found = np.mean([tree.tree_.predict(row).ravel() for tree in trees], axis=0)
         found = found * self._scale + self._centre
-        curve = (
-            found[: self.epochs] + self._missed[int(arch.id, 16) % len(self._missed)]
-        )
-        others = found[self.epochs :]
-        seconds, *measured = np.where(
-            self._positive, np.exp(np.where(self._positive, others, 0)), others
-        ).tolist()
+        missed = self._missed[int(arch.id, 16) % len(self._missed)]
+        curve, others = found[: self.epochs] + missed, found[self.epochs :]
+        others[self._positive] = np.exp(others[self._positive])
+        seconds, *measured = others.tolist()
         costs = self._costs(arch) | dict(zip(self.measured, measured, strict=True))
         return Trajectory(costs, curve.clip(0, 1).tolist(), seconds)
 
@@ -111,7 +109,6 @@ class Emulator:
         return {name: float(getattr(cost, name)) for name in LIMITED}
 
     def _facts(self, arch: Arch) -> Mapping[str, Any]:
-        costs = {
-            f"log {name}": np.log(value) for name, value in self._costs(arch).items()
-        }
-        return self.space.params(arch) | costs
+        costs = self._costs(arch).items()
+        logs = {f"log {name}": np.log(value) for name, value in costs}
+        return self.space.params(arch) | logs

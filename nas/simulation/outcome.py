@@ -56,33 +56,33 @@ class Simulation:
         Epochs and training are spread evenly over each stay on a worker.
         """
         times = np.linspace(0, self.seconds, points + 1)[1:]
-        ended = self.trials[~self.trials["status"].isin(["running", "paused"])][
-            "finished"
-        ]
+        unfinished = self.trials["status"].isin(["running", "paused"])
+        ends = np.sort(self.trials.loc[~unfinished, "finished"])
         complete = self.complete.sort_values("finished", kind="stable")
-        trained = self._spent("trained", times)
-        return pd.DataFrame(
-            {
-                "hours": times / 3600,
-                "epochs": self._spent("epochs", times),
-                "trials": np.searchsorted(np.sort(ended), times, side="right"),
-                "complete": np.searchsorted(complete["finished"], times, side="right"),
-                "utilisation": np.diff(trained, prepend=0) / (self.workers * times[0]),
-                "hypervolume": _hypervolumes(complete, times, objectives, reference),
-            }
-        )
+        trained = np.diff(self._spent("trained", times), prepend=0)
+        columns = {
+            "hours": times / 3600,
+            "epochs": self._spent("epochs", times),
+            "trials": np.searchsorted(ends, times, side="right"),
+            "complete": np.searchsorted(complete["finished"], times, side="right"),
+            "utilisation": trained / (self.workers * times[0]),
+            "hypervolume": _hypervolumes(complete, times, objectives, reference),
+        }
+        return pd.DataFrame(columns)
 
     def _spent(self, column: str, times: Array) -> Array:
         """How much of ``column`` was done by each of ``times``."""
         start, end = self.segments["start"].to_numpy(), self.segments["end"].to_numpy()
         amount = self.segments[column].to_numpy(dtype=float)
-        lasting = end > start
+        lasting = end > start  # a stay may end in the moment it began
         rate = amount[lasting] / (end - start)[lasting]
+        # what a stay gives grows from its start, and no more from its end
         return _ramps(start[lasting], rate, times) - _ramps(end[lasting], rate, times)
 
 
 def _ramps(starts: Array, rates: Array, times: Array) -> Array:
     """The sum of rate * max(0, time - start) at each of ``times``."""
+    # rate * (time - start), summed over those begun, needs two running sums only
     order = np.argsort(starts)
     count = np.searchsorted(starts[order], times, side="right")
     rate = np.concatenate([[0.0], np.cumsum(rates[order])])[count]
@@ -144,18 +144,10 @@ def compare_outcomes(
     rows, goal = {}, None
     for name, simulation in simulations.items():
         timeline = simulation.timeline(objectives, reference, points=1000)
-        status = simulation.trials["status"].value_counts()
         volume = timeline["hypervolume"].iloc[-1]
-        goal = volume if goal is None else goal
+        goal = volume if goal is None else goal  # the first one's end
         there = timeline[timeline["hypervolume"] >= goal]
-        rows[name] = {
-            "hours": simulation.seconds / 3600,
-            "trials": len(simulation.trials),
-            "complete": status["complete"],
-            "stopped": status["stopped"] + status["paused"],
-            "failed": status["failed"],
-            "epochs": int(simulation.segments["epochs"].sum()),
-            "utilisation": simulation.utilisation,
+        rows[name] = _spent_and_reached(simulation) | {
             "hypervolume": volume,
             "epochs_to_first": np.nan if there.empty else there["epochs"].iloc[0],
             "hours_to_first": np.nan if there.empty else there["hours"].iloc[0],
@@ -163,25 +155,30 @@ def compare_outcomes(
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("stopper")
 
 
+def _spent_and_reached(simulation: Simulation) -> dict[str, float]:
+    status = simulation.trials["status"].value_counts()
+    return {
+        "hours": simulation.seconds / 3600,
+        "trials": len(simulation.trials),
+        "complete": status["complete"],
+        "stopped": status["stopped"] + status["paused"],
+        "failed": status["failed"],
+        "epochs": int(simulation.segments["epochs"].sum()),
+        "utilisation": simulation.utilisation,
+    }
+
+
 def figure(timelines: Mapping[str, pd.DataFrame]) -> go.Figure:
     """The curves of several simulations over virtual time, below each other."""
-    chart = make_subplots(
-        len(CURVE_TITLES),
-        1,
-        shared_xaxes=True,
-        subplot_titles=list(CURVE_TITLES.values()),
-    )
+    rows, titles = len(CURVE_TITLES), list(CURVE_TITLES.values())
+    chart = make_subplots(rows, 1, shared_xaxes=True, subplot_titles=titles)
     for number, (name, timeline) in enumerate(timelines.items()):
+        # steps of the golden angle keep neighbouring colours apart, however many there are
         colour = f"hsl({number * 137 % 360}, 60%, 45%)"
+        style = {"name": name, "legendgroup": name, "line": {"color": colour}}
         for row, column in enumerate(CURVE_TITLES, start=1):
-            line = go.Scatter(
-                x=timeline["hours"],
-                y=timeline[column],
-                name=name,
-                legendgroup=name,
-                showlegend=row == 1,
-                line={"color": colour},
-            )
+            x, y = timeline["hours"], timeline[column]
+            line = go.Scatter(x=x, y=y, showlegend=row == 1, **style)
             chart.add_trace(line, row=row, col=1)
     chart.update_xaxes(title_text="hours", row=len(CURVE_TITLES), col=1)
     return chart.update_layout(height=900, template="plotly_white")

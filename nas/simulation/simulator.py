@@ -96,14 +96,12 @@ class _Run:
         limits: Mapping[str, Limit],
     ) -> None:
         self.proposer, self.stopper, self.workload = proposer, stopper, workload
-        self.world, self.budget, self.limits = (
-            VirtualCluster(cluster, seed),
-            budget,
-            limits,
-        )
+        self.world = VirtualCluster(cluster, seed)
+        self.budget, self.limits = budget, limits
         self.now, self.deadline = 0.0, budget.hours * 3600
         self.idle, self.exhausted = cluster.workers, False
         self.proposed = self.epochs = self.events = 0
+        # a heap of (when the epoch ends, number of the event, trial): the number breaks ties
         self.queue: list[tuple[float, int, _Trial]] = []
         self.paused: dict[int, _Trial] = {}
         self.trials, self.segments = _Table(), _Table()
@@ -112,11 +110,7 @@ class _Run:
     def run(self, progress: ShareDone | None) -> None:
         self._occupy()
         told = 0.0
-        while (
-            self.queue
-            and self.queue[0][0] <= self.deadline
-            and self.epochs < self.budget.epochs
-        ):
+        while self._goes_on():
             self.now, _, trial = heapq.heappop(self.queue)
             self._end_epoch(trial)
             if self.idle:
@@ -124,8 +118,20 @@ class _Run:
             if progress and perf_counter() > told + TELL_SECONDS:
                 told = perf_counter()
                 progress(self._done())
+        self._close()
+
+    def _goes_on(self) -> bool:
+        """Whether another epoch ends within the budget."""
+        if not self.queue or self.epochs >= self.budget.epochs:
+            return False
+        next_end, _, _ = self.queue[0]
+        return next_end <= self.deadline
+
+    def _close(self) -> None:
+        """Put on record what is unfinished when the budget is spent."""
         if self.queue and self.epochs < self.budget.epochs:
             self.now = self.deadline
+        # in the order in which they were made, so that tables do not depend on the heap
         for _, _, trial in sorted(self.queue, key=lambda event: event[1]):
             trial.trained += max(0.0, self.now - trial.last)
             self._release(trial)
@@ -155,6 +161,7 @@ class _Run:
             self._train(trial, trial.last)
 
     def _propose(self) -> _Trial | None:
+        """The next trial that has to train; duplicates and infeasible ones are over at once."""
         while not self.exhausted and self.proposed < self.budget.trials:
             proposal = self.proposer.ask()
             if proposal is None:
@@ -164,41 +171,35 @@ class _Run:
             if proposal.duplicate_of is not None:
                 self.duplicates.append(proposal.trial)
                 continue
-            trajectory = self.workload.trajectory(proposal.arch)
-            trial = _Trial(
-                proposal.trial,
-                trajectory,
-                self.world.pace(),
-                dict(trajectory.costs),
-                started=self.now,
-            )
-            if all(
-                limit.excess(trial.metrics[name]) <= 0
-                for name, limit in self.limits.items()
-            ):
+            trial = self._trial(proposal.trial, proposal.arch)
+            if self._feasible(trial):
                 return trial
             self.proposer.tell(trial.number, "infeasible", trial.metrics)
             self._record(trial, "infeasible")
         return None
 
+    def _trial(self, number: int, arch: Any) -> _Trial:
+        trajectory, pace = self.workload.trajectory(arch), self.world.pace()
+        costs = dict(trajectory.costs)
+        return _Trial(number, trajectory, pace, costs, started=self.now)
+
+    def _feasible(self, trial: _Trial) -> bool:
+        return all(
+            limit.excess(trial.metrics[name]) <= 0
+            for name, limit in self.limits.items()
+        )
+
     def _train(self, trial: _Trial, since: float) -> None:
         seconds = trial.trajectory.seconds * trial.pace
+        end = since + seconds + self.world.lost(seconds)
         self.events += 1
-        heapq.heappush(
-            self.queue, (since + seconds + self.world.lost(seconds), self.events, trial)
-        )
+        heapq.heappush(self.queue, (end, self.events, trial))
 
     def _end_epoch(self, trial: _Trial) -> None:
         if self.world.fails():
             self._end(trial, "failed")
             return
-        accuracy = trial.trajectory.accuracy[trial.epoch]
-        trial.epoch += 1
-        trial.epochs_here += 1
-        trial.trained += trial.trajectory.seconds * trial.pace
-        trial.last = self.now
-        trial.metrics |= {"accuracy": accuracy, "epoch": trial.epoch}
-        self.epochs += 1
+        self._count_epoch(trial)
         decision = self.stopper.report(trial.number, trial.epoch, trial.metrics)
         if trial.epoch == self.workload.epochs:
             self._end(trial, "complete")
@@ -210,8 +211,18 @@ class _Run:
         else:
             self._train(trial, self.now)
 
+    def _count_epoch(self, trial: _Trial) -> None:
+        accuracy = trial.trajectory.accuracy[trial.epoch]
+        trial.epoch += 1
+        trial.epochs_here += 1
+        trial.trained += trial.trajectory.seconds * trial.pace
+        trial.last = self.now
+        trial.metrics |= {"accuracy": accuracy, "epoch": trial.epoch}
+        self.epochs += 1
+
     def _end(self, trial: _Trial, status: str) -> None:
         self._release(trial)
+        # the stopper knows of those it stopped itself
         if status != "stopped":
             self.stopper.finish(trial.number)
         self.proposer.tell(trial.number, status, trial.metrics)
@@ -291,15 +302,8 @@ def simulate(
     Raises:
         ValueError: for a budget without end, or if not one epoch of one trial fits into it.
     """
-    run = _Run(
-        proposer,
-        stopper,
-        workload,
-        cluster,
-        SimulatedBudget(hours, trials, epochs),
-        seed,
-        limits or {},
-    )
+    budget = SimulatedBudget(hours, trials, epochs)
+    run = _Run(proposer, stopper, workload, cluster, budget, seed, limits or {})
     run.run(progress)
     if not run.trials.columns:
         raise ValueError("nothing to simulate: the proposer has no trial to hand out")

@@ -49,18 +49,11 @@ class Curves:
         self, macs: Array, quality: Array, epochs: int, rng: np.random.Generator
     ) -> Array:
         """Shape (networks, epochs)."""
-        m = macs[:, None] / 1e9
-        limit = (
-            1
-            - self.floor
-            - self.scale * m**-self.power * np.exp(self.spread * quality[:, None])
-        )
-        limit = np.maximum(limit, self.chance)
-        tau = (
-            self.patience
-            * m**self.slower
-            * np.exp(self.jitter * rng.standard_normal(m.shape))
-        )
+        m, q = macs[:, None] / 1e9, quality[:, None]
+        error = self.scale * m**-self.power * np.exp(self.spread * q)
+        limit = np.maximum(1 - self.floor - error, self.chance)
+        jitter = np.exp(self.jitter * rng.standard_normal(m.shape))
+        tau = self.patience * m**self.slower * jitter
         t = np.arange(1, epochs + 1)
         noise = self.noise * (1 + 2 / t) * rng.standard_normal((len(m), epochs))
         curves: Array = limit - (limit - self.chance) / (1 + t / tau) ** 2 + noise
@@ -103,6 +96,7 @@ class SyntheticWorkload:
         """Of an architecture of the space, or of row number ``arch``."""
         if isinstance(arch, Arch):
             costs = self._costs(arch)
+            # of the id: whoever asks for a network, in any order, gets the same curve
             rng = np.random.default_rng([self.seed, int(arch.id, 16)])
             return self._trajectories([costs], np.array([self._of_knobs(arch)]), rng)[0]
         block, place = divmod(arch, BLOCK)
@@ -131,13 +125,12 @@ class SyntheticWorkload:
 
     def _of_knobs(self, arch: Arch) -> float:
         """About standard normal: one effect per knob and value, drawn from their names."""
-        params = self.space.params(arch)
-        return float(
-            sum(_effect(self.seed, knob, value) for knob, value in params.items())
-            / len(params) ** 0.5
-        )
+        knobs = self.space.params(arch).items()
+        effects = [_effect(self.seed, knob, value) for knob, value in knobs]
+        return float(sum(effects) / len(effects) ** 0.5)
 
 
 def _effect(seed: int, knob: str, value: object) -> float:
+    # a hash, not Python's own, which differs from process to process
     digest = sha256(f"{seed} {knob} {value}".encode()).digest()
     return float(np.random.default_rng(list(digest[:8])).standard_normal())

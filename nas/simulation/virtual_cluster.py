@@ -35,15 +35,11 @@ class Cluster:
         least = {"workers": 1, "latency_devices": 1, "slowdown": 1}
         most = {"stragglers": 1.0, "failures": 1.0}
         for field in fields(self):
-            value, low, high = (
-                getattr(self, field.name),
-                least.get(field.name, 0),
-                most.get(field.name, math.inf),
-            )
+            value = getattr(self, field.name)
+            low, high = least.get(field.name, 0), most.get(field.name, math.inf)
             if not (low <= value <= high and value < math.inf):
-                limit = f"at least {low}" + (
-                    f" and at most {high:g}" if high < math.inf else ""
-                )
+                upper = f" and at most {high:g}" if high < math.inf else ""
+                limit = f"at least {low}{upper}"
                 raise ValueError(f"{field.name} must be {limit}, got {value}")
 
 
@@ -60,6 +56,7 @@ class VirtualCluster:
         ready = now + self.cluster.start_seconds
         if self.cluster.latency_seconds:
             ready = max(ready, self._device_free[0]) + self.cluster.latency_seconds
+            # the device that is free first measures; it is free again afterwards
             heapq.heapreplace(self._device_free, ready)
         return ready
 
@@ -81,4 +78,5 @@ class VirtualCluster:
         return lost
 
     def _until_preempted(self) -> float:
+        # preemptions are a Poisson process: the time between two is exponential
         return -math.log(1 - self._random()) * 3600 / self.cluster.preemptions

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -67,9 +67,9 @@ def emulated(folder: str | Path, sampler: str, seed: int = 0) -> CurveSource:
     """A search in the space of a run, its networks' curves guessed from those that the run trained to the end."""
     config = load_config(str(Path(folder) / "config.yaml"))
     asked = dict.fromkeys([*config.objectives, *config.limits])
-    emulator = Emulator.of_folder(
-        folder, [name for name in asked if name not in ("accuracy", *LIMITED)]
-    )
+    # accuracy has its curve, and costs are exact: neither is guessed as a number
+    measured = [name for name in asked if name not in ("accuracy", *LIMITED)]
+    emulator = Emulator.of_folder(folder, measured)
     return searching(emulator, config, sampler, seed)
 
 
@@ -91,14 +91,14 @@ def searching(
         )
         return proposer, emulator
 
+    # a limit on accuracy holds at the end of a training, not before its first epoch
+    limits = {name: it for name, it in config.limits.items() if name != "accuracy"}
     return CurveSource(
         make,
         emulator.epochs,
         config.objectives,
         config.reference_point,
-        limits={
-            name: limit for name, limit in config.limits.items() if name != "accuracy"
-        },
+        limits=limits,
         usual_trials=config.trials,
         agreement=emulator.rank_agreement,
     )
@@ -138,15 +138,12 @@ def what_if(
     Raises:
         ValueError: for a stopper or budget that cannot be, or if no trial was trained to its end.
     """
+    # all specs are read before the first simulation: a typing error costs no minutes
     made = {spec: parse_stopper(spec, source) for spec in stoppers}
     done = {}
     for spec, stopper in made.items():
-
-        def tell(share: float, spec: str = spec) -> None:
-            if progress:
-                progress(spec, share)
-
         proposer, workload = source.make()
+        tell = partial(progress, spec) if progress else None
         done[spec] = simulate(
             proposer,
             stopper,
@@ -158,14 +155,12 @@ def what_if(
             **budget,
         )
     reference = source.reference or common_reference(done, source.objectives)
-    return Answer(
-        compare_outcomes(done, source.objectives, reference),
-        {
-            spec: simulation.timeline(source.objectives, reference)
-            for spec, simulation in done.items()
-        },
-        done,
-    )
+    table = compare_outcomes(done, source.objectives, reference)
+    timelines = {
+        spec: simulation.timeline(source.objectives, reference)
+        for spec, simulation in done.items()
+    }
+    return Answer(table, timelines, done)
 
 
 def parse_stopper(spec: str, source: CurveSource) -> Stopper:
@@ -190,32 +185,33 @@ def _parse(what: str, spec: str) -> tuple[str, dict[str, Any]]:
 def what_if_summary(source: CurveSource, answer: Answer) -> list[str]:
     """What the table says, in sentences."""
     first, *others = answer.table.index
-    lines = []
-    for name in others:
-        row, base = answer.table.loc[name], answer.table.loc[first]
-        if math.isnan(row["epochs_to_first"]):
-            lines.append(f"{name} does not reach the hypervolume of {first}.")
-            continue
-        epochs, hours = (
-            row[f"{unit}_to_first"] / base[unit] for unit in ("epochs", "hours")
-        )
-        lines.append(
-            f"{name} reaches the hypervolume of {first} after {epochs:.0%} of its epochs, {hours:.0%} of its time."
-        )
+    lines = [_against_first(answer.table, first, name) for name in others]
     if source.agreement is not None:
-        trust = (
-            "trust the comparison, not the accuracies"
-            if source.agreement >= FAIR
-            else TOO_FEW_NETWORKS
-        )
-        lines.append(
-            "Curves are guessed from the run's own networks, whose final accuracies the guess ranks at tau "
-            f"{source.agreement:.2f}: {trust}."
-        )
-    if source.trials and any(
-        simulation.exhausted for simulation in answer.simulations.values()
-    ):
+        lines.append(_trust(source.agreement))
+    exhausted = any(each.exhausted for each in answer.simulations.values())
+    if source.trials and exhausted:
         lines.append(
             f"The run holds {source.trials} complete trials; where all were tried, workers ran idle."
         )
     return lines
+
+
+def _against_first(table: pd.DataFrame, first: str, name: str) -> str:
+    row, base = table.loc[name], table.loc[first]
+    if pd.isna(row["epochs_to_first"]):
+        return f"{name} does not reach the hypervolume of {first}."
+    epochs = row["epochs_to_first"] / base["epochs"]
+    hours = row["hours_to_first"] / base["hours"]
+    return (
+        f"{name} reaches the hypervolume of {first} after {epochs:.0%} of its epochs, "
+        f"{hours:.0%} of its time."
+    )
+
+
+def _trust(agreement: float) -> str:
+    fair = agreement >= FAIR
+    trust = "trust the comparison, not the accuracies" if fair else TOO_FEW_NETWORKS
+    return (
+        "Curves are guessed from the run's own networks, whose final accuracies the guess "
+        f"ranks at tau {agreement:.2f}: {trust}."
+    )

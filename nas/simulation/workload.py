@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from results import Run
+from results.columns import Array
 
 
 class Trajectory(NamedTuple):
@@ -52,11 +53,8 @@ class RandomRows:
     """Hands out the rows 0 to ``count`` - 1 in random order, each once; without ``count`` 0, 1, 2, … for ever."""
 
     def __init__(self, count: int | None = None, seed: int = 0) -> None:
-        self._rows = (
-            None
-            if count is None
-            else np.random.default_rng(seed).permutation(count).tolist()
-        )
+        rng = np.random.default_rng(seed)
+        self._rows = None if count is None else rng.permutation(count).tolist()
         self._asked = 0
 
     def ask(self) -> RowProposal | None:
@@ -85,12 +83,20 @@ def trained(
                 f"{run.path}: no complete trial has {name}, so there is nothing to simulate from"
             )
     measured = complete.dropna(subset=list(metrics))
-    curves = run.epochs.pivot_table(
-        index="trial", columns="epoch", values="accuracy"
-    ).sort_index(axis=1)
+    by_epoch = run.epochs.pivot_table("accuracy", index="trial", columns="epoch")
+    curves = by_epoch.sort_index(axis=1)
+    # an epoch that is missing, of a log cut off or mended, leaves its trial out
     curves = curves[curves.index.isin(measured.index)].dropna()
     pace = run.epochs.groupby("trial")["seconds"].median()[curves.index]
     return measured.loc[curves.index], curves, pace
+
+
+def _check_numbers(columns: Mapping[str, Array]) -> None:
+    for name, column in columns.items():
+        if not np.isfinite(column).all():
+            raise ValueError(
+                f"{name}: a number is missing or infinite; drop such trials first"
+            )
 
 
 class Recorded:
@@ -111,15 +117,8 @@ class Recorded:
                 f"curves of shape {curves.shape} do not fit {len(costs)} trials: (trials, epochs) is needed"
             )
         table = costs.astype("float64")
-        numbers = {str(name): table[name].to_numpy() for name in table} | {
-            "accuracy": curves,
-            "seconds": pace,
-        }
-        for name, column in numbers.items():
-            if not np.isfinite(column).all():
-                raise ValueError(
-                    f"{name}: a number is missing or infinite; drop such trials first"
-                )
+        numbers = {str(name): table[name].to_numpy() for name in table}
+        _check_numbers(numbers | {"accuracy": curves, "seconds": pace})
         if not (pace > 0).all():
             raise ValueError(
                 f"seconds of an epoch must be positive, got {pace.min():g}"
