@@ -36,7 +36,7 @@ OBSERVED = 300
 """Observations that the surrogate is fitted to: what is not dominated, then the latest."""
 CHOICE = 20
 """Random networks for each one of the first design to be chosen from."""
-AGAIN = 0.3
+MUTATE_AGAIN = 0.3
 """Chance that a mutation is followed by another."""
 NEAREST = 5
 """Parents while nothing is inside the limits."""
@@ -103,38 +103,33 @@ class Evolution:
         )
         observation = Observation.of(network, outcome)
         self._observations.append(observation)
-        if (
-            observation.losses is None
-            or (self._losses <= observation.losses).all(axis=1).any()
-        ):
+        losses = observation.losses
+        # outside the limits, or no better than one on the front
+        if losses is None or (self._losses <= losses).all(axis=1).any():
             return
-        stays = ~(observation.losses <= self._losses).all(axis=1)
-        self._front = [
-            *(self._front[index] for index in np.flatnonzero(stays).tolist()),
-            observation,
-        ]
-        self._losses = np.vstack([self._losses[stays], observation.losses])
+        stays = ~(losses <= self._losses).all(axis=1)
+        kept = [self._front[index] for index in np.flatnonzero(stays).tolist()]
+        self._front = [*kept, observation]
+        self._losses = np.vstack([self._losses[stays], losses])
 
     def _spread(self) -> Candidate | None:
-        return next(
-            (n for n in self._design if n.arch.id not in self._problem.taken), None
-        )
+        """The next of the first design; after a restart some of it may be taken."""
+        taken = self._problem.taken
+        return next((n for n in self._design if n.arch.id not in taken), None)
 
     @cached_property
     def _design(self) -> list[Candidate]:
         """Random networks evenly spread over the range of log FLOPs, in random order."""
         drawn = islice(self._problem.draws(self._rng), self._first * CHOICE)
-        pool = sorted(
-            (Candidate(arch, self._problem) for arch in drawn),
-            key=lambda network: network.costs["flops"],
-        )
+        pool = [Candidate(arch, self._problem) for arch in drawn]
+        pool.sort(key=lambda network: network.costs["flops"])
         if not pool:
             return []
         flops = np.log([network.costs["flops"] for network in pool])
-        chosen = {
-            int(abs(flops - goal).argmin())
-            for goal in np.linspace(flops[0], flops[-1], self._first)
-        }
+        goals = np.linspace(flops[0], flops[-1], self._first)
+        # a set: two goals may have the same nearest network
+        chosen = {int(abs(flops - goal).argmin()) for goal in goals}
+        # in random order, so that a search that ends early has seen small and large ones
         return [pool[index] for index in self._rng.permutation(sorted(chosen)).tolist()]
 
     @property
@@ -150,7 +145,7 @@ class Evolution:
         parent = self._tournament(parents)
         arch = parent.arch
         try:
-            for _ in range(self._rng.geometric(1 - AGAIN)):
+            for _ in range(self._rng.geometric(1 - MUTATE_AGAIN)):
                 arch = self._problem.space.mutate(arch, self._rng)
         except ValueError:  # no knob leads anywhere
             return None
@@ -160,25 +155,22 @@ class Evolution:
         return Candidate(arch, self._problem)
 
     def _tournament(self, parents: Sequence[Observation]) -> Candidate:
-        lonely = (
-            np.minimum(crowding(self._losses), LONELIEST)
-            if parents is self._front
-            else np.ones(len(parents))
-        )
+        """One of two parents drawn at random: the lonelier on the front, with fewer children so far."""
         a, b = self._rng.integers(len(parents), size=2).tolist()
-        won: int = max(
-            a,
-            b,
-            key=lambda i: lonely[i] / (1 + self._children[parents[i].network.arch.id]),
-        )
-        return parents[won].network
+        lonely = np.ones(len(parents))
+        if parents is self._front:
+            # the ends of a front are infinitely lonely, and would win for ever
+            lonely = np.minimum(crowding(self._losses), LONELIEST)
+
+        def fitness(index: int) -> float:
+            children = self._children[parents[index].network.arch.id]
+            return float(lonely[index] / (1 + children))
+
+        return parents[max(a, b, key=fitness)].network
 
     def _most_promising(self, surrogate: Surrogate) -> Candidate | None:
-        observed = list(
-            islice(
-                _different(chain(self._front, reversed(self._observations))), OBSERVED
-            )
-        )
+        """The candidate of the highest expected hypervolume improvement, None if there is no candidate."""
+        observed = self._observed()
         if not observed:
             return None
         posterior = surrogate.posterior(observed)
@@ -191,18 +183,18 @@ class Evolution:
         inside = excess == 0
         gains = np.zeros(len(candidates))
         if front:
-            seen = np.array(
-                [other.losses for other in observed if other.losses is not None]
-            )
+            seen = [other.losses for other in observed if other.losses is not None]
+            # what is in flight counts as if it came out as believed: nobody does it twice
             expected = np.vstack([losses, posterior.believed(pending)])
-            best = drawn.min(axis=0)
-            likely = hypervolume_gains(best, expected, seen).argsort()[-LIKELY:]
-            gains[likely] = (
-                hypervolume_gains(drawn[:, likely], expected, seen) * inside[:, likely]
-            ).mean(axis=0)
+            gains = _expected_gains(drawn, inside, expected, np.array(seen))
         # where nothing is to be gained, what is most likely inside the limits, then nearest to them
         order = np.lexsort([-excess.mean(axis=0), inside.mean(axis=0), gains])
         return candidates[int(order[-1])]
+
+    def _observed(self) -> list[Observation]:
+        """What the surrogate is fitted to, each network once: the front, then the latest."""
+        different = _different(chain(self._front, reversed(self._observations)))
+        return list(islice(different, OBSERVED))
 
     def _believed(
         self, posterior: Posterior, observed: Sequence[Observation]
@@ -213,11 +205,9 @@ class Evolution:
             return [], self._losses
         reached = np.array([other.losses for other in inside])
         complete = np.array([other.complete for other in inside])
-        losses = np.where(
-            complete[:, None],
-            posterior.believed([other.network for other in inside]),
-            reached,
-        )
+        middle = posterior.believed([other.network for other in inside])
+        # of a stopped network only what it reached is known: it is not believed to have been trained on
+        losses = np.where(complete[:, None], middle, reached)
         best = undominated(losses)
         return [inside[index] for index in np.flatnonzero(best).tolist()], losses[best]
 
@@ -226,33 +216,41 @@ class Evolution:
         for draw in islice(iter(self._spare.draw, None), NEW):
             self._random[draw.arch.id] = Candidate(draw.arch, self._problem)
         latest = list(self._random.items())[-RANDOM_CANDIDATES:]
-        self._random = {
-            key: network for key, network in latest if key not in self._problem.taken
-        }
+        taken = self._problem.taken
+        self._random = {key: network for key, network in latest if key not in taken}
         mutated = [self._mutation(parents) for _ in range(NEW)]
         near = [network for parent in parents for network in self._near(parent.network)]
-        different = {
-            network.arch.id: network
-            for network in [*self._random.values(), *filter(None, mutated), *near]
-        }
-        new = [
-            network
-            for key, network in different.items()
-            if key not in self._problem.taken
-        ]
+        found = [*self._random.values(), *filter(None, mutated), *near]
+        different = {network.arch.id: network for network in found}
+        new = [network for key, network in different.items() if key not in taken]
+        # a large front has thousands of neighbours: a random part of all
         kept = sorted(self._rng.permutation(len(new))[:MOST].tolist())
         return [new[index] for index in kept]
 
     def _near(self, network: Candidate) -> list[Candidate]:
         """The one-knob neighbours inside the cheap limits, worked out once."""
-        if network.arch.id not in self._neighbours:
-            around = self._problem.space.neighbours(network.arch, self._rng)
-            self._neighbours[network.arch.id] = [
-                Candidate(arch, self._problem)
-                for arch in around
-                if self._problem.fits(arch)
+        key, problem = network.arch.id, self._problem
+        if key not in self._neighbours:
+            around = problem.space.neighbours(network.arch, self._rng)
+            self._neighbours[key] = [
+                Candidate(arch, problem) for arch in around if problem.fits(arch)
             ]
-        return self._neighbours[network.arch.id]
+        return self._neighbours[key]
+
+
+def _expected_gains(drawn: Array, inside: Array, front: Array, seen: Array) -> Array:
+    """Expected hypervolume improvement over ``front`` of every candidate, shape (candidates,).
+
+    ``drawn`` (draws, candidates, objectives) are losses by posterior samples; ``inside`` (draws, candidates)
+    tells whether a sample keeps the limits; ``seen`` gives the scale of each objective.
+    """
+    # averaging costs most of the time: only those that gain much if all comes out well
+    best = drawn.min(axis=0)
+    likely = hypervolume_gains(best, front, seen).argsort()[-LIKELY:]
+    gains = np.zeros(drawn.shape[1])
+    by_draw = hypervolume_gains(drawn[:, likely], front, seen)
+    gains[likely] = (by_draw * inside[:, likely]).mean(axis=0)
+    return gains
 
 
 def _different(observations: Iterable[Observation]) -> Iterable[Observation]:

@@ -7,7 +7,7 @@ marginal likelihood times a prior, by its gradient. The scale of the values has 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -101,13 +101,13 @@ class GaussianProcess:
         mean, spread = float(y.mean()), float(y.std()) or 1.0
         z = (y - mean) / spread
         start = kernel.start() if theta is None else theta
+        settings = {"bounds": [BOUNDS] * len(start), "jac": True}
         found = minimize(
             lambda theta: _loss(kernel, x, z, noise, theta),
             start,
-            jac=True,
             method="L-BFGS-B",
-            bounds=[BOUNDS] * len(start),
             options={"maxiter": OPTIMIZER_STEPS},
+            **settings,
         )
         return cls.at(kernel, x, y, noise, np.asarray(found.x))
 
@@ -117,39 +117,37 @@ class GaussianProcess:
     ) -> GaussianProcess:
         """With given hyperparameters."""
         mean, spread = float(y.mean()), float(y.std()) or 1.0
+        # (y - mean) is whitened by the Cholesky factor: half of what the inverse does, kept for predictions
         lower = _lower(kernel, x, noise, theta)
         half = solve_triangular(lower, (y - mean) / spread, lower=True)
+        # the scale of the most likely prior, in closed form (Rasmussen and Williams 2006, eq. 5.8)
         factor = math.sqrt(half @ half / len(x)) or 1.0
         return cls(kernel, theta, x, mean, spread * factor, lower, half / factor)
 
     def predict(self, x: Array) -> tuple[Array, Array]:
         """Mean and standard deviation of the values at ``x`` (points, inputs), without noise: (points,) each."""
-        cross = solve_triangular(
-            self.lower, self.kernel(self.x, x, self.theta), lower=True
-        )
+        cross = self._whitened(x)
         prior = 1 + TREND**2 * (_basis(x[:, : self.kernel.trend]) ** 2).sum(axis=1)
         variance = np.maximum(prior - (cross**2).sum(axis=0), 0)
-        return self.mean + self.scale * (cross.T @ self.half), self.scale * np.sqrt(
-            variance
-        )
+        mean = self.mean + self.scale * (cross.T @ self.half)
+        return mean, self.scale * np.sqrt(variance)
 
     def believing(self, x: Array) -> GaussianProcess:
         """As if the mean had been observed at ``x`` (points, inputs): no mean changes, but doubt shrinks there."""
-        cross = solve_triangular(
-            self.lower, self.kernel(self.x, x, self.theta), lower=True
-        )
+        cross = self._whitened(x)
         noise = math.exp(self.theta[-1]) + JITTER
-        corner = (
-            self.kernel(x, x, self.theta) - cross.T @ cross + noise * np.eye(len(x))
-        )
-        lower = np.block(
-            [[self.lower, np.zeros(cross.shape)], [cross.T, np.linalg.cholesky(corner)]]
-        )
+        # the Cholesky factor grows by rows: what is there already stays as it is
+        posterior = self.kernel(x, x, self.theta) - cross.T @ cross
+        corner = np.linalg.cholesky(posterior + noise * np.eye(len(x)))
+        lower = np.block([[self.lower, np.zeros(cross.shape)], [cross.T, corner]])
+        # observed at the mean: nothing is left to explain there
         half = np.concatenate([self.half, np.zeros(len(x))])
-        rows = np.vstack([self.x, x])
-        return GaussianProcess(
-            self.kernel, self.theta, rows, self.mean, self.scale, lower, half
-        )
+        return replace(self, x=np.vstack([self.x, x]), lower=lower, half=half)
+
+    def _whitened(self, x: Array) -> Array:
+        """Covariances of the observations with ``x`` (points, inputs), by the inverse of the factor."""
+        cross = self.kernel(self.x, x, self.theta)
+        return np.asarray(solve_triangular(self.lower, cross, lower=True))
 
 
 def _lower(kernel: Kernel, x: Array, noise: Array, theta: Array) -> Array:
@@ -166,10 +164,12 @@ def _loss(
     alpha = cho_solve((lower, True), z)
     explained = float(z @ alpha) or JITTER
     likelihood = -0.5 * len(z) * math.log(explained) - np.log(np.diag(lower)).sum()
+    # d likelihood / d covariance, with which every hyperparameter's derivative is one sum
     inverse = cho_solve((lower, True), np.eye(len(z)))
     weights = 0.5 * (len(z) / explained * np.outer(alpha, alpha) - inverse)
     by_noise = np.diag(weights) @ noise * np.exp(theta[-1])
     gradient = np.append(kernel.slopes(x, theta, weights), by_noise)
+    # the prior is normal in the logs
     spread = np.append(np.full(kernel.lengths, LENGTH_SPREAD), NOISE[1])
     away = (theta - kernel.start()) / spread
     return 0.5 * away @ away - likelihood, away / spread - gradient
@@ -180,6 +180,7 @@ def _basis(x: Array) -> Array:
 
 
 def _squared(a: Array, b: Array) -> Array:
+    # by one matrix product; rounding may leave it just below 0
     squared = (a**2).sum(1)[:, None] + (b**2).sum(1)[None] - 2 * a @ b.T
     return np.asarray(np.maximum(squared, 0))
 

@@ -83,16 +83,12 @@ class Surrogate:
 
     def posterior(self, observations: Sequence[Observation]) -> Posterior:
         """What ``observations``, at least one, leave possible."""
-        encoder = Encoder.of(
-            [other.network for other in observations],
-            [other.epoch for other in observations],
-        )
+        networks = [other.network for other in observations]
+        encoder = Encoder.of(networks, [other.epoch for other in observations])
         metrics = dict.fromkeys([*self._problem.objectives, *self._problem.limits])
-        guesses = {
-            name: self._guess(name, observations, encoder)
-            for name in metrics
-            if name not in LIMITED
-        }
+        # costs are exact: nothing to guess
+        unsure = [name for name in metrics if name not in LIMITED]
+        guesses = {name: self._guess(name, observations, encoder) for name in unsure}
         return Posterior(self._problem, encoder, guesses)
 
     def _guess(
@@ -106,25 +102,26 @@ class Surrogate:
         values = np.array([other.metrics[name] for other in known], dtype=float)
         if len(known) < AT_LEAST:
             return Guess(float(values.mean()) if len(values) else 1.0)
-        rows = encoder.rows(
-            [other.network for other in known], [other.epoch for other in known]
-        )
-        warp, noise = Warp.of(values), _relative_noise(name, known)
+        networks, epochs = [o.network for o in known], [o.epoch for o in known]
+        rows, warp = encoder.rows(networks, epochs), Warp.of(values)
+        data = rows, warp(values), _relative_noise(name, known)
+        return Guess(float(values.mean()), self._process(name, encoder, *data), warp)
+
+    def _process(
+        self, name: str, encoder: Encoder, rows: Array, values: Array, noise: Array
+    ) -> GaussianProcess:
+        """Fitted anew once a tenth more is known or inputs are new; else by the last hyperparameters."""
         inputs = [*encoder.names, "noise"]
         last = self._fitted.get(name, _Fitted(0, {}))
+        # by name: a knob that was constant so far has no input and no length scale
         start = np.array(list(map(last.logs.get, inputs, encoder.kernel.start())))
-        if len(known) < GROWTH * last.observations and last.logs.keys() == set(inputs):
-            process = GaussianProcess.at(
-                encoder.kernel, rows, warp(values), noise, start
-            )
-        else:
-            process = GaussianProcess.fit(
-                encoder.kernel, rows, warp(values), noise, start
-            )
-            self._fitted[name] = _Fitted(
-                len(known), dict(zip(inputs, process.theta.tolist(), strict=True))
-            )
-        return Guess(float(values.mean()), process, warp)
+        few_new = len(values) < GROWTH * last.observations
+        if few_new and last.logs.keys() == set(inputs):
+            return GaussianProcess.at(encoder.kernel, rows, values, noise, start)
+        process = GaussianProcess.fit(encoder.kernel, rows, values, noise, start)
+        logs = dict(zip(inputs, process.theta.tolist(), strict=True))
+        self._fitted[name] = _Fitted(len(values), logs)
+        return process
 
 
 @dataclass(frozen=True)
@@ -189,11 +186,8 @@ class Posterior:
 
     def believed(self, networks: Sequence[Candidate]) -> Array:
         """Losses at the middle of what is possible: (networks, objectives)."""
-        return np.asarray(
-            self._losses(self._values(networks, (), np.zeros((1, len(self.guesses)))))[
-                0
-            ]
-        )
+        middle = np.zeros((1, len(self.guesses)))
+        return np.asarray(self._losses(self._values(networks, (), middle))[0])
 
     def sample(
         self,
@@ -208,12 +202,9 @@ class Posterior:
         observed at what is believed of them.
         """
         levels = norm.ppf((np.arange(draws) + 0.5) / draws)
-        shuffled = (
-            np.array([rng.permutation(levels) for _ in self.guesses])
-            .reshape(-1, draws)
-            .T
-        )
-        values = self._values(networks, pending, shuffled)
+        # each metric in an order of its own: metrics are guessed independently
+        orders = np.array([rng.permutation(levels) for _ in self.guesses])
+        values = self._values(networks, pending, orders.reshape(-1, draws).T)
         return self._losses(values), self._excess(values)
 
     def _values(

@@ -83,9 +83,8 @@ class MultiObjectiveASHA:
         self._passed: dict[int, int] = {}  # rungs at which a trial has been seen
         self._stopped: set[int] = set()
         self._paused: list[set[int]] = [set() for _ in self.rungs]
-        self._nothing_new = [
-            0 for _ in self.rungs
-        ]  # size of a rung that had nobody to promote
+        # the size of each rung when it had nobody to promote: asked again only once it has grown
+        self._nothing_new = [0] * len(self.rungs)
 
     def _new_rung(self) -> ParetoRung | SortedRung:
         return ParetoRung()
@@ -95,6 +94,7 @@ class MultiObjectiveASHA:
             return "stop"
         reached = sum(rung <= epoch for rung in self.rungs)
         passed = self._passed.get(trial, 0)
+        # before the first rung, or an epoch told again after the trial went on
         if reached == 0 or reached < passed:
             return "continue"
         rung = reached - 1
@@ -108,9 +108,9 @@ class MultiObjectiveASHA:
         self, trial: int, epoch: int, rung: int, metrics: Mapping[str, Any]
     ) -> Decision:
         point = self._point(trial, epoch, metrics)
-        if passed := self._passed.get(trial, 0):
-            self._paused[passed - 1].discard(trial)
+        self.finish(trial)  # it no longer waits at its last rung
         self._passed[trial] = rung + 1
+        # diverged: it is worse than all, and would only take a place in the rung
         if not np.isfinite(point).all():
             self._stopped.add(trial)
             return "stop"
@@ -130,6 +130,7 @@ class MultiObjectiveASHA:
             paused, size = self._paused[rung], len(self._recorded[rung])
             if not paused or self._nothing_new[rung] == size:
                 continue
+            # those of the quota that went on already are not paused any more
             trial = self._recorded[rung].best(self._quota(rung), paused)
             if trial is not None:
                 paused.remove(trial)
@@ -179,31 +180,29 @@ class ASHA(MultiObjectiveASHA):
 def _check(
     objectives: Mapping[str, str], min_epochs: int, max_epochs: int, eta: int, mode: str
 ) -> None:
-    wrong = {
-        'objectives are needed, e.g. {"accuracy": "max", "flops": "min"}': not objectives,
-        "min_epochs must be a whole number of at least 1": not _whole(min_epochs, 1),
-        f"min_epochs must be at most the {max_epochs} epochs of a trial": not _whole(
-            max_epochs, min_epochs
-        ),
-        "eta must be a whole number of at least 2": not _whole(eta, 2),
-        'mode must be "stop" or "promote"': mode not in ("stop", "promote"),
-    }
-    wrong |= {
-        f'the direction of objective {name} must be "max" or "min"': way
-        not in ("max", "min")
-        for name, way in objectives.items()
-    }
-    given = {"min_epochs": min_epochs, "eta": eta, "mode": mode}
-    for rule, broken in wrong.items():
-        if broken:
-            name = rule.partition(" ")[0]
+    if not objectives:
+        example = '{"accuracy": "max", "flops": "min"}'
+        raise ValueError(f"stopper: objectives are needed, e.g. {example}")
+    for name, way in objectives.items():
+        if way not in ("max", "min"):
             raise ValueError(
-                f"stopper: {rule}" + (f"; got {given[name]!r}" if name in given else "")
+                f'stopper: the direction of objective {name} must be "max" or "min"'
             )
+    _check_whole("min_epochs", min_epochs, 1)
+    _check_whole("eta", eta, 2)
+    if not isinstance(max_epochs, int) or max_epochs < min_epochs:
+        raise ValueError(
+            f"stopper: min_epochs must be at most the {max_epochs} epochs of a trial; got {min_epochs}"
+        )
+    if mode not in ("stop", "promote"):
+        raise ValueError(f'stopper: mode must be "stop" or "promote"; got {mode!r}')
 
 
-def _whole(value: Any, least: Any) -> bool:
-    return type(value) is int and value >= least
+def _check_whole(name: str, value: object, least: int) -> None:
+    if type(value) is not int or value < least:
+        raise ValueError(
+            f"stopper: {name} must be a whole number of at least {least}; got {value!r}"
+        )
 
 
 def _none(objectives: Mapping[str, str], max_epochs: int) -> NoStopping:
@@ -216,9 +215,8 @@ def _asha(
     objective: str | None = None,
     **options: Any,
 ) -> ASHA:
-    name = objective or (
-        "accuracy" if "accuracy" in objectives else next(iter(objectives))
-    )
+    usual = "accuracy" if "accuracy" in objectives else next(iter(objectives))
+    name = objective or usual
     if name not in objectives:
         raise ValueError(
             f"stopper: {name} is no objective; there are {', '.join(objectives)}"

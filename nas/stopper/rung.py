@@ -129,7 +129,8 @@ class ParetoRung:
         for number in range(first, min(len(self._fronts), first + LONG_CASCADE)):
             there = self._fronts[number]
             beaten = dominated(there.points, by=moving.points)
-            if beaten.all():  # those behind keep their distance
+            if beaten.all():
+                # the whole front moves back by one, and with it all behind
                 self._fronts.insert(number, moving)
                 self._sizes.insert(number, len(moving))
                 return
@@ -138,6 +139,7 @@ class ParetoRung:
             moving = there[beaten]
             if not len(moving):
                 return
+        # too long a cascade: what is left goes back on the heap, to be ranked when it is needed
         changed = slice(first + LONG_CASCADE, None)
         self._behind += [moving, *self._fronts[changed]]
         del self._fronts[changed], self._sizes[changed]
@@ -146,12 +148,12 @@ class ParetoRung:
         """Whether the trial recorded last is among the first ``quota``."""
         if self._peel(quota):
             self._last_level = self._level_of_last()
+        # fronts before its own come first; of its own as many as there are places left
         places = quota - sum(islice(self._sizes, self._last_level))
         if places <= 0 or places >= self._sizes[self._last_level]:
             return places > 0
-        return (
-            self._last.arrivals[0] in self._fronts[self._last_level].spread()[:places]
-        )
+        front = self._fronts[self._last_level]
+        return self._last.arrivals[0] in front.spread()[:places]
 
     def best(self, quota: int, among: Set[int]) -> int | None:
         """The first of the first ``quota`` trials that is ``among`` these; None if none is."""
@@ -159,18 +161,11 @@ class ParetoRung:
         for front in self._fronts:
             if quota <= 0:
                 break
-            if not among.isdisjoint(
-                self._trials[arrival] for arrival in front.arrivals.tolist()
-            ):
-                order: list[int] = front.spread()[:quota].tolist()
-                return next(
-                    (
-                        self._trials[arrival]
-                        for arrival in order
-                        if self._trials[arrival] in among
-                    ),
-                    None,
-                )
+            trials = [self._trials[arrival] for arrival in front.arrivals.tolist()]
+            # spreading a front takes longest: only where it holds one of those asked for
+            if not among.isdisjoint(trials):
+                order = [self._trials[a] for a in front.spread()[:quota].tolist()]
+                return next((trial for trial in order if trial in among), None)
             quota -= len(front)
         return None
 
@@ -190,7 +185,7 @@ class ParetoRung:
         missing = quota - sum(self._sizes)
         if missing <= 0:
             return False
-        missing += int((AHEAD - 1) * quota)
+        missing += int((AHEAD - 1) * quota)  # some more, so that it is seldom done
         rest = together(self._behind)
         ranks = moocore.pareto_rank(rest.points)
         counts = np.bincount(ranks)
