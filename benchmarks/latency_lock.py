@@ -49,9 +49,8 @@ def main() -> None:
     rounds = parser.parse_args().rounds
     torch.set_num_threads(1)
     task = load("digits").task
-    latency = Latency(
-        task, max_load=1, interval=1
-    )  # nothing is refused: it is the lock that is judged
+    # nothing is refused: it is the lock that is judged
+    latency = Latency(task, max_load=1, interval=1)
 
     def alone() -> float:
         return next(latency.evaluate(SMALL))["latency_ms"]

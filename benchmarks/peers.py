@@ -49,9 +49,8 @@ class RayOptunaSearch:
             self.space.suggest(trial)
 
         optuna.logging.set_verbosity(optuna.logging.ERROR)
-        warnings.filterwarnings(
-            "ignore", "Define-by-run function"
-        )  # its own sampling takes that long
+        # its own sampling takes that long
+        warnings.filterwarnings("ignore", "Define-by-run function")
         names, ways = list(config.objectives), list(config.objectives.values())
         self.search = OptunaSearch(define, metric=names, mode=ways, seed=seed)
         self.asked = 0

@@ -69,9 +69,8 @@ def main() -> None:
     }
     tables = pooled(runs, asked.complete)
     if asked.complete:
-        config["trials"] = len(
-            tables.trials
-        )  # what a simulation of it takes for its size
+        # what a simulation of it takes for its size
+        config["trials"] = len(tables.trials)
     asked.out.mkdir(parents=True, exist_ok=True)
     write_snapshot(asked.out, tables, None, facts)
     write_atomic(asked.out / "config.yaml", yaml.safe_dump(config, sort_keys=False))

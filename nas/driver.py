@@ -131,9 +131,8 @@ def drive(
     )
     try:
         engine.run(controller, prepared.evaluators, checkpoints)
-    except (
-        KeyboardInterrupt
-    ):  # the first Ctrl-C ends the trials; this is the second, or one while Ray starts
+    # the first Ctrl-C ends the trials; this is the second, or one while Ray starts
+    except KeyboardInterrupt:
         if not controller.ended:
             raise
     if controller.over:

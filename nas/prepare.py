@@ -106,9 +106,8 @@ def _built_in(
     predicted = PredictedLatency(
         latency, space, **config.predicted_latency.model_dump(), limits=cheap
     )
-    config.training.dtype(
-        torch.device(device)
-    )  # a precision that the device cannot train in
+    # a precision that the device cannot train in
+    config.training.dtype(torch.device(device))
     training = ProxyTraining(
         data, config.training, device, share if 0 < share < 1 else None
     )

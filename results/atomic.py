@@ -13,9 +13,8 @@ def write_atomic(path: str | Path, content: bytes | str) -> None:
     """
     path = Path(path)
     data = content.encode() if isinstance(content, str) else content
-    temporary = path.with_name(
-        f".{path.name}.{uuid4().hex}"
-    )  # same folder: a rename cannot cross file systems
+    # same folder: a rename cannot cross file systems
+    temporary = path.with_name(f".{path.name}.{uuid4().hex}")
     try:
         with temporary.open("xb") as file:
             file.write(data)

@@ -94,9 +94,8 @@ def test_everything_a_page_shows_runs(
     page: Path, workplace: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     reader = ModuleType("reader")
-    monkeypatch.setitem(
-        sys.modules, "reader", reader
-    )  # dataclasses look for the module they stand in
+    # dataclasses look for the module they stand in
+    monkeypatch.setitem(sys.modules, "reader", reader)
     vars(reader)["TINY"] = TINY
     for block in blocks(page):
         _write_named_file(block)

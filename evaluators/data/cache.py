@@ -117,9 +117,8 @@ def decoded(
         with _alone(folder.with_suffix(".lock"), progress):
             if not folder.exists():
                 unfinished = folder.with_suffix(".unfinished")
-                shutil.rmtree(
-                    unfinished, ignore_errors=True
-                )  # of a process that was killed
+                # of a process that was killed
+                shutil.rmtree(unfinished, ignore_errors=True)
                 unfinished.mkdir()
                 try:
                     _build(unfinished, *contents(), shape, max_corrupt, progress)

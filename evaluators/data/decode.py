@@ -63,9 +63,8 @@ def decode(entries: list[Entry], output: str) -> list[Failure]:
     resolution, channels = array.shape[2:]
     failures = []
     with warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore"
-        )  # Pillow's, about metadata; what cannot be decoded raises
+        # Pillow's, about metadata; what cannot be decoded raises
+        warnings.simplefilter("ignore")
         for entry in entries:
             for position, (name, stored) in zip(
                 entry.positions, images(entry), strict=True
@@ -204,9 +203,8 @@ def eight_bits(image: Image.Image, channels: int) -> Image.Image:
         raise ColourError(
             f"has colour (mode {image.mode}), where the images looked at first had none"
         )
-    if image.mode.startswith(
-        "I"
-    ):  # 16 bits, which Pillow would clip instead of scaling
+    # 16 bits, which Pillow would clip instead of scaling
+    if image.mode.startswith("I"):
         values = np.asarray(image)
         if values.max() > 65535 or values.min() < 0:
             raise ValueError("pixels of more than 16 bits")
@@ -288,8 +286,7 @@ def serve(requests: IO[str], replies: IO[str]) -> None:
 
 
 if __name__ == "__main__":
-    signal.signal(
-        signal.SIGINT, signal.SIG_IGN
-    )  # Ctrl-C is the parent's; it closes our input
+    # Ctrl-C is the parent's; it closes our input
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     with suppress(BrokenPipeError):  # the parent is gone
         serve(sys.stdin, sys.stdout)

@@ -79,9 +79,8 @@ def _fetch(url: str, part: Path, progress: Callable[[int, int], None]) -> None:
         response = urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS)  # noqa: S310 - so is this
     except urllib.error.HTTPError as error:
         error.close()
-        if (
-            error.code == 416 and done
-        ):  # nothing is missing, or what is there is another file's: the sum tells
+        # nothing is missing, or what is there is another file's: the sum tells
+        if error.code == 416 and done:
             return
         if error.code >= 500:
             raise ConnectionError(f"HTTP {error.code} {error.reason}") from error

@@ -21,9 +21,8 @@ def digits() -> Source:
     from sklearn.datasets import load_digits
 
     bunch = load_digits()
-    images = (
-        torch.from_numpy(bunch.images * 15).to(torch.uint8).unsqueeze(1)
-    )  # grey values 0 to 16
+    # grey values 0 to 16
+    images = torch.from_numpy(bunch.images * 15).to(torch.uint8).unsqueeze(1)
     everything = Split(images, torch.from_numpy(bunch.target).long())
     test, development = (
         everything.at(part) for part in stratified(bunch.target, 360, seed=0)

@@ -126,9 +126,8 @@ class Preprocess:
         """
         try:
             with Image.open(path) as opened:
-                spare_detail(
-                    opened, self.resolution
-                )  # as the training images were decoded
+                # as the training images were decoded
+                spare_detail(opened, self.resolution)
                 pixels = self._square(upright(opened))
         except (
             Exception

@@ -23,9 +23,8 @@ class Drops:
 
     def __init__(self, model: nn.Module, recipe: Recipe, device: torch.device) -> None:
         self._most = recipe.drop_block
-        self._rate = torch.zeros(
-            (), device=device
-        )  # a tensor, for recorded steps to read
+        # a tensor, for recorded steps to read
+        self._rate = torch.zeros((), device=device)
         if recipe.stochastic_depth:
             norms = _branch_ends(model)
             for number, end in enumerate(norms, start=1):

@@ -24,9 +24,8 @@ class Config(BaseModel):
         strict=True, extra="forbid", frozen=True, allow_inf_nan=False
     )
 
-    if (
-        not TYPE_CHECKING
-    ):  # pydantic's mypy plugin knows the fields only where there is no __init__
+    # pydantic's mypy plugin knows the fields only where there is no __init__
+    if not TYPE_CHECKING:
 
         def __init__(self, **values: object) -> None:
             try:

@@ -62,9 +62,8 @@ def built(
 ) -> _T:
     """What ``make`` makes of plain values; ``ValueError`` in one line that begins with ``source``."""
     try:
-        plain = json.loads(
-            json.dumps(values, default=str)
-        )  # a date that YAML made is a text again
+        # a date that YAML made is a text again
+        plain = json.loads(json.dumps(values, default=str))
         return make(plain)
     except FieldError as error:
         key = ".".join(error.path)

@@ -67,10 +67,11 @@ def connected(ray_config: RayConfig, log_file: Path) -> Iterator[None]:
     try:
         if ours:
             _init(ray_config)
+        # ray.init has put its own there
         logger.handlers, logger.propagate = (
             [handler],
             False,
-        )  # ray.init has put its own there
+        )
         with _term_as_ctrl_c():
             yield
     finally:

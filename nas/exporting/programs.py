@@ -102,10 +102,11 @@ def save_onnx(program: ExportedProgram, path: Path, network: Network) -> Check:
 def onnx_runtime() -> Any:
     """The module ``onnxruntime``; ``ImportError`` says what to install if one of ONNX's libraries is missing."""
     try:
+        # torch.onnx imports them late, and names only the first
         for name in (
             "onnx",
             "onnxscript",
-        ):  # torch.onnx imports them late, and names only the first
+        ):
             import_module(name)
         return import_module("onnxruntime")
     except ImportError as error:
@@ -132,9 +133,10 @@ def _check(
         rounding = max(rounding, _distance(expected, truth))
         error = max(error, _distance(found, truth))
         difference = max(difference, _distance(found, expected))
+    # NaN is neither
     if not (
         difference <= TOLERANCE * max(1.0, largest) or error <= ROUNDINGS * rounding
-    ):  # NaN is neither
+    ):
         raise ValueError(
             f"{path.name}: its logits differ from the network's by {difference:.2g}, more than {TOLERANCE:g} "
             f"of the largest, {largest:.3g}, and than float32 explains; it was not kept"

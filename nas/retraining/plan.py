@@ -201,9 +201,8 @@ def bound(plan: Plan, content: Mapping[str, Any], folder: Path) -> Plan:
 
 
 def _flat(plan: Plan) -> Mapping[str, Any]:
-    values = plan.model_dump(
-        mode="json", exclude={"images"}
-    )  # ``bound`` compares those
+    # ``bound`` compares those
+    values = plan.model_dump(mode="json", exclude={"images"})
     parts = {
         f"{part}.{key}": value
         for part in ("data", "recipe")

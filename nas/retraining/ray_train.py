@@ -137,9 +137,8 @@ def _without_memory(error: BaseException) -> ValueError | None:
 
 def _is_of_connection(error: BaseException) -> bool:
     """Whether Ray, or a process, noticed that another is gone."""
-    rays = (
-        type(error).__module__.partition(".")[0] == "ray"
-    )  # some of its errors are private
+    # some of its errors are private
+    rays = type(error).__module__.partition(".")[0] == "ray"
     if rays or isinstance(error, torch.distributed.DistError):
         return True
     return isinstance(error, RuntimeError) and "gloo" in str(error)

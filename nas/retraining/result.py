@@ -105,9 +105,8 @@ def _trained(
         if name in ("top1", "top5")
     }
     cost = complexity(plan.network, dataset.task)
-    device = row.get(
-        "device", plan.device
-    )  # folders of earlier versions do not say which one it was
+    # folders of earlier versions do not say which one it was
+    device = row.get("device", plan.device)
     found_by = {
         "run": plan.run,
         "trial": plan.trial,

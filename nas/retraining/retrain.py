@@ -224,9 +224,8 @@ def _start(job: Job, dataset: Dataset, note: Note, progress: Progress) -> None:
     """Weights to start from, once for all processes."""
     if job.plan.init is None:
         return
-    (job.folder / START).unlink(
-        missing_ok=True
-    )  # of an earlier version, cut off as it was written
+    # of an earlier version, cut off as it was written
+    (job.folder / START).unlink(missing_ok=True)
     network = job.network(dataset)
     start = init_weights(network, job.plan.network, job.plan.init, progress)
     weights = {

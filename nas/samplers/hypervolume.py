@@ -96,9 +96,8 @@ def _cut(point: Array, upper: Array, defining: Array) -> tuple[Array, Array]:
 def scaled(points: Array, seen: Array) -> Array:
     """Each column (..., objectives) from 0, the best seen, to 1, the worst."""
     positive = (seen > 0).all(axis=0)
-    least = np.where(
-        positive, seen.min(axis=0) / 10, 1.0
-    )  # of what is only guessed to be still less
+    # of what is only guessed to be still less
+    least = np.where(positive, seen.min(axis=0) / 10, 1.0)
     points, seen = (
         np.where(positive, np.log(np.maximum(rows, least)), rows)
         for rows in (points, seen)

@@ -69,9 +69,8 @@ class OptunaStrategy:
         self._taken_on = True
         self._study.enqueue_trial(self._problem.space.params(arch))
         sampler = self._study.sampler
-        if isinstance(
-            sampler, TPESampler | GPSampler
-        ):  # which would work out a proposal for nothing
+        # which would work out a proposal for nothing
+        if isinstance(sampler, TPESampler | GPSampler):
             self._study.sampler = RandomSampler(seed=0)
         trial = self._study.ask()
         drawn = self._problem.space.suggest(trial)

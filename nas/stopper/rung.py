@@ -67,9 +67,8 @@ def dominated(points: Array, by: Array) -> Mask:
         return ~kept[: len(points)]
     no_worse = np.ones((len(by), len(points)), dtype=bool)
     better = np.zeros_like(no_worse)
-    for theirs, ours in zip(
-        by.T, points.T, strict=True
-    ):  # numpy is slow along short rows
+    # numpy is slow along short rows
+    for theirs, ours in zip(by.T, points.T, strict=True):
         no_worse &= theirs[:, None] <= ours
         better |= theirs[:, None] < ours
     return np.asarray((no_worse & better).any(axis=0))

@@ -263,9 +263,8 @@ def read(
                 f"{path}: the event log cannot be read now ({error})"
             ) from error
         no_log = getattr(error, "sqlite_errorname", "") == "SQLITE_NOTADB"
-        reason = str(error).partition(" with text ")[
-            0
-        ]  # SQLite quotes what it cannot decode
+        # SQLite quotes what it cannot decode
+        reason = str(error).partition(" with text ")[0]
         kind = ValueError if no_log else DamagedLogError
         raise kind(f"{path}: cannot be read as an event log ({reason})") from error
 

@@ -143,8 +143,7 @@ def _two_fronts(
             )
     span = np.ptp(reference, axis=0)
     both = np.ptp(np.concatenate([points, reference]), axis=0)
-    span = np.where(
-        span > 0, span, both
-    )  # where the second front has no range, that of both
+    # where the second front has no range, that of both
+    span = np.where(span > 0, span, both)
     unit = np.where(span > 0, span, 1.0) if scaled else np.ones(len(span))
     return points / unit, reference / unit

@@ -138,9 +138,8 @@ def _failures(trials: pd.DataFrame) -> dict[str, Any]:
     lost = trials[trials["status"].isin(["failed", "infeasible"])].fillna(
         {"error": "no reason given"}
     )
-    alike = lost["error"].str.replace(
-        NUMBER, "#", regex=True
-    )  # "flops 1.2e9 is outside …" is one reason
+    # "flops 1.2e9 is outside …" is one reason
+    alike = lost["error"].str.replace(NUMBER, "#", regex=True)
     found = [members for _, members in lost.groupby(["status", alike])]
     found.sort(key=len, reverse=True)
     groups = []

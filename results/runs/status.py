@@ -60,9 +60,8 @@ def read_status(folder: str | Path, now: float | None = None) -> Status:
     Raises ``ValueError`` as ``load_run``.
     """
     with warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore", UserWarning
-        )  # of a damaged log, which ``run.damage`` names
+        # of a damaged log, which ``run.damage`` names
+        warnings.simplefilter("ignore", UserWarning)
         run = load_run(folder)
     events, _ = surviving_events(run.path / "events.db")
     paused = [

@@ -122,9 +122,8 @@ def _column(name: str, values: list[Any]) -> "pd.Series[Any]":
     if kind == "text":
         return pd.Series(values, dtype="string")
     if kind == "count":
-        with suppress(
-            TypeError
-        ):  # a user's evaluator may well estimate, say, 0.5 MAC: then the column is float64
+        # a user's evaluator may well estimate, say, 0.5 MAC: then the column is float64
+        with suppress(TypeError):
             return pd.Series(pd.array(values, dtype="Int64"))
     elif name not in METRICS:
         return _inferred(values, knob=is_knob(name))

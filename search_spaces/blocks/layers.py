@@ -41,9 +41,8 @@ def resize(x: Tensor, side: int) -> Tensor:
     )
 
 
-fx.wrap(
-    "resize"
-)  # one call in a traced graph, which so stays right for images of any size
+# one call in a traced graph, which so stays right for images of any size
+fx.wrap("resize")
 
 
 class SqueezeExcite(nn.Module):

@@ -152,9 +152,8 @@ class SplitAttention(nn.Module):
         gate.relu()
         gate.conv2d(radix * channels, 1, groups=cardinality, bias=True)
         gate.sigmoid() if radix == 1 else gate.softmax()
-        gate.kept = (
-            radix == 1 or cardinality == 1
-        )  # else the weights are reordered, which copies them
+        # else the weights are reordered, which copies them
+        gate.kept = radix == 1 or cardinality == 1
         x.weigh(gate)
         x.channels = channels
 

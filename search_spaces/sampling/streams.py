@@ -36,10 +36,11 @@ class Streams:
             self._open.move_to_end(key)
             try:
                 return next(self._open[key][1])
+            # everything there is has been drawn: begin anew
             except (
                 ValueError,
                 StopIteration,
-            ):  # everything there is has been drawn: begin anew
+            ):
                 del self._open[key]
         stream = start()
         first = next(stream)

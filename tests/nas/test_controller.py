@@ -239,9 +239,8 @@ def test_a_search_cut_off_anywhere_goes_on_as_if_it_had_not_been(
         finished = [event.trial for event in log if event.kind == "finished"]
         assert sorted(finished) == list(range(6)), "each once"
         with EventLog(tmp_path / "whole.db") as whole:
-            if (
-                stopping == "none"
-            ):  # with a stopper the networks differ after the cut, and so do decisions
+            # with a stopper the networks differ after the cut, and so do decisions
+            if stopping == "none":
                 assert history(log) == history(whole)
 
 

@@ -109,9 +109,8 @@ def test_a_trial_that_diverged_does_not_keep_a_search_from_going_on(
         {"accuracy": value},
         {"accuracy": 0.5, "latency_ms": value},
     ]
-    diverging.append(
-        {"accuracy": value, "latency_ms": 3.0}
-    )  # outside the limit, and without an objective
+    # outside the limit, and without an objective
+    diverging.append({"accuracy": value, "latency_ms": 3.0})
     for metrics in diverging:
         work = first.next()
         assert work is not None

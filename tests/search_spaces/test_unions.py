@@ -40,9 +40,8 @@ def test_families_are_drawn_evenly_inside_limits(space: SearchSpace) -> None:
 def test_families_are_drawn_by_their_shares() -> None:
     space = get_space([{"name": "resnest", "share": 3}, "fbnetv2"])
     rng = np.random.default_rng(0)
-    assert (
-        270 <= families([space.sample(rng) for _ in range(400)])["resnest"] <= 330
-    )  # 300, four errors wide
+    # 300, four errors wide
+    assert 270 <= families([space.sample(rng) for _ in range(400)])["resnest"] <= 330
 
 
 def test_a_family_outside_the_limits_is_left_out(space: SearchSpace) -> None:

@@ -104,9 +104,8 @@ def read_shards(name: str, files: Sequence[Path], classes: list[str] | None) -> 
                     for group in range(file.num_row_groups)
                 ]
         except (pa.ArrowException, ValueError, KeyError, OSError) as error:
-            if (
-                isinstance(error, OSError) and error.errno is not None
-            ):  # Arrow's for damage has no number
+            # Arrow's for damage has no number
+            if isinstance(error, OSError) and error.errno is not None:
                 raise
             raise ValueError(
                 f"{path}: not a readable parquet file of images ({error})"

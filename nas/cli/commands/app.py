@@ -26,9 +26,8 @@ class CommandLine(click.Group):
         for stream in (sys.stdout, sys.stderr):
             if isinstance(stream, TextIOWrapper):
                 stream.reconfigure(errors="replace")  # an ASCII terminal has no "…"
-        console.file = (
-            sys.stdout
-        )  # a search before, in this process, may have lost its terminal
+        # a search before, in this process, may have lost its terminal
+        console.file = sys.stdout
         try:
             code = super().main(*arguments, **options | {"standalone_mode": False})
         except click.ClickException as error:

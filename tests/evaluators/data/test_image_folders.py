@@ -105,9 +105,8 @@ class TestSources:
         )
         assert dataset.train.labels.bincount().tolist() == [225] * 10
         assert dataset.validation.labels.bincount().tolist() == [75] * 10
-        assert dataset.mean.tolist() == pytest.approx(
-            [125.3, 123.0, 113.9], abs=2
-        )  # of all images
+        # of all images
+        assert dataset.mean.tolist() == pytest.approx([125.3, 123.0, 113.9], abs=2)
         table = parquet.read_table(CIFAR10 / "train.parquet")
         stored = np.array(Image.open(io.BytesIO(table["image"][0]["bytes"].as_py())))
         every = load(settings("cifar10", CIFAR10, subset=50_000))

@@ -52,9 +52,8 @@ class Tiny(nn.Sequential):
     def forward(self, x: Tensor) -> Tensor:
         if torch.is_grad_enabled() and len(x) > self.largest:
             self.refused += 1
-            torch.empty(
-                2**62, dtype=torch.uint8
-            )  # torch's own words for want of memory
+            # torch's own words for want of memory
+            torch.empty(2**62, dtype=torch.uint8)
         out: Tensor = super().forward(x)
         return out
 
@@ -186,9 +185,8 @@ def test_clipping_bounds_the_step(dataset: Dataset) -> None:
         (p - q).square().sum() for p, q in zip(model.parameters(), before, strict=True)
     )
     step = moved.sqrt().item() / trained.history[0]["learning_rate"]
-    assert step == pytest.approx(
-        1e-4 * 1.01, rel=1e-3
-    )  # Nesterov: gradient + momentum * gradient
+    # Nesterov: gradient + momentum * gradient
+    assert step == pytest.approx(1e-4 * 1.01, rel=1e-3)
 
 
 def test_accumulation_trains_as_the_whole_batch_does(dataset: Dataset) -> None:

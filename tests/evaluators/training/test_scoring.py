@@ -31,9 +31,8 @@ def test_calibration_error_is_the_gap_between_confidence_and_accuracy() -> None:
     right = torch.tensor([0] * 60 + [1] * 40)
     assert scores(sure, right)["calibration_error"] == pytest.approx(0.3, abs=1e-6)
     two = torch.cat([sure, torch.tensor([[0.4, 0.6]]).log().expand(100, -1)])
-    labels = torch.cat(
-        [right, torch.tensor([1] * 60 + [0] * 40)]
-    )  # the second half knows itself
+    # the second half knows itself
+    labels = torch.cat([right, torch.tensor([1] * 60 + [0] * 40)])
     assert scores(two, labels)["calibration_error"] == pytest.approx(0.15, abs=1e-6)
 
 

@@ -125,9 +125,8 @@ def test_drop_block_blanks_squares_not_pixels() -> None:
     inside = nn.functional.avg_pool2d(blank, 3, 1, 1, divisor_override=9) >= 1 - 1e-6
     covered = nn.functional.max_pool2d(inside.float(), 3, 1, 1)
     assert blank.sum() > 0
-    assert torch.equal(
-        covered, blank
-    )  # every blank pixel belongs to a whole blank square
+    # every blank pixel belongs to a whole blank square
+    assert torch.equal(covered, blank)
 
 
 def test_nothing_is_dropped_without_gradients() -> None:

@@ -223,9 +223,8 @@ def test_checkpoints_are_kept_where_they_should_be(tmp_path: Path, scheme: str) 
     place.keep(path)
     assert (tmp_path / "kept" / "3-0.pt").read_text() == "one epoch"
     if scheme:
-        path.write_text(
-            "half an ep"
-        )  # by a worker that was killed before it could keep it
+        # by a worker that was killed before it could keep it
+        path.write_text("half an ep")
     assert place.fetch("3-0.pt").read_text() == "one epoch"
     place.discard({4})
     assert place.fetch("3-0.pt").exists()

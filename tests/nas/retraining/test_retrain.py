@@ -318,9 +318,8 @@ def test_another_retraining_in_the_folder(arch: Path, tmp_path: Path) -> None:
         match=r"has a retraining with recipe.lr 0.4, not 0.1; name a new folder",
     ):
         train(arch, tmp_path / "out", "epochs=1", "lr=0.1")
-    assert (
-        len(train(arch, tmp_path / "out", "epochs=1", seeds=2).seeds) == 2
-    )  # more seeds are welcome
+    # more seeds are welcome
+    assert len(train(arch, tmp_path / "out", "epochs=1", seeds=2).seeds) == 2
 
 
 def test_images_that_are_not_the_searchs(run: Path, tmp_path: Path) -> None:
@@ -406,9 +405,8 @@ def test_a_lost_worker_costs_an_epoch_at_most(
         arch, tmp_path / "out", overrides=overrides, data="digits", **told
     )
     assert any(note.startswith("a worker was lost") for note in notes)
-    assert (
-        found.epochs["epoch"].tolist() == sorted(set(seen)) == seen
-    )  # none is told of twice
+    # none is told of twice
+    assert found.epochs["epoch"].tolist() == sorted(set(seen)) == seen
 
 
 def train_worker() -> int:
@@ -499,9 +497,8 @@ def test_what_may_change_when_a_retraining_goes_on(arch: Path, tmp_path: Path) -
 def test_no_process_is_spread_over_two_nodes() -> None:
     nodes = [{"CPU": 4.0}, {"CPU": 4.0}, {"CPU": 5.0}]
     assert equal_share(nodes, 1) == 5
-    assert (
-        equal_share(nodes, 2) == equal_share(nodes, 3) == 4
-    )  # a sixth of 13 is 6, which no node has
+    # a sixth of 13 is 6, which no node has
+    assert equal_share(nodes, 2) == equal_share(nodes, 3) == 4
     assert equal_share(nodes, 6) == 2
     assert equal_share(nodes, 13) == 1
     assert room(nodes, 3, 0) == 3

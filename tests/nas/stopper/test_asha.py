@@ -59,9 +59,8 @@ def oracle(points: Sequence[Point]) -> list[int]:
 
 def rungs(low: int, high: int) -> st.SearchStrategy[list[Point]]:
     """Points of one rung on a coarse grid, so that ties and copies are common."""
-    value = st.integers(low, high).map(
-        lambda x: x / 4
-    )  # exact: no decision hangs on rounding
+    # exact: no decision hangs on rounding
+    value = st.integers(low, high).map(lambda x: x / 4)
     return st.integers(2, 4).flatmap(
         lambda d: st.lists(st.tuples(*[value] * d), min_size=1, max_size=40)
     )

@@ -61,10 +61,11 @@ def test_populations_are_kept_and_compared(
     )
     assert again.verdict == comparison.verdict
     assert (out / "A" / "events.db").read_bytes() == before
+    # as if killed before its second trial
     with (
         closing(sqlite3.connect(out / "B" / "events.db")) as log,
         log,
-    ):  # as if killed before its second trial
+    ):
         log.execute("DELETE FROM events WHERE trial = 1 OR kind = 'search_finished'")
     resumed = compare_spaces(
         spaces,

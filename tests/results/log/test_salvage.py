@@ -67,9 +67,8 @@ def test_a_damaged_run_still_gives_its_front_and_says_what_is_lost(whole):
     assert "could not be read" in run.damage
     assert len(run.front({"accuracy": "max"})) > 100
     run.export()
-    with pytest.warns(
-        UserWarning, match="damaged"
-    ):  # the export is not taken for the whole log
+    # the export is not taken for the whole log
+    with pytest.warns(UserWarning, match="damaged"):
         load_run(whole.parent)
 
 

@@ -33,9 +33,8 @@ def test_the_best_within_limits_says_why(table):
     assert selection.arch == {"radix": 2}
     assert picked(select(table, OBJECTIVES)) == [8]
     assert picked(select(table, minimize="latency_ms", over={"accuracy": 0.85})) == [5]
-    assert picked(select(table, maximize="accuracy", under={"latency_ms": 5})) == [
-        4
-    ]  # no second objective: first
+    # no second objective: first
+    assert picked(select(table, maximize="accuracy", under={"latency_ms": 5})) == [4]
     pd.testing.assert_frame_equal(table, before)
 
 

@@ -296,9 +296,8 @@ def by_vectorised_jacobian(module: nn.Module, x: Tensor) -> Tensor:
     return jacobian
 
 
-@pytest.mark.filterwarnings(
-    "ignore:`torch.jit.script`:DeprecationWarning"
-)  # forward mode uses it itself
+# forward mode uses it itself
+@pytest.mark.filterwarnings("ignore:`torch.jit.script`:DeprecationWarning")
 @pytest.mark.parametrize("radix", [1, 2, 4])
 @pytest.mark.parametrize(
     "derivative",
