@@ -19,7 +19,7 @@ from evaluators.devices.seeding import build_seeded
 from evaluators.models.preprocess import Preprocess
 from search_spaces import Arch, Network, Task, arch_from_dict
 
-FORMAT = 1
+MODEL_FORMAT = 1
 WEIGHTS = "model.safetensors"
 
 
@@ -62,7 +62,7 @@ class TrainedModel:
             "preprocess.json": self.preprocess.to_dict(),
             "labels.json": list(self.labels),
             "model.json": {
-                "format": FORMAT,
+                "format": MODEL_FORMAT,
                 "metrics": dict(self.metrics),
                 "found_by": dict(self.found_by),
             },
@@ -112,10 +112,10 @@ def read_model_folder(folder: str | Path) -> TrainedModel:
         _json(folder, name)
         for name in ("arch.json", "preprocess.json", "labels.json", "model.json")
     )
-    if not isinstance(model, dict) or model.get("format") != FORMAT:
+    if not isinstance(model, dict) or model.get("format") != MODEL_FORMAT:
         found = model.get("format") if isinstance(model, dict) else model
         raise ValueError(
-            f"{folder / 'model.json'}: format {found!r:.40}; this version reads format {FORMAT}"
+            f"{folder / 'model.json'}: format {found!r:.40}; this version reads format {MODEL_FORMAT}"
         )
     try:
         if not isinstance(labels, list) or not all(

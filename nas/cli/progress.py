@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 PATIENCE_SECONDS = 2.0
-LINE_SECONDS = 15.0
+PLAIN_LINE_SECONDS = 15.0
 """Between two lines of progress where no terminal can redraw one."""
 
 
@@ -58,7 +58,7 @@ def _lines(console: Console) -> Callable[[str, int, int], None]:
 
     def tell(what: str, done: int, total: int) -> None:
         nonlocal last
-        if time.monotonic() - last >= LINE_SECONDS:
+        if time.monotonic() - last >= PLAIN_LINE_SECONDS:
             last = time.monotonic()
             share = f" {done / total:.0%}" if total else ""
             console.print(f"{what}{share}")

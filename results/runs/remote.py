@@ -9,7 +9,7 @@ import fsspec
 from fsspec import AbstractFileSystem
 from fsspec.implementations.local import LocalFileSystem
 
-FILES = (
+REMOTE_FILES = (
     "events.db",
     "events.db-journal",
     "config.yaml",
@@ -38,7 +38,7 @@ def local_copy(url: str) -> Iterator[Path]:
     with TemporaryDirectory() as folder:
         found = [
             name
-            for name in FILES
+            for name in REMOTE_FILES
             if _fetch(system, f"{root}/{name}", Path(folder) / name)
         ]
         if not {"events.db", "trials.parquet"} & {*found}:

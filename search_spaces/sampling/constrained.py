@@ -27,7 +27,7 @@ RARE = 1e-4
 """Share of plain draws inside the limits below which draws start from one that lies inside."""
 NEARBY = 40
 """Candidates near the last draw, and expected inside the limits, to a draw that has forgotten the last."""
-PATIENCE = 3000
+STEPS_WITHOUT_GAIN = 3000
 """Steps in a row that lead no nearer to the limits before they count as out of reach."""
 REPEATS = 1000
 """Draws in a row that have been seen before, after which there is nothing new."""
@@ -170,7 +170,7 @@ class ConstrainedSampler:
             nearest = at
             if not nearest.outside:
                 break
-            if vain == PATIENCE:
+            if vain == STEPS_WITHOUT_GAIN:
                 has = " and ".join(
                     f"{short(value)} {metric}"
                     for metric, value in nearest.costs.items()
