@@ -12,6 +12,7 @@ from nas.config.schema import SearchConfig
 from nas.controller import Controller, Listener
 from nas.engines.checkpoints import Checkpoints
 from nas.engines.engine import make_engine
+from nas.engines.trackers import make_trackers
 from nas.prepare import Prepared, prepare
 from nas.runs.folder import check_images, new_folder, reopened, write_settings
 from nas.runs.lock import sole_driver
@@ -126,6 +127,7 @@ def drive(
     engine = make_engine(config, folder)
     checkpoints = Checkpoints(config.storage or str(folder.resolve() / "checkpoints"))
     checkpoints.prove()
+    controller.listeners += make_trackers(config.loggers, folder)
     controller.commit(
         SearchStarted(None, config.model_dump(mode="json"), config.objectives)
     )

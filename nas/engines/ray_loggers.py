@@ -1,4 +1,4 @@
-"""Ray's own loggers by name: TensorBoard, MLflow, Weights & Biases."""
+"""Ray's own callbacks by name, beside ``nas.engines.trackers``: Weights & Biases, or a user's."""
 
 from __future__ import annotations
 
@@ -8,19 +8,8 @@ from pathlib import Path
 
 from ray.tune import Callback
 
+from nas.engines.trackers import TRACKERS
 from search_spaces.extension import import_named
-
-
-def _tensorboard(name: str) -> Callback:
-    from ray.tune.logger import TBXLoggerCallback
-
-    return TBXLoggerCallback()
-
-
-def _mlflow(name: str) -> Callback:
-    from ray.air.integrations.mlflow import MLflowLoggerCallback
-
-    return MLflowLoggerCallback(experiment_name=name)
 
 
 def _wandb(name: str) -> Callback:
@@ -29,23 +18,19 @@ def _wandb(name: str) -> Callback:
     return WandbLoggerCallback(project="splitsearch", group=name)
 
 
-LOGGERS: dict[str, Callable[[str], Callback]] = {
-    "tensorboard": _tensorboard,
-    "mlflow": _mlflow,
-    "wandb": _wandb,
-}
+LOGGERS: dict[str, Callable[[str], Callback]] = {"wandb": _wandb}
 """Called with the name of the run; servers and keys come from the environment, as their manuals say."""
-LOGGER_PACKAGES = {"tensorboard": "tensorboardX", "mlflow": "mlflow", "wandb": "wandb"}
+LOGGER_PACKAGES = {"wandb": "wandb"}
 
 
 def make_loggers(names: Iterable[str], folder: Path) -> list[Callback]:
-    """The loggers of those names, or ``module:Name`` of Ray's callback interface, for the run in ``folder``.
+    """Those of the loggers that are Ray's, or ``module:Name`` of its interface, for the run in ``folder``.
 
     Raises:
         ValueError: for an unknown name, or one whose package is not installed.
     """
     loggers = []
-    for name in names:
+    for name in (name for name in names if name not in TRACKERS):
         package = LOGGER_PACKAGES.get(name)
         if package and find_spec(package) is None:
             raise ValueError(
@@ -54,7 +39,7 @@ def make_loggers(names: Iterable[str], folder: Path) -> list[Callback]:
         logger = (
             LOGGERS[name](folder.name)
             if package
-            else import_named(name, "logger", LOGGERS)()
+            else import_named(name, "logger", [*TRACKERS, *LOGGERS])()
         )
         if not isinstance(logger, Callback):
             raise ValueError(

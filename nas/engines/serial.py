@@ -12,6 +12,7 @@ from evaluators import Evaluator
 from nas.config.schema import SearchConfig
 from nas.controller import Assignment, Controller
 from nas.engines.checkpoints import Checkpoints
+from nas.engines.trackers import TRACKERS
 from nas.engines.worker import steps, threads
 
 
@@ -19,8 +20,9 @@ class SerialEngine:
     """One trial after another, each on so many CPU threads as it would get from Ray."""
 
     def __init__(self, config: SearchConfig, folder: Path) -> None:
-        if config.loggers:
-            names = ", ".join(config.loggers)
+        rays_own = [name for name in config.loggers if name not in TRACKERS]
+        if rays_own:
+            names = ", ".join(rays_own)
             raise ValueError(
                 f"loggers: {names} need Ray: leave out --serial, or the loggers"
             )

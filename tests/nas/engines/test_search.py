@@ -242,8 +242,8 @@ def test_storage_nobody_knows_is_named() -> None:
     [
         ({"storage": "FOLDER/file"}, "storage .*/file: cannot be written"),
         (
-            {"loggers": ("tensorboard",)},
-            "loggers: tensorboard need Ray: leave out --serial",
+            {"loggers": ("tensorboard", "wandb")},
+            "loggers: wandb need Ray: leave out --serial",
         ),
     ],
 )

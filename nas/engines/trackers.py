@@ -1,0 +1,217 @@
+"""Trials as experiment trackers show them: one curve a network, a step an epoch, and how it ended.
+
+They listen to the controller, on any engine. Ray's own callbacks would count results instead of epochs, begin a
+curve anew after a promotion or a lost worker, and call every trial finished.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Protocol
+
+from tensorboardX import SummaryWriter
+
+from results import Event, TrialStatus
+from results.log.events import (
+    Decided,
+    EpochEnded,
+    Finished,
+    Lost,
+    Measured,
+    Proposed,
+    SearchFinished,
+)
+
+
+class Tracker(Protocol):
+    """What hears of a trial, in order; ``epoch`` is 0 for what belongs to none."""
+
+    def begin(self, trial: int, facts: Mapping[str, str]) -> None: ...
+    def add(self, trial: int, metrics: Mapping[str, float], epoch: int) -> None: ...
+    def rest(self, trial: int, status: str) -> None:
+        """It does not train for now."""
+
+    def end(self, trial: int, status: str) -> None: ...
+    def close(self) -> None:
+        """The search ended, trials under way with it."""
+
+
+class Tracking:
+    """A listener of the controller that tells a tracker about trials."""
+
+    def __init__(self, tracker: Tracker) -> None:
+        self._tracker = tracker
+
+    def __call__(self, event: Event) -> None:
+        trial, tracker = event.trial, self._tracker
+        if isinstance(event.content, SearchFinished):
+            tracker.close()
+        if trial is None:
+            return
+        match event.content:
+            case Proposed() as proposal:
+                tracker.begin(trial, _facts(proposal))
+            case Measured(metrics=metrics):
+                tracker.add(trial, _numbers(metrics), 0)
+            case EpochEnded(epoch=epoch, metrics=metrics):
+                tracker.add(trial, _numbers(metrics), epoch)
+            case Decided(decision="pause"):
+                tracker.rest(trial, TrialStatus.PAUSED)
+            case Lost():
+                tracker.rest(trial, TrialStatus.INTERRUPTED)
+            case Finished(status=status):
+                tracker.end(trial, status)
+
+
+def _facts(proposal: Proposed) -> dict[str, str]:
+    named = {
+        "network": proposal.arch_id,
+        "space": proposal.space,
+        "seed": proposal.seed,
+    }
+    return {k: str(v) for k, v in (named | dict(proposal.knobs or {})).items()}
+
+
+def _numbers(metrics: Mapping[str, Any]) -> dict[str, float]:
+    return {
+        name: float(value)
+        for name, value in metrics.items()
+        if isinstance(value, int | float)
+    }
+
+
+class TensorBoard:
+    """A folder of event files for each network, which TensorBoard joins into one curve."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._writers: dict[int, SummaryWriter] = {}
+
+    def begin(self, trial: int, facts: Mapping[str, str]) -> None:
+        rows = "\n".join(f"    {name} {value}" for name, value in facts.items())
+        self._writer(trial).add_text("network", rows, 0)
+
+    def add(self, trial: int, metrics: Mapping[str, float], epoch: int) -> None:
+        writer = self._writer(trial)
+        for name, value in metrics.items():
+            writer.add_scalar(name, value, epoch)
+        writer.flush()
+
+    def rest(self, trial: int, status: str) -> None:
+        self.end(trial, status)
+
+    def end(self, trial: int, status: str) -> None:
+        self._writer(trial).add_text("status", status, 0)
+        self._writers.pop(trial).close()
+
+    def close(self) -> None:
+        for trial in list(self._writers):
+            self.end(trial, TrialStatus.INTERRUPTED)
+
+    def _writer(self, trial: int) -> SummaryWriter:
+        if trial not in self._writers:
+            folder = self._folder / f"trial-{trial:05d}"
+            before = len(list(folder.glob("*")))
+            # files of one second would have one name, and the later would replace the earlier
+            self._writers[trial] = SummaryWriter(
+                str(folder), filename_suffix=f".{before:04d}"
+            )
+        return self._writers[trial]
+
+
+MLFLOW_ENDS = {
+    TrialStatus.COMPLETE: "FINISHED",
+    TrialStatus.DUPLICATE: "FINISHED",
+    TrialStatus.FAILED: "FAILED",
+}
+"""What MLflow calls an outcome; of its five words, KILLED is nearest to the others."""
+
+
+class MLflow:
+    """A run for each network in the experiment of the search's name, on the server that MLflow is told of.
+
+    A search that goes on finds its runs again by the tags ``folder`` and ``trial``.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        from mlflow import MlflowClient  # optional, and slow to import
+
+        self._client, self._folder = MlflowClient(), str(folder.resolve())
+        known = self._client.get_experiment_by_name(folder.name)
+        self._experiment = (
+            known.experiment_id
+            if known
+            else self._client.create_experiment(folder.name)
+        )
+        self._open: dict[int, str] = {}
+
+    def begin(self, trial: int, facts: Mapping[str, str]) -> None:
+        run = self._run(trial)
+        for name, value in facts.items():
+            self._client.log_param(run, _key(name), value)
+
+    def add(self, trial: int, metrics: Mapping[str, float], epoch: int) -> None:
+        run = self._run(trial)
+        for name, value in metrics.items():
+            self._client.log_metric(run, _key(name), value, step=epoch)
+
+    def rest(self, trial: int, status: str) -> None:
+        self._client.set_tag(self._run(trial), "status", status)
+
+    def end(self, trial: int, status: str) -> None:
+        run = self._run(trial)
+        self._client.set_tag(run, "status", status)
+        word = MLFLOW_ENDS.get(TrialStatus(status), "KILLED")
+        self._client.set_terminated(run, word)
+        del self._open[trial]
+
+    def close(self) -> None:
+        for trial in list(self._open):
+            self.end(trial, TrialStatus.INTERRUPTED)
+
+    def _run(self, trial: int) -> str:
+        """The run of a network, which goes on where it was left."""
+        if trial not in self._open:
+            tags = {"trial": str(trial), "folder": self._folder}
+            wanted = " and ".join(f"tags.{k} = '{v}'" for k, v in tags.items())
+            found = self._client.search_runs([self._experiment], wanted)
+            if found:
+                run = found[0]
+                self._client.update_run(run.info.run_id, status="RUNNING")
+            else:
+                run = self._client.create_run(
+                    self._experiment, tags=tags, run_name=f"trial-{trial:05d}"
+                )
+            self._open[trial] = str(run.info.run_id)
+            self._client.set_tag(self._open[trial], "status", TrialStatus.RUNNING)
+        return self._open[trial]
+
+
+def _key(name: str) -> str:
+    """A name as MLflow takes it."""
+    return re.sub(r"[^\w\-. /]", "_", name)
+
+
+def _tensorboard(folder: Path) -> Tracker:
+    return TensorBoard(folder / "tensorboard")
+
+
+TRACKERS: dict[str, Callable[[Path], Tracker]] = {
+    "tensorboard": _tensorboard,
+    "mlflow": MLflow,
+}
+
+
+def make_trackers(names: Iterable[str], folder: Path) -> list[Tracking]:
+    """The trackers among the ``loggers`` of the settings, for the run in ``folder``.
+
+    Raises:
+        ValueError: for one whose package is not installed.
+    """
+    chosen = [name for name in names if name in TRACKERS]
+    if "mlflow" in chosen and find_spec("mlflow") is None:
+        raise ValueError("loggers: mlflow needs the package mlflow: pip install mlflow")
+    return [Tracking(TRACKERS[name](folder)) for name in chosen]
