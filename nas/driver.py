@@ -14,7 +14,13 @@ from nas.engines.checkpoints import Checkpoints
 from nas.engines.engine import make_engine
 from nas.engines.trackers import make_trackers
 from nas.prepare import Prepared, prepare
-from nas.runs.folder import check_images, new_folder, reopened, write_settings
+from nas.runs.folder import (
+    check_fidelity,
+    check_images,
+    new_folder,
+    reopened,
+    write_settings,
+)
 from nas.runs.lock import sole_driver
 from nas.runs.optuna_study import mirrored, write_study
 from nas.runs.stages import stage_reader
@@ -81,6 +87,7 @@ def resume(
     with sole_driver(folder), sound_log(folder / "events.db") as log:
         prepared = prepare(config, progress)
         check_images(folder, prepared.images)
+        check_fidelity(folder, log, prepared.fidelity)
         controller = make_controller(config, prepared, log, listeners)
         controller.replay(log)
         if controller.over:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import torch
@@ -22,6 +22,7 @@ from evaluators import (
 from evaluators.data.dataset import check_test
 from evaluators.data.progress import Progress
 from evaluators.devices.device import resolve_device
+from evaluators.training.fidelity import Fidelity
 from evaluators.zero_cost import PROXIES
 from nas.config.schema import SearchConfig
 from nas.runs.networks import load_starts
@@ -35,13 +36,17 @@ from search_spaces.sampling.limits import LIMITED
 
 @dataclass(frozen=True)
 class Prepared:
-    """The evaluators in their order, and who decides what they are given and when they stop."""
+    """The evaluators in their order, and who decides what they are given and when they stop.
+
+    ``fidelity`` is what a proxy training costs and sees, in words; None where nothing is trained here.
+    """
 
     evaluators: list[Evaluator]
     proposer: Proposing
     stopper: Stopper
     task: Task
     images: Mapping[str, Any]
+    fidelity: str | None = None
 
 
 def prepare(
@@ -61,7 +66,9 @@ def prepare(
         for name in config.evaluators
     ]
     _check_objectives(config, evaluators)
-    return _decided(config, evaluators, dataset)
+    trains = any(isinstance(evaluator, ProxyTraining) for evaluator in evaluators)
+    fidelity = str(Fidelity.of(dataset, config.training)) if trains else None
+    return replace(_decided(config, evaluators, dataset), fidelity=fidelity)
 
 
 def prepare_for_others(

@@ -25,6 +25,8 @@ class Metric:
 
 COUNT, TEXT, TIME = Metric("count"), Metric("text"), Metric("time")
 FRACTION = Metric(unit="fraction", direction="max")
+TRAINED = Metric(direction="min", signature="fidelity")
+ACCURACY = Metric(unit="fraction", direction="max", signature="fidelity")
 THROUGHPUT = Metric(unit="images/s", direction="max")
 
 METRICS = {
@@ -49,15 +51,19 @@ METRICS = {
     "started": TIME,
     "finished": TIME,
     # how good
-    "accuracy": FRACTION,
+    "accuracy": ACCURACY,
+    "accuracy_se": Metric(unit="fraction", direction="min", signature="fidelity"),
+    "accuracy_mirrored": ACCURACY,
+    "fidelity": TEXT,
     "validation_accuracy": FRACTION,
     "proxy_accuracy": FRACTION,
     "top1": FRACTION,
     "top5": FRACTION,
     "top5_accuracy": FRACTION,
     "calibration_error": Metric(unit="fraction", direction="min"),
-    "train_loss": Metric(direction="min"),
-    "validation_loss": Metric(direction="min"),
+    "train_loss": TRAINED,
+    "validation_loss": TRAINED,
+    "validation_loss_se": TRAINED,
     "test_loss": Metric(direction="min"),
     # exact costs
     "flops": Metric("count", "FLOP", "FLOPs", "min", logarithmic=True),

@@ -31,11 +31,13 @@ from evaluators.training.cuda_graph import Replayed
 from evaluators.training.ema import Ema
 from evaluators.training.evaluation import (
     NO_LABEL,
+    SUMS,
     Evaluation,
     EvaluationStep,
     equal_parts,
     filled_up,
 )
+from evaluators.training.fidelity import Fidelity
 from evaluators.training.memory import (
     free_memory,
     is_out_of_memory,
@@ -62,6 +64,7 @@ class Training:
     that the process may take. ``shard`` spreads every batch over several processes.
 
     Attributes:
+        fidelity: what the training costs and sees.
         history: the metrics of every epoch so far.
         splits: how many parts a batch is trained in, one after the other.
 
@@ -83,6 +86,7 @@ class Training:
     ) -> None:
         limit_memory(device, memory_fraction)
         _check_sizes(len(dataset.train.labels), recipe.batch_size, shard.world_size)
+        self.fidelity = Fidelity.of(dataset, recipe)
         self.dataset, self.recipe, self.device, self.seed, self.shard = (
             dataset,
             recipe,
@@ -102,7 +106,7 @@ class Training:
             compile_blocks(self.model)
         self._trained = shard.wrap(self.model, device)
         self._lr = torch.zeros((), device=device)  # where a recorded step finds it
-        self._optimizer = recipe.optimizer(self.model, self._lr)
+        self._optimizer = recipe.optimizer_of(self.model, self._lr)
         self._ema = Ema(self.model, recipe.ema) if recipe.ema else None
         self._evaluation_step = EvaluationStep(self.evaluated, recipe, device)
         self._replayed: Replayed | None = None
@@ -139,10 +143,12 @@ class Training:
     def next_epoch(self) -> Metrics:
         """Train an epoch and evaluate; if memory runs out, once more from its start in parts half as large.
 
-        Gives ``epoch``, ``accuracy`` and ``validation_loss`` on the validation images, ``train_loss`` (mean
-        over the epoch, labels smoothed), ``learning_rate`` (of the last step), ``seconds`` (waiting for the
-        device excluded), ``images_per_second`` (of training only) and ``batch_splits``; on a GPU also
-        ``train_memory_mb`` (10^6 bytes), and in words ``precision`` and ``cuda_graph``.
+        Gives ``epoch``, ``accuracy`` and ``validation_loss`` (mean cross entropy) on validation images, their
+        standard errors ``accuracy_se`` and ``validation_loss_se``, ``accuracy_mirrored`` if the recipe asks for
+        it, ``train_loss`` (mean over the epoch, labels smoothed), ``learning_rate`` (of the last step),
+        ``seconds`` (waiting for the device excluded), ``images_per_second`` (of training only), ``batch_splits`` and, in
+        words, ``fidelity``; on a GPU also ``train_memory_mb`` (10^6 bytes), and in words ``precision`` and
+        ``cuda_graph``.
 
         Raises:
             FloatingPointError: when the loss is infinite or NaN, saying in which epoch and step.
@@ -207,24 +213,31 @@ class Training:
             trained = perf_counter() - started - turn.waited
             with autocast(self.recipe, self.device):
                 recalibrate(self.evaluated, self._calibration_batches(turn))
-            evaluation = self._evaluate(self.dataset.validation, turn)
+            evaluation = self._evaluate(self._validation(), turn)
         if not math.isfinite(evaluation.loss):
             raise FloatingPointError(
                 f"validation loss {evaluation.loss} after epoch {len(self.history) + 1}; try a lower lr"
             )
         metrics: Metrics = {
             "epoch": len(self.history) + 1,
-            "accuracy": evaluation.accuracy,
+            **evaluation.metrics(),
             "train_loss": train_loss,
-            "validation_loss": evaluation.loss,
             "learning_rate": rate,
             "seconds": perf_counter() - started - turn.waited,
             "images_per_second": images / trained,
             "batch_splits": self.splits,
+            "fidelity": str(self.fidelity),
             **self._device_facts(),
         }
         self.history.append(metrics)
         return metrics
+
+    def _validation(self) -> Split:
+        """The images to validate on: all after the last epoch, as many as the recipe says before."""
+        last = len(self.history) + 1 >= self.recipe.epochs
+        count = self.fidelity.validated if last else self.fidelity.at_rungs
+        images, labels = self.dataset.validation
+        return Split(images[:count], labels[:count])
 
     def _device_facts(self) -> Metrics:
         if self.device.type != "cuda":
@@ -266,16 +279,27 @@ class Training:
     @property
     def _filled(self) -> float:
         """The share of a batch that there are images for; the learning rate follows it."""
-        return min(1.0, len(self.dataset.train.labels) / self.recipe.batch_size)
+        return min(1.0, self.fidelity.visits / self.recipe.batch_size)
+
+    def _order(self) -> Tensor:
+        """Indices of the images of this epoch: it goes on where the last one stopped in a pass over all images."""
+        images, visits = self.fidelity.images, self.fidelity.visits
+        first, offset = divmod(len(self.history) * visits, images)
+        passes = range(first, first + math.ceil((offset + visits) / images))
+        orders = [
+            torch.randperm(
+                images, generator=torch.Generator().manual_seed(derive(self.seed, each))
+            )
+            for each in passes
+        ]
+        return torch.cat(orders)[offset : offset + visits]
 
     def _batches(self) -> list[Tensor]:
         """Indices of this process's part of every batch, in the order that seed and epoch decide.
 
         A rest of up to half a batch is left out; it is another one in every epoch.
         """
-        generator = torch.Generator().manual_seed(derive(self.seed, len(self.history)))
-        order = torch.randperm(len(self.dataset.train.labels), generator=generator)
-        batches = order.split(self.recipe.batch_size)
+        batches = self._order().split(self.recipe.batch_size)
         rest = len(batches[-1])
         too_few = (
             rest <= SMALLEST_REST * self.recipe.batch_size
@@ -310,13 +334,14 @@ class Training:
         count, shard = len(split.labels), self.shard
         parts = equal_parts(torch.arange(shard.rank, count, shard.world_size))
         step = self._replayed_evaluation or self._evaluation_step
-        sums = torch.zeros(2, dtype=torch.float64, device=self.device)
+        sums = torch.zeros(SUMS, dtype=torch.float64, device=self.device)
         images_in_turn = self._images(split, filled_up(parts), turn)
         for part, (images, labels) in zip(parts, images_in_turn, strict=True):
             labels[len(part) :] = NO_LABEL
             sums += step(images, labels)
-        right, loss = shard.sum(sums).tolist()
-        return Evaluation(right / count, loss / count)
+        return Evaluation.of(
+            *shard.sum(sums).tolist(), count, mirrored=self.recipe.mirrored
+        )
 
 
 def _check_sizes(images: int, batch_size: int, processes: int) -> None:

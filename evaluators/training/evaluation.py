@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from evaluators.evaluator import Metrics
 from evaluators.training.recipe import Recipe
 from evaluators.training.train_step import autocast
 
@@ -18,15 +19,64 @@ NO_LABEL = -100
 """What ``F.cross_entropy`` leaves out: the label of images that only fill a batch up."""
 
 
+SUMS = 4
+"""What a step of the evaluation sums up."""
+
+
 class Evaluation(NamedTuple):
-    """``accuracy`` from 0 to 1 and the mean cross entropy ``loss``."""
+    """``accuracy`` from 0 to 1, the mean cross entropy ``loss``, and the standard errors of both.
+
+    ``accuracy_mirrored`` is that of the mean logits of an image and its mirror image, where they were asked for.
+    """
 
     accuracy: float
+    accuracy_se: float
     loss: float
+    loss_se: float
+    accuracy_mirrored: float | None = None
+
+    @classmethod
+    def of(
+        cls,
+        right: float,
+        loss: float,
+        squares: float,
+        right_mirrored: float,
+        count: int,
+        *,
+        mirrored: bool,
+    ) -> Evaluation:
+        """From the sums of ``EvaluationStep`` over ``count`` images."""
+        # two more images right and two wrong (Agresti and Coull 1998), so that all right is no certainty
+        share = (right + 2) / (count + 4)
+        variance = max(0.0, squares / count - (loss / count) ** 2)
+        return cls(
+            right / count,
+            math.sqrt(share * (1 - share) / (count + 4)),
+            loss / count,
+            math.sqrt(variance / count),
+            right_mirrored / count if mirrored else None,
+        )
+
+    def metrics(self) -> Metrics:
+        """As an evaluator tells them."""
+        told: Metrics = {
+            "accuracy": self.accuracy,
+            "accuracy_se": self.accuracy_se,
+            "validation_loss": self.loss,
+            "validation_loss_se": self.loss_se,
+        }
+        if self.accuracy_mirrored is not None:
+            told["accuracy_mirrored"] = self.accuracy_mirrored
+        return told
 
 
 class EvaluationStep:
-    """Call it with normalised images and labels: how many are right, and the sum of their losses, (2,) float64."""
+    """Call it with normalised images and labels to get ``SUMS`` sums over them, float64.
+
+    How many are right, the losses, their squares, and how many are right with their mirror image's help; where the
+    recipe does not ask for that, the first once more.
+    """
 
     def __init__(
         self, network: nn.Module, recipe: Recipe, device: torch.device
@@ -34,11 +84,21 @@ class EvaluationStep:
         self._network, self._recipe, self._device = network, recipe, device
 
     def __call__(self, images: Tensor, labels: Tensor) -> Tensor:
+        logits = self._logits(images)
+        losses = F.cross_entropy(
+            logits, labels, reduction="none", ignore_index=NO_LABEL
+        ).double()
+        right = mirrored = (logits.argmax(1) == labels).sum()
+        if self._recipe.mirrored:
+            both = logits + self._logits(images.flip(3))
+            mirrored = (both.argmax(1) == labels).sum()
+        sums = right.double(), losses.sum(), losses.square().sum(), mirrored.double()
+        return torch.stack(sums)
+
+    def _logits(self, images: Tensor) -> Tensor:
         with autocast(self._recipe, self._device):
-            logits = self._network(images).float()
-        loss = F.cross_entropy(logits, labels, reduction="sum", ignore_index=NO_LABEL)
-        right = (logits.argmax(1) == labels).sum()
-        return torch.stack([right.double(), loss.double()])
+            logits: Tensor = self._network(images).float()
+        return logits
 
 
 def equal_parts(indices: Tensor) -> tuple[Tensor, ...]:

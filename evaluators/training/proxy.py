@@ -29,16 +29,21 @@ class ProxyTraining:
 
     @property
     def metrics(self) -> tuple[str, ...]:
-        names = (
+        mirrored = ["accuracy_mirrored"] if self.recipe.mirrored else []
+        memory = ["train_memory_mb"] if self.device.startswith("cuda") else []
+        return (
             "accuracy",
+            "accuracy_se",
             "train_loss",
             "validation_loss",
+            "validation_loss_se",
+            *mirrored,
             "learning_rate",
             "seconds",
             "images_per_second",
             "batch_splits",
+            *memory,
         )
-        return (*names, "train_memory_mb") if self.device.startswith("cuda") else names
 
     def evaluate(
         self, arch: Arch, *, seed: int = 0, checkpoint: Path | None = None

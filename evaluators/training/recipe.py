@@ -11,7 +11,9 @@ from torch import Tensor, nn
 
 from evaluators.fields import Bounds, check, require
 from evaluators.training.augment import Augmentation
+from evaluators.training.muon import Muon
 
+OptimizerName = Literal["sgd", "muon"]
 Schedule = Literal["cosine", "one_cycle"]
 Precision = Literal["auto", "float32", "bfloat16", "float16"]
 
@@ -30,6 +32,10 @@ class Recipe:
     """SGD with Nesterov momentum, a schedule, label smoothing, and what else decides a training.
 
     Attributes:
+        images_per_epoch: images trained on before the network is validated; None: all there are, once. Fewer are
+            drawn without repeats: the next epoch goes on where this one stopped, until all have had their turn.
+        rung_images: of the validation images, so many after every epoch but the last, which sees all; None: all.
+        mirrored: also tell the accuracy of an image and its mirror image averaged, for twice the validation.
         batch_size: images a step, those of all processes together.
         lr: the peak for batches of 256 images; it scales with the batch size (Goyal et al. 2017, "Accurate,
             Large Minibatch SGD").
@@ -63,7 +69,11 @@ class Recipe:
     """
 
     epochs: Annotated[int, Bounds(ge=1)] = 9
+    images_per_epoch: Annotated[int | None, Bounds(ge=2, unit="images")] = None
+    rung_images: Annotated[int | None, Bounds(ge=1, unit="images")] = None
+    mirrored: bool = False
     batch_size: Annotated[int, Bounds(ge=2, unit="images", why=", for batch norm")] = 64
+    optimizer: OptimizerName = "sgd"
     lr: Annotated[float, Bounds(gt=0)] = 0.4
     momentum: Annotated[float, Bounds(gt=0, lt=1)] = 0.9
     weight_decay: Annotated[float, Bounds(ge=0)] = 1e-4
@@ -91,6 +101,12 @@ class Recipe:
             self.warmup_epochs <= self.epochs,
             f"at most epochs, {self.epochs}",
         )
+        require(
+            self,
+            "mirrored",
+            self.augment.flip or not self.mirrored,
+            "false unless augment.flip says that images may be mirrored",
+        )
         most = self.batch_size // 2
         require(
             self,
@@ -117,19 +133,36 @@ class Recipe:
             return 0.0
         return peak * _half_cosine(1, 0, (epoch - top) / (self.epochs - top))
 
-    def optimizer(self, model: nn.Module, lr: float | Tensor = 0.0) -> torch.optim.SGD:
-        """SGD on parameters with and without weight decay; its learning rate is to be set every step.
+    def optimizer_of(
+        self, model: nn.Module, lr: float | Tensor = 0.0
+    ) -> torch.optim.SGD:
+        """The optimiser of a model's parameters; its learning rate is to be set every step.
 
         A replayed CUDA graph reads it from the tensor ``lr``. Momentum starts as zeros: the fused step that a
         float16 overflow skips would leave it uninitialised.
         """
         decayed, rest = split_parameters(model)
+        convolutions = matrices_of(model) if self.optimizer == "muon" else []
+        others = {id(convolution.weight) for convolution in convolutions}
         groups = [
-            {"params": decayed, "weight_decay": self.weight_decay},
+            {
+                "params": [p for p in decayed if id(p) not in others],
+                "weight_decay": self.weight_decay,
+            },
             {"params": rest, "weight_decay": 0.0},
         ]
-        optimizer = torch.optim.SGD(
-            groups, lr=lr, momentum=self.momentum, nesterov=True, fused=True
+        optimizer = (
+            Muon(
+                convolutions,
+                groups,
+                lr=lr,
+                momentum=self.momentum,
+                weight_decay=self.weight_decay,
+            )
+            if convolutions
+            else torch.optim.SGD(
+                groups, lr=lr, momentum=self.momentum, nesterov=True, fused=True
+            )
         )
         for parameter in model.parameters():
             optimizer.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
@@ -172,4 +205,13 @@ def split_parameters(model: nn.Module) -> tuple[list[nn.Parameter], list[nn.Para
     parameters = list(model.parameters())
     return [p for p in parameters if id(p) in decayed], [
         p for p in parameters if id(p) not in decayed
+    ]
+
+
+def matrices_of(model: nn.Module) -> list[nn.Conv2d]:
+    """The convolutions that Muon trains: all but depthwise ones, whose matrices have a single row."""
+    return [
+        module
+        for module in model.modules()
+        if type(module) is nn.Conv2d and module.groups < module.out_channels
     ]

@@ -28,7 +28,13 @@ from results import write_atomic
 from search_spaces import Network
 
 LAST, BEFORE, BEST, START = "last.pt", "before.pt", "best.pt", "start.safetensors"
-TOLD_OF_VALIDATION = ("accuracy", "validation_loss")
+TOLD_OF_VALIDATION = (
+    "accuracy",
+    "accuracy_se",
+    "accuracy_mirrored",
+    "validation_loss",
+    "validation_loss_se",
+)
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import json
 import os
 import platform
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -19,7 +19,8 @@ from evaluators.data.content import changed_images
 from evaluators.devices.device import device_name
 from nas.config.loading import load_config
 from nas.config.schema import SearchConfig
-from results import EventLog, write_atomic
+from results import Event, EventLog, write_atomic
+from results.log.events import EpochEnded
 from search_spaces import Task
 
 LINEUP = "lineup.json"
@@ -134,6 +135,20 @@ def check_images(run: Path, now: Mapping[str, Any]) -> None:
     if change := changed_images(images_of(run), now):
         raise ValueError(
             f"{run}: cannot go on, {change}; so its trials would not compare; begin a new search"
+        )
+
+
+def check_fidelity(run: Path, events: Iterable[Event], now: str | None) -> None:
+    """``ValueError`` if a search would go on with trainings that cost or see something else than those before."""
+    epochs = (event.content for event in events)
+    told = (
+        each.metrics.get("fidelity") for each in epochs if isinstance(each, EpochEnded)
+    )
+    before = next((each for each in told if each), None)
+    if before and now and before != now:
+        raise ValueError(
+            f"{run}: cannot go on, its trainings were of {before} and would be of {now}; so its trials would not "
+            "compare; begin a new search, or set training and data as they were"
         )
 
 

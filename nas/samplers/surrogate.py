@@ -17,6 +17,7 @@ from nas.samplers.encoding import Encoder
 from nas.samplers.gaussian_process import GaussianProcess
 from nas.samplers.warp import Warp
 from results.columns import Array
+from results.metrics import error_column
 from search_spaces import Arch
 from search_spaces.sampling.limits import LIMITED
 
@@ -138,14 +139,8 @@ def _relative_noise(name: str, known: Sequence[Observation]) -> Array:
     Older runs know the interquartile range instead.
     """
     *stem, unit = name.split("_")
-    spread = next(
-        (
-            column
-            for kind in ("se", "iqr")
-            if _all_have(column := "_".join([*stem, kind, unit]), known)
-        ),
-        None,
-    )
+    columns = error_column(name), "_".join([*stem, "iqr", unit])
+    spread = next((column for column in columns if _all_have(column, known)), None)
     if spread is None:
         return np.ones(len(known))
     relative = np.array(

@@ -23,6 +23,7 @@ from evaluators.devices.device import synchronize
 from evaluators.devices.lock import Shared
 from evaluators.devices.seeding import build_seeded
 from evaluators.latency.cores import allowed_cores
+from evaluators.training.fidelity import Fidelity
 from evaluators.training.memory import peak_memory, reset_peak
 from evaluators.training.train_step import TrainStep
 from nas.config.schema import SearchConfig
@@ -92,7 +93,8 @@ def dry_run(
     )
     at_once = _at_once(config, device)
     # validation is a forward pass, about a third of a step
-    images = len(dataset.train.labels) + len(dataset.validation.labels) / 3
+    fidelity = Fidelity.of(dataset, config.training)
+    images = fidelity.visits + fidelity.at_rungs / 3
     batches = (
         max(1, round(images / config.training.batch_size))
         if "training" in config.evaluators
@@ -168,7 +170,7 @@ def _trained_batch(
         config.training,
         build_seeded(arch, dataset.task, config.seed).to(device),
     )
-    optimizer = recipe.optimizer(network, torch.tensor(recipe.lr, device=device))
+    optimizer = recipe.optimizer_of(network, torch.tensor(recipe.lr, device=device))
     step = TrainStep(network, optimizer, recipe, device, recipe.accumulate)
     count = min(recipe.batch_size, len(dataset.train.labels))
     batch = dataset.train.take(torch.arange(count), device)

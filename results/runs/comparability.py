@@ -17,13 +17,13 @@ def incomparable(trials: pd.DataFrame, metrics: Iterable[str]) -> str | None:
             map(str, trials.loc[trials[name].notna(), signature].dropna().unique())
         )
         if len(seen) > 1:
-            what = (
-                name.removesuffix("_ms")
-                .replace("_", " ")
-                .replace("latency", "latencies")
+            kind = "fidelities" if signature == "fidelity" else "devices"
+            what = name.removesuffix("_ms").replace("_", " ")
+            what = what.replace("latency", "latencies").replace(
+                "accuracy", "accuracies"
             )
             return (
-                f"{what} of {len(seen)} devices do not compare ({'; '.join(seen)}): "
-                "choose other objectives, or filter .trials by one device and call pareto_front"
+                f"{what} of {len(seen)} {kind} do not compare ({'; '.join(seen)}): choose other objectives, "
+                f"or filter .trials by one {signature} and call pareto_front"
             )
     return None

@@ -20,6 +20,9 @@ from results.metrics import (
     units,
 )
 
+OF_AN_EPOCH = frozenset({"trial", "epoch", "seconds", "images_per_second"})
+"""What the last epoch does not say of its trial."""
+
 
 class Tables(NamedTuple):
     """``trials`` a row per trial, ``epochs`` per epoch of one, ``retrained`` per full training and its test."""
@@ -37,11 +40,7 @@ def _row(record: TrialRecord) -> dict[str, Any]:
         name: getattr(proposal, name) for name in identity if proposal
     } | record.measured
     last = record.epochs[-1] if record.epochs else {}
-    learned = {
-        name: value
-        for name, value in last.items()
-        if name not in EPOCH_COLUMNS or name == "accuracy"
-    }
+    learned = {name: value for name, value in last.items() if name not in OF_AN_EPOCH}
     knobs = (proposal.knobs if proposal else None) or {}
     return {
         **{

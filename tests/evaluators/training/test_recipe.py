@@ -83,7 +83,7 @@ def test_weight_decay_skips_every_norm_and_bias(radix: int) -> None:
 
 def test_optimizer_decays_one_group_alone() -> None:
     model = nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2))
-    groups = Recipe(weight_decay=0.1).optimizer(model).param_groups
+    groups = Recipe(weight_decay=0.1).optimizer_of(model).param_groups
     assert [group["weight_decay"] for group in groups] == [0.1, 0.0]
     assert [len(group["params"]) for group in groups] == [1, 3]
     assert torch.equal(groups[0]["params"][0], model[0].weight)
@@ -116,7 +116,7 @@ def test_wrong_field_is_named(field: str, value: float | str) -> None:
 
 def test_an_overflow_in_the_first_step_leaves_momentum_at_rest() -> None:
     model = nn.Linear(300, 300)
-    optimizer = Recipe().optimizer(model, 0.1)
+    optimizer = Recipe().optimizer_of(model, 0.1)
     for parameter in model.parameters():
         parameter.grad = torch.full_like(parameter, float("inf"))
     before = [parameter.clone() for parameter in model.parameters()]
