@@ -146,9 +146,9 @@ class Training:
         Gives ``epoch``, ``accuracy`` and ``validation_loss`` (mean cross entropy) on validation images, their
         standard errors ``accuracy_se`` and ``validation_loss_se``, ``accuracy_mirrored`` if the recipe asks for
         it, ``train_loss`` (mean over the epoch, labels smoothed), ``learning_rate`` (of the last step),
-        ``seconds`` (waiting for the device excluded), ``images_per_second`` (of training only), ``batch_splits`` and, in
-        words, ``fidelity``; on a GPU also ``train_memory_mb`` (10^6 bytes), and in words ``precision`` and
-        ``cuda_graph``.
+        ``seconds`` (waiting for the device excluded), ``images_per_second`` (of training only),
+        ``batch_splits`` and, in words, ``fidelity``; on a GPU also ``train_memory_mb`` (10^6 bytes), and in
+        words ``precision`` and ``cuda_graph``.
 
         Raises:
             FloatingPointError: when the loss is infinite or NaN, saying in which epoch and step.
@@ -340,7 +340,7 @@ class Training:
             labels[len(part) :] = NO_LABEL
             sums += step(images, labels)
         return Evaluation.of(
-            *shard.sum(sums).tolist(), count, mirrored=self.recipe.mirrored
+            shard.sum(sums).tolist(), count, mirrored=self.recipe.mirrored
         )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import torch
@@ -36,17 +36,9 @@ class Evaluation(NamedTuple):
     accuracy_mirrored: float | None = None
 
     @classmethod
-    def of(
-        cls,
-        right: float,
-        loss: float,
-        squares: float,
-        right_mirrored: float,
-        count: int,
-        *,
-        mirrored: bool,
-    ) -> Evaluation:
+    def of(cls, sums: Sequence[float], count: int, *, mirrored: bool) -> Evaluation:
         """From the sums of ``EvaluationStep`` over ``count`` images."""
+        right, loss, squares, right_mirrored = sums
         # two more images right and two wrong (Agresti and Coull 1998), so that all right is no certainty
         share = (right + 2) / (count + 4)
         variance = max(0.0, squares / count - (loss / count) ** 2)

@@ -38,7 +38,7 @@ class Muon(torch.optim.SGD):
     ) -> None:
         super().__init__(groups, lr=lr, momentum=momentum, nesterov=True, fused=True)
         self._momentum = momentum
-        self._alike: dict[tuple[int, ...], list[nn.Parameter]] = defaultdict(list)
+        self._alike: dict[tuple[int, ...], list[Tensor]] = defaultdict(list)
         for convolution in convolutions:
             weight = convolution.weight
             self._alike[(convolution.groups, *weight.shape)].append(weight)
@@ -61,9 +61,10 @@ class Muon(torch.optim.SGD):
             for weight, step in zip(weights, steps.unbind(), strict=True):
                 # a fused step reads weight and gradient as they lie in memory
                 weight.grad = torch.empty_like(weight).copy_(step)
-        return super().step(closure)
+        loss: float | None = super().step(closure)
+        return loss
 
-    def _nesterov(self, weight: nn.Parameter) -> Tensor:
+    def _nesterov(self, weight: Tensor) -> Tensor:
         gradient = torch.zeros_like(weight) if weight.grad is None else weight.grad
         average: Tensor = self.state[weight]["momentum_buffer"]
         average.lerp_(gradient, 1 - self._momentum)
@@ -84,4 +85,5 @@ def orthogonalised(matrices: Tensor) -> Tensor:
         polynomial = torch.baddbmm(gram, gram, gram, beta=b, alpha=c)
         x = torch.baddbmm(x, polynomial, x, beta=a)
     scale = SHARE * max(1.0, rows / columns) ** 0.5
-    return scale * (x.mT if rows > columns else x)
+    steps: Tensor = scale * (x.mT if rows > columns else x)
+    return steps

@@ -170,6 +170,35 @@ def test_what_was_measured_noisily_counts_less() -> None:
     assert Surrogate(problem).posterior([*others, *pair]).believed([network])[0, 0] < 12
 
 
+def test_an_accuracy_of_many_images_outweighs_one_of_few() -> None:
+    problem, rng = Problem(SPACE, {"accuracy": "max"}), RNG(0)
+    others = [
+        observe(
+            rng,
+            problem,
+            "complete",
+            accuracy=0.5 + 0.01 * rng.normal(),
+            accuracy_se=0.01,
+        )
+        for _ in range(20)
+    ]
+    network = Candidate(SPACE.sample(rng), problem)
+
+    def believed(error_of_the_low: float, error_of_the_high: float) -> float:
+        told = {0.4: error_of_the_low, 0.6: error_of_the_high}
+        pair = [
+            Observation.of(
+                network,
+                Outcome("complete", {"accuracy": value, "accuracy_se": error}),
+            )
+            for value, error in told.items()
+        ]
+        posterior = Surrogate(problem).posterior([*others, *pair])
+        return -float(posterior.believed([network])[0, 0])
+
+    assert believed(0.005, 0.03) < believed(0.03, 0.005)
+
+
 def test_limits_are_held_by_their_probability() -> None:
     problem = Problem(SPACE, {"flops": "min"}, limits={"accuracy": Limit(min=0.5)})
     rng = RNG(0)

@@ -63,6 +63,14 @@ def test_latency_and_accuracy_have_spreads_of_their_own():
     )
 
 
+def test_standard_errors_in_the_table_are_the_spreads():
+    table = pd.DataFrame({"accuracy": [0.90, 0.91], "latency_ms": [2.0, 2.0]})
+    told = front_probability(table.assign(accuracy_se=0.02), OBJECTIVES)
+    given = front_probability(table, OBJECTIVES, {"accuracy": 0.02})
+    assert told.tolist() == given.tolist()
+    assert told[0] == pytest.approx(norm.cdf(-0.01 / 0.02 / 2**0.5), abs=0.05)
+
+
 def test_rows_that_noise_cannot_bring_to_the_front_change_nothing():
     rng = np.random.default_rng(1)
     table = pd.DataFrame({"accuracy": rng.random(300), "latency_ms": rng.random(300)})
