@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from math import isnan
+from math import isnan, nan
 from types import TracebackType
 from typing import Any, Self
 
@@ -88,6 +88,40 @@ def agreement_table(agreement: pd.DataFrame) -> Table:
         cells = (_correlation(row, name) for name in ("kendall", "spearman"))
         table.add_row(str(row["epoch"]), *cells)
     return table
+
+
+def proxies_table(table: pd.DataFrame) -> Table:
+    """Candidates by how well they rank: ``results.statistics.proxies.compare_rankings``."""
+    shown = Table(
+        title="Which short training to search with", title_justify="left", box=SIMPLE
+    )
+    headings = (
+        "seconds",
+        "accuracy",
+        "signal/noise",
+        "tau with itself",
+        "tau with the truth",
+        "beyond MACs",
+    )
+    shown.add_column("training")
+    for name in headings:
+        shown.add_column(name, justify="right")
+    for row in table.to_dict("records"):
+        row |= {
+            f"with_truth_{end}": row.get(f"with_truth_{end}", nan)
+            for end in ("lower", "upper")
+        }
+        ratio = row["signal"] / row["noise"] if row["noise"] else nan
+        numbers = (ratio, row["with_itself"])
+        shown.add_row(
+            str(row["proxy"]),
+            f"{row['seconds']:.1f}",
+            f"{row['accuracy']:.1%}",
+            *("\N{EN DASH}" if isnan(each) else f"{each:.2f}" for each in numbers),
+            _correlation(row, "with_truth"),
+            "\N{EN DASH}" if isnan(row["beyond_macs"]) else f"{row['beyond_macs']:.2f}",
+        )
+    return shown
 
 
 def _correlation(row: Mapping[Any, Any], name: str) -> str:

@@ -21,7 +21,7 @@ Watch = Callable[[SearchConfig, Path | None], AbstractContextManager[Watching]]
 """Opens a view of a search, told of the run folder if it goes on."""
 
 
-def _unwatched(
+def unwatched(
     config: SearchConfig, folder: Path | None
 ) -> AbstractContextManager[Watching]:
     return nullcontext(((), silent))
@@ -38,7 +38,7 @@ def compare_spaces(
     limits: Sequence[str] = (),
     trials: int | None = None,
     overrides: Sequence[str] = (),
-    watch: Watch = _unwatched,
+    watch: Watch = unwatched,
 ) -> Comparison:
     """Draw ``trials`` random networks of each configuration within ``limits``, train them, compare accuracies.
 
@@ -55,7 +55,7 @@ def compare_spaces(
     _check_alike(first, second)
     out = Path(out)
     runs = [
-        _population(config, out / name, watch)
+        population(config, out / name, watch)
         for config, name in ((first, "A"), (second, "B"))
     ]
     names = [Path(source).stem for source in sources]
@@ -83,7 +83,7 @@ def _check_alike(first: SearchConfig, second: SearchConfig) -> None:
             )
 
 
-def _population(config: SearchConfig, folder: Path, watch: Watch) -> Run:
+def population(config: SearchConfig, folder: Path, watch: Watch) -> Run:
     """The run in ``folder``, to its end: begun, gone on with, or as it was."""
     if not (folder / "events.db").exists():
         with watch(config, None) as (listeners, progress):

@@ -44,7 +44,9 @@ def test_resume_refuses_another_fidelity_naming_both(tmp_path: Path) -> None:
     values["training"]["images_per_epoch"] = 400
     values["trials"] = 3
     (run / "config.yaml").write_text(yaml.safe_dump(values))
-    with pytest.raises(ValueError, match="1 x 300 visits .* 1 x 400 visits") as refused:
+    with pytest.raises(
+        ValueError, match=r"1 x 300 visits .* 1 x 400 visits"
+    ) as refused:
         nas.resume(run, serial=True)
     assert "\n" not in str(refused.value)
 

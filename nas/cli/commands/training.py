@@ -11,6 +11,7 @@ import click
 from nas.cli.commands.app import (
     command,
     console,
+    existing_file,
     going_on,
     run_folder,
     serially,
@@ -93,9 +94,20 @@ def retrain_command(
     )
 
 
-@command("proxy-study runs/first --networks 8 --set epochs=30")
-@run_folder
-@click.option("--networks", type=int, help="To retrain [default: 8].")
+@command("proxy-study cifar10-small --networks 20 --out runs/proxies")
+@click.argument("source", metavar="RUN|PRESET|FILE.yaml")
+@click.option("--networks", type=int, help="To train [default: 8; before a search 20].")
+@click.option(
+    "--candidates",
+    type=existing_file,
+    metavar="FILE.yaml",
+    help="Trainings to choose among, by name [default: the configured one and others as long].",
+)
+@click.option(
+    "--times",
+    type=click.IntRange(min=2),
+    help="How much longer the training is that they are judged by [default: 5].",
+)
 @click.option(
     "--recipe", help="fast, resnest, finetune, or a .yaml file [default: fast]."
 )
@@ -108,28 +120,51 @@ def retrain_command(
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
-    help="Folder to write [default: DIR/proxy_study].",
+    help="Folder to write; the same goes on [default: RUN/proxy_study].",
 )
 @serially
 def proxy_study_command(
-    folder: Path,
+    source: str,
     out: Path | None,
     overrides: tuple[str, ...],
-    networks: int | None,
     serial: bool,
     **options: Any,
 ) -> None:
-    """Tell how well the search's short trainings rank networks, by retraining a sample of them in full."""
+    """Tell how well short trainings rank networks: those of a run, or, before a search, several candidates.
+
+    Of a run, a sample of its networks is retrained in full. Of a PRESET or FILE.yaml, candidates that cost as much
+    as the configured training rank random networks, twice, and are held against a longer one; the best is
+    recommended. Of --recipe, --seeds, --workers, --device only a run knows, of --candidates and --times a search.
+    """
+    chosen = {name: value for name, value in options.items() if value is not None}
+    overrides = with_engine(overrides, serial)
+    if Path(source).is_dir():
+        _refuse(chosen, ("candidates", "times"), f"{source} is a run")
+        _study_run(source, out, overrides, chosen)
+    else:
+        ours = ("recipe", "seeds", "workers", "device")
+        _refuse(chosen, ours, f"{source} is no run, and nothing is retrained")
+        _compare_proxies(source, out, overrides, chosen)
+
+
+def _refuse(chosen: dict[str, Any], names: tuple[str, ...], why: str) -> None:
+    for name in names:
+        if name in chosen:
+            raise ValueError(f"--{name}: {why}; leave it out")
+
+
+def _study_run(
+    source: str, out: Path | None, overrides: tuple[str, ...], chosen: dict[str, Any]
+) -> None:
     from nas.cli.retrain_view import View, agreement_table
     from nas.studies.proxy_study import proxy_study as study_proxy
 
-    chosen = {name: value for name, value in options.items() if value is not None}
-    overrides = with_engine(overrides, serial)
+    networks = chosen.pop("networks", None)
     overrides += () if networks is None else (f"networks={networks}",)
     view = View(PlainConsole(stderr=True))
     with going_on("the same command"), view:
         study = study_proxy(
-            folder,
+            source,
             out,
             overrides=overrides,
             on_epoch=view.epoch,
@@ -138,6 +173,33 @@ def proxy_study_command(
         )
     console.print(agreement_table(study.agreement))
     console.print(study.verdict, soft_wrap=True)
+
+
+def _compare_proxies(
+    source: str, out: Path | None, overrides: tuple[str, ...], chosen: dict[str, Any]
+) -> None:
+    from nas.cli.retrain_view import proxies_table
+    from nas.cli.search_view import watched
+    from nas.studies.proxy_comparison import compare_proxies
+
+    if out is None:
+        raise ValueError(
+            "--out: a folder is needed for the trainings, e.g. runs/proxies"
+        )
+    with going_on("the same command"):
+        found = compare_proxies(
+            source,
+            out,
+            overrides=overrides,
+            note=Console(stderr=True).print,
+            watch=partial(watched, console=console),
+            **chosen,
+        )
+    console.print(proxies_table(found.table))
+    console.print(found.verdict, markup=False, highlight=False, soft_wrap=True)
+    console.print(
+        f"its settings: {out / 'recommended.yaml'}", markup=False, soft_wrap=True
+    )
 
 
 @command("finalists runs/first --networks 8 --hours 2 --set epochs=60")

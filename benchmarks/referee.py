@@ -1,0 +1,218 @@
+"""The referee of proxies: the same random networks, trained long by two seeds, and short by every candidate.
+
+    python benchmarks/referee.py train CIFAR truth [--visits 90000] [--networks 24] [--seeds 2]
+    python benchmarks/referee.py train CIFAR muon [--visits 18000]
+    python benchmarks/referee.py judge [--visits 90000] [--short 18000]
+
+CIFAR is a folder with CIFAR-10 as train.parquet and test.parquet; the test images are never read. The networks are
+drawn from the space of cifar10-small, 5 to 25 million MACs. Every finished training is a line of a file
+(benchmarks/referee/truths.jsonl), appended at once: kill it at any moment, call it again, here or on another
+machine that has the file, and it goes on. All networks have seed 0 before the first has seed 1.
+
+``judge`` prints a row per candidate, as ``run_search.py proxy-study`` does, with CPU seconds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import time
+from collections.abc import Iterator
+from dataclasses import asdict
+from itertools import islice, product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+from evaluators import Dataset, DataSettings, Recipe, load
+from evaluators.devices.seeding import build_seeded
+from evaluators.fields import from_values
+from evaluators.training.engine import Training
+from nas import load_config
+from results.statistics.proxies import compare_rankings
+from search_spaces import Arch, Task, complexity
+
+TASK = Task(num_classes=10, resolution=32, channels=3, small_images=True)
+MACS = 5e6, 25e6
+DRAW = 2026
+TRUTHS = Path(__file__).parent / "referee" / "truths.jsonl"
+VALIDATION = 5000
+TRUTH = "truth"
+SIGN = {"validation_loss": -1}
+ONE_PASS: dict[str, Any] = {
+    "schedule": "one_cycle",
+    "warmup_epochs": 0.0,
+    "augment": {"shift": 4, "flip": True},
+    "precision": "bfloat16",
+}
+"""Every image once, until there are more visits than images."""
+SHORT = ONE_PASS | {"epochs": 4, "batch_size": 64, "rung_images": 100}
+CANDIDATES: dict[str, dict[str, Any]] = {
+    "truth": ONE_PASS
+    | {"epochs": 5, "batch_size": 128, "rung_images": 500, "optimizer": "muon"},
+    "muon": SHORT | {"optimizer": "muon"},
+    "sgd": SHORT,
+    "preset": {
+        "epochs": 6,
+        "batch_size": 64,
+        "augment": {"shift": 4, "flip": True},
+        "precision": "bfloat16",
+        "rung_images": 100,
+    },
+}
+"""``preset`` is the proxy that cifar10-small had: the same few images in every epoch, SGD, a cosine."""
+
+
+def networks(count: int) -> list[Arch]:
+    """The first of the referee's random networks, always the same."""
+    space = load_config("cifar10-small").space.build()
+    drawn = space.samples(np.random.default_rng(DRAW), {"macs": MACS}, TASK)
+    return list(islice(drawn, count))
+
+
+def settings_of(
+    candidate: str, visits: int, folder: Path
+) -> tuple[DataSettings, Recipe]:
+    """The images and the recipe of a training of so many image visits."""
+    recipe = dict(CANDIDATES[candidate])
+    per_epoch = visits // recipe["epochs"]
+    data = {"name": "cifar10", "root": str(folder.resolve()), "validation": 0.1}
+    if candidate == "preset":
+        images = per_epoch + VALIDATION
+        data |= {"subset": images, "validation": VALIDATION / images}
+    else:
+        recipe["images_per_epoch"] = per_epoch
+    return from_values(DataSettings, data), from_values(Recipe, recipe)
+
+
+def finished(path: Path) -> list[dict[str, Any]]:
+    """The trainings in the file; a last line that a kill cut short counts for nothing."""
+    if not path.exists():
+        return []
+    whole, _, _ = path.read_text().rpartition("\n")
+    return [json.loads(line) for line in whole.splitlines() if line.strip()]
+
+
+def append(path: Path, row: dict[str, Any]) -> None:
+    """Add a line in one write, on a line of its own even after one that was cut short."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
+    try:
+        size = os.fstat(handle).st_size
+        if size and os.pread(handle, 1, size - 1) != b"\n":
+            os.ftruncate(handle, os.pread(handle, size, 0).rfind(b"\n") + 1)
+        os.write(handle, (json.dumps(row) + "\n").encode())
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def trained(
+    arch: Arch, seed: int, dataset: Dataset, recipe: Recipe
+) -> tuple[list[dict[str, Any]], float]:
+    """The metrics of every epoch, and the CPU seconds they took."""
+    started = time.process_time()
+    model = build_seeded(arch, dataset.task, seed, zero_gamma=recipe.zero_gamma)
+    training = Training(model, dataset, recipe, torch.device("cpu"), seed)
+    while len(training.history) < recipe.epochs:
+        training.next_epoch()
+    return training.history, time.process_time() - started
+
+
+def missing(
+    candidate: str, asked: argparse.Namespace, rows: list[dict[str, Any]]
+) -> Iterator[tuple[int, Arch]]:
+    """Seed and network of the trainings that the file has not yet."""
+    done = {
+        (row["arch_id"], row["seed"])
+        for row in rows
+        if (row["candidate"], row["visits"]) == (candidate, asked.visits)
+    }
+    for seed, arch in product(range(asked.seeds), networks(asked.networks)):
+        if (arch.id, seed) not in done:
+            yield seed, arch
+
+
+def train(asked: argparse.Namespace) -> None:
+    data, recipe = settings_of(asked.candidate, asked.visits, asked.folder)
+    rows = finished(asked.out)
+    same = [row for row in rows if row["candidate"] == asked.candidate]
+    plain = json.loads(json.dumps(asdict(recipe)))
+    for row in same:
+        if row["visits"] == asked.visits and row["recipe"] != plain:
+            raise SystemExit(
+                f"{asked.out}: {asked.candidate} has another recipe there; give the new one a name of its own"
+            )
+    dataset = load(data)
+    for seed, arch in missing(asked.candidate, asked, rows):
+        epochs, seconds = trained(arch, seed, dataset, recipe)
+        append(
+            asked.out,
+            {
+                "candidate": asked.candidate,
+                "arch_id": arch.id,
+                "seed": seed,
+                "visits": asked.visits,
+                "images": len(dataset.train.labels),
+                "validation_images": len(dataset.validation.labels),
+                "macs": complexity(arch, TASK).macs,
+                "params": complexity(arch, TASK).params,
+                "cpu_seconds": round(seconds, 2),
+                "machine": f"{platform.machine()}, torch {torch.__version__}",
+                "epochs": epochs,
+                "recipe": plain,
+                "arch": arch.to_dict(),
+            },
+        )
+        print(
+            f"{asked.candidate} seed {seed} {arch.id}: {epochs[-1]['accuracy']:.4f} in {seconds:.0f} s",
+            flush=True,
+        )
+
+
+def judge(asked: argparse.Namespace) -> None:
+    rows = [
+        {
+            "proxy": row["candidate"],
+            "arch_id": row["arch_id"],
+            "seed": row["seed"],
+            "macs": row["macs"],
+            "seconds": row["cpu_seconds"],
+            "accuracy": row["epochs"][-1][asked.by] * SIGN.get(asked.by, 1),
+        }
+        for row in finished(asked.out)
+        if row["visits"] == (asked.visits if row["candidate"] == TRUTH else asked.short)
+    ]
+    table = compare_rankings(pd.DataFrame(rows), TRUTH)
+    print(table.round(3).to_string(index=False))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    commands = parser.add_subparsers(required=True)
+    training = commands.add_parser("train")
+    training.add_argument("folder", type=Path)
+    training.add_argument("candidate", choices=CANDIDATES)
+    training.add_argument("--networks", type=int, default=24)
+    training.add_argument("--seeds", type=int, default=2)
+    training.set_defaults(run=train)
+    judging = commands.add_parser("judge")
+    judging.add_argument("--short", type=int, default=18_000, help="the candidates'")
+    judging.add_argument("--by", default="accuracy", help="or validation_loss")
+    judging.set_defaults(run=judge)
+    for each in (training, judging):
+        each.add_argument("--visits", type=int, default=90_000)
+        each.add_argument("--out", type=Path, default=TRUTHS)
+    asked = parser.parse_args()
+    asked.run(asked)
+
+
+if __name__ == "__main__":
+    main()

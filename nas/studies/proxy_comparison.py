@@ -1,0 +1,207 @@
+"""Which short training ranks networks best, asked of your data before a search: several at the same cost.
+
+Every candidate, and the truth, trains the same random networks by two seeds. A training is a trial of an ordinary
+run, so all of it can be interrupted, and spread over a cluster.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import yaml
+
+from evaluators import DataSettings, load
+from evaluators.training.fidelity import Fidelity
+from nas.config.loading import load_config, read_values, validate
+from nas.config.schema import SearchConfig
+from nas.retraining.retrain import Note
+from nas.studies.space_comparison import Watch, population, unwatched
+from results import Run, write_atomic
+from results.statistics.proxies import compare_rankings
+from results.strict_json import dumps
+from search_spaces.sampling.limits import LIMITED
+
+Settings = Mapping[str, Any]
+SEEDS = 2
+"""Of every training: how well one ranks as the other is the most that a ranking can agree with anything."""
+TRUTH = "truth"
+AS_CONFIGURED = "as configured"
+
+
+@dataclass(frozen=True)
+class ProxyComparison:
+    """``table``: a row per candidate, the best first; ``settings`` are those of the recommended one."""
+
+    table: pd.DataFrame
+    verdict: str
+    settings: dict[str, Any]
+
+
+def compare_proxies(
+    source: str,
+    out: str | Path,
+    *,
+    candidates: str | Path | None = None,
+    networks: int = 20,
+    times: int = 5,
+    overrides: Sequence[str] = (),
+    note: Note = lambda text: None,
+    watch: Watch = unwatched,
+) -> ProxyComparison:
+    """Judge candidates by what they foretell of a training ``times`` as long.
+
+    ``source`` is a preset or a YAML file, ``candidates`` a YAML file of settings by name, ``{distinct images:
+    {training: {images_per_epoch: 3000}}}`` say; without it they are the configured training and others of as many
+    image visits. The truth trains by the last candidate's recipe. ``watch`` opens a view of each run. Leaves ``proxies.json`` and ``recommended.yaml``
+    in ``out``, with a run for each training; the same call again goes on.
+
+    Raises:
+        ValueError: for settings that do not fit, or an ``out`` that holds other trainings.
+    """
+    base = load_config(source, [*overrides, *_alone(networks)])
+    visits = _fidelity(base).visits * base.training.epochs
+    known = _read(candidates, base) if candidates else standard_candidates(base)
+    *_, last = known.values()
+    trainings = known | {TRUTH: longer(last, times)}
+    out = Path(out)
+    out.mkdir(parents=True, exist_ok=True)
+    starts = _networks_file(base, networks, out)
+    runs = {}
+    for name, config in trainings.items():
+        for seed in range(SEEDS):
+            note(f"{name}, seed {seed}: {config.training.epochs} epochs of {networks}")
+            again = {"seed": seed, "start_from": (str(starts),)}
+            folder = out / f"{name.replace(' ', '-').replace(',', '')}-{seed}"
+            runs[name, seed] = population(
+                config.model_copy(update=again), folder, watch
+            )
+    comparison = _judge(runs, known, visits)
+    _write(comparison, out)
+    return comparison
+
+
+def standard_candidates(base: SearchConfig) -> dict[str, SearchConfig]:
+    """The configured training, then step by step: distinct images, one cycle, Muon; the visits stay the same."""
+    fidelity, data = _fidelity(base), base.data
+    distinct = base.training
+    if data.subset is not None:
+        data = _whole(data, fidelity.validated)
+        distinct = replace(distinct, images_per_epoch=fidelity.visits)
+    cycle = replace(distinct, schedule="one_cycle", warmup_epochs=0.0)
+    steps = {
+        AS_CONFIGURED: (base.data, base.training),
+        "distinct images": (data, distinct),
+        "one cycle": (data, cycle),
+        "muon": (data, replace(cycle, optimizer="muon")),
+    }
+    found: dict[str, SearchConfig] = {}
+    for name, (images, recipe) in steps.items():
+        config = base.model_copy(update={"data": images, "training": recipe})
+        if config not in found.values():
+            found[name] = config
+    return found
+
+
+def longer(config: SearchConfig, times: int) -> SearchConfig:
+    """The same training, ``times`` as long."""
+    recipe = config.training
+    warmup = min(recipe.warmup_epochs * times, recipe.epochs * times)
+    stretched = replace(recipe, epochs=recipe.epochs * times, warmup_epochs=warmup)
+    return config.model_copy(update={"training": stretched})
+
+
+def _alone(networks: int) -> list[str]:
+    """Settings that have every network trained to its end, and nothing else measured."""
+    return [
+        "sampler=random",
+        "stopper=none",
+        "evaluators=[complexity, training]",
+        "objectives={accuracy: max, macs: min}",
+        "reference_point=null",
+        f"trials={networks}",
+    ]
+
+
+def _fidelity(config: SearchConfig) -> Fidelity:
+    return Fidelity.of(load(config.data.absolute()), config.training)
+
+
+def _whole(data: DataSettings, validated: int) -> DataSettings:
+    """All images there are, of which as many as before validate."""
+    everything = load(replace(data, subset=None).absolute())
+    there = len(everything.train.labels) + len(everything.validation.labels)
+    return replace(data, subset=None, validation=validated / there)
+
+
+def _read(path: str | Path, base: SearchConfig) -> dict[str, SearchConfig]:
+    """Candidates of a file: what each says of ``training`` and ``data`` goes over the configured."""
+    plain = base.model_dump(mode="json")
+    found = {}
+    for name, said in read_values(str(path), (), {}).items():
+        if not isinstance(said, dict) or not said.keys() <= {"training", "data"}:
+            raise ValueError(
+                f"{path}: {name}: must hold settings under training and data, got {said!r:.80}"
+            )
+        merged = {
+            key: plain[key] | (said.get(key) or {}) for key in ("training", "data")
+        }
+        found[str(name)] = validate(plain | merged, f"{path}: {name}")
+    return found
+
+
+def _networks_file(base: SearchConfig, count: int, out: Path) -> Path:
+    limits = {
+        name: (limit.min, limit.max)
+        for name, limit in base.limits.items()
+        if name in LIMITED
+    }
+    task = load(base.data.absolute()).task
+    draws = base.space.build().samples(np.random.default_rng(base.seed), limits, task)
+    networks = [arch.to_dict() for arch in islice(draws, count)]
+    path = (out / "networks.json").absolute()
+    write_atomic(path, json.dumps({"networks": networks}) + "\n")
+    return path
+
+
+def _judge(
+    runs: Mapping[tuple[str, int], Run], known: Mapping[str, SearchConfig], visits: int
+) -> ProxyComparison:
+    rows = pd.concat(
+        run.complete.assign(proxy=name, seed=seed) for (name, seed), run in runs.items()
+    )
+    table = compare_rankings(rows, TRUTH)
+    best = table[table["proxy"] != TRUTH].iloc[0]
+    config = known[str(best["proxy"])]
+    settings = {"training": asdict(config.training), "data": asdict(config.data)}
+    return ProxyComparison(table, _verdict(table, best), json.loads(dumps(settings)))
+
+
+def _verdict(table: pd.DataFrame, best: pd.Series[Any]) -> str:
+    ceiling = table.loc[table["proxy"] == TRUTH, "with_itself"].iloc[0]
+    others = table[
+        (table["proxy"] != TRUTH) & (table["with_truth_upper"] > best["with_truth"])
+    ]
+    alike = [str(name) for name in others["proxy"] if name != best["proxy"]]
+    doubt = f"; not told apart from it: {', '.join(alike)}" if alike else ""
+    return (
+        f"search with {best['proxy']}: it ranks {int(best['networks'])} networks as the longer training does at "
+        f"tau {best['with_truth']:.2f}, beyond the MACs {best['beyond_macs']:.2f}; the longer training agrees "
+        f"with itself at {ceiling:.2f}{doubt}"
+    )
+
+
+def _write(comparison: ProxyComparison, out: Path) -> None:
+    content = {
+        "verdict": comparison.verdict,
+        "table": comparison.table.to_dict("records"),
+    }
+    write_atomic(out / "proxies.json", dumps(content, indent=2) + "\n")
+    settings = yaml.safe_dump(comparison.settings, sort_keys=False)
+    write_atomic(out / "recommended.yaml", f"# {comparison.verdict}\n{settings}")
