@@ -1,7 +1,7 @@
 """The tables of trials, epochs and retrainings: an event log, folded."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from contextlib import suppress
 from typing import Any, NamedTuple
 
@@ -20,9 +20,6 @@ from results.metrics import (
     units,
 )
 
-OF_AN_EPOCH = frozenset({"trial", "epoch", "seconds", "images_per_second"})
-"""What the last epoch does not say of its trial."""
-
 
 class Tables(NamedTuple):
     """``trials`` a row per trial, ``epochs`` per epoch of one, ``retrained`` per full training and its test."""
@@ -32,15 +29,16 @@ class Tables(NamedTuple):
     retrained: pd.DataFrame
 
 
-def _row(record: TrialRecord) -> dict[str, Any]:
-    """A trial as a row of the table."""
+def _row(record: TrialRecord, metrics: Collection[str]) -> dict[str, Any]:
+    """A trial as a row of the table; of what is told every epoch, accuracy and the ``metrics``, as last told."""
     proposal = record.proposal
     identity = ("arch_id", "space", "seed", "duplicate_of")
     facts = {
         name: getattr(proposal, name) for name in identity if proposal
     } | record.measured
     last = record.epochs[-1] if record.epochs else {}
-    learned = {name: value for name, value in last.items() if name not in OF_AN_EPOCH}
+    of_epochs = {*EPOCH_COLUMNS} - {"accuracy", *metrics}
+    learned = {name: value for name, value in last.items() if name not in of_epochs}
     knobs = (proposal.knobs if proposal else None) or {}
     return {
         **{
@@ -77,7 +75,8 @@ def fold_events(events: Iterable[Event], metrics: Iterable[str] = ()) -> Tables:
     """
     events = list(events)
     found = records(events)
-    rows = [_row(record) for record in found.values()]
+    metrics = list(metrics)
+    rows = [_row(record, metrics) for record in found.values()]
     history = [
         {"trial": number, **epoch}
         for number, record in found.items()
