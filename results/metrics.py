@@ -25,8 +25,8 @@ class Metric:
 
 COUNT, TEXT, TIME = Metric("count"), Metric("text"), Metric("time")
 FRACTION = Metric(unit="fraction", direction="max")
-TRAINED = Metric(direction="min", signature="fidelity")
-ACCURACY = Metric(unit="fraction", direction="max", signature="fidelity")
+TRAINED_LOSS = Metric(direction="min", signature="fidelity")
+TRAINED_ACCURACY = Metric(unit="fraction", direction="max", signature="fidelity")
 THROUGHPUT = Metric(unit="images/s", direction="max")
 
 METRICS = {
@@ -51,9 +51,9 @@ METRICS = {
     "started": TIME,
     "finished": TIME,
     # how good
-    "accuracy": ACCURACY,
+    "accuracy": TRAINED_ACCURACY,
     "accuracy_se": Metric(unit="fraction", direction="min", signature="fidelity"),
-    "accuracy_mirrored": ACCURACY,
+    "accuracy_mirrored": TRAINED_ACCURACY,
     "fidelity": TEXT,
     "validation_accuracy": FRACTION,
     "proxy_accuracy": FRACTION,
@@ -61,9 +61,9 @@ METRICS = {
     "top5": FRACTION,
     "top5_accuracy": FRACTION,
     "calibration_error": Metric(unit="fraction", direction="min"),
-    "train_loss": TRAINED,
-    "validation_loss": TRAINED,
-    "validation_loss_se": TRAINED,
+    "train_loss": TRAINED_LOSS,
+    "validation_loss": TRAINED_LOSS,
+    "validation_loss_se": TRAINED_LOSS,
     "test_loss": Metric(direction="min"),
     # exact costs
     "flops": Metric("count", "FLOP", "FLOPs", "min", logarithmic=True),

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 SHARE = 0.25
 """Of the learning rate, for orthogonal steps: a peak of 0.05 at Recipe's defaults with batches of 128 images."""
 COEFFICIENTS = 3.4445, -4.7750, 2.0315
-ITERATIONS = 5
+NEWTON_SCHULZ_STEPS = 5
 SMALLEST = 1e-7
 """Norm that a matrix is taken to have at least, so that zeros stay zeros."""
 
@@ -80,7 +80,7 @@ def orthogonalised(matrices: Tensor) -> Tensor:
     x = matrices.mT if rows > columns else matrices
     x = x / x.norm(dim=(1, 2), keepdim=True).clamp_min(SMALLEST)
     a, b, c = COEFFICIENTS
-    for _ in range(ITERATIONS):
+    for _ in range(NEWTON_SCHULZ_STEPS):
         gram = x @ x.mT
         polynomial = torch.baddbmm(gram, gram, gram, beta=b, alpha=c)
         x = torch.baddbmm(x, polynomial, x, beta=a)

@@ -28,7 +28,6 @@ from results.statistics.proxies import compare_rankings
 from results.strict_json import dumps
 from search_spaces.sampling.limits import LIMITED
 
-Settings = Mapping[str, Any]
 SEEDS = 2
 """Of every training: how well one ranks as the other is the most that a ranking can agree with anything."""
 TRUTH = "truth"
@@ -59,8 +58,8 @@ def compare_proxies(
 
     ``source`` is a preset or a YAML file, ``candidates`` a YAML file of settings by name, ``{distinct images:
     {training: {images_per_epoch: 3000}}}`` say; without it they are the configured training and others of as many
-    image visits. The truth trains by the last candidate's recipe. ``watch`` opens a view of each run. Leaves ``proxies.json`` and ``recommended.yaml``
-    in ``out``, with a run for each training; the same call again goes on.
+    image visits. The truth trains by the last candidate's recipe. ``watch`` opens a view of each run. Leaves
+    ``proxies.json`` and ``recommended.yaml`` in ``out``, and a run for each training; the same call again goes on.
 
     Raises:
         ValueError: for settings that do not fit, or an ``out`` that holds other trainings.
