@@ -191,15 +191,13 @@ def _compare_proxies(
             source,
             out,
             overrides=overrides,
-            note=Console(stderr=True).print,
+            note=PlainConsole(stderr=True).print,
             watch=partial(watched, console=console),
             **chosen,
         )
     console.print(proxies_table(found.table))
-    console.print(found.verdict, markup=False, highlight=False, soft_wrap=True)
-    console.print(
-        f"its settings: {out / 'recommended.yaml'}", markup=False, soft_wrap=True
-    )
+    console.print(found.verdict, soft_wrap=True)
+    console.print(f"its settings: {out / 'recommended.yaml'}", soft_wrap=True)
 
 
 @command("finalists runs/first --networks 8 --hours 2 --set epochs=60")
