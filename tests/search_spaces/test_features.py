@@ -2,10 +2,11 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
-from torch import nn
+from torch import fx, nn
 
 from search_spaces import Arch, ResNeSt, Task, build, fold, get_space, reference
 from search_spaces.testing import draw, random_images, unsettled
@@ -93,3 +94,49 @@ def test_the_page_runs(capsys: pytest.CaptureFixture[str]) -> None:
     (_, example), (_, printed) = blocks
     exec(compile(example, str(PAGE), "exec"), {})  # noqa: S102
     assert capsys.readouterr().out == printed
+
+
+class NodePaths(fx.Tracer):
+    """Notes which module each node belongs to, as torchvision's ``create_feature_extractor`` does."""
+
+    def __init__(self, root: nn.Module, wanted: list[str]) -> None:
+        super().__init__()
+        self.path, self.last = "", dict[str, fx.Node]()
+        graph = self.trace(root)
+        (output,) = (node for node in graph.nodes if node.op == "output")
+        output.args = ({name: self.last[name] for name in wanted},)
+        self.extractor = fx.GraphModule(self.root, graph)
+        self.extractor.graph.eliminate_dead_code()
+        self.extractor.recompile()
+
+    def call_module(self, m: nn.Module, *call: Any) -> Any:
+        before, self.path = self.path, self.path_of_module(m)
+        try:
+            return super().call_module(m, *call)
+        finally:
+            self.path = before
+
+    def create_proxy(self, *args: Any, **options: Any) -> fx.Proxy:
+        proxy = super().create_proxy(*args, **options)
+        parts = self.path.split(".")
+        for length in range(1, len(parts) + 1):
+            self.last[".".join(parts[:length])] = proxy.node
+        return proxy
+
+
+@pytest.mark.parametrize("arch", archs()[::3], ids=lambda arch: arch.space)
+@pytest.mark.parametrize("training", [True, False])
+def test_an_extractor_by_node_names_gives_the_features(
+    arch: Arch, training: bool
+) -> None:
+    task = Task(7, 32, small_images=True)
+    x = images(task, 4).double()
+    network = unsettled(build(arch, task).double(), x).train(training)
+    stages = [name for name, _ in network.named_children() if name.startswith("layer")]
+    extractor = NodePaths(network, stages[1:3]).extractor
+    side = network.resize.side if hasattr(network, "resize") else 32
+    x = nn.functional.interpolate(x, (side, side))
+    for found, expected in zip(
+        extractor(x).values(), network.features(x)[1:3], strict=True
+    ):
+        torch.testing.assert_close(found, expected)

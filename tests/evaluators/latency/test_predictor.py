@@ -60,6 +60,22 @@ def test_what_was_measured_is_not_measured_again(predictor: PredictedLatency) ->
     assert -1 <= error.tau <= 1
 
 
+def test_without_a_table_of_its_own_it_keeps_to_the_cache_folder(
+    predictor: PredictedLatency, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SPLITSEARCH_CACHE", str(tmp_path))
+    arch = SPACE.sample(np.random.default_rng(3))
+    expected = next(predictor.evaluate(arch))
+    ours = tmp_path / "latency.db"
+    ours.write_bytes(Path(str(predictor.table)).read_bytes())
+    known = len(LatencyTable(ours))
+    found = PredictedLatency(LATENCY, SPACE, calibration=4)
+    assert next(found.evaluate(arch)) == expected, "nothing is measured anew"
+    other = SPACE.sample(np.random.default_rng(11))
+    assert next(found.evaluate(other))
+    assert len(LatencyTable(ours)) > known
+
+
 @pytest.mark.parametrize(
     "name", ["resnest14d", "resnest50_fast_2s1x64d", "regnety_1.6gf", "fbnetv2_l1"]
 )

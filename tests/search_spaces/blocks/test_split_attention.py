@@ -10,6 +10,12 @@ from itertools import product
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.ao.quantization import (
+    disable_fake_quant,
+    enable_fake_quant,
+    get_default_qat_qconfig_mapping,
+)
+from torch.ao.quantization.quantize_fx import convert_fx, prepare_qat_fx
 from torch.func import functional_call
 from torch.utils.checkpoint import checkpoint
 
@@ -345,6 +351,27 @@ def test_fx_traces_it_while_training(radix: int, depthwise: bool) -> None:
     traced = torch.fx.symbolic_trace(module)
     x = torch.randn(3, 8, 5, 5, dtype=torch.float64)
     torch.testing.assert_close(gradients(traced, x), gradients(module, x))
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")
+@pytest.mark.parametrize("depthwise", [False, True])
+@pytest.mark.parametrize("radix", [1, 2, 4])
+def test_it_trains_to_be_quantised(radix: int, depthwise: bool) -> None:
+    """torch's FX mode: what is prepared computes the same until it rounds, and then nearly."""
+    module = SplitAttention(
+        8, 8, 3, padding=1, radix=radix, groups=8 if depthwise else None
+    )
+    x = torch.randn(6, 8, 7, 7, generator=torch.Generator().manual_seed(radix))
+    prepared = prepare_qat_fx(
+        deepcopy(module), get_default_qat_qconfig_mapping("x86"), (x,)
+    )
+    prepared.apply(disable_fake_quant)
+    torch.testing.assert_close(gradients(prepared, x)[:2], gradients(module, x)[:2])
+    prepared.apply(enable_fake_quant)
+    out = prepared(x)
+    assert (out - module(x)).norm() < 0.15 * out.norm()
+    out = prepared.eval()(x)
+    assert (convert_fx(prepared)(x) - out).norm() < 0.15 * out.norm()
 
 
 class LayerNorm2d(nn.LayerNorm):
