@@ -89,6 +89,8 @@ def retrain(
         note(
             f"{change} since the search, which chose this network by the images it had"
         )
+    if change := _init_knows_others(plan, dataset):
+        note(change)
     load_test(plan.data, progress)  # decoded now, so that nothing is missing in the end
     with ExitStack() as stack:
         folder.mkdir(parents=True, exist_ok=True)
@@ -218,6 +220,21 @@ def _one_seed(
 
         run(job, watch)
         watch()
+
+
+def _init_knows_others(plan: Plan, dataset: Dataset) -> str | None:
+    """What to say of weights from a retraining on the same source, when that had other images."""
+    folder = Path(plan.init or "")
+    if not (folder / "plan.json").is_file():
+        return None
+    before = load_plan(folder)
+    change = changed_images(before.images, dataset.content)
+    if change is None or before.data.root != plan.data.root:
+        return None
+    return (
+        f"{change} since {folder} was trained: it may have been trained on images that "
+        "are to test with now, so take the test accuracy for too high"
+    )
 
 
 def _start(job: Job, dataset: Dataset, note: Note, progress: Progress) -> None:

@@ -135,6 +135,13 @@ def test_a_retraining_goes_on_with_its_own_images_only(
     add(photos / "class1", 4, 100)
     with pytest.raises(ValueError, match="cannot go on, class 'class1' had 16 images"):
         nas.retrain(None, out)
+    notes: list[str] = []
+    options["overrides"] += (f"init={out}",)
+    nas.retrain(arch, tmp_path / "more", note=notes.append, **options)
+    assert any(
+        "class 'class1' had 16 images" in note and f"since {out} was trained" in note
+        for note in notes
+    )
 
 
 def test_pictures_once_for_the_test_stay_there(photos: Path) -> None:
