@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import unicodedata
 from collections import Counter
 from collections.abc import Iterator
 from functools import cache
@@ -34,36 +35,77 @@ def find_folders(root: Path) -> Files:
     """``train`` and ``test`` (or ``val``) by any of their names, else the folders of classes themselves.
 
     Raises:
-        ValueError: if there is no folder, a test without a train, or a split twice.
+        ValueError: if there is no folder, a test without a train, a split twice or
+            without folders of classes, or a ``train`` that may be a class.
     """
     if not root.is_dir():
         raise ValueError(f"data.root: {root} is no folder")
+    root = _entered(root)
+    names = class_folders(root)
+    splits = _splits(root, names)
     by_split: dict[str, str] = {}
-    for name in class_folders(root):
-        split = split_named(name) if _is_split(name) else None
+    for name, split in splits.items():
         if split in by_split:
             raise ValueError(
                 f"data.root: {root} holds {by_split[split]} and {name}; which is {split}?"
             )
-        if split and class_folders(root / name):
-            by_split[split] = name
+        by_split[split] = name
     if "train" in by_split:
         test = by_split.get("test") or by_split.get("validation")
-        return Files([root / by_split["train"]], [root / test] if test else [])
-    if by_split.keys() and len(by_split) == len(class_folders(root)):
-        raise ValueError(
-            f"data.root: {root} holds {next(iter(by_split.values()))} and no train"
-        )
-    match class_folders(root):
-        # archives are often unpacked into a folder of their own name
-        case [only] if class_folders(root / only):
-            return find_folders(root / only)
+        if test is None:
+            _check_no_class(root, by_split["train"], names)
+        train = _entered(root / by_split["train"])
+        return Files([train], [_entered(root / test)] if test else [])
+    if splits and len(splits) == len(names):
+        raise ValueError(f"data.root: {root} holds {names[0]} and no train")
     return Files([root], [])
 
 
-def _is_split(name: str) -> bool:
-    """A class may be called ``crash test``: only a folder of that one word is a split."""
-    return name.isalpha()
+def _entered(folder: Path) -> Path:
+    """Archives are often unpacked into a folder of their own name."""
+    match class_folders(folder):
+        case [only] if class_folders(folder / only):
+            if only == folder.name or not _said(only):
+                return _entered(folder / only)
+    return folder
+
+
+def _splits(root: Path, names: list[str]) -> dict[str, str]:
+    """Which of these folders are splits; ``ValueError`` if one of them holds images, not classes.
+
+    A class may be called ``crash test``: where it takes a part of a name for its word, as in
+    ``ILSVRC2012_img_val``, there must be a train with folders in it, and another split.
+    """
+    said = {name: split for name in names if (split := _said(name))}
+    with_classes = {name for name in said if class_folders(root / name)}
+    train = any(said[name] == "train" for name in with_classes)
+    if not (train and len(set(said.values())) > 1):
+        said = {name: split for name, split in said.items() if name.isalpha()}
+    flat = [name for name in said if name not in with_classes]
+    if train or len(said) == len(names):
+        for name in flat:
+            if any(map(is_image, [*os.scandir(root / name)])):
+                raise ValueError(
+                    f"{root / name}: needs a folder of images for each class"
+                )
+    return {name: split for name, split in said.items() if name in with_classes}
+
+
+def _said(name: str) -> str | None:
+    try:
+        return split_named(name)
+    except ValueError:  # two at once, so rather a class
+        return None
+
+
+def _check_no_class(root: Path, train: str, names: list[str]) -> None:
+    """``car``, ``ship`` and ``train`` may be classes, each with folders inside."""
+    for name in names:
+        if name != train and class_folders(root / name):
+            raise ValueError(
+                f"data.root: {root} holds {train} and {name}; if {train} is the images "
+                f"to train with, name {root / train}"
+            )
 
 
 def class_folders(root: Path) -> list[str]:
@@ -101,21 +143,20 @@ def read_folders(root: Path, classes: list[str] | None) -> Listing:
     Raises:
         ValueError: for no classes, one that ``classes`` lacks, or a name that no model folder could hold.
     """
-    found = class_folders(root)
-    if not found:
+    folders = class_folders(root)
+    if not folders:
         raise ValueError(f"{root}: needs a folder of images for each class")
-    if unknown := sorted(set(found) - set(classes or found)):
-        raise ValueError(
-            f"{root / unknown[0]}: there is no such class among the images to train with"
-        )
-    for name in found:
-        _check_name(root, name)
-    classes = classes or found
+    found = {folder: _class_name(root, folder) for folder in folders}
+    classes = classes or sorted(set(found.values()))
     paths: list[Path] = []
     labels: list[int] = []
     others: Counter[str] = Counter()
-    for name in found:
-        for _, entry in class_files(root / name):
+    for folder, name in found.items():
+        if name not in classes:
+            raise ValueError(
+                f"{root / folder}: there is no such class among the images to train with"
+            )
+        for _, entry in class_files(root / folder):
             if is_image(entry):
                 paths.append(Path(entry.path))
                 labels.append(classes.index(name))
@@ -127,14 +168,16 @@ def read_folders(root: Path, classes: list[str] | None) -> Listing:
     return listed("file", paths, containers, [1] * len(paths), numbers, classes)
 
 
-def _check_name(root: Path, name: str) -> None:
+def _class_name(root: Path, folder: str) -> str:
+    """Composed (NFC): macOS writes ``é`` as two characters, others as one."""
     try:
-        name.encode()
+        folder.encode()
     except UnicodeEncodeError:
-        raw = os.fsencode(name)
+        raw = os.fsencode(folder)
         raise ValueError(
             f"{root}: the class folder {raw!r} has a name that is not UTF-8; rename it"
         ) from None
+    return unicodedata.normalize("NFC", folder)
 
 
 def _tell(root: Path, images: int, classes: int, others: Counter[str]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -86,61 +86,86 @@ def _data_set(path: Path) -> tuple[str, ...]:
     return parts[: said[0]] if said else parts
 
 
+class _Shard(NamedTuple):
+    """One file: its labels, the names that it gives them if it does, and the sizes of its row groups."""
+
+    path: Path
+    labels: NDArray[np.int64]
+    names: list[str] | None
+    sizes: list[int]
+
+
 def read_shards(name: str, files: Sequence[Path], classes: list[str] | None) -> Listing:
     """Labels by the names that each file gives its classes, where it does: files need not number them alike."""
+    shards = [_read(path, name) for path in files]
+    known = list(classes or _names(shards))
+    if not known:
+        highest = max(shard.labels.max(initial=-1) for shard in shards)
+        known = [str(label) for label in range(highest + 1)]
+    labels = np.concatenate([_renumbered(shard, known) for shard in shards])
+    containers = [
+        (shard.path, group) for shard in shards for group in range(len(shard.sizes))
+    ]
+    sizes = [size for shard in shards for size in shard.sizes]
+    return listed("parquet", list(files), containers, sizes, labels, known)
+
+
+def _names(shards: Sequence[_Shard]) -> list[str]:
+    """In the order that the files have them in, whichever file comes first if that is by the alphabet."""
+    each = [shard.names or [] for shard in shards]
+    together = list(dict.fromkeys(name for names in each for name in names))
+    by_alphabet = all(names == sorted(names) for names in each)
+    return sorted(together) if by_alphabet else together
+
+
+def _read(path: Path, name: str) -> _Shard:
     import pyarrow as pa
     from pyarrow import parquet
 
-    labels, containers, sizes = [], [], []
-    known = list(classes or [])
-    for path in files:
-        try:
-            with parquet.ParquetFile(path) as file:
-                image_column(file.schema_arrow)
-                column, own = _label_column(file.schema_arrow, name)
-                values = file.read([column], use_threads=False).column(0)
-                groups = [
-                    file.metadata.row_group(group).num_rows
-                    for group in range(file.num_row_groups)
-                ]
-        except (pa.ArrowException, ValueError, KeyError, OSError) as error:
-            # Arrow's for damage has no number
-            if isinstance(error, OSError) and error.errno is not None:
-                raise
-            raise ValueError(
-                f"{path}: not a readable parquet file of images ({error})"
-            ) from error
-        if own and classes is None:
-            known += [each for each in own if each not in known]
-        most = len(own or known) or None
-        found = checked_labels(values.to_pylist(), path, most)
-        labels.append(
-            _renumbered(found, own, known, path) if own and known != own else found
-        )
-        containers += [(path, group) for group in range(len(groups))]
-        sizes += groups
-    together = np.concatenate(labels)
-    known = known or [str(label) for label in range(together.max(initial=-1) + 1)]
-    return listed("parquet", list(files), containers, sizes, together, known)
+    try:
+        with parquet.ParquetFile(path) as file:
+            image_column(file.schema_arrow)
+            column, names = _label_column(file.schema_arrow, name)
+            values = file.read([column], use_threads=False).column(0).to_pylist()
+            groups = range(file.num_row_groups)
+            sizes = [file.metadata.row_group(group).num_rows for group in groups]
+    except (pa.ArrowException, ValueError, KeyError, OSError) as error:
+        # Arrow's for damage has no number
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
+        raise ValueError(
+            f"{path}: not a readable parquet file of images ({error})"
+        ) from error
+    if any(isinstance(value, str) for value in values):
+        values, names = _numbered(values, path)
+    labels = checked_labels(values, path, len(names) if names else None)
+    return _Shard(path, labels, names, sizes)
 
 
-def _renumbered(
-    labels: NDArray[np.int64], own: list[str], known: list[str], path: Path
-) -> NDArray[np.int64]:
+def _numbered(values: list[Any], path: Path) -> tuple[list[int], list[str]]:
+    """Labels that are texts as numbers, by the alphabet."""
+    for row, value in enumerate(values):
+        if not isinstance(value, str):
+            raise ValueError(f"{path}: label {value!r} in row {row}; others are texts")
+    names = sorted(set(values))
+    places = {name: number for number, name in enumerate(names)}
+    return [places[value] for value in values], names
+
+
+def _renumbered(shard: _Shard, known: list[str]) -> NDArray[np.int64]:
     """From a file's own numbers of classes to everyone's."""
-    used = np.unique(labels)
-    if not set(own) & set(known) and known == [
-        str(number) for number in range(len(known))
-    ]:
-        return labels  # the others have no names
+    own, numbers = shard.names, [str(number) for number in range(len(known))]
+    if own is None or (known == numbers and not set(own) & set(known)):
+        # the file, or all others, have no names
+        return checked_labels(shard.labels.tolist(), shard.path, len(known))
+    used = np.unique(shard.labels)
     if unknown := [own[label] for label in used if own[label] not in known]:
         raise ValueError(
-            f"{path}: class {unknown[0]!r} is not among those to train with, {', '.join(known):.200}"
+            f"{shard.path}: class {unknown[0]!r} is not among those to train with, {', '.join(known):.200}"
         )
-    places = np.asarray(
-        [known.index(each) if each in known else -1 for each in own], np.int64
-    )
-    return places[labels]
+    places = {each: number for number, each in enumerate(known)}
+    table = np.asarray([places.get(each, -1) for each in own], np.int64)
+    return table[shard.labels]
 
 
 def _label_column(schema: Any, name: str) -> tuple[str, list[str] | None]:

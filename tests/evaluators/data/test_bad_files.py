@@ -125,12 +125,12 @@ class TestBadFiles:
         root = write_folder(tmp_path / "mine")
         Image.new("RGB", (9, 7)).save(root / "class0" / "odd.png")
         load(settings("imagefolder", root, resolution=6))
-        write_folder(tmp_path / "train", classes=1, each=4)
-        (tmp_path / "train" / "class1").mkdir()
+        other = write_folder(tmp_path / "other", classes=1, each=4)
+        (other / "class1").mkdir()
         for name in range(4):
-            Image.new("RGB", (9, 7)).save(tmp_path / "train" / "class1" / f"{name}.png")
+            Image.new("RGB", (9, 7)).save(other / "class1" / f"{name}.png")
         message = "data.resolution: is needed, because the images of"
-        assert_refused(message, settings("imagefolder", tmp_path))
+        assert_refused(message, settings("imagefolder", other))
 
     def test_folders_that_will_not_do(self, tmp_path: Path) -> None:
         wanted = settings("imagefolder", tmp_path)
@@ -160,8 +160,8 @@ class TestBadFiles:
             ([0.0, 1.0, 0.0, 1.0], "train.parquet: label 0.0 in row 0 must be"),
             ([0, None, 1, 1], "train.parquet: label None in row 1 must be"),
             (
-                ["cat", "cat", "dog", "dog"],
-                "train.parquet: label 'cat' in row 0 must be",
+                ["cat", None, "dog", "dog"],
+                "train.parquet: label None in row 1; others are texts",
             ),
             ([0, 0, 2, 2], "train.parquet: class '1' (label 1) has no images"),
             (

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import unicodedata
 from pathlib import Path
 
 import numpy as np
@@ -51,12 +52,74 @@ class TestFolders:
 
     def test_an_archive_in_a_folder_of_its_own_name(self, tmp_path: Path) -> None:
         """As unpacked, with what macOS adds."""
-        write_folder(tmp_path / "data" / "train")
+        write_folder(tmp_path / "data" / "train" / "train")
         write_folder(tmp_path / "data" / "test", each=2, first=100)
         write_folder(tmp_path / "__MACOSX" / "data" / "train", classes=1)
         wanted = settings("imagefolder", tmp_path)
         assert len(load(wanted).train.labels) == 18
         assert numbers(load_test(wanted)) == [*range(100, 106)]
+
+    @pytest.mark.parametrize(
+        ("train", "test"),
+        [("seg_train", "seg_test"), ("ILSVRC2012_img_train", "ILSVRC2012_img_val")],
+    )
+    def test_splits_by_a_part_of_their_names(
+        self, tmp_path: Path, train: str, test: str
+    ) -> None:
+        """Kaggle's Intel scenes and ImageNet; a third folder says nothing."""
+        write_folder(tmp_path / train)
+        write_folder(tmp_path / test, each=2, first=100)
+        write_folder(tmp_path / "seg_pred", classes=1)
+        wanted = settings("imagefolder", tmp_path)
+        assert len(load(wanted).train.labels) == 18
+        assert numbers(load_test(wanted)) == [*range(100, 106)]
+
+    @pytest.mark.parametrize("train", [True, False])
+    def test_a_split_without_folders_of_classes(
+        self, tmp_path: Path, train: bool
+    ) -> None:
+        """ImageNet's val as it is downloaded; or train and test taken for two classes."""
+        root = write_folder(tmp_path / "train" if train else tmp_path / "other")
+        flat = tmp_path / "root" / "val"
+        flat.mkdir(parents=True)
+        (root if train else root / "class0").rename(tmp_path / "root" / "train")
+        (flat / "1.png").write_bytes(encoded(1))
+        assert_refused(
+            f"{flat if train else flat.with_name('train')}: needs a folder of images",
+            settings("imagefolder", tmp_path / "root"),
+        )
+
+    def test_a_class_called_train(self, tmp_path: Path) -> None:
+        for name in ("car", "ship", "train"):
+            write_folder(tmp_path / name / "sunny", classes=1, each=4)
+        assert_refused(
+            "holds train and car; if train is the images to train with, name",
+            settings("imagefolder", tmp_path),
+        )
+        for name in ("car", "ship", "train"):
+            (tmp_path / name / "sunny" / "class0").rename(tmp_path / name / "rain")
+            (tmp_path / name / "sunny").rmdir()
+        for path in [*tmp_path.glob("*/rain/*")]:
+            path.rename(path.parents[1] / path.name)
+        for name in ("car", "ship", "train"):
+            (tmp_path / name / "rain").rmdir()
+        assert load(settings("imagefolder", tmp_path)).classes == (
+            "car",
+            "ship",
+            "train",
+        )
+
+    def test_accents_are_the_same_however_they_are_written(
+        self, tmp_path: Path
+    ) -> None:
+        """macOS writes two characters, others one."""
+        for part, form in (("train", "NFC"), ("test", "NFD")):
+            write_folder(tmp_path / part)
+            name = unicodedata.normalize(form, "caf\xe9")
+            (tmp_path / part / "class1").rename(tmp_path / part / name)
+        wanted = settings("imagefolder", tmp_path)
+        assert load(wanted).classes == ("caf\xe9", "class0", "class2")
+        assert load_test(wanted).labels.bincount().tolist() == [8, 8, 8]
 
     def test_one_split_twice(self, tmp_path: Path) -> None:
         write_folder(tmp_path / "train")
@@ -195,6 +258,22 @@ class TestShards:
             wanted,
             load_test,
         )
+
+    def test_labels_may_be_texts(self, tmp_path: Path) -> None:
+        write_shard(tmp_path / "train-0.parquet", [*range(12)], ["cat", "dog"] * 6)
+        write_shard(tmp_path / "train-1.parquet", [12, 13], ["ant", "ant"])
+        write_shard(tmp_path / "test.parquet", [100, 101], ["dog", "ant"])
+        wanted = settings("parquet", tmp_path)
+        dataset = load(wanted)
+        assert dataset.classes == ("ant", "cat", "dog")
+        for part in (dataset.train, dataset.validation):
+            for image, label in zip(part.images, part.labels, strict=True):
+                number = int(image[0, 0, 0])
+                expected = "ant" if number > 11 else ("cat", "dog")[number % 2]
+                assert dataset.classes[label] == expected
+        assert load_test(wanted).labels.sort().values.tolist() == [0, 2]
+        write_shard(tmp_path / "test.parquet", [100, 101], ["dog", None])
+        assert_refused("label None in row 1; others are texts", wanted, load_test)
 
     @pytest.mark.parametrize(
         "kind", [pa.binary_view(), pa.dictionary(pa.int32(), pa.binary())], ids=str
