@@ -87,13 +87,9 @@ class Latency(LatencySettings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        graphless = not self.device.startswith("cuda")
-        require(
-            self,
-            "cuda_graph",
-            not (self.cuda_graph and graphless),
-            f"false on the device {self.device}",
-        )
+        recordable = self.device.startswith("cuda") or not self.cuda_graph
+        where = f"false on the device {self.device}"
+        require(self, "cuda_graph", recordable, where)
 
     @property
     def metrics(self) -> tuple[str, ...]:
