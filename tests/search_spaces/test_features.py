@@ -130,7 +130,7 @@ def test_an_extractor_by_node_names_gives_the_features(
     arch: Arch, training: bool
 ) -> None:
     task = Task(7, 32, small_images=True)
-    x = images(task, 4).double()
+    x = random_images(task, 4).double()
     network = unsettled(build(arch, task).double(), x).train(training)
     stages = [name for name, _ in network.named_children() if name.startswith("layer")]
     extractor = NodePaths(network, stages[1:3]).extractor
