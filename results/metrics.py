@@ -9,7 +9,7 @@ Kind = Literal["count", "number", "text", "time"]
 
 @dataclass(frozen=True)
 class Metric:
-    """One column: its ``unit`` as stored, the ``label`` a person reads, the ``direction`` one usually wants.
+    """One column: its ``unit`` as stored, the ``label`` a person reads.
 
     ``logarithmic``: a cost that spans powers of ten. ``signature`` names the column that says under which
     conditions a value was measured: values with different signatures do not compare.
@@ -18,16 +18,15 @@ class Metric:
     kind: Kind = "number"
     unit: str = ""
     label: str = ""
-    direction: str = ""
     logarithmic: bool = False
     signature: str = ""
 
 
 COUNT, TEXT, TIME = Metric("count"), Metric("text"), Metric("time")
-FRACTION = Metric(unit="fraction", direction="max")
-TRAINED_LOSS = Metric(direction="min", signature="fidelity")
-TRAINED_ACCURACY = Metric(unit="fraction", direction="max", signature="fidelity")
-THROUGHPUT = Metric(unit="images/s", direction="max")
+FRACTION = Metric(unit="fraction")
+TRAINED_LOSS = Metric(signature="fidelity")
+TRAINED_ACCURACY = Metric(unit="fraction", signature="fidelity")
+THROUGHPUT = Metric(unit="images/s")
 
 METRICS = {
     # identity and bookkeeping
@@ -52,7 +51,7 @@ METRICS = {
     "finished": TIME,
     # how good
     "accuracy": TRAINED_ACCURACY,
-    "accuracy_se": Metric(unit="fraction", direction="min", signature="fidelity"),
+    "accuracy_se": Metric(unit="fraction", signature="fidelity"),
     "accuracy_mirrored": TRAINED_ACCURACY,
     "fidelity": TEXT,
     "validation_accuracy": FRACTION,
@@ -60,39 +59,32 @@ METRICS = {
     "top1": FRACTION,
     "top5": FRACTION,
     "top5_accuracy": FRACTION,
-    "calibration_error": Metric(unit="fraction", direction="min"),
+    "calibration_error": Metric(unit="fraction"),
     "train_loss": TRAINED_LOSS,
     "validation_loss": TRAINED_LOSS,
     "validation_loss_se": TRAINED_LOSS,
-    "test_loss": Metric(direction="min"),
+    "test_loss": Metric(),
     # exact costs
-    "flops": Metric("count", "FLOP", "FLOPs", "min", logarithmic=True),
-    "fvcore_flops": Metric("count", "FLOP", "FLOPs by fvcore", "min", logarithmic=True),
-    "macs": Metric("count", "MAC", "MACs", "min", logarithmic=True),
-    "params": Metric("count", "parameters", "parameters", "min", logarithmic=True),
-    "activations": Metric("count", "elements", "activations", "min", logarithmic=True),
+    "flops": Metric("count", "FLOP", "FLOPs", logarithmic=True),
+    "fvcore_flops": Metric("count", "FLOP", "FLOPs by fvcore", logarithmic=True),
+    "macs": Metric("count", "MAC", "MACs", logarithmic=True),
+    "params": Metric("count", "parameters", "parameters", logarithmic=True),
+    "activations": Metric("count", "elements", "activations", logarithmic=True),
     # measured costs
-    "latency_ms": Metric(
-        unit="ms", label="latency", direction="min", signature="device"
-    ),
-    "latency_iqr_ms": Metric(
-        unit="ms", label="latency IQR", direction="min", signature="device"
-    ),
-    "latency_se_ms": Metric(
-        unit="ms", label="latency s.e.", direction="min", signature="device"
-    ),
+    "latency_ms": Metric(unit="ms", label="latency", signature="device"),
+    "latency_iqr_ms": Metric(unit="ms", label="latency IQR", signature="device"),
+    "latency_se_ms": Metric(unit="ms", label="latency s.e.", signature="device"),
     "predicted_latency_ms": Metric(
         unit="ms",
         label="predicted latency",
-        direction="min",
         signature="predicted_latency_device",
     ),
-    "memory_mb": Metric(unit="MB", label="memory", direction="min", signature="device"),
-    "seconds": Metric(unit="s", label="time", direction="min"),
+    "memory_mb": Metric(unit="MB", label="memory", signature="device"),
+    "seconds": Metric(unit="s", label="time"),
     "images_per_second": THROUGHPUT,
     # published models
     "resolution": Metric("count", "pixels"),
-    "cpu_latency_ms": Metric(unit="ms", label="CPU latency", direction="min"),
+    "cpu_latency_ms": Metric(unit="ms", label="CPU latency"),
     "rtx3090_images_per_second": THROUGHPUT,
     "rtx3090_nhwc_images_per_second": THROUGHPUT,
     "rtx4090_images_per_second": THROUGHPUT,

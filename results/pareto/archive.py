@@ -51,18 +51,6 @@ class FrontArchive(Generic[Item]):
             self._volume = key, dominated_volume(self.points, reference)
         return self._volume[1]
 
-    def crowding(self) -> Array:
-        """How far apart the neighbours of each point are (Deb et al., 2002), infinite at the ends."""
-        distance = np.zeros(len(self.points))
-        if not len(distance):
-            return distance
-        for column in self.points.T:
-            order = column.argsort()
-            span = (column[order[-1]] - column[order[0]]) or 1.0
-            distance[order[[0, -1]]] = np.inf
-            distance[order[1:-1]] += (column[order[2:]] - column[order[:-2]]) / span
-        return distance
-
 
 def dominated_volume(costs: Array, reference: Array) -> float:
     """The hypervolume of points (points, objectives); none beyond ``reference`` counts."""

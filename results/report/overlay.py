@@ -3,7 +3,6 @@
 from typing import Any
 
 from results.report.charts import shown
-from results.runs.environment import environment
 from results.runs.run import Run
 from results.statistics.public_models import comparable, public_models
 from results.wording import scale
@@ -26,7 +25,7 @@ def overlay(run: Run, name: str) -> dict[str, Any]:
     """
     if name != "imagenet":
         raise ValueError(f"--against {name}: unknown; imagenet is the one there is")
-    fair, reason = comparable({**run.config, "task": environment(run.path).get("task")})
+    fair, reason = comparable({**run.config, "task": run.environment.get("task")})
     if not fair:
         raise ValueError(f"--against {name}: {reason}")
     models = public_models()

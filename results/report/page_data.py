@@ -12,7 +12,6 @@ from results import wording
 from results.metrics import metric
 from results.report import charts as figures
 from results.report.knob_effects import effects
-from results.runs.environment import environment
 from results.runs.health import NUMBER, health
 from results.runs.run import Run
 from results.runs.summary import summary
@@ -29,7 +28,7 @@ def page_data(
     run: Run, *, stages: Stages | None = None, against: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
     """Everything the page shows about ``run``, as JSON values."""
-    front, machine = run.comparable_front(), environment(run.path)
+    front, machine = run.comparable_front(), run.environment
     knobs = [
         name
         for name in map(str, run.trials)

@@ -6,7 +6,6 @@ from math import sqrt
 
 import pandas as pd
 
-from results.runs.environment import environment
 from results.runs.fidelity import at_epoch, stopping_epochs
 from results.runs.run import Run
 from results.statistics.rank_agreement import LEAST_FOR_INTERVAL, rank_agreement
@@ -54,7 +53,7 @@ def _validation_images(run: Run) -> int | None:
     """How many images accuracies were measured on; None where the run does not say."""
     data = run.config.get("data")
     settings = data if isinstance(data, dict) else {}
-    recorded = environment(run.path).get("images")
+    recorded = run.environment.get("images")
     by_class = recorded.get("images") if isinstance(recorded, dict) else None
     total = sum(by_class.values()) if by_class else settings.get("subset")
     share = settings.get("validation")

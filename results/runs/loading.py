@@ -13,12 +13,19 @@ import yaml
 from results.log.event_log import DamagedLogError, last_event
 from results.log.events import Event
 from results.log.salvage import surviving_events
+from results.runs.environment import environment
 from results.runs.remote import is_url, local_copy
 from results.runs.run import Run
 from results.runs.snapshot import Stamp, read_snapshot
 from results.runs.tables import Tables, fold_events
 
+
+class EmptyRunError(ValueError):
+    """A run folder whose search has logged nothing yet."""
+
+
 FRONTS = Path(__file__).parents[1] / "fronts"
+_EMPTY = "{}: the run is empty, its events.db holds no event yet"
 
 
 def load_run(path: str | Path) -> Run:
@@ -55,13 +62,15 @@ def _load(path: Path) -> Run:
     log = path / "events.db"
     if not log.is_file():
         return _published(path)
+    if not log.stat().st_size:  # created, and not yet written to
+        raise EmptyRunError(_EMPTY.format(path))
     with suppress(DamagedLogError):
         stamp = last_event(log)
         if stamp and (snapshot := read_snapshot(path, stamp)):
             return _run(path, snapshot[0], snapshot[1], stamp)
     events, damage = surviving_events(log)
     if not events:
-        raise ValueError(f"{path}: the run is empty, its events.db holds no event yet")
+        raise EmptyRunError(_EMPTY.format(path))
     if damage:
         warnings.warn(f"{log}: {damage}", stacklevel=3)
     facts = _facts(events)
@@ -105,6 +114,7 @@ def _run(
         ended=facts["ended"],
         seconds=facts["seconds"],
         damage=damage,
+        environment=environment(path),
         stamp=stamp,
         facts=facts,
     )

@@ -13,11 +13,14 @@ REMOTE_FILES = (
     "events.db",
     "events.db-journal",
     "config.yaml",
+    "environment.json",
     "trials.parquet",
     "epochs.parquet",
     "retrained.parquet",
 )
 """What there is to read of a run; the journal undoes what a killed writer left half done."""
+MARKS = ("events.db", "trials.parquet")
+"""A folder with one of these is a run: its log, or the tables alone, as published."""
 
 
 def is_url(path: str | Path) -> bool:
@@ -41,7 +44,7 @@ def local_copy(url: str) -> Iterator[Path]:
             for name in REMOTE_FILES
             if _fetch(system, f"{root}/{name}", Path(folder) / name)
         ]
-        if not {"events.db", "trials.parquet"} & {*found}:
+        if not {*MARKS} & {*found}:
             raise ValueError(f"{url}: no run folder, there is no events.db in it")
         yield Path(folder)
 
@@ -49,11 +52,12 @@ def local_copy(url: str) -> Iterator[Path]:
 def matching_runs(pattern: str) -> list[str]:
     """The run folders that a pattern such as ``s3://bucket/runs/*`` matches, sorted."""
     system, root = _open(pattern)
-    logs = system.glob(f"{root.rstrip('/')}/events.db")
-    return sorted(
-        str(system.unstrip_protocol(str(log).removesuffix("/events.db")))
-        for log in logs
-    )
+    found = {
+        str(path).removesuffix(f"/{name}")
+        for name in MARKS
+        for path in system.glob(f"{root.rstrip('/')}/{name}")
+    }
+    return sorted(str(system.unstrip_protocol(folder)) for folder in found)
 
 
 def _open(url: str) -> tuple[AbstractFileSystem, str]:

@@ -29,7 +29,8 @@ class Run:
     """What a search did: tables, settings and objectives (name -> "max" or "min").
 
     ``ended`` says why the search ended and is None while it runs or if it crashed; ``seconds`` is the time it
-    worked, without the pauses before each resume. ``damage`` names what of the log could not be read; ``url``
+    worked, without the pauses before each resume; ``environment`` is what it ran on.
+    ``damage`` names what of the log could not be read; ``url``
     is where a run that is not on this machine was read from.
     """
 
@@ -43,6 +44,7 @@ class Run:
     seconds: float
     damage: str | None = None
     url: str | None = None
+    environment: Mapping[str, Any] = field(default_factory=dict, repr=False)
     stamp: Stamp | None = field(default=None, repr=False)
     facts: Mapping[str, Any] = field(default_factory=dict, repr=False)
 

@@ -1,5 +1,6 @@
 """Several runs in one table, if their numbers compare."""
 
+import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from glob import glob
@@ -11,8 +12,8 @@ import pandas as pd
 from results.metrics import METRICS
 from results.pareto.pareto import pareto_front
 from results.runs.comparability import incomparable
-from results.runs.loading import load_run
-from results.runs.remote import is_url, matching_runs
+from results.runs.loading import EmptyRunError, load_run
+from results.runs.remote import MARKS, is_url, matching_runs
 from results.runs.run import Run
 
 MEASURING = ("data", "training")
@@ -58,7 +59,9 @@ def load_runs(paths: str | Path | Iterable[str | Path], *, mixed: bool = False) 
             if isinstance(paths, str | Path)
             else "no runs are named"
         )
-    runs = dict(zip(_names(found), map(load_run, found), strict=True))
+    runs = _loaded(found, skip_empty=isinstance(paths, str | Path))
+    if not runs:
+        raise ValueError(f"{paths}: all runs there are empty")
     if not mixed and (differences := list(_differences(runs))):
         raise ValueError(
             f"these runs do not compare: {'; '.join(differences)} (load fewer, or all with mixed=True)"
@@ -72,7 +75,26 @@ def _matches(pattern: str | Path) -> list[str | Path]:
     if is_url(pattern):
         return [*matching_runs(str(pattern))]
     found = glob(str(pattern))  # noqa: PTH207 - Path.glob takes no absolute pattern
-    return [*sorted(path for path in found if (Path(path) / "events.db").is_file())]
+    return [
+        *sorted(
+            path
+            for path in found
+            if any((Path(path) / name).is_file() for name in MARKS)
+        )
+    ]
+
+
+def _loaded(paths: list[str | Path], *, skip_empty: bool) -> dict[str, Run]:
+    """The runs by name; of a pattern's, one that has just begun is left out with a warning."""
+    runs = {}
+    for name, path in zip(_names(paths), paths, strict=True):
+        try:
+            runs[name] = load_run(path)
+        except EmptyRunError as error:
+            if not skip_empty:
+                raise
+            warnings.warn(f"left out: {error}", stacklevel=3)
+    return runs
 
 
 def _names(paths: list[str | Path]) -> list[str]:

@@ -23,7 +23,7 @@ Stamp = tuple[int, float]
 
 
 def write_table(table: pd.DataFrame, path: str | Path) -> None:
-    """Write a table as .csv, .parquet or .json (a list of rows), by the file's suffix, in one step."""
+    """Write a table as .csv, .parquet, .json (a list of rows) or .xlsx, by the file's suffix, in one step."""
     path = Path(path)
     match path.suffix:
         case ".csv":
@@ -34,10 +34,38 @@ def write_table(table: pd.DataFrame, path: str | Path) -> None:
             write_atomic(path, strict_json.dumps(rows) + "\n")
         case ".parquet":
             write_atomic(path, table.to_parquet(index=False))
+        case ".xlsx":
+            write_atomic(path, _workbook(table))
         case suffix:
             raise ValueError(
-                f"{path}: {suffix or 'no suffix'} is no format of tables; .csv, .parquet or .json is"
+                f"{path}: {suffix or 'no suffix'} is no format of tables; .csv, .parquet, .json or .xlsx is"
             )
+
+
+def _workbook(table: pd.DataFrame) -> bytes:
+    """An Excel file; its times are UTC, since Excel knows no time zones."""
+    try:
+        from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
+    except ImportError as error:
+        raise ImportError(
+            "tables as .xlsx need openpyxl: pip install 'splitsearch[excel]'"
+        ) from error
+
+    def text(value: str) -> str:
+        shown = ILLEGAL_CHARACTERS_RE.sub("", value)
+        # Excel would take it for a formula.
+        return f"'{shown}" if shown.startswith("=") else shown
+
+    columns = {}
+    for name, column in table.items():
+        if isinstance(column.dtype, pd.DatetimeTZDtype):
+            column = column.dt.tz_convert("UTC").dt.tz_localize(None)
+        elif pd.api.types.is_string_dtype(column):
+            column = column.map(text, na_action="ignore")
+        columns[name] = column
+    file = BytesIO()
+    pd.DataFrame(columns).to_excel(file, index=False, engine="openpyxl")
+    return file.getvalue()
 
 
 def write_snapshot(

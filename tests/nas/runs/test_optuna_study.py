@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from optuna.trial import TrialState
 
 from nas.config.schema import SearchConfig
 from nas.runs.optuna_study import write_study
-from results import EventLog
+from results import EventLog, load_run
 from search_spaces import complexity, get_space
 
 CONFIG = SearchConfig(
@@ -142,6 +143,28 @@ def test_it_grows_with_the_log(folder: Path) -> None:
         3,
         4,
     ]
+
+
+@pytest.mark.skipif(not hasattr(time, "tzset"), reason="Windows has one zone")
+def test_times_are_local_ones_outside_utc(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As ``Study.optimize`` writes them: what ``datetime.now()`` showed then."""
+    monkeypatch.setenv("TZ", "Asia/Kolkata")
+    time.tzset()
+    try:
+        write_study(folder)
+        started = load_run(folder).trials["started"]
+        for trial, moment in zip(load(folder).trials, started, strict=True):
+            shown = trial.datetime_start
+            assert shown is not None
+            assert shown.timestamp() == pytest.approx(moment.timestamp(), abs=1e-3)
+            assert (shown.hour * 60 + shown.minute) - (
+                moment.hour * 60 + moment.minute
+            ) in (330, 330 - 24 * 60)
+    finally:
+        monkeypatch.undo()
+        time.tzset()
 
 
 def test_a_file_that_is_no_database_is_named(folder: Path) -> None:

@@ -1,6 +1,5 @@
 """Every check on runs that are made to be odd in that way, and on one that is not."""
 
-import json
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -79,7 +78,7 @@ def test_noise_is_that_of_a_simulated_binomial(tmp_path):
     run = made(tmp_path, accuracy=alike)
     run = replace(run, config={"data": {"name": "x", "validation": 0.25}})
     counts = {"images": {"images": {"cat": 600, "dog": 400}}}
-    (tmp_path / "environment.json").write_text(json.dumps(counts))
+    run = replace(run, environment=counts)
     (finding,) = (f for f in health(run) if f.topic == "validation noise")
     assert "250 validation images is good to ±2.5 points" in finding.seen
     apart = run.trials.assign(accuracy=np.linspace(0.5, 0.95, 40))

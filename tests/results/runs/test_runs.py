@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 from results import EventLog, load_run, load_runs, write_table
+from results.report.page_data import page_data
 from results.runs.tables import RETRAINED_COLUMNS, TRIAL_COLUMNS
 
 OBJECTIVES = {"accuracy": "max", "flops": "min"}
@@ -164,6 +165,51 @@ def test_runs_that_do_not_compare_are_refused_and_named(make):
     assert len(load_runs([one, other], mixed=True).trials) == 4
 
 
+def test_a_pattern_finds_tables_alone_and_leaves_out_what_has_just_begun(
+    make, tmp_path
+):
+    tables = make("runs/tables")
+    load_run(tables).export()
+    (tables / "events.db").unlink()
+    make("runs/whole")
+    for name in ("created", "without events"):
+        (tmp_path / "runs" / name).mkdir()
+    (tmp_path / "runs" / "created" / "events.db").touch()
+    EventLog(tmp_path / "runs" / "without events" / "events.db").close()
+    with pytest.warns(UserWarning, match="left out: .* the run is empty") as told:
+        runs = load_runs(str(tmp_path / "runs" / "*"))
+    assert list(runs.runs) == ["tables", "whole"]
+    assert len(told) == 2
+    with pytest.raises(ValueError, match="created: the run is empty"):
+        load_runs([tmp_path / "runs" / "created"])
+    system = fsspec.filesystem("memory")
+    system.put(str(tables), "memory://published/tables", recursive=True)
+    assert list(load_runs("memory://published/*").runs) == ["tables"]
+
+
+def test_a_remote_run_knows_what_it_ran_on(make):
+    folder = make("run")
+    (folder / "environment.json").write_text('{"cpu": "a fast one"}')
+    system = fsspec.filesystem("memory")
+    system.put(str(folder), "memory://elsewhere/run", recursive=True)
+    run = load_run("memory://elsewhere/run")
+    assert run.environment == load_run(folder).environment == {"cpu": "a fast one"}
+    assert "a fast one" in page_data(run)["environment"]
+
+
+def test_a_workbook_opens_with_its_times_and_texts(make, tmp_path):
+    """Read by openpyxl: Excel has no time zones, and takes a text with "=" first for a formula."""
+    openpyxl = pytest.importorskip("openpyxl")
+    trials = load_run(make("run")).trials.assign(note=["=1+1", "a\x1b[b"])
+    write_table(trials, tmp_path / "out.xlsx")
+    header, first, second = openpyxl.load_workbook(tmp_path / "out.xlsx").active.values
+    row = dict(zip(header, first, strict=True))
+    assert row["started"] == trials["started"][0].tz_localize(None).to_pydatetime()
+    assert (row["accuracy"], row["flops"]) == (0.5, 100)
+    assert (row["note"], second[-1]) == ("'=1+1", "a[b")
+    assert list(header) == list(trials)
+
+
 def test_what_cannot_be_loaded_together_is_named(make, tmp_path):
     folder = make("run")
     with pytest.raises(ValueError, match="is named twice"):
@@ -188,8 +234,8 @@ def test_tables_leave_as_csv_parquet_and_json(make, tmp_path):
         assert list(back) == list(trials)
         assert back["accuracy"].tolist() == trials["accuracy"].tolist()
         assert back["params"].isna().all()
-    with pytest.raises(ValueError, match=r"\.xlsx is no format of tables"):
-        write_table(trials, tmp_path / "out.xlsx")
+    with pytest.raises(ValueError, match=r"\.ods is no format of tables"):
+        write_table(trials, tmp_path / "out.ods")
 
 
 def test_logs_of_version_1_load_for_ever(tmp_path):
