@@ -14,9 +14,12 @@ from rich.table import Table
 from nas.cli.progress import shown_if_slow
 from nas.cli.search_view import SearchView
 from nas.cli.terminal import PlainConsole
+from nas.config.finalists import SelectConfig
+from nas.config.schema import SearchConfig
+from nas.finalists.deliver import deliver
 from nas.finalists.finalists import train_finalists
 from nas.finalists.outcome import Finals
-from nas.finalists.plan import plan_finalists
+from nas.finalists.plan import RUNNING, plan_finalists
 from results.log.salvage import usable_events
 from results.wording import label, number
 
@@ -50,6 +53,31 @@ def print_finals(finals: Finals, console: Console) -> int:
     if finals.run.ended == "interrupted":
         return 130
     return 0 if done.any() else 1
+
+
+def deliver_model(folder: Path, config: SearchConfig, console: Console) -> None:
+    """Write the model folder of the network that the settings choose, and say why that one."""
+    with shown_if_slow(Console(stderr=True)) as progress:
+        choice = config.select or SelectConfig()
+        out, selection = deliver(folder, choice, config.export, progress)
+    lines = (
+        f"{selection.row['network']}: {selection.why}",
+        f"model     {out}",
+        f"try       python run_search.py predict {out} IMAGE",
+    )
+    for line in lines:
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def finish_search(
+    folder: Path, config: SearchConfig, overrides: Sequence[str], console: Console
+) -> int:
+    """What the settings want after the search: finalists, and of them a model folder. Returns the exit code."""
+    running = [each for each in overrides if each.partition("=")[0] in RUNNING]
+    code = print_finals(run_finalists(folder, running, console), console)
+    if code == 0 and config.select is not None:
+        deliver_model(folder, config, console)
+    return code
 
 
 def finals_table(networks: pd.DataFrame, objectives: dict[str, str]) -> Table:

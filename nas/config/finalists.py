@@ -31,3 +31,24 @@ class FinalistsConfig(Config):
     published: bool = True
     random: int | None = Field(None, ge=0)
     baselines: Annotated[tuple[str, ...], Strict(False)] = ()
+
+
+class SelectConfig(Config):
+    """Which of the networks trained in full is delivered, as the options of ``select`` say it.
+
+    By default the best in the first objective.
+    """
+
+    maximize: str | None = None
+    minimize: str | None = None
+    under: dict[str, float] = Field(default_factory=dict)
+    over: dict[str, float] = Field(default_factory=dict)
+    knee: bool = False
+    near: dict[str, float] = Field(default_factory=dict)
+
+
+class ExportConfig(Config):
+    """What the model folder holds beside weights and card: ``onnx``, and a ``program`` of ``torch.export``."""
+
+    onnx: bool = False
+    program: bool = False

@@ -21,7 +21,7 @@ from evaluators.fields import from_values
 from evaluators.latency.settings import LatencySettings
 from nas.budget import Budget, Plateau
 from nas.config.fields import Config, Made, named
-from nas.config.finalists import FinalistsConfig
+from nas.config.finalists import ExportConfig, FinalistsConfig, SelectConfig
 from nas.stopper.asha import Stopper, make_stopper
 from results.limits import Limit
 from search_spaces import SearchSpace, get_space
@@ -143,6 +143,7 @@ class SearchConfig(Config):
     ``storage`` takes the checkpoints of running trials, a URL if the nodes share no folder.
     ``loggers`` are ``tensorboard``, ``mlflow``, ``wandb`` or ``module:Name`` of Ray's callback interface.
     ``finalists`` says how the search's best networks are trained in full when it is over; None: they are not.
+    ``select`` says which of them becomes the model folder ``model``, ``export`` what that holds.
     """
 
     space: Annotated[SpaceConfig, BeforeValidator(named)] = SpaceConfig()
@@ -173,12 +174,26 @@ class SearchConfig(Config):
     storage: str | None = None
     loggers: Annotated[tuple[str, ...], Strict(False)] = ()
     finalists: FinalistsConfig | None = None
+    select: SelectConfig | None = None
+    export: ExportConfig = ExportConfig()
 
     @property
     def budget(self) -> Budget:
         stop, plateau = self.stop, self.stop.plateau
         flat = None if plateau is None else Plateau(plateau.trials, plateau.gain)
         return Budget(self.trials, stop.hours, stop.epochs, flat)
+
+    @model_validator(mode="after")
+    def _finalists_are_there(self) -> SearchConfig:
+        if self.select is not None and self.finalists is None:
+            raise ValueError(
+                "select is of finalists; add finalists, e.g. {networks: 8}"
+            )
+        if self.finalists is not None and self.finalists.networks > self.trials:
+            raise ValueError(
+                f"finalists.networks {self.finalists.networks} is more than all {self.trials} trials"
+            )
+        return self
 
     @model_validator(mode="after")
     def _stopper_exists(self) -> SearchConfig:

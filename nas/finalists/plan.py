@@ -6,14 +6,17 @@ import json
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from evaluators import Dataset, Preprocess, load
+from evaluators import Dataset, Preprocess, Recipe, load
 from evaluators.data.progress import Progress
+from evaluators.fields import from_values
 from nas.config.finalists import FinalistsConfig
-from nas.config.loading import built, load_config, read_values, validate
+from nas.config.loading import built, load_config, presets, read_values, validate
 from nas.config.schema import SearchConfig, StopConfig
+from nas.exporting.programs import onnx_runtime
 from nas.finalists.baselines import baselines
 from nas.finalists.choose import choose_finalists
 from nas.finalists.evaluate import FullTraining
@@ -24,20 +27,28 @@ from nas.finalists.lineup import (
 )
 from nas.prepare import Prepared, device_of, gpus_per_trial, prepare
 from nas.problem import Problem
-from nas.retraining.plan import OTHERS, Plan, make_plan
+from nas.retraining.plan import (
+    OTHERS,
+    RECIPES,
+    TRAINING,
+    Plan,
+    check_names,
+    make_plan,
+)
 from nas.runs.folder import (
     LINEUP,
     check_images,
     images_of,
     new_folder,
 )
+from nas.runs.networks import load_arch
 from results import Run, load_run
 from results.runs.finalists import FINALISTS
 
 UNFINISHED = ".finalists-new"
 RUNNING = ("engine", "ray", "resources")
 """Settings of the search that say how it runs, not what its numbers mean."""
-RENEWABLE = {"trials", "stop", "finalists", *RUNNING}
+RENEWABLE = {"trials", "stop", "finalists", "select", "export", *RUNNING}
 
 
 @dataclass(frozen=True)
@@ -96,6 +107,31 @@ def plan_finalists(
     return Work(run, config, folder, entrants, prepared, training, dataset)
 
 
+def check_finalists(config: SearchConfig) -> None:
+    """``ValueError`` for what the settings want after the search and would not get, before that is paid for."""
+    settings = config.finalists
+    if settings is None:
+        return
+    values = read_values(settings.recipe, (), presets(RECIPES)) | settings.training
+    check_names(values, settings.recipe)
+    how = {name: values[name] for name in TRAINING if name in values}
+    built(partial(from_values, Recipe), how, settings.recipe)
+    for source in settings.baselines:
+        load_arch(source)
+    if config.select is not None and config.export.onnx:
+        onnx_runtime()
+
+
+def only_finalists_left(
+    folder: Path, config: SearchConfig, overrides: Sequence[str]
+) -> bool:
+    """Whether the search itself is over, nothing raises its limits, and its settings go on to finalists."""
+    raised = [each for each in overrides if each.partition("=")[0] not in RUNNING]
+    if config.finalists is None or raised or not (folder / "events.db").is_file():
+        return False
+    return load_run(folder).ended not in (None, "interrupted")
+
+
 def _configured(run: Run, overrides: Sequence[str]) -> tuple[SearchConfig, Plan]:
     """The settings of the run of finalists, and how each is trained."""
     search = validate(run.config, str(run.path / "config.yaml"))
@@ -124,6 +160,7 @@ def _configured(run: Run, overrides: Sequence[str]) -> tuple[SearchConfig, Plan]
             "training": plan.recipe,
             "stop": StopConfig(hours=chosen.hours),
             "finalists": chosen,
+            "select": None,
         }
     )
     return config, plan.model_copy(update={"device": device_of(config)})

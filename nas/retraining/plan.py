@@ -86,7 +86,7 @@ def make_plan(
     """
     origin = find_origin(source, trial)
     values = read_values(recipe, overrides, presets(RECIPES)) | settings
-    _check_names(values, recipe)
+    check_names(values, recipe)
     images = _images(origin, data, values.pop("data", {}))
     how = {name: values.pop(name) for name in TRAINING if name in values}
     if "augment" not in how and origin.training is not None:
@@ -105,7 +105,8 @@ def make_plan(
     return plan, origin
 
 
-def _check_names(values: Iterable[str], source: str) -> None:
+def check_names(values: Iterable[str], source: str) -> None:
+    """``ValueError`` naming the first that is neither of ``Recipe`` nor of ``RetrainConfig``."""
     for name in values:
         if name not in (*TRAINING, *OTHERS):
             raise ValueError(

@@ -27,7 +27,10 @@ LINEUP = "lineup.json"
 """The list of trainings in a folder of finalists."""
 RECORDED_PACKAGES = ("torch", "numpy", "optuna", "ray", "pandas", "fvcore", "moocore")
 RAISABLE = frozenset(
-    {"trials", "stop", "resources", "engine", "ray", "loggers", "finalists"}
+    {
+        *("trials", "stop", "resources", "engine", "ray", "loggers"),
+        *("finalists", "select", "export"),
+    }
 )
 """Settings that may change when a search goes on; the others decide what its numbers mean."""
 UNCHANGEABLE = (

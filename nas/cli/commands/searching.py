@@ -58,20 +58,26 @@ def search_command(
     serial: bool,
     dry_run: bool,
 ) -> int:
-    """Search for a Pareto front of networks and leave it in a run folder."""
+    """Search for a Pareto front of networks and leave it in a run folder; with ``finalists``, train the best."""
     import nas
     from nas.cli.dry_run_view import print_dry_run
+    from nas.cli.finalists_view import finish_search
     from nas.cli.search_view import watched
     from nas.cli.tables import print_outcome
+    from nas.finalists.plan import check_finalists
 
     config = nas.load_config(preset, with_engine(overrides, serial))
     out = out or Path("runs") / f"{Path(preset).stem}-{datetime.now():%Y%m%d-%H%M%S}"
     if dry_run:
         print_dry_run(config, out, console)
         return 0
+    check_finalists(config)
     with watched(config, None, console) as (listeners, progress):
         run = nas.search(config, out, listeners, progress)
-    return print_outcome(run, console)
+    code = print_outcome(run, console)
+    if code or config.finalists is None:
+        return code
+    return finish_search(out, config, overrides, console)
 
 
 @command("resume runs/first --set trials=80")
@@ -81,14 +87,22 @@ def search_command(
 def resume_command(folder: Path, overrides: tuple[str, ...], serial: bool) -> int:
     """Go on with a search that was interrupted, killed, or is to get more trials or time."""
     import nas
+    from nas.cli.finalists_view import finish_search
     from nas.cli.search_view import watched
     from nas.cli.tables import print_outcome
+    from nas.finalists.plan import check_finalists, only_finalists_left
 
     overrides = with_engine(overrides, serial)
     config = nas.load_config(str(folder / "config.yaml"), overrides)
+    if only_finalists_left(folder, config, overrides):
+        return finish_search(folder, config, overrides, console)
+    check_finalists(config)
     with watched(config, folder, console) as (listeners, progress):
         run = nas.resume(folder, overrides, listeners, progress)
-    return print_outcome(run, console)
+    code = print_outcome(run, console)
+    if code or config.finalists is None:
+        return code
+    return finish_search(folder, config, overrides, console)
 
 
 @command("status runs/first")
