@@ -66,7 +66,10 @@ def tiny(arguments: list[str]) -> list[str]:
     kept = [
         LOOSE.get(each.partition("=")[0], each) for each in rest if each != "--watch"
     ]
-    settings = _SETTINGS.get(name, [])
+    settings = [
+        *_SETTINGS.get(name, []),
+        *(_FINALISTS if _trains_finalists(rest) else []),
+    ]
     if any(each.startswith("space=") for each in rest):
         settings = [each for each in settings if not each.startswith("space.")]
     return [
@@ -77,12 +80,22 @@ def tiny(arguments: list[str]) -> list[str]:
     ]
 
 
+def _trains_finalists(arguments: list[str]) -> bool:
+    files = (Path(each) for each in arguments if each.endswith(".yaml"))
+    return any(file.is_file() and "finalists:" in file.read_text() for file in files)
+
+
 def tiny_code(code: str) -> str:
     """The same Python on the settings ``TINY``."""
     code = code.replace('load_config("quick", [', 'load_config("quick", [*TINY, ')
     return re.sub(r'("latency_ms"): [\d.]+}', r"\1: 1000}", code)
 
 
+_FINALISTS = [
+    "finalists={networks: 1, random: 0, published: false, training: {epochs: 1}}",
+    "select={}",
+    "export={}",
+]
 _OPTIONS = {
     "search": ["--serial"],
     "resume": ["--serial"],
