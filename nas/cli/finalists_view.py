@@ -57,7 +57,7 @@ def print_finals(finals: Finals, console: Console) -> int:
 
 def deliver_model(folder: Path, config: SearchConfig, console: Console) -> None:
     """Write the model folder of the network that the settings choose, and say why that one."""
-    with shown_if_slow(Console(stderr=True)) as progress:
+    with shown_if_slow(PlainConsole(stderr=True)) as progress:
         choice = config.select or SelectConfig()
         out, selection = deliver(folder, choice, config.export, progress)
     lines = (
@@ -66,7 +66,7 @@ def deliver_model(folder: Path, config: SearchConfig, console: Console) -> None:
         f"try       python run_search.py predict {out} IMAGE",
     )
     for line in lines:
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
+        console.print(line, soft_wrap=True)
 
 
 def finish_search(
