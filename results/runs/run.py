@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -15,10 +15,14 @@ from results.objectives import Objectives
 from results.pareto.indicators import hypervolume_over_time
 from results.pareto.pareto import hypervolume, pareto_front
 from results.pareto.select import Selection, select
+from results.runs import figures
 from results.runs.comparability import incomparable
 from results.runs.fidelity import at_epoch
 from results.runs.snapshot import Stamp, write_snapshot
 from results.runs.tables import Tables
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
 
 _RETRAINED_ALIKE = ("recipe", "settings", "data", "images", "init", "epochs")
 _NOT_METRICS = ("space", "status", "error", "started", "finished")
@@ -135,6 +139,59 @@ class Run:
         return hypervolume_over_time(
             self.complete, objectives, reference or self.reference_point(objectives)
         )
+
+    def figure(
+        self,
+        name: str = "front",
+        *,
+        x: str | None = None,
+        y: str | None = None,
+        knob: str | None = None,
+        metric: str | None = None,
+    ) -> "Figure":
+        """A plotly figure to restyle.
+
+        ``"front"`` has ``y`` over ``x`` (default: the first two objectives), ``"progress"`` the hypervolume,
+        ``"learning"`` a curve of ``metric`` for each network, ``"knob"`` the mean of ``metric`` (default: the
+        first objective) at each value of ``knob``. Raises ``ValueError`` for another name or an unknown column.
+        """
+        first, *others = self.objectives or {"accuracy": "max"}
+        trials, front = self.complete, self.comparable_front()
+        metric = self._column(metric or first)
+        match name:
+            case "front":
+                axes = (
+                    self._column(x or (others or [first])[0]),
+                    self._column(y or first),
+                )
+                return figures.front_figure(trials, front, *axes)
+            case "progress":
+                return figures.progress_figure(self.hypervolume_over_time())
+            case "learning" if metric in self.epochs:
+                return figures.learning_figure(self.epochs, front, metric)
+            case "knob" if knob:
+                column = self._column(f"arch.{knob.removeprefix('arch.')}")
+                return figures.knob_figure(trials, column, metric)
+        raise ValueError(
+            f"no figure {name!r} of {metric}: there are front, progress, learning (of a metric of epochs: "
+            f"{', '.join(map(str, self.epochs))}) and knob (with knob=…)"
+        )
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows of the run."""
+        front, counts = self.comparable_front(), (len(self.trials), len(self.complete))
+        sentence = (
+            f"{self.path.name}: {counts[0]} networks, {counts[1]} trained to the end, "
+            f"{self.no_front or f'{len(front)} on the front'}"
+        )
+        return figures.notebook_view(self.complete, front, self.objectives, sentence)
+
+    def _column(self, name: str) -> str:
+        if name not in self.trials:
+            raise ValueError(
+                f"{name} is no column of this run; there are {', '.join(map(str, self.trials))}"
+            )
+        return name
 
     def select(
         self, objectives: Mapping[str, str] | None = None, **choice: Any

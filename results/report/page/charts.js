@@ -75,7 +75,7 @@ function drawTrends() {
 function drawTrend(table = population().trends.table) {
   const trend = table[state.knob]?.[state.knobMetric], m = metric(state.knobMetric);
   if (!trend) { Plotly.purge("trend"); return; }
-  const known = trend.low.map((v) => v !== null), away = (ends) => ends.map((v, k) => (known[k] ? Math.abs(v - trend.middle[k]) : 0));
+  const known = trend.low.map((v) => v !== null), away = (ends) => ends.map((v, k) => (known[k] ? Math.abs(v - trend.middle[k]) : null));
   // without an interval nothing is certain: a hollow mark
   const places = trend.numeric ? trend.at : trend.at.map(plain), few = places.length <= 12;
   const bars = {
