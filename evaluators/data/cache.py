@@ -27,6 +27,7 @@ from evaluators.data.files.listing import Listing
 from evaluators.data.probe import Shape, shape_of
 from evaluators.data.progress import Progress
 from evaluators.data.split import Split, statistics
+from evaluators.durable import replace_durably
 
 CACHE_VERSION = 4
 BLANK = 1e-3
@@ -122,7 +123,7 @@ def decoded(
                 unfinished.mkdir()
                 try:
                     _build(unfinished, *contents(), shape, max_corrupt, progress)
-                    unfinished.rename(folder)
+                    replace_durably(unfinished, folder)
                 finally:
                     shutil.rmtree(unfinished, ignore_errors=True)
     return _open(folder, max_corrupt)

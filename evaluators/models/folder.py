@@ -16,6 +16,7 @@ from torch import Tensor
 
 from evaluators.devices.device import resolve_device
 from evaluators.devices.seeding import build_seeded
+from evaluators.durable import make_folder, replace_durably
 from evaluators.models.preprocess import Preprocess
 from search_spaces import Arch, Network, Task, arch_from_dict
 
@@ -81,7 +82,7 @@ def write_model_folder(
         OSError: if the folder cannot be written.
     """
     load_strictly(_blank(model), weights, "weights")
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     for name, content in model.parts.items():
         _replace(
             folder / name,
@@ -98,7 +99,7 @@ def write_model_folder(
         },
         unfinished,
     )
-    unfinished.replace(folder / WEIGHTS)
+    replace_durably(unfinished, folder / WEIGHTS)
 
 
 def read_model_folder(folder: str | Path) -> TrainedModel:
@@ -205,4 +206,4 @@ def _json(folder: Path, name: str) -> Any:
 def _replace(path: Path, text: str) -> None:
     unfinished = path.with_name(f".{path.name}.unfinished")
     unfinished.write_text(text, encoding="utf-8")
-    unfinished.replace(path)
+    replace_durably(unfinished, path)

@@ -8,13 +8,15 @@ from typing import Any
 
 import torch
 
+from evaluators.durable import replace_durably
+
 
 class DamagedCheckpointError(ValueError):
     """A file that is no whole checkpoint."""
 
 
 def save_checkpoint(path: Path, owner: dict[str, Any], state: dict[str, Any]) -> None:
-    """Replace the file at once, so that a process killed meanwhile leaves the old one.
+    """Replace the file at once, so that a process killed meanwhile, or a power loss, leaves the old one.
 
     ``owner`` and ``state`` may hold tensors, plain values, and lists and dicts of them.
     """
@@ -28,7 +30,7 @@ def save_checkpoint(path: Path, owner: dict[str, Any], state: dict[str, Any]) ->
     ) as error:  # the latter is torch's word for a full disk
         unfinished.unlink(missing_ok=True)
         raise OSError(f"checkpoint {path} cannot be written ({error})") from error
-    unfinished.replace(path)
+    replace_durably(unfinished, path)
 
 
 def load_checkpoint(

@@ -28,6 +28,7 @@ from results.log.events import (
     Lost,
     Promoted,
     Proposed,
+    SearchFinished,
     SearchStarted,
 )
 from results.log.record import TrialRecord
@@ -40,6 +41,8 @@ from results.wording import duration, number, with_unit
 LINE_SECONDS = 15.0
 OTHER_LINES = 6
 """Of a live view, beside those of the trials that run."""
+MANY = 500
+"""Trials of which tables, study.db and report take seconds to write."""
 
 
 @contextmanager
@@ -111,6 +114,9 @@ class SearchView:
         if trial is None:
             if isinstance(event.content, SearchStarted):
                 self._start()
+            elif isinstance(event.content, SearchFinished) and self._done >= MANY:
+                self._live.stop()
+                self.note(f"writing tables, study.db and report of {self._done} trials")
             return
         record = self._open.setdefault(trial, TrialRecord(trial))
         before = record.reached

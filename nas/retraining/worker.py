@@ -15,6 +15,7 @@ from torch import Tensor
 from evaluators import Dataset, Metrics, Split, load, load_test
 from evaluators.devices.device import device_name
 from evaluators.devices.seeding import build_seeded
+from evaluators.durable import replace_durably
 from evaluators.training.checkpoint import (
     DamagedCheckpointError,
     load_checkpoint,
@@ -150,7 +151,7 @@ def _keep(job: Job, training: Training) -> None:
     save_checkpoint(fresh, job.owner, training.state_dict())
     if (last := job.folder / LAST).exists():
         last.replace(job.folder / BEFORE)
-    fresh.replace(last)
+    replace_durably(fresh, last)
     write_atomic(job.folder / "epochs.json", json.dumps(history) + "\n")
 
 

@@ -17,6 +17,7 @@ import yaml
 
 from evaluators.data.content import changed_images
 from evaluators.devices.device import device_name
+from evaluators.durable import sync
 from nas.config.loading import load_config
 from nas.config.schema import SearchConfig
 from results import Event, EventLog, write_atomic
@@ -63,6 +64,10 @@ def new_folder(
         write_atomic(folder / "environment.json", f"{environment}\n")
         EventLog(folder / "events.db").close()
         (folder / "checkpoints").mkdir()
+        sync(folder)
+        sync(
+            folder.parent
+        )  # else a power loss may take the folder, however well its files are kept
     except OSError:
         shutil.rmtree(folder, ignore_errors=True)
         raise

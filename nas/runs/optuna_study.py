@@ -22,9 +22,10 @@ from optuna.distributions import (
     FloatDistribution,
     IntDistribution,
 )
-from optuna.exceptions import ExperimentalWarning
+from optuna.exceptions import ExperimentalWarning, StorageInternalError
 from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
+from sqlalchemy.exc import DBAPIError
 
 from nas.config.loading import validate
 from nas.runs.study_rows import add_in_bulk
@@ -106,6 +107,8 @@ def _study(
         with warnings.catch_warnings(action="ignore", category=ExperimentalWarning):
             study.set_metric_names(list(objectives))
         yield study, storage
+    except (DBAPIError, StorageInternalError) as error:  # a full disk
+        raise _refused(path, error) from error
     finally:
         storage.remove_session()
         storage.engine.dispose()
@@ -121,10 +124,12 @@ def _storage(path: Path) -> RDBStorage:
     try:
         return RDBStorage("sqlite://", engine_kwargs={"creator": connect})
     except Exception as error:  # SQLAlchemy's, Alembic's and SQLite's own
-        reason = " ".join(str(error).split())
-        raise OSError(
-            f"{path}: cannot be written as an Optuna study ({reason:.200})"
-        ) from error
+        raise _refused(path, error) from error
+
+
+def _refused(path: Path, error: Exception) -> OSError:
+    reason = " ".join(str(error).partition("[SQL")[0].split())
+    return OSError(f"{path}: cannot be written as an Optuna study ({reason:.200})")
 
 
 @dataclass

@@ -83,13 +83,14 @@ class EventLog:
                 f"{self.path}: cannot open the event log ({error})"
             ) from error
         try:
-            self._prepare()
-            self._clock = clock or Clock(self._newest())
+            newest = self._prepare()
+            self._clock = clock or Clock(newest)
         except BaseException:
             self._connection.close()
             raise
 
-    def _prepare(self) -> None:
+    def _prepare(self) -> float:
+        """Make the table if there is none; the time of the newest event."""
         try:
             # EXTRA also syncs the folder after the journal is gone: a commit survives a power loss.
             self._connection.execute("PRAGMA synchronous = EXTRA")
@@ -104,16 +105,14 @@ class EventLog:
                     f"{self.path}: written by an older version of this program (schema version {version}, now "
                     f"{SCHEMA_VERSION}): it can be read, but only that version can continue it"
                 )
+            newest = self._connection.execute("SELECT max(time) FROM events").fetchone()
+            return newest[0] if isinstance(newest[0], float) else 0.0
         except sqlite3.OperationalError as error:
             raise OSError(
                 f"{self.path}: cannot write the event log ({error})"
             ) from error
         except sqlite3.DatabaseError as error:
             raise ValueError(f"{self.path}: not an event log ({error})") from error
-
-    def _newest(self) -> float:
-        row = self._connection.execute("SELECT max(time) FROM events").fetchone()
-        return row[0] if isinstance(row[0], float) else 0.0
 
     def commit(self, contents: Sequence[Content]) -> list[Event]:
         """Add events, all or none, and return them as any reader will find them.

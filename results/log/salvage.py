@@ -5,6 +5,7 @@ Behind it, steps that double find a readable row, and bisection the first one.
 A search goes on from these without the trials that a gap may have touched.
 """
 
+import shutil
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -64,7 +65,10 @@ def mend(path: Path) -> str | None:
     mended.unlink(missing_ok=True)
     with EventLog(mended) as log:
         log.restore(kept)
-    path.replace(path.with_name(path.name + ".damaged"))
+    # There is a log at every moment, the damaged or the mended one.
+    shutil.copyfile(path, path.with_name(path.name + ".damaged"))
+    # A journal of the damaged log would be rolled back into the mended one.
+    path.with_name(path.name + "-journal").unlink(missing_ok=True)
     mended.replace(path)
     return damage
 

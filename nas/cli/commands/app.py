@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 import warnings
 from collections.abc import Callable, Iterator
@@ -33,9 +34,10 @@ class CommandLine(click.Group):
         except click.ClickException as error:
             code = complain(error.format_message())
         except OSError as error:
-            code = complain(
+            reason = (
                 f"{error.filename}: {error.strerror}" if error.filename else str(error)
             )
+            code = complain(reason + _way_out(error))
         except (ValueError, ImportError, FloatingPointError) as error:
             code = complain(str(error))
         except (click.Abort, KeyboardInterrupt) as error:
@@ -45,6 +47,14 @@ class CommandLine(click.Group):
             )
             code = 130
         sys.exit(code)
+
+
+def _way_out(error: OSError) -> str:
+    """What a person can do about it, if that is known."""
+    no_room = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    if not (no_room or "disk is full" in str(error)):
+        return ""
+    return f"; make room, then go on: {program()} resume RUN (what was logged is kept)"
 
 
 def complain(message: str) -> int:

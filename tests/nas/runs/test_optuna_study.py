@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import time
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import numpy as np
 import optuna
 import pytest
 from optuna.trial import TrialState
+from sqlalchemy.exc import OperationalError
 
 from nas.config.schema import SearchConfig
 from nas.runs.optuna_study import write_study
@@ -172,4 +174,15 @@ def test_a_file_that_is_no_database_is_named(folder: Path) -> None:
     with pytest.raises(
         OSError, match=r"study\.db: cannot be written as an Optuna study"
     ):
+        write_study(folder)
+
+
+def test_a_disk_that_fills_up_is_told_with_the_file(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*arguments: object) -> None:
+        raise OperationalError("INSERT", {}, sqlite3.OperationalError("disk is full"))
+
+    monkeypatch.setattr("nas.runs.optuna_study.add_in_bulk", full)
+    with pytest.raises(OSError, match=r"study\.db: cannot be written.*disk is full\)"):
         write_study(folder)
