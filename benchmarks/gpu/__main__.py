@@ -22,7 +22,7 @@ import torch
 
 from benchmarks.gpu.parts import PARTS
 from benchmarks.gpu.runner import Row, run_all
-from benchmarks.gpu.setting import Part, Setting
+from benchmarks.gpu.setting import MissingError, Part, Setting
 from benchmarks.gpu.table import figures, page, why
 
 EVIDENCE = Path(__file__).parents[2] / "docs" / "evidence"
@@ -75,7 +75,11 @@ def _check(parts: list[Part], told: argparse.Namespace, folder: Path) -> int:
     file = told.out or (folder if told.dry_run else EVIDENCE) / "gpu.jsonl"
     if told.dry_run:
         print("a dry run on the CPU: things are small, and no figure means anything")
-    rows = run_all(parts, setting, file, told.minutes, _print)
+    try:
+        rows = run_all(parts, setting, file, told.minutes, _print)
+    except MissingError as missing:
+        print(missing)
+        return 2
     if told.out is None and not told.dry_run:
         (EVIDENCE / "gpu.md").write_text(page(file, PARTS))
     counts = {row.status: 0 for row in rows}

@@ -185,6 +185,7 @@ def to_94_percent(setting: Setting) -> Figures:
         batch_size=setting.size(512, 64),
         lr=setting.size(0.4, 0.1),
         weight_decay=5e-4,
+        optimizer="muon",
         schedule="one_cycle",
         augment=replace(MOVED, cutout=8),
         ema=0.99,
@@ -258,7 +259,7 @@ def _step_ms(
     network = network.to(setting.device).to(memory_format=torch.channels_last).train()
     lr = torch.full((), 1e-4, device=setting.device)
     step = TrainStep(
-        network, recipe.optimizer(network, lr), recipe, setting.device, splits=1
+        network, recipe.optimizer_of(network, lr), recipe, setting.device, splits=1
     )
     call = Replayed(step, setting.device) if replayed else step
     milliseconds = stopwatch(lambda: call(images, labels), setting.device)

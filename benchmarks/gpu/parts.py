@@ -9,6 +9,7 @@ from pathlib import Path
 from benchmarks.gpu import (
     checks,
     checks_latency,
+    checks_memory,
     measure_attention,
     measure_latency,
     measure_search,
@@ -24,6 +25,7 @@ GRAPHS = {
     "clip": {"clip_norm": 1.0},
     "ema": {"ema": 0.9},
     "bfloat16": {"precision": "bfloat16"},
+    "muon": {"optimizer": "muon"},
 }
 CHECKS = (
     *(
@@ -43,9 +45,9 @@ CHECKS = (
     Part("check resume", checks.resumes),
     Part("check accumulation", checks.accumulation),
     Part("check streaming", checks.streaming),
-    Part("check out-of-memory", checks.out_of_memory),
-    Part("check memory-cap", checks.memory_cap),
-    Part("check memory-estimate", checks.memory_estimate),
+    Part("check out-of-memory", checks_memory.out_of_memory),
+    Part("check memory-cap", checks_memory.memory_cap),
+    Part("check memory-estimate", checks_memory.memory_estimate),
     Part("check waits", checks.waits),
     Part("check compiled-blocks", checks.compiled_blocks, 180),
     Part("check latency", checks_latency.latency()),
@@ -130,7 +132,11 @@ MEASUREMENTS = (
         (Goal("mape", most=0.05), Goal("tau", least=0.9)),
     ),
     *(
-        Part(f"latency {name}", measure_latency.published(name), 60)
+        Part(
+            f"latency {name}",
+            measure_latency.published(name),
+            240 if name in measure_latency.COMPILED else 60,
+        )
         for name in list_networks()
     ),
     *(

@@ -26,6 +26,7 @@ from benchmarks.gpu.setting import Figures, MissingError, Part, Setting
 from evaluators.devices.device import device_name
 from evaluators.training.memory import is_out_of_memory
 
+DEVICE_SECONDS = 120.0
 LEAST_SECONDS = 5.0
 """With less left for it, a part is not begun."""
 OWN = Path(__file__).parents[2]
@@ -57,16 +58,21 @@ def run_all(
     minutes: float,
     tell: Callable[[Row], None],
 ) -> list[Row]:
-    """The rows of ``parts``, those that ``file`` has of the same device and torch as they are."""
-    file.parent.mkdir(parents=True, exist_ok=True)
+    """The rows of ``parts``, those that ``file`` has of the same device and torch as they are.
+
+    Raises:
+        MissingError: before anything is written, if the device is not there or cannot be used.
+    """
     deadline = perf_counter() + 60 * minutes
     rows = []
-    name = _in_process(_name, setting, 60)[1].get("name", "no such device")
+    status, answer, reason = _in_process(_name, setting, DEVICE_SECONDS)
+    if status != "measured":
+        raise MissingError(reason)
+    name = str(answer["name"])
+    file.parent.mkdir(parents=True, exist_ok=True)
     for part in parts:
-        known = _known(file, part.name, str(name), setting.tiny)
-        rows.append(
-            known or _measured(part, setting, str(name), deadline - perf_counter())
-        )
+        known = _known(file, part.name, name, setting.tiny)
+        rows.append(known or _measured(part, setting, name, deadline - perf_counter()))
         if known is None and rows[-1].status != "not reached":
             with file.open("a") as lines:
                 lines.write(json.dumps(asdict(rows[-1])) + "\n")
@@ -179,4 +185,5 @@ def own_line(error: BaseException) -> str:
 
 
 def _name(setting: Setting) -> Figures:
+    torch.zeros(1, device=setting.device)  # it answers
     return {"name": device_name(setting.device)}

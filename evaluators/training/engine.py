@@ -19,14 +19,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from evaluators.data.batches import batches
 from evaluators.data.dataset import Dataset
-from evaluators.data.split import Split
+from evaluators.data.split import Split, batches
+from evaluators.devices.compiled import compile_blocks
 from evaluators.devices.lock import Shared
 from evaluators.devices.seeding import derive, seeded
 from evaluators.evaluator import Metrics
 from evaluators.training.batch_norm import recalibrate
-from evaluators.training.compiled import compile_blocks
 from evaluators.training.cuda_graph import Replayed
 from evaluators.training.ema import Ema
 from evaluators.training.evaluation import (
@@ -46,7 +45,7 @@ from evaluators.training.memory import (
     reset_peak,
 )
 from evaluators.training.recipe import SMALLEST_PART, Recipe
-from evaluators.training.shard import ALONE, Shard
+from evaluators.training.shard import ALONE, Shard, check_sizes
 from evaluators.training.stochastic_depth import Drops
 from evaluators.training.sync_norm import synchronise
 from evaluators.training.train_step import TrainStep, autocast
@@ -85,7 +84,7 @@ class Training:
         memory_fraction: float | None = None,
     ) -> None:
         limit_memory(device, memory_fraction)
-        _check_sizes(len(dataset.train.labels), recipe.batch_size, shard.world_size)
+        check_sizes(len(dataset.train.labels), recipe.batch_size, shard.world_size)
         self.fidelity = Fidelity.of(dataset, recipe)
         self.dataset, self.recipe, self.device, self.seed, self.shard = (
             dataset,
@@ -341,15 +340,4 @@ class Training:
             sums += step(images, labels)
         return Evaluation.of(
             shard.sum(sums).tolist(), count, mirrored=self.recipe.mirrored
-        )
-
-
-def _check_sizes(images: int, batch_size: int, processes: int) -> None:
-    if images < 2 * processes:
-        raise ValueError(
-            f"too few training images: {processes} process(es) need 2 each, there are {images} together"
-        )
-    if batch_size % processes or batch_size < 2 * processes:
-        raise ValueError(
-            f"Recipe: batch_size {batch_size} does not give {processes} processes equal parts of 2 images or more"
         )

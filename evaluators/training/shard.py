@@ -47,3 +47,15 @@ class Shard:
 
 
 ALONE = Shard()
+
+
+def check_sizes(images: int, batch_size: int, processes: int) -> None:
+    """``ValueError`` if so many processes have too few images, or a batch that does not divide among them."""
+    if images < 2 * processes:
+        raise ValueError(
+            f"too few training images: {processes} process(es) need 2 each, there are {images} together"
+        )
+    if batch_size % processes or batch_size < 2 * processes:
+        raise ValueError(
+            f"Recipe: batch_size {batch_size} does not give {processes} processes equal parts of 2 images or more"
+        )

@@ -114,9 +114,9 @@ def test_the_whole_has_an_end(tmp_path: Path) -> None:
 @pytest.mark.skipif(torch.cuda.is_available(), reason="says what happens without a GPU")
 def test_without_a_gpu_says_so(tmp_path: Path) -> None:
     setting = Setting(torch.device("cuda", 0))
-    (row,) = rows(tmp_path, Part("a", seven), setting=setting)
-    assert (row.status, row.figures) == ("missing", {})
-    assert row.reason.startswith("needs a GPU: torch ")
+    with pytest.raises(MissingError, match=r"needs a GPU: torch .* sees none"):
+        rows(tmp_path, Part("a", seven), setting=setting)
+    assert not list(tmp_path.iterdir())
 
 
 def test_the_table_says_what_was_wanted() -> None:

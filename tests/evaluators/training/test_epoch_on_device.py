@@ -44,7 +44,11 @@ def dataset() -> Dataset:
     )
 
 
-@pytest.mark.parametrize("recipe", [Recipe(batch_size=32), EVERYTHING])
+@pytest.mark.parametrize(
+    "recipe",
+    [Recipe(batch_size=32), EVERYTHING, Recipe(batch_size=32, optimizer="muon")],
+    ids=["plain", "everything", "muon"],
+)
 def test_an_epoch_reads_two_results(dataset: Dataset, recipe: Recipe) -> None:
     model = build_seeded(ARCH, dataset.task, 0)
     training = Training(model, dataset, recipe, CPU)

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from evaluators.training.compiled import compile_blocks
+from evaluators.devices.compiled import compile_blocks
 from search_spaces import ResNeSt, Task, build
 
 TASK = Task(4, 8, 3, small_images=True)
