@@ -1,4 +1,9 @@
-"""RegNetY (Radosavovic et al. 2020, "Designing Network Design Spaces"), with the attention as a knob."""
+"""RegNetY (Radosavovic et al. 2020, "Designing Network Design Spaces"), with the attention as a knob.
+
+A network is a straight line: block ``j`` asks for ``w0 + wa * j`` channels. The line is rounded to steps of a
+factor ``wm``, and blocks of one step are a stage. Most lines have more or fewer than four steps, so the space
+folds ``wa`` into the range that gives four, which is what the paper's networks have.
+"""
 
 from __future__ import annotations
 
@@ -65,6 +70,7 @@ class RegNetY(Arch):
         self.check_types()
         for name, legal in _LEGAL.items():
             check_knob("RegNetY", name, getattr(self, name), legal)
+        # two tapes of knobs that build one network must have one id
         if self.attention != "split":
             object.__setattr__(self, "radix", 1)
         if self.attention == "none":
@@ -83,6 +89,7 @@ class RegNetY(Arch):
     def stages(self) -> tuple[Stage, ...]:
         """Depth, width and group width of every stage, the width a multiple of the group width."""
         levels = [level(j, self.w0, self.wa, self.wm) for j in range(self.depth)]
+        # to multiples of 8, as in pycls
         widths = [8 * round(self.w0 * self.wm**s / 8) for s in levels]
         return tuple(
             Stage(len(list(run)), *self._grouped(width))
@@ -91,6 +98,7 @@ class RegNetY(Arch):
 
     def _grouped(self, width: int) -> tuple[int, int]:
         group_width = min(self.group_width, width)
+        # the groups stay and the width gives way, by a few channels
         return max(group_width, round(width / group_width) * group_width), group_width
 
     def describe(self) -> Description:
@@ -144,6 +152,7 @@ def four_stages(
     )
     if low >= high:
         return wa
+    # a triangle wave: up through the choices and down again
     count = high - low
     offset = (bisect_left(choices, wa) - low) % (2 * count)
     return choices[low + min(offset, 2 * count - 1 - offset)]

@@ -1,4 +1,9 @@
-"""Architectures drawn inside limits on their cost as evenly as if all others had been thrown away."""
+"""Architectures drawn inside limits on their cost as evenly as if all others had been thrown away.
+
+Where many lie inside, the others *are* thrown away. Where few do, a fit of what knobs do to costs says which
+draws are worth counting; where next to none do, draws are changes to the last one inside. Each architecture
+is kept or left with the probability that makes up for the way it was found (Metropolis and Hastings).
+"""
 
 from __future__ import annotations
 
@@ -89,14 +94,19 @@ class ConstrainedSampler:
         cube = Cube(self.sizes, self.rng)
         if not inside:
             start = self._reach(cube, min(tried, key=lambda draw: draw.outside))
+            # the first inside lies at the border; a walk from there forgets that
             inside = list(islice(self._walk(cube, start), WARM_UP))
         fit = self._fit(cube, tried + inside)
         at, here = inside[-1], cube.point(inside[-1].tape)
         if fit.expected_inside(cube.anywhere(here, SURVEY)) > RARE:
-            yield from (
-                draw for _, draw in self._screened(cube, fit, at, cube.anywhere)
-            )
-            return
+            for _, draw in self._screened(cube, fit, at, cube.anywhere):
+                yield draw
+        else:
+            yield from self._wandering(cube, fit, at)
+
+    def _wandering(self, cube: Cube, fit: CostFit, at: Sample) -> Iterator[Sample]:
+        """Where the chain of changes stands, once in so many candidates that it has forgotten the last."""
+        here = cube.point(at.tape)
         period = NEARBY / max(fit.expected_inside(cube.nearby(here, SURVEY)), 1e-3)
         time = 0.0
         for tried_since, there in self._screened(cube, fit, at, cube.nearby):
@@ -139,6 +149,7 @@ class ConstrainedSampler:
                 there = self._draw(cube.tape(rows[index]))
                 if there.outside:
                     continue
+                # one that seldom passes the screen is seldom left again
                 moves = self.rng.random() * weight * passes[index] < 1
                 if moves:
                     at, here, weight = there, rows[index], 1 / passes[index]

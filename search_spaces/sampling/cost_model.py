@@ -1,4 +1,9 @@
-"""What the knobs do to the costs, learnt from draws: a guess for a thousandth of the time of the count."""
+"""What the knobs do to the costs, learnt from draws: a guess for a thousandth of the time of the count.
+
+A network's cost is a sum, over stages, of products of depth, widths and so on. So the logarithm of the cost is
+fitted as ``logsumexp`` over terms that are sums of one curve per knob, draws near the limits counting most.
+Draws held back from the fit say how far it errs; whatever may lie inside by that error is let through.
+"""
 
 from __future__ import annotations
 
@@ -46,6 +51,7 @@ class CostFit:
         log_costs = np.log(costs)
         shares = (1 / (1 + (window.misses(log_costs) / NEAR) ** 2)).prod(1)
         features = _features(rows, sizes)
+        # every fourth is for the error alone: on its own draws a fit looks better than it is
         unseen = np.arange(len(rows)) % 4 == 0
         weights = np.stack(
             [
@@ -63,6 +69,7 @@ class CostFit:
 
     def passes(self, rows: FloatArray) -> FloatArray:
         """Probability with which each row, (rows, knobs), is worth costing; never 0."""
+        # a heavy tail, so that what the fit is wrong about is found in the end
         beyond = np.maximum(0, self._misses(rows) / self.error - SLACK)
         passes: FloatArray = (1 / (1 + beyond**4)).prod(1)
         return passes
@@ -72,6 +79,7 @@ class CostFit:
 
 
 def _features(rows: FloatArray, sizes: FloatArray) -> FloatArray:
+    # choices from -1/2 to 1/2, so that powers of them are little correlated
     x = np.floor(rows * sizes) / np.maximum(sizes - 1, 1) - 0.5
     return np.hstack([np.ones((len(x), 1)), x, x**2, x**3])
 
@@ -90,15 +98,9 @@ def _fit(
         torch.from_numpy(array)
         for array in (features, log_costs, shares / shares.sum())
     )
-    terms = (
-        torch.randn(
-            x.shape[1],
-            TERMS,
-            dtype=x.dtype,
-            generator=torch.Generator().manual_seed(seed),
-        )
-        * 0.3
-    )
+    chance = torch.Generator().manual_seed(seed)
+    terms = 0.3 * torch.randn(x.shape[1], TERMS, dtype=x.dtype, generator=chance)
+    # starts at the mean cost, the terms equal but for what tells them apart
     terms[0] += y.mean() - np.log(TERMS)
     terms.requires_grad_()
     solver = torch.optim.LBFGS(
@@ -107,9 +109,9 @@ def _fit(
 
     def loss() -> float:
         solver.zero_grad()
-        off = (share * (torch.logsumexp(x @ terms, 1) - y) ** 2).sum() + 1e-5 * (
-            terms[1:] ** 2
-        ).mean()
+        squares = (share * (torch.logsumexp(x @ terms, 1) - y) ** 2).sum()
+        # a little ridge: knobs that change nothing keep weight 0
+        off = squares + 1e-5 * (terms[1:] ** 2).mean()
         (terms.grad,) = torch.autograd.grad(off, terms)
         return off.item()
 
