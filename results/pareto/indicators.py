@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 import moocore
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from results.columns import Array, Mask, known_rows
 from results.objectives import Objectives
@@ -102,25 +103,35 @@ def attainment(
     costs, known = _costs(df, aims)
     columns = [*objectives, "percentile"]
     if not len(costs):
-        return pd.DataFrame({name: pd.Series(dtype="float64") for name in columns})[
-            ["percentile", *objectives]
-        ]
+        return pd.DataFrame(columns=["percentile", *objectives], dtype="float64")
+    # moocore wants the searches numbered from 1, each one's points together.
     sets = pd.factorize(df[by].to_numpy()[known])[0] + 1
     order = np.argsort(sets, kind="stable")
-    there, searches = int(sets.max()), df[by].nunique()
-    surfaces = []
-    for percentile in percentiles:
-        # searches that reached nothing count too: how many of the others make up this share of all
-        needed = max(1, math.ceil(searches * percentile / 100 - 1e-9))
-        if needed <= there:
-            surface = moocore.eaf(
-                costs[order], sets[order], percentiles=[100 * needed / there]
-            )
-            surface[:, :-1] = aims.costs(surface[:, :-1])
-            surface[:, -1] = percentile
-            surfaces.append(surface)
-    rows = np.concatenate([np.empty((0, len(columns))), *surfaces])
+    surfaces = [
+        _surface(costs[order], sets[order], percentile, df[by].nunique(), aims)
+        for percentile in percentiles
+    ]
+    rows = np.concatenate(surfaces) if surfaces else np.empty((0, len(columns)))
     return pd.DataFrame(rows, columns=columns)[["percentile", *objectives]]
+
+
+def _surface(
+    costs: Array,
+    sets: NDArray[np.intp],
+    percentile: float,
+    searches: int,
+    aims: Objectives,
+) -> Array:
+    """The corners (corners, objectives and percentile) of what this share of all searches reached."""
+    there = int(sets.max())
+    # Searches that reached nothing count too: how many of the others make up this share of all?
+    needed = max(1, math.ceil(searches * percentile / 100 - 1e-9))
+    if needed > there:
+        return np.empty((0, len(aims) + 1))
+    surface = moocore.eaf(costs, sets, percentiles=[100 * needed / there])
+    surface[:, :-1] = aims.costs(surface[:, :-1])
+    surface[:, -1] = percentile
+    return np.asarray(surface)
 
 
 def _costs(df: pd.DataFrame, objectives: Objectives) -> tuple[Array, Mask]:

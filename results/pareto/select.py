@@ -63,28 +63,11 @@ def select(
     Ties go to the better in the remaining objectives, in their order, then to the row that comes first.
     Raises ``ValueError`` for what is no column, and, naming the nearest row, if none is within the limits.
     """
-    ways = [
-        name
-        for name, given in (
-            ("knee", knee),
-            ("near", near),
-            ("buckets", buckets),
-            ("diverse", diverse),
-        )
-        if given
-    ]
-    if len(ways) > 1 or (maximize and minimize):
-        both = ways if len(ways) > 1 else ["maximize", "minimize"]
-        raise ValueError(f"choose one of {' and '.join(both)}")
+    _check_one_way(knee=knee, near=near, buckets=buckets, diverse=diverse)
+    _check_one_way(maximize=maximize, minimize=minimize)
     aims = _aims(df, objectives, maximize, minimize)
     aims.points(df)  # every objective is a column of numbers
-    # the objectives that only break ties may be missing
-    if near:
-        needs = list(near)
-    elif knee or diverse is not None:
-        needs = list(aims)
-    else:
-        needs = [next(iter(aims)), *(buckets or ())]
+    needs = _needs(aims, knee or diverse is not None, near, buckets)
     table, within = _within(df, _limits(under, over), needs)
     if knee:
         return _knee(table, aims, within)
@@ -94,6 +77,30 @@ def select(
         return _buckets(table, buckets, aims, within)
     if diverse is not None:
         return _diverse(table, diverse, aims, within)
+    return _best(table, aims, within)
+
+
+def _check_one_way(**ways: Any) -> None:
+    given = [name for name, value in ways.items() if value]
+    if len(given) > 1:
+        raise ValueError(f"choose one of {' and '.join(given)}")
+
+
+def _needs(
+    aims: Objectives,
+    front: bool,
+    near: Mapping[str, float] | None,
+    buckets: Mapping[str, Sequence[float]] | None,
+) -> list[str]:
+    """The columns that a row must have; objectives that only break ties may be missing."""
+    if near:
+        return list(near)
+    if front:
+        return list(aims)
+    return [next(iter(aims)), *(buckets or ())]
+
+
+def _best(table: pd.DataFrame, aims: Objectives, within: str) -> Selection:
     name, way = next(iter(aims.items()))
     best = aims.best_first(table).head(1)
     why = f"{_most(way)} {name} ({best[name].iloc[0]:.6g}) of {len(table)} rows{within}"
@@ -139,6 +146,7 @@ def _within(
             f"no finished row has {', '.join(dict.fromkeys(needs))}: nothing to select from"
         )
     table = df.loc[known]
+    # A row whose limited metric is not known (NaN) is not known to be inside.
     excess = violation(table, limits)
     if not (excess == 0).any():
         raise ValueError(_nearest(table, limits, excess))

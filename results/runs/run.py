@@ -66,22 +66,7 @@ class Run:
 
         Raises ``ValueError`` if there is none that kept validation images apart.
         """
-        rows = self.retrained
-        if (
-            "validation_accuracy" not in rows
-            or (rows := rows.dropna(subset=["validation_accuracy"])).empty
-        ):
-            raise ValueError(
-                f"{self.path}: no network of this run has been retrained and validated"
-            )
-        settings = (
-            rows[[name for name in _RETRAINED_ALIKE if name in rows]]
-            .astype("string")
-            .fillna("")
-        )
-        rows = rows[(settings == settings.iloc[-1]).all(axis=1)].drop_duplicates(
-            ["trial", "seed"], keep="last"
-        )
+        rows = self._retrained_alike()
         means = rows.groupby("trial")[["validation_accuracy", "top1"]].mean()
         trials = self.trials[self.trials["trial"].isin(means.index)]
         accuracy, top1 = (
@@ -95,6 +80,21 @@ class Run:
             top1=top1,
         )
         return replace(self, trials=found, stamp=None)
+
+    def _retrained_alike(self) -> pd.DataFrame:
+        """The retrainings in the way of the newest, a row per network and seed."""
+        rows = self.retrained
+        if "validation_accuracy" in rows:
+            rows = rows.dropna(subset=["validation_accuracy"])
+        if "validation_accuracy" not in rows or rows.empty:
+            raise ValueError(
+                f"{self.path}: no network of this run has been retrained and validated"
+            )
+        known = [name for name in _RETRAINED_ALIKE if name in rows]
+        settings = rows[known].astype("string").fillna("")
+        rows = rows[(settings == settings.iloc[-1]).all(axis=1)]
+        # Retrained once more, into another folder: the later result holds.
+        return rows.drop_duplicates(["trial", "seed"], keep="last")
 
     def at_epoch(self, epoch: int) -> "Run":
         """This run as if every training had ended after ``epoch``; networks that were stopped before are left out.

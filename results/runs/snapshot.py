@@ -51,17 +51,14 @@ def _workbook(table: pd.DataFrame) -> bytes:
             "tables as .xlsx need openpyxl: pip install 'splitsearch[excel]'"
         ) from error
 
-    def text(value: str) -> str:
-        shown = ILLEGAL_CHARACTERS_RE.sub("", value)
-        # Excel would take it for a formula.
-        return f"'{shown}" if shown.startswith("=") else shown
-
     columns = {}
     for name, column in table.items():
         if isinstance(column.dtype, pd.DatetimeTZDtype):
             column = column.dt.tz_convert("UTC").dt.tz_localize(None)
         elif pd.api.types.is_string_dtype(column):
-            column = column.map(text, na_action="ignore")
+            column = column.str.replace(ILLEGAL_CHARACTERS_RE, "", regex=True)
+            # Excel would take a text that begins so for a formula.
+            column = column.str.replace(r"^=", "'=", regex=True)
         columns[name] = column
     file = BytesIO()
     pd.DataFrame(columns).to_excel(file, index=False, engine="openpyxl")

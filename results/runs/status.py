@@ -2,13 +2,13 @@
 
 import time
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from results.log.events import TrialStatus
+from results.log.events import Event, TrialStatus
 from results.log.record import records
 from results.log.salvage import surviving_events
 from results.runs.loading import load_run
@@ -64,40 +64,50 @@ def read_status(folder: str | Path, now: float | None = None) -> Status:
         warnings.simplefilter("ignore", UserWarning)
         run = load_run(folder)
     events, _ = surviving_events(run.path / "events.db")
+    running, counts = _counted(run, events)
+    left, share = _budget(run, counts)
+    under_way = bool(share) and not run.ended
+    none = run.no_front or run.complete.empty or not run.objectives
+    return Status(
+        run=run,
+        counts={name: count for name, count in counts.items() if count},
+        running=running,
+        front=len(run.comparable_front()),
+        hypervolume=None if none else run.hypervolume(),
+        left=left,
+        share=share,
+        seconds_left=run.seconds * (1 - share) / share if share and under_way else None,
+        age=max(0.0, (time.time() if now is None else now) - events[-1].time),
+        longest_pause=_longest_pause(events),
+    )
+
+
+def _counted(
+    run: Run, events: Sequence[Event]
+) -> tuple[list[dict[str, Any]], dict[str, int]]:
+    """The rows of the trials at work, and how many there are of each outcome."""
+    # The table calls paused trials running, since they are not over.
     paused = [
-        n
-        for n, record in records(events).items()
+        number
+        for number, record in records(events).items()
         if record.status is TrialStatus.PAUSED
     ]
     unfinished = run.trials[run.trials["status"] == "running"]
     running = unfinished[~unfinished["trial"].isin(paused)].to_dict("records")
-    counts = {
-        str(name): int(count)
-        for name, count in run.trials["status"].value_counts().items()
-    }
+    outcomes = run.trials["status"].value_counts()
+    counts = {str(name): int(count) for name, count in outcomes.items()}
     counts |= {"running": len(running), "paused": len(unfinished) - len(running)}
-    left, share = _budget(run, counts)
-    pauses = [
-        b.time - a.time
-        for a, b in pairwise(events)
-        if b.kind not in ("search_started", "retrained")
-    ]
-    return Status(
-        run=run,
-        counts={name: count for name, count in counts.items() if count},
-        running=[{str(name): value for name, value in row.items()} for row in running],
-        front=len(run.comparable_front()),
-        hypervolume=None
-        if run.no_front or run.complete.empty or not run.objectives
-        else run.hypervolume(),
-        left=left,
-        share=share,
-        seconds_left=run.seconds * (1 - share) / share
-        if share and not run.ended
-        else None,
-        age=max(0.0, (time.time() if now is None else now) - events[-1].time),
-        longest_pause=max(pauses, default=0.0),
+    return [{str(name): row[name] for name in row} for row in running], counts
+
+
+def _longest_pause(events: Sequence[Event]) -> float:
+    """Seconds between two events, without those in which nobody searched."""
+    pauses = (
+        after.time - before.time
+        for before, after in pairwise(events)
+        if after.kind not in ("search_started", "retrained")
     )
+    return max(pauses, default=0.0)
 
 
 def _budget(
@@ -105,33 +115,29 @@ def _budget(
 ) -> tuple[dict[str, float], float | None]:
     """What is left of each limit, and the used share of the one nearest to its end."""
     stop = run.config.get("stop") or {}
-    epochs = int(run.trials["epochs"].sum())
-    per_trial = (run.config.get("training") or {}).get("epochs")
-    over = (
-        len(run.trials)
-        - counts["running"]
-        - counts["paused"]
-        - counts.get("duplicate", 0)
-    )
-    begun = (
-        run.trials.loc[run.trials["status"] == "running", "epochs"].sum() / per_trial
-        if per_trial
-        else 0.0
-    )
-    used = {
-        "trials": over + float(begun),
-        "hours": run.seconds / 3600,
-        "epochs": float(epochs),
-    }
     limits = {
         "trials": run.config.get("trials"),
         "hours": stop.get("hours"),
         "epochs": stop.get("epochs"),
     }
     known = {name: float(limit) for name, limit in limits.items() if limit}
-    left = {
-        name: max(0.0, limit - (over if name == "trials" else used[name]))
-        for name, limit in known.items()
+    # Duplicates cost nothing: a search does not count them.
+    open_trials = counts["running"] + counts["paused"]
+    over = len(run.trials) - open_trials - counts.get("duplicate", 0)
+    used = {
+        "trials": float(over),
+        "hours": run.seconds / 3600,
+        "epochs": float(run.trials["epochs"].sum()),
     }
+    left = {name: max(0.0, limit - used[name]) for name, limit in known.items()}
+    # Trials under way are used in part, but there is one less to begin only once they are over.
+    used["trials"] += _begun(run)
     shares = [min(1.0, used[name] / limit) for name, limit in known.items()]
     return left, max(shares) if shares else None
+
+
+def _begun(run: Run) -> float:
+    """The trials under way, each as the share of its epochs that are done."""
+    epochs = (run.config.get("training") or {}).get("epochs")
+    running = run.trials.loc[run.trials["status"] == "running", "epochs"]
+    return float(running.sum() / epochs) if epochs else 0.0

@@ -1,14 +1,14 @@
 """The tables of trials, epochs and retrainings: an event log, folded."""
 
 import json
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from typing import Any, NamedTuple
 
 import pandas as pd
 
 from results import strict_json
-from results.log.events import Event
+from results.log.events import Event, Proposed
 from results.log.record import TrialRecord, records
 from results.metrics import (
     EPOCH_COLUMNS,
@@ -31,23 +31,13 @@ class Tables(NamedTuple):
 
 def _row(record: TrialRecord, metrics: Collection[str]) -> dict[str, Any]:
     """A trial as a row of the table; of what is told every epoch, accuracy and the ``metrics``, as last told."""
-    proposal = record.proposal
-    identity = ("arch_id", "space", "seed", "duplicate_of")
-    facts = {
-        name: getattr(proposal, name) for name in identity if proposal
-    } | record.measured
     last = record.epochs[-1] if record.epochs else {}
     of_epochs = {*EPOCH_COLUMNS} - {"accuracy", *metrics}
     learned = {name: value for name, value in last.items() if name not in of_epochs}
-    knobs = (proposal.knobs if proposal else None) or {}
     return {
-        **{
-            name: value
-            for name, value in facts.items()
-            if name != "duplicate_of" or value is not None
-        },
+        **(_identity(record.proposal) if record.proposal else {}),
+        **record.measured,
         **learned,
-        **{f"arch.{name}": value for name, value in knobs.items()},
         "trial": record.number,
         "status": str(record.status) if record.status.over else "running",
         "error": record.error,
@@ -55,10 +45,19 @@ def _row(record: TrialRecord, metrics: Collection[str]) -> dict[str, Any]:
         "seconds": _between(record.started, record.finished),
         "started": record.started,
         "finished": record.finished,
-        "arch": json.dumps(proposal.arch)
-        if proposal and proposal.arch is not None
-        else None,
     }
+
+
+def _identity(proposal: Proposed) -> dict[str, Any]:
+    """Which network it is, with its knobs and the architecture as JSON."""
+    names = ("arch_id", "space", "seed")
+    facts = {name: getattr(proposal, name) for name in names}
+    # The column is there only where some trial was answered by another.
+    if proposal.duplicate_of is not None:
+        facts["duplicate_of"] = proposal.duplicate_of
+    knobs = {f"arch.{name}": value for name, value in (proposal.knobs or {}).items()}
+    arch = None if proposal.arch is None else json.dumps(proposal.arch)
+    return facts | knobs | {"arch": arch}
 
 
 def _between(start: float | None, end: float | None) -> float | None:
@@ -87,20 +86,24 @@ def fold_events(events: Iterable[Event], metrics: Iterable[str] = ()) -> Tables:
         for event in events
         if event.kind == "retrained"
     ]
-    # A dict keeps the order of first sight, without repeats.
-    others = dict.fromkeys([*metrics, *(name for row in rows for name in row)])
-    knobs = [name for name in others if name.startswith("arch.")]
-    extra = [name for name in others if name not in (*TRIAL_COLUMNS, *knobs, "arch")]
-    measures = dict.fromkeys(
-        name for row in history for name in row if name not in EPOCH_COLUMNS
-    )
-    further = dict.fromkeys(
-        name for row in retrained for name in row if name not in RETRAINED_COLUMNS
-    )
+    others = [*metrics, *_further(rows, TRIAL_COLUMNS)]
+    extra = [name for name in others if not is_knob(name) and name != "arch"]
+    knobs = filter(is_knob, others)
+    # What a user's evaluator measures stands between the standard columns and the knobs.
+    columns = dict.fromkeys([*TRIAL_COLUMNS, *extra, *knobs, "arch"])
     return Tables(
-        _table(rows, [*TRIAL_COLUMNS, *extra, *knobs, "arch"]),
-        _table(history, [*EPOCH_COLUMNS, *measures]),
-        _table(retrained, [*RETRAINED_COLUMNS, *further]),
+        _table(rows, list(columns)),
+        _table(history, [*EPOCH_COLUMNS, *_further(history, EPOCH_COLUMNS)]),
+        _table(
+            retrained, [*RETRAINED_COLUMNS, *_further(retrained, RETRAINED_COLUMNS)]
+        ),
+    )
+
+
+def _further(rows: Iterable[Mapping[str, Any]], columns: Collection[str]) -> list[str]:
+    """The names in rows that are not among the standard ``columns``, in order of first sight."""
+    return list(
+        dict.fromkeys(name for row in rows for name in row if name not in columns)
     )
 
 

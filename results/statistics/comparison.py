@@ -186,10 +186,11 @@ def _verdict(
     share = dict(zip(effect["effect"], effect["value"].tolist(), strict=True))
     chance = share["superiority"]
     better, worse = names if chance >= 0.5 else names[::-1]
-    won, lost = ("wins", "losses") if chance >= 0.5 else ("losses", "wins")
+    # The shares are of the first population; the sentence is about the better one.
+    won, lost = sorted((share["wins"], share["losses"]), reverse=True)
     pairs = (
-        f"a network of {better} wins against one of {worse} in {share[won]:.0%} of the pairs, "
-        f"ties in {share['ties']:.0%}, loses in {share[lost]:.0%}"
+        f"a network of {better} wins against one of {worse} in {won:.0%} of the pairs, "
+        f"ties in {share['ties']:.0%}, loses in {lost:.0%}"
     )
     difference = effect.to_dict("records")[-1]
     numbers = f"{_p_value(test, level)}; {_difference(names, difference, level)}"

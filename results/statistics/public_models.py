@@ -52,26 +52,16 @@ def comparable(config: Mapping[str, Any]) -> tuple[bool, str]:
     data = {"name": data} if isinstance(data, str) else dict(data or {})
     task = dict(config.get("task") or {})
     name = str(data.get("name") or "unknown data")
-    classes, resolution = (
-        task.get("num_classes"),
-        task.get("resolution") or data.get("resolution"),
-    )
+    classes = task.get("num_classes")
+    side = task.get("resolution") or data.get("resolution")
+    least, most = PUBLIC_RESOLUTIONS
     if not _IMAGENET.search(name.lower()):
         return False, f"the public models are trained on ImageNet, this run on {name}"
     if classes not in (None, CLASSES):
-        return (
-            False,
-            f"the public models tell {CLASSES} classes apart, this run {classes}",
-        )
-    if (
-        resolution is not None
-        and not PUBLIC_RESOLUTIONS[0] <= resolution <= PUBLIC_RESOLUTIONS[1]
-    ):
-        return False, (
-            f"the public models are tested at {PUBLIC_RESOLUTIONS[0]} to {PUBLIC_RESOLUTIONS[1]} pixels, "
-            f"this run at {resolution}"
-        )
-    return (
-        True,
-        f"{name} has the task of the public models; theirs are accuracies after full training",
-    )
+        reason = f"the public models tell {CLASSES} classes apart, this run {classes}"
+        return False, reason
+    if side is not None and not least <= side <= most:
+        tested = f"the public models are tested at {least} to {most} pixels"
+        return False, f"{tested}, this run at {side}"
+    fair = f"{name} has the task of the public models"
+    return True, f"{fair}; theirs are accuracies after full training"

@@ -38,19 +38,21 @@ def rank_agreement(
             f"{len(together)} networks with all values; a rank correlation needs {LEAST}"
         )
     target = together.pop("_full").to_numpy(float)
-    rows = []
-    for name in together:
-        values = together[name].to_numpy(float)
-        row: dict[str, Any] = {
-            str(proxy.columns.name or "proxy"): name,
-            "networks": len(values),
-        }
-        for measure, correlate in MEASURES.items():
-            row[measure] = _correlation(correlate, values, target)
-            lower, upper = _interval(correlate, values, target, level)
-            row |= {f"{measure}_lower": lower, f"{measure}_upper": upper}
-        rows.append(row)
-    return pd.DataFrame(rows)
+    # The columns' own name, such as "epoch", is that of the first column here.
+    title = str(proxy.columns.name or "proxy")
+    return pd.DataFrame(
+        {title: name} | _agreement(together[name].to_numpy(float), target, level)
+        for name in together
+    )
+
+
+def _agreement(values: Array, target: Array, level: float) -> dict[str, Any]:
+    row: dict[str, Any] = {"networks": len(values)}
+    for measure, correlate in MEASURES.items():
+        row[measure] = _correlation(correlate, values, target)
+        lower, upper = _interval(correlate, values, target, level)
+        row |= {f"{measure}_lower": lower, f"{measure}_upper": upper}
+    return row
 
 
 def _interval(correlate: Any, values: Array, target: Array, level: float) -> Interval:
