@@ -19,6 +19,7 @@ def write_atomic(path: str | Path, content: bytes | str) -> None:
         with temporary.open("xb") as file:
             file.write(data)
             file.flush()
+            # Else a power loss could leave the new name with an empty file.
             os.fsync(file.fileno())
         temporary.replace(path)
     except BaseException as error:  # Ctrl-C too must leave nothing behind

@@ -21,6 +21,7 @@ def numbers(df: pd.DataFrame, name: str) -> Array:
             f"{name} is no column; there are {', '.join(map(str, df.columns))}"
         )
     column = df[name]
+    # Tables from CSV or JSON may hold numbers as objects.
     if not pd.api.types.is_numeric_dtype(column):
         for value in column.dropna():
             if not isinstance(value, Real):

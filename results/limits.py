@@ -87,6 +87,7 @@ def violation(df: pd.DataFrame, limits: Limits | None) -> Array:
 
     Raises ``ValueError`` for a limit on what is no column or no number.
     """
+    # Shares of each limit, so that limits in different units add up.
     total = np.zeros(len(df))
     for name, limit in as_limits(limits).items():
         total += np.maximum(limit.excess(numbers(df, name)), 0.0)

@@ -71,6 +71,7 @@ class Objectives(Mapping[str, str]):
             except ValueError as error:
                 raise ValueError(f"objective {error}") from error
         points = self.costs(np.stack(columns, axis=1))
+        # A stopped or running trial has numbers, but not those of a whole training.
         points[~final(df)] = np.nan
         return points
 

@@ -46,6 +46,7 @@ class Clock:
     """Seconds since 1970 that never go back: set once by the wall clock, then counted by the monotonic one."""
 
     def __init__(self, not_before: float = 0.0) -> None:
+        # A log that goes on on another node, or after the clock was set back, stays in order.
         self._offset = max(time.time(), not_before) - time.monotonic()
 
     def __call__(self) -> float:

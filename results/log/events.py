@@ -181,6 +181,7 @@ class Finished(Content):
             raise ValueError(
                 f"has status {status}, which is not that of a trial that is over"
             )
+        # The dataclass is frozen, and the log holds a plain text.
         object.__setattr__(self, "status", status)
 
 

@@ -56,6 +56,7 @@ class TrialRecord:
                 self.metrics |= metrics
             case EpochEnded(epoch=epoch, metrics=metrics):
                 self._end_epoch({"epoch": epoch, **metrics})
+            # "stop" needs nothing here: the trial is finished in the same transaction.
             case Decided(decision="pause"):
                 self.status = TrialStatus.PAUSED
             case Promoted():

@@ -31,6 +31,7 @@ class FrontArchive(Generic[Item]):
     def add(self, point: Array, item: Item) -> bool:
         """Take in a point, and drop those that it dominates; False if it is dominated itself, or not known."""
         nowhere_worse = (self.points <= point).all(axis=1)
+        # Equal points stay together, so equality is no domination.
         equal = (self.points == point).all(axis=1)
         if np.isnan(point).any() or (nowhere_worse & ~equal).any():
             return False
@@ -46,6 +47,7 @@ class FrontArchive(Generic[Item]):
 
     def hypervolume(self, reference: Array) -> float:
         """The volume that the front dominates up to ``reference`` (objectives,), exact; kept until it changes."""
+        # The search asks after every trial, and most change nothing.
         key = reference.tobytes()
         if self._volume is None or self._volume[0] != key:
             self._volume = key, dominated_volume(self.points, reference)

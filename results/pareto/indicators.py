@@ -33,6 +33,7 @@ def hypervolume_over_time(
     corner = aims.reference(reference or aims.worst(known))
     front, volumes = FrontArchive[None](len(aims)), []
     for point in aims.points(known):
+        # A point beyond the reference adds no volume.
         if (point < corner).all() and not front.covers(point):
             front.add(point, None)
         volumes.append(front.hypervolume(corner))

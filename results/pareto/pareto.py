@@ -33,6 +33,7 @@ def pareto_front(
     costs = Objectives.of(objectives).points(df)
     excess = violation(df, limits)
     known = known_rows(costs) & ~np.isnan(excess)
+    # 0 where some row is inside all limits; else those that break them least are kept.
     least = np.min(excess[known], initial=np.inf)
     keep = known & (excess == least)
     if least == 0:
@@ -55,6 +56,7 @@ def pareto_rank(
     if inside.any():
         ranks[inside] = moocore.pareto_rank(costs[inside])
     if outside.any():
+        # Those outside rank by how far, behind the last front inside.
         first = ranks[inside].max() + 1 if inside.any() else 0
         ranks[outside] = first + np.unique(excess[outside], return_inverse=True)[1]
     return pd.Series(pd.array(ranks, dtype="Int64"), index=df.index, name="rank").mask(

@@ -175,6 +175,7 @@ def _most(way: str) -> str:
 def _scaled_costs(front: pd.DataFrame, aims: Objectives) -> Array:
     """Objectives from 0 (best on the front) to 1 (worst)."""
     costs = aims.points(front)
+    # An objective in which all are equal takes no part.
     span = np.ptp(costs, axis=0)
     return np.asarray((costs - costs.min(axis=0)) / np.where(span > 0, span, 1.0))
 
@@ -225,6 +226,7 @@ def _buckets(
     if not edges or np.isnan(edges).any() or list(edges) != sorted(set(edges)):
         raise ValueError(f"buckets of {column} need rising edges, got {list(edges)}")
     ordered = aims.best_first(table)
+    # searchsorted puts a value that equals an edge below it, as "up to" means.
     place = np.searchsorted(np.asarray(edges, dtype=float), numbers(ordered, column))
     best = [
         ordered.iloc[[int(np.flatnonzero(place == number)[0])]]

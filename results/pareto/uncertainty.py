@@ -92,6 +92,7 @@ def _sigmas(
         _given(df, name, spread[name]) if name in spread else _logged(df, name, images)
         for name in objectives
     ]
+    # What has no known error is taken as exact.
     return np.nan_to_num(np.stack(columns, axis=1))
 
 
@@ -140,6 +141,7 @@ def _accuracy_error(df: pd.DataFrame, images: int) -> Array:
 
 def _rivals(costs: Array, sigma: Array) -> NDArray[np.intp]:
     """The rows that noise may bring to the front: not beaten at their best by another at its worst."""
+    # Rows that noise cannot bring to the front would only cost time in every sample.
     worst = costs + NO_RIVAL * sigma
     bar = worst[moocore.is_nondominated(worst)]
     best = costs - NO_RIVAL * sigma

@@ -58,5 +58,6 @@ def page(data: Mapping[str, Any], title: str) -> str:
 
 def script_json(value: Mapping[str, Any]) -> str:
     """JSON that cannot end the <script> element it stands in."""
+    # "</script>" in a text would end the element.
     text = json.dumps(value, allow_nan=False, separators=(",", ":"))
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")

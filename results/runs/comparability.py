@@ -11,6 +11,7 @@ def incomparable(trials: pd.DataFrame, metrics: Iterable[str]) -> str | None:
     """Why the rows that have these metrics do not compare; None if they do."""
     for name in metrics:
         signature = metric(name).signature
+        # Counted metrics have no signature: they compare everywhere.
         if signature not in trials or name not in trials:
             continue
         seen = sorted(

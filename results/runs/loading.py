@@ -65,6 +65,7 @@ def _load(path: Path) -> Run:
     if not log.stat().st_size:  # created, and not yet written to
         raise EmptyRunError(_EMPTY.format(path))
     with suppress(DamagedLogError):
+        # The snapshot saves a replay, as long as no event came after it.
         stamp = last_event(log)
         if stamp and (snapshot := read_snapshot(path, stamp)):
             return _run(path, snapshot[0], snapshot[1], stamp)

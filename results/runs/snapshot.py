@@ -100,6 +100,7 @@ def read_snapshot(
     found = {"trials": note, "epochs": _note(folder / "epochs.parquet")}
     if note["retrained"]:
         found["retrained"] = _note(folder / "retrained.parquet")
+    # A kill between two of the files leaves tables of two moments.
     if any(other != note for other in found.values()):
         return None
     try:

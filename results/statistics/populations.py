@@ -49,6 +49,7 @@ class EDF:
         values = sample_of(df, self.metric)
         errors = np.sort(1 - values if self.metric == "accuracy" else values)
         share = np.arange(1, len(errors) + 1) / len(errors)
+        # The same width everywhere: a band for the whole curve, not for each point.
         width = np.sqrt(np.log(2 / (1 - self.level)) / (2 * len(errors)))
         band = {
             "lower": np.clip(share - width, 0, 1),

@@ -96,6 +96,7 @@ def _shuffled_drops(
     from sklearn.model_selection import KFold
 
     drops, scores = [], []
+    # On networks the forest has seen, every knob looks important.
     for train, test in KFold(5, shuffle=True, random_state=seed).split(features):
         forest = RandomForestRegressor(100, min_samples_leaf=2, random_state=seed)
         forest.fit(features.iloc[train], target[train])
