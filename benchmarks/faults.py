@@ -118,7 +118,7 @@ def evaluations(cluster: Cluster) -> list[int]:
         try:
             parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
             ours = parent in raylets and (folder / "cmdline").read_bytes().startswith(
-                b"ray::Evaluation"
+                b"ray::TrialActor"
             )
         except OSError:
             continue  # it has ended meanwhile
