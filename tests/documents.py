@@ -104,7 +104,7 @@ _OPTIONS = {
     "finalists": ["--serial", "--networks", "2", "--seeds", "1"],
     "compare-spaces": ["--serial", "--trials", "2"],
     "export": ["--no-onnx", "--no-program"],
-    "simulate": ["--workers", "2", "--hours", "1"],
+    "simulate": ["--workers", "2", "--hours", "1", "--trials", "12"],
     "measure": ["--max-load", "1", "--interval", "1", "--max-seconds", "0.05"],
 }
 """What is appended: the last value of an option is the one that counts."""

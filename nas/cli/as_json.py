@@ -19,13 +19,13 @@ from results.strict_json import dumps
 from search_spaces import REFERENCES, get_space
 from search_spaces.catalog import SPACES
 
-FORMAT = 1
+ANSWER_FORMAT = 1
 """Grows when a key of an answer goes away or changes its meaning; new keys leave it."""
 
 
 def print_json(answer: Mapping[str, Any]) -> None:
     """The answer in one line and nothing else on stdout, in ASCII for any locale."""
-    click.echo(dumps({"format": FORMAT, **answer}))
+    click.echo(dumps({"format": ANSWER_FORMAT, **answer}))
 
 
 def front_answer(run: Run, objectives: Mapping[str, str]) -> dict[str, Any]:

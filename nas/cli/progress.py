@@ -16,13 +16,18 @@ PLAIN_LINE_SECONDS = 15.0
 """Between two lines of progress where no terminal can redraw one."""
 
 
+def redraws(console: Console) -> bool:
+    """Whether lines can be drawn over: not in a pipe or a file, nor where ``TERM`` is dumb."""
+    return console.is_terminal and not console.is_dumb_terminal
+
+
 @contextmanager
 def shown_if_slow(console: Console) -> Iterator[Callable[[str, int, int], None]]:
     """A function to call with what is being done, how much is done and in all.
 
     On a terminal a bar after two seconds; elsewhere a line now and then.
     """
-    if not console.is_terminal:
+    if not redraws(console):
         yield _lines(console)
         return
     columns = (

@@ -14,6 +14,8 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from evaluators import Metrics
+from nas.cli.fitting import FittingTable
+from nas.cli.progress import redraws
 from nas.retraining.result import RetrainingResult
 from results.wording import label, number
 
@@ -46,7 +48,7 @@ class View:
             if key in metrics
         )
         line = f"seed {seed} epoch {metrics['epoch']}/{epochs} {text}"
-        if self._console.is_terminal:
+        if redraws(self._console):
             self._bar.update(
                 self._task,
                 description=line,
@@ -65,7 +67,7 @@ class View:
         )
 
     def __enter__(self) -> Self:
-        if self._console.is_terminal:
+        if redraws(self._console):
             self._bar.start()
         return self
 
@@ -75,13 +77,15 @@ class View:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._console.is_terminal:
+        if redraws(self._console):
             self._bar.stop()
 
 
 def agreement_table(agreement: pd.DataFrame) -> Table:
     """Rank correlations by epoch of the proxy, with their intervals."""
-    table = Table(title="Proxy against full training", title_justify="left", box=SIMPLE)
+    table = FittingTable(
+        title="Proxy against full training", title_justify="left", box=SIMPLE
+    )
     for name in ("epoch", "Kendall's tau", "Spearman's rho"):
         table.add_column(name, justify="right")
     for row in agreement.to_dict("records"):
@@ -133,7 +137,7 @@ def _correlation(row: Mapping[Any, Any], name: str) -> str:
 def retrained_table(found: RetrainingResult) -> Table:
     """A row per seed, and their mean and spread."""
     names = [name for name in SHOWN if name in found.mean]
-    table = Table(title="On the test images", title_justify="left", box=SIMPLE)
+    table = FittingTable(title="On the test images", title_justify="left", box=SIMPLE)
     table.add_column("seed")
     for name in names:
         table.add_column(label(name), justify="right")

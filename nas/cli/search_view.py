@@ -18,6 +18,8 @@ from rich.table import Table
 from rich.text import Text
 
 from evaluators.data.progress import Progress
+from nas.cli.fitting import FittingTable
+from nas.cli.progress import LINE_SECONDS, redraws
 from nas.cli.terminal import LastingOutput
 from nas.config.schema import SearchConfig
 from nas.controller import Listener
@@ -38,7 +40,6 @@ from results.pareto.archive import FrontArchive
 from results.runs.loading import seconds_worked
 from results.wording import duration, number, with_unit
 
-LINE_SECONDS = 15.0
 OTHER_LINES = 6
 """Of a live view, beside those of the trials that run."""
 MANY = 500
@@ -138,7 +139,7 @@ class SearchView:
     def data(self, what: str, done: int, total: int) -> None:
         """Say what happens to the data before the first trial: a line that moves on, or one now and then."""
         share = f" {done / total:4.0%}" if total else ""
-        if self._console.is_terminal:
+        if redraws(self._console):
             end = "\n" if total and done >= total else "\r"
             self._console.print(f"{what}{share}", end=end)
         else:
@@ -153,7 +154,7 @@ class SearchView:
 
     def _start(self) -> None:
         self._entered = time.monotonic()
-        if self._console.is_terminal:
+        if redraws(self._console):
             self._live.start()
         else:
             self._console.print("starting workers, drawing the first networks")
@@ -190,7 +191,7 @@ class SearchView:
         now = time.monotonic()
         if (
             not self._quiet
-            and not self._console.is_terminal
+            and not redraws(self._console)
             and now - self._last_line >= every
         ):
             self._last_line = now
@@ -263,12 +264,13 @@ class SearchView:
             waited = duration(time.monotonic() - self._entered)
             return Text(f"starting workers, drawing the first networks … {waited}")
         progress = Table.grid(padding=(0, 1))
+        bar = max(5, min(30, self._console.width - 50))
         progress.add_row(
             Text(f"{self._done}/{self._total} networks", style="bold"),
-            ProgressBar(total=1.0, completed=self._fraction(), width=30),
+            ProgressBar(total=1.0, completed=self._fraction(), width=bar),
             Text(f"{duration(self._elapsed())} gone, {self._left()} left"),
         )
-        running = Table(box=None, padding=(0, 2), header_style="dim")
+        running = FittingTable(box=None, padding=(0, 2), header_style="dim")
         for column in ("trial", "network", "FLOPs", "now"):
             running.add_column(column, justify="left" if column == "now" else "right")
         at_work = [

@@ -14,6 +14,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from nas.cli.fitting import FittingTable
 from nas.cli.program import program
 from results.runs.health import health
 from results.runs.status import Status, read_status
@@ -84,7 +85,7 @@ def _pace(status: Status) -> str:
 
 
 def _running(status: Status) -> Table:
-    table = Table(box=SIMPLE)
+    table = FittingTable(box=SIMPLE)
     objectives = list(status.run.objectives)
     for name in ("trial", "network", "epoch", *map(label, objectives)):
         table.add_column(name, justify="left" if name == "network" else "right")

@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from evaluators import Prediction
+from nas.cli.fitting import FittingTable
 from nas.cli.program import program
 from nas.config.pairs import split_pair
 from nas.exporting.programs import Check
@@ -74,7 +75,7 @@ def _example_pick(objectives: Mapping[str, str]) -> str:
 def print_comparison(comparison: Comparison, out: Path, console: Console) -> None:
     """Which population is better, in words; its quantiles with intervals; where the rest is."""
     console.print(comparison.verdict)
-    table = Table(box=SIMPLE)
+    table = FittingTable(box=SIMPLE)
     for name in ("population", "what", "value", "lower", "upper", "networks"):
         table.add_column(
             name, justify="left" if name in ("population", "what") else "right"
@@ -107,7 +108,7 @@ def front_table(
     common = (name for name in COMMON if name in columns and width >= WIDE)
     metrics = list(dict.fromkeys((*objectives, *common)))
     title = f"{name}: {len(front)} network{'s' * (len(front) != 1)}"
-    table = Table(title=title, title_justify="left", box=SIMPLE)
+    table = FittingTable(title=title, title_justify="left", box=SIMPLE)
     table.add_column("trial", justify="right")
     for name in metrics:
         table.add_column(label(name), justify="right")
@@ -163,7 +164,7 @@ def parse_objectives(pairs: Iterable[str]) -> dict[str, str]:
 
 
 def spaces_table() -> Table:
-    table = Table(title="Search spaces", title_justify="left", box=SIMPLE)
+    table = FittingTable(title="Search spaces", title_justify="left", box=SIMPLE)
     table.add_column("space")
     table.add_column("knobs", overflow="fold")
     table.add_column("published networks", overflow="fold")
@@ -176,7 +177,9 @@ def spaces_table() -> Table:
 def knobs_table(name: str) -> Table:
     space = get_space(name)
     about = (type(space).__doc__ or "").strip()
-    table = Table(title=f"Space {name}: {about}", title_justify="left", box=SIMPLE)
+    table = FittingTable(
+        title=f"Space {name}: {about}", title_justify="left", box=SIMPLE
+    )
     table.add_column("knob")
     table.add_column("choices", overflow="fold")
     for knob, choices in space.knobs().items():
@@ -185,7 +188,9 @@ def knobs_table(name: str) -> Table:
 
 
 def measurement_table(network: str, measured: Mapping[str, Any]) -> Table:
-    table = Table(title=network, title_justify="left", box=SIMPLE, show_header=False)
+    table = FittingTable(
+        title=network, title_justify="left", box=SIMPLE, show_header=False
+    )
     table.add_column("metric")
     table.add_column("value", overflow="fold")
     for name, value in measured.items():
@@ -204,7 +209,7 @@ def _exact(name: str, value: float | int | str) -> str:
 
 def simulations_table(table: pd.DataFrame) -> Table:
     """What ``nas.simulation.outcome.compare`` gives; hypervolume as a share of the first row's."""
-    shown = Table(title="Simulated", title_justify="left", box=SIMPLE)
+    shown = FittingTable(title="Simulated", title_justify="left", box=SIMPLE)
     shown.add_column("stopper")
     for name in (
         "hours",
@@ -236,7 +241,7 @@ def simulations_table(table: pd.DataFrame) -> Table:
 
 def checks_table(checks: Mapping[str, Check]) -> Table:
     """Exported programs: size, time, distance from the network."""
-    table = Table(box=SIMPLE)
+    table = FittingTable(box=SIMPLE)
     table.add_column("program")
     for name in (
         "megabytes",
@@ -259,7 +264,7 @@ def checks_table(checks: Mapping[str, Check]) -> Table:
 
 def predictions_table(predictions: Iterable[Prediction]) -> Table:
     """The labels of every image that could be read, most probable first."""
-    table = Table(box=SIMPLE)
+    table = FittingTable(box=SIMPLE)
     table.add_column("image", overflow="fold")
     table.add_column("label", overflow="fold")
     table.add_column("probability (%)", justify="right")
