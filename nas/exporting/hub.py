@@ -16,7 +16,7 @@ from typing import Any
 from evaluators import load_model
 
 CARD = "README.md"
-FILES = (
+MODEL_FILES = (
     CARD,
     "arch.json",
     "labels.json",
@@ -57,7 +57,7 @@ def push_to_hub(
         api.upload_folder(
             repo_id=address.repo_id,
             folder_path=folder,
-            allow_patterns=list(FILES),
+            allow_patterns=list(MODEL_FILES),
             commit_message="Upload by SplitSearch",
         )
     return str(address)
@@ -91,7 +91,7 @@ def load_from_hub(
                 repo,
                 revision=revision,
                 local_dir=unfinished,
-                allow_patterns=list(FILES),
+                allow_patterns=list(MODEL_FILES),
             )
         shutil.rmtree(unfinished / ".cache", ignore_errors=True)  # the library's own
         _check(unfinished, repo)

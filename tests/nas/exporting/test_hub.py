@@ -16,7 +16,7 @@ from huggingface_hub import ModelCard, constants, snapshot_download
 import nas
 import run_search
 from evaluators import load_model
-from nas.exporting.hub import FILES
+from nas.exporting.hub import MODEL_FILES
 from tests.nas.exporting.hub_server import TOKEN, Hub, running_hub
 from tests.nas.exporting.test_export import trained
 
@@ -65,7 +65,7 @@ def test_a_model_goes_to_a_hub_and_comes_back(
     assert pushed.exit_code == 0, pushed.output
     assert pushed.stdout == f"{hub.address}/{REPO}\n"
     assert hub.private[REPO]
-    names = {path.name for path in model.iterdir()} & set(FILES)
+    names = {path.name for path in model.iterdir()} & set(MODEL_FILES)
     assert set(hub.repos[REPO]) == names
     loaded = command("load", REPO, "--out", tmp_path / "back")
     assert loaded.exit_code == 0, loaded.output
