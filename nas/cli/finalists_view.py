@@ -11,6 +11,7 @@ from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
+from nas.cli.fitting import FittingTable
 from nas.cli.progress import shown_if_slow
 from nas.cli.search_view import SearchView
 from nas.cli.terminal import PlainConsole
@@ -82,7 +83,7 @@ def finish_search(
 
 def finals_table(networks: pd.DataFrame, objectives: dict[str, str]) -> Table:
     """A row per network; accuracies by the search's short training and by the full one."""
-    table = Table(title="Trained in full", title_justify="left", box=SIMPLE)
+    table = FittingTable(title="Trained in full", title_justify="left", box=SIMPLE)
     table.add_column("network", overflow="fold")
     costs = [name for name in objectives if name != "accuracy"]
     for title in ("in the search (%)", "in full (%)", "on test (%)", "seeds"):

@@ -14,7 +14,7 @@ class FittingTable(Table):
         self, console: Console, options: ConsoleOptions
     ) -> RenderResult:
         needed = self.__rich_measure__(console, options).minimum
-        if needed <= options.max_width:
+        if needed <= options.max_width or not self.show_header:
             yield from super().__rich_console__(console, options)
             return
         if self.title:

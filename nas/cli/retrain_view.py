@@ -96,7 +96,7 @@ def agreement_table(agreement: pd.DataFrame) -> Table:
 
 def proxies_table(table: pd.DataFrame) -> Table:
     """Candidates by how well they rank: ``results.statistics.proxies.compare_rankings``."""
-    shown = Table(
+    shown = FittingTable(
         title="Which short training to search with", title_justify="left", box=SIMPLE
     )
     headings = (

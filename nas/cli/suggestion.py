@@ -8,6 +8,7 @@ from typing import Any
 from rich.box import SIMPLE
 from rich.table import Table
 
+from nas.cli.fitting import FittingTable
 from nas.config.pairs import read_limit
 from results.wording import number
 from search_spaces import Task, complexity, get_space
@@ -52,7 +53,9 @@ def _task(images: Mapping[str, int | None]) -> Task:
 def suggestion_table(answer: Mapping[str, Any]) -> Table:
     how = "as published" if answer["unchanged"] else "widths scaled"
     title = f"{answer['proportions_of']}, {how}: {answer['arch_id']}"
-    table = Table(title=title, title_justify="left", box=SIMPLE, show_header=False)
+    table = FittingTable(
+        title=title, title_justify="left", box=SIMPLE, show_header=False
+    )
     table.add_column("what")
     table.add_column("value", overflow="fold")
     for metric, value in answer["metrics"].items():
