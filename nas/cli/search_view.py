@@ -19,7 +19,7 @@ from rich.text import Text
 
 from evaluators.data.progress import Progress
 from nas.cli.fitting import FittingTable
-from nas.cli.progress import LINE_SECONDS, redraws
+from nas.cli.progress import PLAIN_LINE_SECONDS, redraws
 from nas.cli.terminal import LastingOutput
 from nas.config.schema import SearchConfig
 from nas.controller import Listener
@@ -128,7 +128,9 @@ class SearchView:
                 self._started = self._started or time.monotonic()
             case EpochEnded():
                 self._epochs += 1
-                self._line(f"trial {trial} {self._doing(record)}", every=LINE_SECONDS)
+                self._line(
+                    f"trial {trial} {self._doing(record)}", every=PLAIN_LINE_SECONDS
+                )
             case Lost(reason=reason):
                 self._line(
                     f"trial {trial} lost its worker and goes on with another: {reason}"
@@ -144,7 +146,7 @@ class SearchView:
             self._console.print(f"{what}{share}", end=end)
         else:
             now = time.monotonic()
-            if now - self._last_line >= LINE_SECONDS:
+            if now - self._last_line >= PLAIN_LINE_SECONDS:
                 self._last_line = now
                 self._console.print(f"{what}{share}")
 

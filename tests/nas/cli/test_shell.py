@@ -77,7 +77,7 @@ def test_ctrl_c_names_what_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(space_comparison, "compare_spaces", pressed)
     for words, how in (
         ("retrain resnest14d --out a", f"{program()} retrain --resume a"),
-        ("proxy-study a", "the same command"),
+        ("proxy-study .", "the same command"),
         ("compare-spaces a.yaml b.yaml --out c", "the same command"),
     ):
         done = invoke(*words.split())
