@@ -219,14 +219,14 @@ def examples(me: Stranger) -> str:
 
 def faq(me: Stranger) -> str:
     said = me.types("search", "quick", "--out", "runs/first", code=2)
-    symptom = said.strip().partition("first ")[2]
     page = (ROOT / "docs" / "faq.md").read_text()
-    row = next(line for line in page.splitlines() if f"`{symptom}`" in line)
-    return f"{symptom!r} is found, with: {row.split('|')[3].strip()}"
+    rows = re.findall(r"^\| `([^`]+)`.*?\|.*?\|(.*?)\|$", page, re.MULTILINE)
+    symptom, fix = next((what, fix) for what, fix in rows if what in said)
+    return f"{symptom!r} is found, with: {fix.strip()}"
 
 
 def changelog_and_old_runs(me: Stranger) -> str:
-    version = me.types("--version").split()[1]
+    version = me.types("--version").split()[1].rstrip(",")
     assert f"## {version}" in (ROOT / "CHANGELOG.md").read_text()
     old = ROOT / "tests" / "nas" / "run_before_transactions"
     shutil.copytree(old, me.folder / "runs" / "old")
