@@ -34,7 +34,7 @@ from nas.controller import Assignment, Controller
 from nas.engines.turns import Turns
 from nas.samplers.proposer import Proposer
 from nas.samplers.registry import make_sampler
-from nas.simulation.synthetic import Surrogate
+from nas.simulation.synthetic import SyntheticWorkload
 from nas.stopper.asha import make_stopper
 from results import EventLog
 from results.log.events import SearchStarted
@@ -123,8 +123,8 @@ class Workers:
         self._rng = random.Random(0)
 
     @cached_property
-    def _surrogate(self) -> Surrogate:
-        return Surrogate(get_space("resnest"), EPOCHS, seconds=60.0)
+    def _surrogate(self) -> SyntheticWorkload:
+        return SyntheticWorkload(get_space("resnest"), EPOCHS, seconds=60.0)
 
     def start(self, work: Assignment) -> None:
         self.busy += 1
