@@ -25,7 +25,7 @@ def figures() -> dict[str, float]:
 
 def test_no_public_name_has_two_homes(figures: dict[str, float]) -> None:
     assert figures["public names with two homes"] == 0, (
-        "python benchmarks/house.py --homes"
+        "python benchmarks/house.py --largest"
     )
 
 

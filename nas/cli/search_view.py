@@ -42,7 +42,7 @@ from results.wording import duration, number, with_unit
 
 OTHER_LINES = 6
 """Of a live view, beside those of the trials that run."""
-MANY = 500
+MANY_TRIALS = 500
 """Trials of which tables, study.db and report take seconds to write."""
 
 
@@ -115,7 +115,9 @@ class SearchView:
         if trial is None:
             if isinstance(event.content, SearchStarted):
                 self._start()
-            elif isinstance(event.content, SearchFinished) and self._done >= MANY:
+            elif (
+                isinstance(event.content, SearchFinished) and self._done >= MANY_TRIALS
+            ):
                 self._live.stop()
                 self.note(f"writing tables, study.db and report of {self._done} trials")
             return

@@ -19,7 +19,7 @@ LONG_CASCADE = 64
 """Fronts that one new trial may change one by one; those behind are then peeled anew when they are needed."""
 AHEAD = 1.25
 """How many more trials than needed are peeled into fronts, so that it is seldom done."""
-MANY = 20_000
+MANY_PAIRS = 20_000
 """Pairs of trials from which on moocore finds the dominated sooner than plain comparison."""
 
 
@@ -60,7 +60,7 @@ def dominated(points: Array, by: Array) -> Mask:
 
     Neither are there rows of ``by`` that dominate each other, nor does any point dominate one of them.
     """
-    if len(points) * len(by) > MANY and len(by) > 1:
+    if len(points) * len(by) > MANY_PAIRS and len(by) > 1:
         kept: Mask = moocore.is_nondominated(
             np.concatenate([points, by]), keep_weakly=True
         )

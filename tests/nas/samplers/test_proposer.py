@@ -229,7 +229,7 @@ class TestStartFrom:
                 "resnest51",
                 "start_from: no published network 'resnest51'; did you mean resnest5?0?.*, and no file",
             ),
-            ("none.json", "start_from: none.json cannot be read as JSON"),
+            ("none.json", "start_from: none.json: cannot be read as JSON"),
             (
                 "resnest269",
                 "start_from: resnest269 is outside the limits: macs is .*, .*% beyond",
