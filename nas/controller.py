@@ -227,8 +227,10 @@ class Controller:
         for event in news:
             self.state.apply(event)
             if event.trial is not None:
-                self._none_to_promote = False
-                if self.trials[event.trial].status is not TrialStatus.RUNNING:
+                record = self.trials[event.trial]
+                if record.proposal and record.proposal.duplicate_of is None:
+                    self._none_to_promote = False  # of duplicates no stopper hears
+                if record.status is not TrialStatus.RUNNING:
                     self._running.discard(event.trial)
         if self._untold is None:
             self._tell(news)

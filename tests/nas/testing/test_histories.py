@@ -108,3 +108,8 @@ def test_a_log_cut_off_anywhere_has_each_trial_once() -> None:
         ViolationError, match=r"trials \[0\] are finished more than once"
     ):
         check_log(events(BEGUN, *[("finished", 0, {"status": "failed"})] * 2))
+
+
+def test_paused_trials_are_stopped_when_only_duplicates_are_left() -> None:
+    """``next`` found nothing to promote, then proposed duplicates until the space was exhausted: over, at once."""
+    assert simulate_history(1140).events[-1].kind == "search_finished"
