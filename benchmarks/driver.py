@@ -28,7 +28,7 @@ from typing import Any
 from rich.console import Console
 
 from nas.budget import Budget
-from nas.cli.search_view import SearchView
+from nas.cli.views.search import SearchView
 from nas.config.schema import SearchConfig
 from nas.controller import Assignment, Controller
 from nas.engines.turns import Turns

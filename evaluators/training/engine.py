@@ -25,7 +25,6 @@ from evaluators.devices.compiled import compile_blocks
 from evaluators.devices.lock import Shared
 from evaluators.devices.seeding import derive, seeded
 from evaluators.evaluator import Metrics
-from evaluators.training.batch_norm import recalibrate
 from evaluators.training.cuda_graph import Replayed
 from evaluators.training.ema import Ema
 from evaluators.training.evaluation import (
@@ -37,6 +36,9 @@ from evaluators.training.evaluation import (
     filled_up,
 )
 from evaluators.training.fidelity import Fidelity
+from evaluators.training.layers.batch_norm import recalibrate
+from evaluators.training.layers.stochastic_depth import Drops
+from evaluators.training.layers.sync_norm import synchronise
 from evaluators.training.memory import (
     free_memory,
     is_out_of_memory,
@@ -46,8 +48,6 @@ from evaluators.training.memory import (
 )
 from evaluators.training.recipe import SMALLEST_PART, Recipe
 from evaluators.training.shard import ALONE, Shard, check_sizes
-from evaluators.training.stochastic_depth import Drops
-from evaluators.training.sync_norm import synchronise
 from evaluators.training.train_step import TrainStep, autocast
 
 CALIBRATION_IMAGES = 512

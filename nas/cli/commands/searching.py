@@ -60,10 +60,10 @@ def search_command(
 ) -> int:
     """Search for a Pareto front of networks and leave it in a run folder; with ``finalists``, train the best."""
     import nas
-    from nas.cli.dry_run_view import print_dry_run
-    from nas.cli.finalists_view import finish_search
-    from nas.cli.search_view import watched
     from nas.cli.tables import print_outcome
+    from nas.cli.views.dry_run import print_dry_run
+    from nas.cli.views.finalists import finish_search
+    from nas.cli.views.search import watched
     from nas.finalists.plan import check_finalists
 
     config = nas.load_config(preset, with_engine(overrides, serial))
@@ -87,9 +87,9 @@ def search_command(
 def resume_command(folder: Path, overrides: tuple[str, ...], serial: bool) -> int:
     """Go on with a search that was interrupted, killed, or is to get more trials or time."""
     import nas
-    from nas.cli.finalists_view import finish_search
-    from nas.cli.search_view import watched
     from nas.cli.tables import print_outcome
+    from nas.cli.views.finalists import finish_search
+    from nas.cli.views.search import watched
     from nas.finalists.plan import check_finalists, only_finalists_left
 
     overrides = with_engine(overrides, serial)
@@ -112,7 +112,7 @@ def resume_command(folder: Path, overrides: tuple[str, ...], serial: bool) -> in
 def status(folder: Path, watch: bool, as_json: bool) -> None:
     """Say how a search is doing, from any terminal that sees its folder."""
     from nas.cli.as_json import print_json, status_answer
-    from nas.cli.status_view import follow, print_status
+    from nas.cli.views.status import follow, print_status
     from results.runs.status import read_status
 
     if watch and as_json:
@@ -242,6 +242,6 @@ def simulate_command(
     **options: Any,
 ) -> None:
     """Tell what a cluster would come to in so many hours, with and without early stopping."""
-    from nas.cli.simulate_view import print_what_if
+    from nas.cli.views.simulate import print_what_if
 
     print_what_if(folder, surrogate, stoppers, console, out, options)

@@ -62,7 +62,7 @@ def retrain_command(
 ) -> None:
     """Train a chosen network in full and test it; the same command again goes on where it was interrupted."""
     import nas
-    from nas.cli.retrain_view import View, retrained_table
+    from nas.cli.views.retrain import View, retrained_table
 
     folder = resume or out
     if folder is None or (source is None) == (resume is None):
@@ -156,7 +156,7 @@ def _refuse(chosen: dict[str, Any], names: tuple[str, ...], why: str) -> None:
 def _study_run(
     source: str, out: Path | None, overrides: tuple[str, ...], chosen: dict[str, Any]
 ) -> None:
-    from nas.cli.retrain_view import View, agreement_table
+    from nas.cli.views.retrain import View, agreement_table
     from nas.studies.proxy_study import proxy_study as study_proxy
 
     networks = chosen.pop("networks", None)
@@ -178,8 +178,8 @@ def _study_run(
 def _compare_proxies(
     source: str, out: Path | None, overrides: tuple[str, ...], chosen: dict[str, Any]
 ) -> None:
-    from nas.cli.retrain_view import proxies_table
-    from nas.cli.search_view import watched
+    from nas.cli.views.retrain import proxies_table
+    from nas.cli.views.search import watched
     from nas.studies.proxy_comparison import compare_proxies
 
     if out is None:
@@ -214,7 +214,7 @@ def finalists_command(
     folder: Path, overrides: tuple[str, ...], serial: bool, **options: Any
 ) -> int:
     """Train the best networks of a search in full, beside baselines; the same command again goes on."""
-    from nas.cli.finalists_view import print_finals, run_finalists
+    from nas.cli.views.finalists import print_finals, run_finalists
 
     given = [f"{name}={value}" for name, value in options.items() if value is not None]
     chosen = (*with_engine(overrides, serial), *given)
@@ -253,8 +253,8 @@ def compare_spaces_command(
     **options: Any,
 ) -> None:
     """Sample, train and compare two populations of networks at the same budget. Interrupted, it goes on."""
-    from nas.cli.search_view import watched
     from nas.cli.tables import print_comparison
+    from nas.cli.views.search import watched
     from nas.studies.space_comparison import compare_spaces as compare
 
     chosen = with_engine(overrides, serial)

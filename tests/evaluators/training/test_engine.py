@@ -7,8 +7,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from evaluators import Augmentation, Dataset, Recipe, Split
-from evaluators.training.batch_norm import recalibrate
 from evaluators.training.engine import Training
+from evaluators.training.layers.batch_norm import recalibrate
 from evaluators.training.shard import Shard
 from search_spaces import Task
 

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
-from nas.cli.search_view import watched
+from nas.cli.views.search import watched
 from nas.studies.space_comparison import compare_spaces
 
 PLAIN = """

@@ -13,8 +13,8 @@ from rich.table import Table
 
 from nas.cli.fitting import FittingTable
 from nas.cli.progress import shown_if_slow
-from nas.cli.search_view import SearchView
 from nas.cli.terminal import PlainConsole
+from nas.cli.views.search import SearchView
 from nas.config.finalists import SelectConfig
 from nas.config.schema import SearchConfig
 from nas.finalists.deliver import deliver

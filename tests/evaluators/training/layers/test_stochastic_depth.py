@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from evaluators import Dataset, Recipe, Split
 from evaluators.devices.seeding import build_seeded
 from evaluators.training.engine import Training
+from evaluators.training.layers.stochastic_depth import Drops
 from evaluators.training.recipe import split_parameters
-from evaluators.training.stochastic_depth import Drops
 from search_spaces import Arch, ResNeSt, Task, get_space, reference
 from search_spaces.blocks.residual import ResidualBlock
 

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from nas import SearchConfig
-from nas.cli.search_view import SearchView
 from nas.cli.terminal import PlainConsole
+from nas.cli.views.search import SearchView
 from results import Event
 
 
