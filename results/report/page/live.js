@@ -6,7 +6,7 @@ function drawWords() {
   $("tiles").replaceChildren(...data.tiles.map(([text, name]) => el("div", {}, el("b", {}, text), el("span", {}, name))));
   $("summary").replaceChildren(...data.summary.map((sentence) => el("p", {}, sentence)));
   $("health").hidden = !data.health.length;
-  $("health").querySelector("ul").replaceChildren(...data.health.map((f) => el("li", {}, el("b", {}, f.topic), ` ${f.seen}. `, el("i", {}, `${f.advice[0].toUpperCase()}${f.advice.slice(1)}.`))));
+  $("health").querySelector("ul").replaceChildren(...data.health.map((f) => el("li", {}, el("b", {}, f.topic), ` ${f.seen}. `, el("span", {}, `${f.advice[0].toUpperCase()}${f.advice.slice(1)}.`))));
   $("against").hidden = !data.against;
   $("against").textContent = data.against?.note ?? "";
   $("environment").textContent = data.environment;

@@ -160,6 +160,7 @@ def test_every_measured_network_is_a_point_and_every_chart_is_drawn(report, tab)
     for chart in ("hypervolume", "curves", "trend", "edf"):
         assert tab.locator(f"#{chart} svg.main-svg").count(), chart
     assert "<script>alert(1)</script>" in tab.inner_text("#failures")
+    assert "5 of 57 networks failed" in tab.inner_text("#health")
     assert tab.inner_text("h1") == "a run & <i>its name"
     assert tab.locator("i, img, td b").count() == 0, "nothing of the run is markup"
 
