@@ -34,6 +34,7 @@ SETTINGS = {
     "pick_and_retrain": ["epochs=1"],
     "detector": [],
     "exact_costs": [],
+    "families": [],
 }
 """In the order in which they run: one goes on from what another left."""
 MOST_LINES = 40

@@ -12,11 +12,12 @@ from typing import Any
 
 import click
 
+from nas.config.loading import load_space
 from results import Run, Selection
 from results.runs.run import network_record
 from results.runs.status import Status
 from results.strict_json import dumps
-from search_spaces import REFERENCES, get_space
+from search_spaces import REFERENCES
 from search_spaces.catalog import SPACES
 
 ANSWER_FORMAT = 1
@@ -65,11 +66,13 @@ def spaces_answer(name: str | None) -> dict[str, Any]:
 
 
 def _space(name: str) -> dict[str, Any]:
-    space = get_space(name)
-    published = [key for key, arch in REFERENCES.items() if arch.space == name]
+    space = load_space(name)
+    members = getattr(space, "members", (space,))
+    families = {member.arch_type.space for member in members}
+    published = [key for key, arch in REFERENCES.items() if arch.space in families]
     return {
         "name": name,
-        "about": (type(space).__doc__ or "").strip(),
+        "about": (type(space).__doc__ or "").strip().partition("\n\n")[0],
         "knobs": {knob: list(choices) for knob, choices in space.knobs().items()},
         "networks": published,
     }

@@ -17,6 +17,7 @@ from rich.text import Text
 from evaluators import Prediction
 from nas.cli.fitting import FittingTable
 from nas.cli.program import program
+from nas.config.loading import load_space
 from nas.config.pairs import split_pair
 from nas.exporting.programs import Check
 from results import Comparison, Run
@@ -175,12 +176,14 @@ def spaces_table() -> Table:
 
 
 def knobs_table(name: str) -> Table:
-    space = get_space(name)
-    about = (type(space).__doc__ or "").strip()
+    space = load_space(name)
+    about = (type(space).__doc__ or "").strip().partition("
+
+")[0]
     table = FittingTable(
         title=f"Space {name}: {about}", title_justify="left", box=SIMPLE
     )
-    table.add_column("knob")
+    table.add_column("knob", no_wrap=True)
     table.add_column("choices", overflow="fold")
     for knob, choices in space.knobs().items():
         table.add_row(knob, spell_values(choices))

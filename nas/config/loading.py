@@ -16,6 +16,7 @@ from evaluators.fields import FieldError
 from nas.config.fields import named
 from nas.config.pairs import split_pair
 from nas.config.schema import SearchConfig
+from search_spaces import SearchSpace, get_space
 
 _T = TypeVar("_T")
 
@@ -37,6 +38,17 @@ def load_config(source: str, overrides: Iterable[str] = ()) -> SearchConfig:
         ValueError: one line that names the file, the key, the value and what would be right.
     """
     return validate(read_values(source, overrides, presets()), source)
+
+
+def load_space(name: str) -> SearchSpace:
+    """The space of that name, or that of a preset or YAML file of settings, which may be a union.
+
+    Raises:
+        ValueError: as ``get_space`` or ``load_config``.
+    """
+    if name in presets() or name.endswith((".yaml", ".yml")):
+        return load_config(name).space.build()
+    return get_space(name)
 
 
 def read_values(

@@ -81,7 +81,9 @@ class CostFit:
 def _features(rows: FloatArray, sizes: FloatArray) -> FloatArray:
     # choices from -1/2 to 1/2, so that powers of them are little correlated
     x = np.floor(rows * sizes) / np.maximum(sizes - 1, 1) - 0.5
-    return np.hstack([np.ones((len(x), 1)), x, x**2, x**3])
+    square = x * x
+    # a product takes a tenth of the time of a power
+    return np.hstack([np.ones((len(x), 1)), x, square, square * x])
 
 
 def _predict(features: FloatArray, weights: FloatArray) -> FloatArray:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
+from click.testing import CliRunner
+
 import nas
+from nas.cli.commands import main
 from results import load_run
 from search_spaces import arch_from_dict
 
@@ -14,9 +18,9 @@ space:
   - {name: regnety, depth: [8, 9], w0: 8, group_width: 8, stem_width: 16, attention: [se, split]}
 objectives: {accuracy: max, macs: min}
 evaluators: [complexity, training]
-data: {name: digits, subset: 300}
+data: {name: digits, subset: 120}
 training: {epochs: 1}
-trials: 6
+trials: 28
 engine: serial
 """
 
@@ -25,9 +29,9 @@ def test_families_are_searched_together_and_resumed(tmp_path: Path) -> None:
     file = tmp_path / "families.yaml"
     file.write_text(SETTINGS)
     nas.search(nas.load_config(str(file)), tmp_path / "run")
-    run = nas.resume(tmp_path / "run", ["trials=8"])
+    run = nas.resume(tmp_path / "run", ["trials=30"])
     trials = run.trials
-    assert len(trials) == 8
+    assert len(trials) == 30
     assert set(trials["space"]) == {"resnest", "regnety"}
     assert (trials["arch.family"] == trials["space"]).all()
     # the knobs of the other family are missing, never a made-up value
@@ -35,6 +39,16 @@ def test_families_are_searched_together_and_resumed(tmp_path: Path) -> None:
     assert trials.loc[trials["space"] == "regnety", "arch.regnety.depth"].notna().all()
     chosen = load_run(tmp_path / "run").select(maximize="accuracy")
     assert arch_from_dict(chosen.arch).id == chosen.row["arch_id"]
+
+
+def test_the_knobs_of_a_union_are_shown_by_family() -> None:
+    found = CliRunner().invoke(main, ["spaces", "cifar10-families", "--json"])
+    [answer] = json.loads(found.output)["spaces"]
+    assert answer["knobs"]["family"] == ["resnest", "regnety", "fbnetv2"]
+    assert answer["knobs"]["regnety.w0"] == [8, 16, 24, 32]
+    assert "fbnetv2_f0" in answer["networks"]
+    table = CliRunner().invoke(main, ["spaces", "cifar10-families"])
+    assert "resnest.radix" in table.output
 
 
 def test_the_preset_of_families_is_a_space() -> None:
