@@ -152,7 +152,7 @@ def _even_step(choices: Sequence[Any]) -> int:
     """The distance between neighbours if all are ints and equally far apart, else 0."""
     if isinstance(choices, range):
         return choices.step
-    if set(map(type, choices)) != {int}:
+    if len(choices) < 2 or set(map(type, choices)) != {int}:
         return 0
     step = int(choices[1] - choices[0])
     return (
