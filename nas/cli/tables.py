@@ -177,9 +177,7 @@ def spaces_table() -> Table:
 
 def knobs_table(name: str) -> Table:
     space = load_space(name)
-    about = (type(space).__doc__ or "").strip().partition("
-
-")[0]
+    about = (type(space).__doc__ or "").strip().partition("\n\n")[0]
     table = FittingTable(
         title=f"Space {name}: {about}", title_justify="left", box=SIMPLE
     )
