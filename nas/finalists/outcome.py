@@ -189,7 +189,12 @@ def proxy_in_words(run: Run) -> str | None:
         if tau >= WEAK
         else "did not rank them: choose by the full trainings only"
     )
+    ends = row["kendall_lower"], row["kendall_upper"]
+    # of so few networks an interval may not exist: then nobody can tell
+    sure = f"{ends[0]:.2f} to {ends[1]:.2f}" if all(map(math.isfinite, ends)) else ""
+    if not sure:
+        how = "cannot be judged by so few networks"
     return (
-        f"The search's short trainings {how} (tau {tau:.2f}, {row['kendall_lower']:.2f} to "
-        f"{row['kendall_upper']:.2f}, {len(full)} networks after {epoch} epochs in full)."
+        f"The search's short trainings {how} (tau {tau:.2f}{sure and f', {sure}'}, "
+        f"{len(full)} networks after {epoch} epochs in full)."
     )
