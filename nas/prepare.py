@@ -162,6 +162,11 @@ def _check_objectives(config: SearchConfig, evaluators: Sequence[Evaluator]) -> 
             raise ValueError(
                 f"objectives.{objective}: no evaluator measures it; there are {', '.join(produced)}"
             )
+    for name in config.stopper.instead.values():
+        if name not in produced:
+            raise ValueError(
+                f"stopper.instead: no evaluator measures {name}; there are {', '.join(produced)}"
+            )
     for name in config.limits:
         if name not in (*produced, *LIMITED):
             raise ValueError(

@@ -9,6 +9,8 @@ from scipy.stats import kendalltau
 
 from results.statistics.rank_agreement import rank_agreement
 
+AGREEMENTS = ("with_truth", "with_truth_lower", "with_truth_upper", "beyond_macs")
+
 
 def compare_rankings(trainings: pd.DataFrame, truth: str) -> pd.DataFrame:
     """A row per ``proxy``, the one that agrees best with ``truth`` first, the truth itself last.
@@ -66,7 +68,7 @@ def _judged(
         "with_itself": _tau(known, seeds[1:2], known[seeds[0]])["kendall"],
     }
     if is_truth:
-        return row
+        return row | dict.fromkeys(AGREEMENTS, np.nan)
     found = [_tau(known, [seed], truth) for seed in seeds]
     beyond = [_beyond(known[seed], truth, macs) for seed in seeds]
     first = found[0]

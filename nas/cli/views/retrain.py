@@ -96,36 +96,27 @@ def agreement_table(agreement: pd.DataFrame) -> Table:
 
 def proxies_table(table: pd.DataFrame) -> Table:
     """Candidates by how well they rank: ``results.statistics.proxies.compare_rankings``."""
-    shown = FittingTable(
-        title="Which short training to search with", title_justify="left", box=SIMPLE
-    )
-    headings = (
-        "seconds",
-        "accuracy",
-        "signal/noise",
-        "tau with itself",
-        "tau with the truth",
-        "beyond MACs",
-    )
+    title = "Which short training to search with"
+    shown = FittingTable(title=title, title_justify="left", box=SIMPLE)
     shown.add_column("training")
-    for name in headings:
+    agreements = "tau with itself", "tau with the truth", "beyond MACs"
+    for name in ("seconds", "accuracy", "signal/noise", *agreements):
         shown.add_column(name, justify="right")
     for row in table.to_dict("records"):
-        row |= {
-            f"with_truth_{end}": row.get(f"with_truth_{end}", nan)
-            for end in ("lower", "upper")
-        }
-        ratio = row["signal"] / row["noise"] if row["noise"] else nan
-        numbers = (ratio, row["with_itself"])
         shown.add_row(
             str(row["proxy"]),
             f"{row['seconds']:.1f}",
             f"{row['accuracy']:.1%}",
-            *("\N{EN DASH}" if isnan(each) else f"{each:.2f}" for each in numbers),
+            _two_digits(row["signal"] / row["noise"] if row["noise"] else nan),
+            _two_digits(row["with_itself"]),
             _correlation(row, "with_truth"),
-            "\N{EN DASH}" if isnan(row["beyond_macs"]) else f"{row['beyond_macs']:.2f}",
+            _two_digits(row["beyond_macs"]),
         )
     return shown
+
+
+def _two_digits(value: float) -> str:
+    return "\N{EN DASH}" if isnan(value) else f"{value:.2f}"
 
 
 def _correlation(row: Mapping[Any, Any], name: str) -> str:

@@ -8,6 +8,7 @@ import yaml
 
 from nas import SearchConfig, load_config, presets
 from nas.config.loading import validate
+from nas.stopper import MultiObjectiveASHA
 
 
 @pytest.mark.parametrize("name", presets())
@@ -168,3 +169,29 @@ def test_python_is_told_in_one_line_as_yaml_is(
     with pytest.raises(ValueError, match=r"^here: ") as told:
         validate(values, "here")
     assert str(told.value) == str(caught.value).replace("SearchConfig.", "here: ")
+
+
+def test_a_stopper_may_watch_another_metric_than_an_objective() -> None:
+    config = load_config(
+        "quick", ["stopper={name: moasha, instead: {accuracy: validation_loss}}"]
+    )
+    stopper = config.stopper.build(config.objectives, 6)
+    assert isinstance(stopper, MultiObjectiveASHA)
+    assert stopper.objectives == {
+        "validation_loss": "min",
+        "latency_ms": "min",
+        "flops": "min",
+    }
+
+
+@pytest.mark.parametrize(
+    ("instead", "message"),
+    [
+        ("{macs: validation_loss}", "stopper.instead: macs is no objective"),
+        ("{accuracy: shine}", "nothing says whether more or less shine is better"),
+    ],
+)
+def test_what_a_stopper_cannot_watch(instead: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message) as refused:
+        load_config("quick", [f"stopper={{name: moasha, instead: {instead}}}"])
+    assert "\n" not in str(refused.value)
