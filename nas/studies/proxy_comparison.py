@@ -7,6 +7,7 @@ run, so all of it can be interrupted, and spread over a cluster.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import islice
@@ -25,12 +26,15 @@ from nas.retraining.retrain import Note
 from nas.studies.space_comparison import Watch, population, unwatched
 from results import Run, write_atomic
 from results.statistics.proxies import compare_rankings
+from results.statistics.rank_agreement import LEAST
 from results.strict_json import dumps
 from search_spaces.sampling.limits import LIMITED
 
 SEEDS = 2
 """Of every training: how well one ranks as the other is the most that a ranking can agree with anything."""
 TRUTH = "truth"
+NO_NAME = r"[^\w.-]+"
+"""What the name of a candidate may have, and that of a folder not."""
 AS_CONFIGURED = "as configured"
 
 
@@ -64,8 +68,11 @@ def compare_proxies(
     Raises:
         ValueError: for settings that do not fit, or an ``out`` that holds other trainings.
     """
-    base = load_config(source, [*overrides, *_alone(networks)])
-    visits = _fidelity(base).visits * base.training.epochs
+    if networks < LEAST:
+        raise ValueError(
+            f"--networks: must be at least {LEAST} for ranks, got {networks}"
+        )
+    base = _cheap_limits(load_config(source, [*overrides, *_alone(networks)]))
     known = _read(candidates, base) if candidates else standard_candidates(base)
     *_, last = known.values()
     trainings = known | {TRUTH: longer(last, times)}
@@ -77,11 +84,11 @@ def compare_proxies(
         for seed in range(SEEDS):
             note(f"{name}, seed {seed}: {config.training.epochs} epochs of {networks}")
             again = {"seed": seed, "start_from": (str(starts),)}
-            folder = out / f"{name.replace(' ', '-').replace(',', '')}-{seed}"
+            folder = out / f"{re.sub(NO_NAME, '-', name)}-{seed}"
             runs[name, seed] = population(
                 config.model_copy(update=again), folder, watch
             )
-    comparison = _judge(runs, known, visits)
+    comparison = _judge(runs, known)
     _write(comparison, out)
     return comparison
 
@@ -111,7 +118,7 @@ def standard_candidates(base: SearchConfig) -> dict[str, SearchConfig]:
 def longer(config: SearchConfig, times: int) -> SearchConfig:
     """The same training, ``times`` as long."""
     recipe = config.training
-    warmup = min(recipe.warmup_epochs * times, recipe.epochs * times)
+    warmup = recipe.warmup_epochs * times
     stretched = replace(recipe, epochs=recipe.epochs * times, warmup_epochs=warmup)
     return config.model_copy(update={"training": stretched})
 
@@ -126,6 +133,12 @@ def _alone(networks: int) -> list[str]:
         "reference_point=null",
         f"trials={networks}",
     ]
+
+
+def _cheap_limits(config: SearchConfig) -> SearchConfig:
+    """Without limits on what is not measured here."""
+    cheap = {name: limit for name, limit in config.limits.items() if name in LIMITED}
+    return config.model_copy(update={"limits": cheap})
 
 
 def _fidelity(config: SearchConfig) -> Fidelity:
@@ -144,6 +157,8 @@ def _read(path: str | Path, base: SearchConfig) -> dict[str, SearchConfig]:
     plain = base.model_dump(mode="json")
     found = {}
     for name, said in read_values(str(path), (), {}).items():
+        if name == TRUTH:
+            raise ValueError(f"{path}: {TRUTH}: is what candidates are judged by")
         if not isinstance(said, dict) or not said.keys() <= {"training", "data"}:
             raise ValueError(
                 f"{path}: {name}: must hold settings under training and data, got {said!r:.80}"
@@ -156,11 +171,7 @@ def _read(path: str | Path, base: SearchConfig) -> dict[str, SearchConfig]:
 
 
 def _networks_file(base: SearchConfig, count: int, out: Path) -> Path:
-    limits = {
-        name: (limit.min, limit.max)
-        for name, limit in base.limits.items()
-        if name in LIMITED
-    }
+    limits = {name: (limit.min, limit.max) for name, limit in base.limits.items()}
     task = load(base.data.absolute()).task
     draws = base.space.build().samples(np.random.default_rng(base.seed), limits, task)
     networks = [arch.to_dict() for arch in islice(draws, count)]
@@ -170,7 +181,7 @@ def _networks_file(base: SearchConfig, count: int, out: Path) -> Path:
 
 
 def _judge(
-    runs: Mapping[tuple[str, int], Run], known: Mapping[str, SearchConfig], visits: int
+    runs: Mapping[tuple[str, int], Run], known: Mapping[str, SearchConfig]
 ) -> ProxyComparison:
     rows = pd.concat(
         run.complete.assign(proxy=name, seed=seed) for (name, seed), run in runs.items()

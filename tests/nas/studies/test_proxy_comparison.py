@@ -72,6 +72,12 @@ def test_the_truth_is_the_same_training_stretched() -> None:
     assert recipe.lr_at(5) == pytest.approx(base.training.lr_at(1))
 
 
+def test_ranks_need_four_networks(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="--networks: must be at least 4"):
+        compare_proxies("quick", tmp_path / "out", networks=3)
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -80,6 +86,7 @@ def test_the_truth_is_the_same_training_stretched() -> None:
             "one: {training: {epoch: 3}}",
             "one: training.epoch: unknown key; did you mean epochs",
         ),
+        ("truth: {}", "truth: is what candidates are judged by"),
         ("[]", "a mapping of settings is needed"),
     ],
 )
