@@ -6,7 +6,7 @@
 
 CIFAR is a folder with CIFAR-10 as train.parquet and test.parquet; the test images are never read. The networks are
 drawn from the space of cifar10-small, 5 to 25 million MACs. Every finished training is a line of a file
-(benchmarks/referee/truths.jsonl), appended at once: kill it at any moment, call it again, here or on another
+(benchmarks/referee/trainings.jsonl), appended at once: kill it at any moment, call it again, here or on another
 machine that has the file, and it goes on. All networks have seed 0 before the first has seed 1.
 
 ``judge`` prints a row per candidate, as ``run_search.py proxy-study`` does, with CPU seconds.
@@ -40,7 +40,7 @@ from search_spaces import Arch, Task, complexity
 TASK = Task(num_classes=10, resolution=32, channels=3, small_images=True)
 MACS = 5e6, 25e6
 DRAW = 2026
-TRUTHS = Path(__file__).parent / "referee" / "truths.jsonl"
+TRAININGS = Path(__file__).parent / "referee" / "trainings.jsonl"
 VALIDATION = 5000
 TRUTH = "truth"
 SIGN = {"validation_loss": -1}
@@ -209,7 +209,7 @@ def main() -> None:
     judging.set_defaults(run=judge)
     for each in (training, judging):
         each.add_argument("--visits", type=int, default=90_000)
-        each.add_argument("--out", type=Path, default=TRUTHS)
+        each.add_argument("--out", type=Path, default=TRAININGS)
     asked = parser.parse_args()
     asked.run(asked)
 
