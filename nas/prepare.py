@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from itertools import chain
 from typing import Any
 
 import torch
@@ -162,7 +163,7 @@ def _check_objectives(config: SearchConfig, evaluators: Sequence[Evaluator]) -> 
             raise ValueError(
                 f"objectives.{objective}: no evaluator measures it; there are {', '.join(produced)}"
             )
-    for name in config.stopper.instead.values():
+    for name in chain.from_iterable(config.stopper.instead.values()):
         if name not in produced:
             raise ValueError(
                 f"stopper.instead: no evaluator measures {name}; there are {', '.join(produced)}"

@@ -24,7 +24,6 @@ from nas.config.fields import Config, Made, named
 from nas.config.finalists import ExportConfig, FinalistsConfig, SelectConfig
 from nas.stopper.asha import Stopper, make_stopper
 from results.limits import Limit
-from results.metrics import metric
 from search_spaces import SearchSpace, get_space
 
 
@@ -64,35 +63,30 @@ class SamplerConfig(Config):
 class StopperConfig(Config):
     """A stopping rule by name (``nas.stopper.asha.STOPPERS``, or ``module:Name``) and its options.
 
-    ``instead`` has trials judged on the way by another metric than an objective: ``{accuracy: validation_loss}``.
+    ``instead`` has trials judged on the way by another metric than an objective:
+    ``{accuracy: {validation_loss: min}}``.
     """
 
     model_config = ConfigDict(extra="allow")
 
     name: str = "none"
-    instead: dict[str, str] = Field(default_factory=dict)
+    instead: dict[str, dict[str, Literal["max", "min"]]] = Field(default_factory=dict)
 
     def build(self, objectives: Mapping[str, str], max_epochs: int) -> Stopper:
         watched = self._watched(objectives)
         return make_stopper(self.name, watched, max_epochs, self.model_extra)
 
     def _watched(self, objectives: Mapping[str, str]) -> dict[str, str]:
-        for name, other in self.instead.items():
+        for name in self.instead:
             if name not in objectives:
                 there = ", ".join(objectives)
                 raise ValueError(
                     f"stopper.instead: {name} is no objective; there are {there}"
                 )
-            if not metric(other).direction:
-                raise ValueError(
-                    f"stopper.instead: nothing says whether more or less {other} is better"
-                )
-        return {
-            self.instead.get(name, name): metric(self.instead[name]).direction
-            if name in self.instead
-            else way
-            for name, way in objectives.items()
-        }
+        watched: dict[str, str] = {}
+        for name, way in objectives.items():
+            watched |= self.instead.get(name, {name: way})
+        return watched
 
 
 @dataclass(frozen=True, kw_only=True)

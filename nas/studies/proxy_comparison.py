@@ -195,14 +195,13 @@ def _judge(
 
 def _verdict(table: pd.DataFrame, best: pd.Series[Any]) -> str:
     ceiling = table.loc[table["proxy"] == TRUTH, "with_itself"].iloc[0]
-    others = table[
-        (table["proxy"] != TRUTH) & (table["with_truth_upper"] > best["with_truth"])
-    ]
-    alike = [str(name) for name in others["proxy"] if name != best["proxy"]]
-    doubt = f"; not told apart from it: {', '.join(alike)}" if alike else ""
+    rivals = table[table["proxy"] != TRUTH].iloc[1:]
+    alike = rivals[~(rivals["with_truth_upper"] <= best["with_truth"])]["proxy"]
+    doubt = f"; not told apart from it: {', '.join(alike)}" if len(alike) else ""
+    few = ", too few for intervals" if np.isnan(best["with_truth_lower"]) else ""
     return (
-        f"search with {best['proxy']}: it ranks {int(best['networks'])} networks as the longer training does at "
-        f"tau {best['with_truth']:.2f}, beyond the MACs {best['beyond_macs']:.2f}; the longer training agrees "
+        f"search with {best['proxy']}: it ranks {int(best['networks'])} networks{few}, as the longer training "
+        f"does at tau {best['with_truth']:.2f}, beyond the MACs {best['beyond_macs']:.2f}; the longer training agrees "
         f"with itself at {ceiling:.2f}{doubt}"
     )
 

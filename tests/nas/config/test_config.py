@@ -173,7 +173,7 @@ def test_python_is_told_in_one_line_as_yaml_is(
 
 def test_a_stopper_may_watch_another_metric_than_an_objective() -> None:
     config = load_config(
-        "quick", ["stopper={name: moasha, instead: {accuracy: validation_loss}}"]
+        "quick", ["stopper={name: moasha, instead: {accuracy: {validation_loss: min}}}"]
     )
     stopper = config.stopper.build(config.objectives, 6)
     assert isinstance(stopper, MultiObjectiveASHA)
@@ -187,8 +187,11 @@ def test_a_stopper_may_watch_another_metric_than_an_objective() -> None:
 @pytest.mark.parametrize(
     ("instead", "message"),
     [
-        ("{macs: validation_loss}", "stopper.instead: macs is no objective"),
-        ("{accuracy: shine}", "nothing says whether more or less shine is better"),
+        ("{macs: {validation_loss: min}}", "stopper.instead: macs is no objective"),
+        (
+            "{accuracy: {validation_loss: less}}",
+            "stopper.instead.accuracy.validation_loss",
+        ),
     ],
 )
 def test_what_a_stopper_cannot_watch(instead: str, message: str) -> None:
