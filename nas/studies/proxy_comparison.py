@@ -201,8 +201,8 @@ def _verdict(table: pd.DataFrame, best: pd.Series[Any]) -> str:
     few = ", too few for intervals" if np.isnan(best["with_truth_lower"]) else ""
     return (
         f"search with {best['proxy']}: it ranks {int(best['networks'])} networks{few}, as the longer training "
-        f"does at tau {best['with_truth']:.2f}, beyond the MACs {best['beyond_macs']:.2f}; the longer training agrees "
-        f"with itself at {ceiling:.2f}{doubt}"
+        f"does at tau {best['with_truth']:.2f}, beyond the MACs {best['beyond_macs']:.2f}; "
+        f"the longer training agrees with itself at {ceiling:.2f}{doubt}"
     )
 
 
