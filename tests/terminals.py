@@ -32,7 +32,9 @@ def shown(
     """Exit code and screen of each command (words parted by blanks), on a terminal ``columns`` wide."""
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
-    kept = {name: value for name, value in os.environ.items() if name != "NO_COLOR"}
+    # the size is the terminal's own, whatever a library has put into the environment
+    set_elsewhere = {"NO_COLOR", "COLUMNS", "LINES"}
+    kept = {k: value for k, value in os.environ.items() if k not in set_elsewhere}
     environment = kept | {"TERM": "xterm-256color", "LC_ALL": "C.UTF-8"} | variables
     process = subprocess.Popen(
         [sys.executable, "-c", RUNNER, *commands],

@@ -8,7 +8,8 @@ _TOTALS = ("trial", "epoch", "seconds")
 
 def epoch_metrics(trials: pd.DataFrame, epochs: pd.DataFrame) -> list[str]:
     """The metrics that change from epoch to epoch, of which ``trials`` has the last values."""
-    names = map(str, epochs)
+    # numbers only: the column ``fidelity`` is in words
+    names = map(str, epochs.select_dtypes("number"))
     return [name for name in names if name in trials and name not in _TOTALS]
 
 

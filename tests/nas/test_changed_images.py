@@ -93,7 +93,6 @@ def test_a_search_of_an_earlier_version_goes_on(photos: Path, tmp_path: Path) ->
     facts = json.loads((out / "environment.json").read_text())
     del facts["images"]
     (out / "environment.json").write_text(json.dumps(facts))
-    add(photos / "class1", 4, 100)
     resume(out)
 
 
