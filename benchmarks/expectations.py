@@ -70,7 +70,7 @@ def dashboard(me: Stranger) -> str:
     try:
         assert server.stdout
         address = server.stdout.readline().split()[0]
-        with urlopen(address + "data.json") as answer:  # noqa: S310 - of our own
+        with urlopen(address + "data.json") as answer:  # noqa: S310 - http on loopback
             trials = json.load(answer)["trials"]["trial"]
     finally:
         server.terminate()

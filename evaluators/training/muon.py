@@ -52,6 +52,7 @@ class Muon(torch.optim.SGD):
         # a fused step divides by the loss's scale only after the momentum has been taken
         self._step_supports_amp_scaling = False
 
+    # torch declares two overloads of it; one function with an optional closure serves both
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
         for (groups, rows, *_), weights in self._alike.items():

@@ -134,9 +134,9 @@ class Handler(BaseHTTPRequestHandler):
 class ReportServer(ThreadingHTTPServer):
     """A tab that is closed while it is answered is nothing to speak of."""
 
-    def handle_error(self, request: object, client_address: object) -> None:
+    def handle_error(self, request: Any, client_address: Any) -> None:
         if not isinstance(sys.exception(), ConnectionError):
-            super().handle_error(request, client_address)  # type: ignore[arg-type]
+            super().handle_error(request, client_address)
 
 
 def make_server(

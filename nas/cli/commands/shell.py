@@ -23,6 +23,7 @@ def completion(shell: str) -> None:
     Append it to the file that the shell reads when it starts.
     """
     found = get_completion_class(shell)
-    assert found is not None  # noqa: S101 - the argument is one of click's own shells
+    if found is None:
+        raise ValueError(f"completion: click has none for {shell}")
     script = found(main, {}, "splitsearch", "_SPLITSEARCH_COMPLETE").source()
     click.echo(f"# splitsearch: kept in {HOMES[shell]}\n{script}")

@@ -91,8 +91,9 @@ def test_the_card_is_one_that_the_hub_reads(hub: Hub, model: Path) -> None:
     sent = hub.cards[-1]
     assert sent == (model / "README.md").read_text()
     card = ModelCard(sent).data
-    assert (card.library_name, card.license) == ("splitsearch", "other")
-    assert card.to_dict()["pipeline_tag"] == "image-classification"
+    told = card.to_dict()
+    assert (told["library_name"], told["license"]) == ("splitsearch", "other")
+    assert told["pipeline_tag"] == "image-classification"
     (result,) = card.eval_results
     assert (result.metric_type, result.metric_value) == ("accuracy", 0.9137)
     assert (result.dataset_name, result.dataset_split) == ("digits", "validation")
