@@ -75,6 +75,9 @@ def _search(setting: Setting) -> list[str]:
         "reference_point": "null",
         "stopper": setting.size("{name: moasha, eta: 2, min_epochs: 3}", "none"),
         "training.epochs": setting.size(6, 1),
+        # each epoch sees all the training images there are, and validates on all
+        "training.images_per_epoch": "null",
+        "training.rung_images": "null",
         "training.batch_size": setting.size(256, 64),
         "latency.cuda_graph": str(setting.cuda).lower(),
         "latency.batch_size": setting.size(64, 1),
