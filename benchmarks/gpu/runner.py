@@ -47,8 +47,8 @@ class Row:
 
     @property
     def settled(self) -> bool:
-        """Measured, or impossible here: nothing that another try would change."""
-        return self.status in ("measured", "missing")
+        """Measured; what is missing may be there by the next try, and asking costs nothing."""
+        return self.status == "measured"
 
 
 def run_all(
@@ -74,10 +74,17 @@ def run_all(
         known = _known(file, part.name, name, setting.tiny)
         rows.append(known or _measured(part, setting, name, deadline - perf_counter()))
         if known is None and rows[-1].status != "not reached":
-            with file.open("a") as lines:
-                lines.write(json.dumps(asdict(rows[-1])) + "\n")
+            _append(file, rows[-1])
         tell(rows[-1])
     return rows
+
+
+def _append(file: Path, row: Row) -> None:
+    """A line of its own, even behind one that a kill cut short."""
+    before = file.read_bytes() if file.exists() else b""
+    cut = bool(before) and not before.endswith(b"\n")
+    with file.open("a") as lines:
+        lines.write("\n" * cut + json.dumps(asdict(row)) + "\n")
 
 
 def read_rows(file: Path) -> list[Row]:
