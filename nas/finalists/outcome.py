@@ -67,7 +67,8 @@ def conclude(work: Work, note: Note) -> Finals:
     write_atomic(work.folder / "finalists.json", dumps(content, indent=2) + "\n")
     write_atomic(work.folder / "finalists.csv", networks.to_csv(index=False))
     run.export()
-    write_report(run, work.folder / "report.html", stages=stage_reader(run))
+    for each in (run, load_run(work.run.path)):  # the search's page shows them too
+        write_report(each, each.path / "report.html", stages=stage_reader(each))
     return finals
 
 

@@ -1,6 +1,7 @@
 """The finalists of a run: networks that were trained in full, beside baselines, as a run of its own inside it."""
 
-from dataclasses import replace
+import json
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
@@ -11,6 +12,31 @@ from results.runs.run import Run
 FINALISTS = "finalists"
 """Their folder in that of the run."""
 MEANS = ("accuracy", "top1")
+
+
+@dataclass(frozen=True)
+class FinalistsOutcome:
+    """What ``finalists.json`` of a run says: the ``verdict`` in sentences, the most important first, and a row
+    per network (docs/finalists.md names the columns)."""
+
+    verdict: list[str]
+    networks: pd.DataFrame
+
+
+def load_outcome(path: str | Path) -> FinalistsOutcome | None:
+    """What the full trainings of the run at ``path`` came to; None as long as there is no outcome.
+
+    Raises:
+        ValueError: for a file that is damaged.
+    """
+    source = Path(path) / FINALISTS / "finalists.json"
+    if "://" in str(path) or not source.is_file():
+        return None
+    try:
+        told = json.loads(source.read_text(encoding="utf-8"))
+        return FinalistsOutcome(told["verdict"], pd.DataFrame(told["networks"]))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{source}: cannot be read ({error})") from error
 
 
 def load_finalists(path: str | Path) -> Run | None:

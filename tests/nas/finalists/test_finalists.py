@@ -22,7 +22,7 @@ from nas.finalists.finalists import finalists
 from nas.finalists.outcome import Finals
 from nas.finalists.plan import plan_finalists
 from results import Event, load_run, pareto_front
-from results.runs.finalists import load_finalists
+from results.runs.finalists import load_finalists, load_outcome
 from search_spaces import get_space
 
 SETTINGS = """
@@ -88,8 +88,18 @@ def test_every_seed_counts_and_every_number_is_in_the_log(finals: Finals) -> Non
         assert row["accuracy"] == pytest.approx(means[row["arch_id"]])
         seeds = done.loc[done["arch_id"] == row["arch_id"], "seed"]
         assert sorted(seeds) == list(range(row["seeds"]))
-    told = json.loads((finals.folder / "finalists.json").read_text())
-    assert told["verdict"] == finals.verdict
+
+
+def test_the_outcome_is_on_disk(finals: Finals, searched: Path) -> None:
+    told = load_outcome(searched)
+    assert told is not None
+    assert told.verdict == finals.verdict
+    assert list(told.networks["network"]) == list(finals.networks["network"])
+    assert load_outcome(finals.folder) is None
+    (searched.parent / "finalists").mkdir()
+    (searched.parent / "finalists" / "finalists.json").write_text("{}")
+    with pytest.raises(ValueError, match="finalists.json: cannot be read"):
+        load_outcome(searched.parent)
 
 
 def test_all_images_are_trained_on(finals: Finals, searched: Path) -> None:
