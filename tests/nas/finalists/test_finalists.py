@@ -98,7 +98,7 @@ def test_the_outcome_is_on_disk(finals: Finals, searched: Path) -> None:
     assert load_outcome(finals.folder) is None
     (searched.parent / "finalists").mkdir()
     (searched.parent / "finalists" / "finalists.json").write_text("{}")
-    with pytest.raises(ValueError, match="finalists.json: cannot be read"):
+    with pytest.raises(ValueError, match=r"finalists\.json: cannot be read"):
         load_outcome(searched.parent)
 
 
