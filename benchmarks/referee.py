@@ -9,7 +9,7 @@ drawn from the space of cifar10-small, 5 to 25 million MACs. Every finished trai
 (benchmarks/referee/trainings.jsonl), appended at once: kill it at any moment, call it again, here or on another
 machine that has the file, and it goes on. All networks have seed 0 before the first has seed 1.
 
-``judge`` prints a row per candidate, as ``run_search.py proxy-study`` does, with CPU seconds.
+``judge`` prints a row per candidate, as ``splitsearch proxy-study`` does, with CPU seconds.
 """
 
 from __future__ import annotations

@@ -24,4 +24,4 @@ for arch in drawn[:3]:
     print(knobs["family"], f"{complexity(arch, task).macs:,} MACs", arch.id)
 
 # In settings it is the same list (preset cifar10-families); the whole search, to trained networks:
-#     python run_search.py search cifar10-families --set 'finalists={networks: 8}'
+#     splitsearch search cifar10-families --set 'finalists={networks: 8}'

@@ -13,7 +13,7 @@ from tests.nas.tiny import TINY
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
-PROGRAMS = ("python run_search.py ", "splitsearch ")
+PROGRAM = "splitsearch "
 ELSEWHERE = (
     "ray.address=auto",
     "--init",
@@ -40,9 +40,8 @@ class Block:
     def commands(self) -> Iterator[list[str]]:
         """The arguments of every call of our command in it."""
         for line in self.text.replace("\\\n", " ").splitlines():
-            for program in PROGRAMS:
-                if line.startswith(program):
-                    yield shlex.split(line.removeprefix(program), comments=True)
+            if line.startswith(PROGRAM):
+                yield shlex.split(line.removeprefix(PROGRAM), comments=True)
 
 
 def blocks(page: Path) -> list[Block]:

@@ -124,3 +124,9 @@ def test_every_command_has_the_options_that_a_page_gives_it(page: Path) -> None:
                 continue
             command = run_search.main.commands[name]
             command.make_parser(click.Context(command)).parse_args(arguments)
+
+
+@pages
+def test_a_page_types_the_command_by_its_short_name(page: Path) -> None:
+    for block in blocks(page):
+        assert "python run_search.py" not in block.text

@@ -21,3 +21,8 @@ def program() -> str:
         return "splitsearch"
     here = Path.cwd()
     return shlex.quote(str(own.relative_to(here) if own.is_relative_to(here) else own))
+
+
+def as_typed(*words: object) -> str:
+    """``splitsearch WORDS`` as a line to copy into that shell: a folder with a space in its name is quoted."""
+    return f"{program()} {shlex.join(map(str, words))}"

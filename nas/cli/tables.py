@@ -16,7 +16,7 @@ from rich.text import Text
 
 from evaluators import Prediction
 from nas.cli.fitting import FittingTable
-from nas.cli.program import program
+from nas.cli.program import as_typed
 from nas.config.loading import load_space
 from nas.config.pairs import split_pair
 from nas.exporting.programs import Check
@@ -45,12 +45,12 @@ def print_outcome(run: Run, console: Console) -> int:
         f"open      {run.path / 'report.html'}",
         f"tables    {run.path / 'trials.parquet'}, epochs.parquet, front.json",
         f"pandas    from results import load_run; load_run({str(run.path)!r}).front()",
-        f"go on     {program()} resume {run.path}"
+        f"go on     {as_typed('resume', run.path)}"
         + ("" if interrupted else " --set trials=…"),
     ]
     if len(front):
         lines.append(
-            f"pick      {program()} select {run.path} {_example_pick(run.objectives)}"
+            f"pick      {as_typed('select', run.path)} {_example_pick(run.objectives)}"
         )
     for line in lines:
         console.print(line, soft_wrap=True)

@@ -89,7 +89,7 @@ def reopened(folder: Path, overrides: tuple[str, ...]) -> SearchConfig:
             raise ValueError(f"{folder}: no search to resume, it holds no {name}")
     if (folder / LINEUP).is_file():
         raise ValueError(
-            f"{folder}: holds finalists; go on with: run_search.py finalists {folder.parent}"
+            f"{folder}: holds finalists; go on with: finalists {folder.parent}"
         )
     source = str(folder / "config.yaml")
     before, after = load_config(source), load_config(source, overrides)

@@ -18,7 +18,7 @@ from nas.cli.commands.app import (
     settings,
     with_engine,
 )
-from nas.cli.program import program
+from nas.cli.program import as_typed
 from nas.cli.terminal import PlainConsole
 
 
@@ -77,7 +77,7 @@ def retrain_command(
             f"--resume takes its settings from {resume}; leave out {', '.join(chosen)}"
         )
     view = View(PlainConsole(stderr=True))
-    with going_on(f"{program()} retrain --resume {folder}"), view:
+    with going_on(as_typed("retrain", "--resume", folder)), view:
         found = nas.retrain(
             source,
             folder,
@@ -89,7 +89,7 @@ def retrain_command(
         )
     console.print(retrained_table(found))
     console.print(
-        f"export    {program()} export {folder} --out MODEL",
+        f"export    {as_typed('export', folder, '--out', 'MODEL')}",
         soft_wrap=True,
     )
 

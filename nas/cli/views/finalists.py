@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from nas.cli.fitting import FittingTable
+from nas.cli.program import as_typed
 from nas.cli.progress import shown_if_slow
 from nas.cli.terminal import PlainConsole
 from nas.cli.views.search import SearchView
@@ -46,9 +47,9 @@ def print_finals(finals: Finals, console: Console) -> int:
     ]
     done = finals.networks["status"] == "complete"
     if finals.run.ended == "interrupted":
-        lines.append(f"go on     python run_search.py finalists {run}")
+        lines.append(f"go on     {as_typed('finalists', run)}")
     if done.any():
-        lines.append(f"pick      python run_search.py select {run}")
+        lines.append(f"pick      {as_typed('select', run)}")
     for line in lines:
         console.print(line, soft_wrap=True)
     if finals.run.ended == "interrupted":
@@ -64,7 +65,7 @@ def deliver_model(folder: Path, config: SearchConfig, console: Console) -> None:
     lines = (
         f"{selection.row['network']}: {selection.why}",
         f"model     {out}",
-        f"try       python run_search.py predict {out} IMAGE",
+        f"try       {as_typed('predict', out, 'IMAGE')}",
     )
     for line in lines:
         console.print(line, soft_wrap=True)

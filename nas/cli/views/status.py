@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from nas.cli.fitting import FittingTable
-from nas.cli.program import program
+from nas.cli.program import as_typed
 from results.runs.health import health
 from results.runs.status import Status, read_status
 from results.wording import counted, duration, label, number, with_unit
@@ -54,7 +54,7 @@ def _lines(status: Status) -> Iterator[str]:
     if status.silent:
         yield (
             f"no event for {duration(status.age)}, the longest wait before was {duration(status.longest_pause)}: "
-            f"maybe it was killed; go on with: {program()} resume {run.path}"
+            f"maybe it was killed; go on with: {as_typed('resume', run.path)}"
         )
     if run.damage:
         yield run.damage

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +13,7 @@ from click.testing import CliRunner, Result
 
 import nas
 import run_search
-from nas.cli.program import program
+from nas.cli.program import as_typed, program
 from nas.studies import proxy_study, space_comparison
 
 
@@ -66,6 +67,8 @@ def test_the_command_is_named_as_this_shell_finds_it(
     assert program() == f"'{own.relative_to('/')}'"
     monkeypatch.setenv("PATH", f"{own.parent}:{os.defpath}")
     assert program() == "splitsearch"
+    typed = as_typed("resume", tmp_path / "my run")
+    assert shlex.split(typed) == ["splitsearch", "resume", f"{tmp_path}/my run"]
 
 
 def test_ctrl_c_names_what_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
