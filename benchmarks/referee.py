@@ -2,14 +2,15 @@
 
     python benchmarks/referee.py train CIFAR truth [--visits 90000] [--networks 24] [--seeds 2]
     python benchmarks/referee.py train CIFAR muon [--visits 18000]
-    python benchmarks/referee.py judge [--visits 90000] [--short 18000]
+    python benchmarks/referee.py judge [--visits 90000]
 
 CIFAR is a folder with CIFAR-10 as train.parquet and test.parquet; the test images are never read. The networks are
 drawn from the space of cifar10-small, 5 to 25 million MACs. Every finished training is a line of a file
 (benchmarks/referee/trainings.jsonl), appended at once: kill it at any moment, call it again, here or on another
 machine that has the file, and it goes on. All networks have seed 0 before the first has seed 1.
 
-``judge`` prints a row per candidate, as ``splitsearch proxy-study`` does, with CPU seconds.
+``judge`` prints a row per candidate and number of visits, as ``splitsearch proxy-study`` does, with CPU seconds:
+by accuracy, and by validation loss (``accuracy`` is then the loss, negated).
 """
 
 from __future__ import annotations
@@ -43,7 +44,6 @@ DRAW = 2026
 TRAININGS = Path(__file__).parent / "referee" / "trainings.jsonl"
 VALIDATION = 5000
 TRUTH = "truth"
-SIGN = {"validation_loss": -1}
 ONE_PASS: dict[str, Any] = {
     "schedule": "one_cycle",
     "warmup_epochs": 0.0,
@@ -176,20 +176,21 @@ def train(asked: argparse.Namespace) -> None:
 
 
 def judge(asked: argparse.Namespace) -> None:
-    rows = [
-        {
-            "proxy": row["candidate"],
-            "arch_id": row["arch_id"],
-            "seed": row["seed"],
-            "macs": row["macs"],
-            "seconds": row["cpu_seconds"],
-            "accuracy": row["epochs"][-1][asked.by] * SIGN.get(asked.by, 1),
-        }
-        for row in finished(asked.out)
-        if row["visits"] == (asked.visits if row["candidate"] == TRUTH else asked.short)
-    ]
-    table = compare_rankings(pd.DataFrame(rows), TRUTH)
+    table = compare_rankings(pd.DataFrame(judged(asked)), TRUTH)
     print(table.round(3).to_string(index=False))
+
+
+def judged(asked: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """Every training as a proxy by accuracy and as one by loss; the longest of the truth by accuracy."""
+    for row in finished(asked.out):
+        last = row["epochs"][-1]
+        name = f"{row['candidate']} {row['visits']}"
+        read = {name: last["accuracy"], f"{name}, loss": -last["validation_loss"]}
+        if (row["candidate"], row["visits"]) == (TRUTH, asked.visits):
+            read = {TRUTH: last["accuracy"]}
+        known = {name: row[name] for name in ("arch_id", "seed", "macs")}
+        known["seconds"] = row["cpu_seconds"]
+        yield from ({**known, "proxy": of, "accuracy": read[of]} for of in read)
 
 
 def main() -> None:
@@ -204,8 +205,6 @@ def main() -> None:
     training.add_argument("--seeds", type=int, default=2)
     training.set_defaults(run=train)
     judging = commands.add_parser("judge")
-    judging.add_argument("--short", type=int, default=18_000, help="the candidates'")
-    judging.add_argument("--by", default="accuracy", help="or validation_loss")
     judging.set_defaults(run=judge)
     for each in (training, judging):
         each.add_argument("--visits", type=int, default=90_000)

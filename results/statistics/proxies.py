@@ -73,10 +73,10 @@ def _judged(
     beyond = [_beyond(known[seed], truth, macs) for seed in seeds]
     first = found[0]
     return row | {
-        "with_truth": float(np.nanmean([each["kendall"] for each in found])),
+        "with_truth": float(pd.Series([each["kendall"] for each in found]).mean()),
         "with_truth_lower": first["kendall_lower"],
         "with_truth_upper": first["kendall_upper"],
-        "beyond_macs": float(np.nanmean(beyond)),
+        "beyond_macs": float(pd.Series(beyond).mean()),
     }
 
 
