@@ -29,6 +29,10 @@ from results.log.events import SearchFinished, SearchStarted
 from results.log.salvage import mend
 
 
+class NothingLeftError(ValueError):
+    """A search that would be gone on with is over."""
+
+
 def search(
     config: SearchConfig,
     out: str | Path,
@@ -76,8 +80,8 @@ def resume(
     ended, nor where the folder has been copied since.
 
     Raises:
-        ValueError: if there is no search, another driver is at work on it, a setting may not change, or
-            nothing is left to do.
+        ValueError: if there is no search, another driver is at work on it, or a setting may not change.
+        NothingLeftError: if it is over.
 
     Warns:
         UserWarning: naming what is lost of a damaged log; the rest is gone on from.
@@ -91,7 +95,7 @@ def resume(
         controller = make_controller(config, prepared, log, listeners)
         controller.replay(log)
         if controller.over:
-            raise ValueError(
+            raise NothingLeftError(
                 f"{folder}: nothing is left to do, {controller.reason}; --set can raise a limit"
             )
         write_settings(folder, config)

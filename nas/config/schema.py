@@ -129,6 +129,9 @@ class StopConfig(Config):
     plateau: PlateauConfig | None = None
 
 
+NO_CLIENT = "Ray Client (ray://) cannot run Tune; start the search on a node, with auto"
+
+
 class RayConfig(Config):
     """The cluster: ``local`` starts one on this machine; ``auto`` or ``host:port`` join one.
 
@@ -142,9 +145,7 @@ class RayConfig(Config):
     @classmethod
     def _no_ray_client(cls, address: str) -> str:
         if address.startswith("ray://"):
-            raise ValueError(
-                "Ray Client (ray://) cannot run Tune; start the search on a node, with auto"
-            )
+            raise ValueError(NO_CLIENT)
         return address
 
 

@@ -15,12 +15,22 @@ from urllib.parse import urlsplit
 
 try:
     import ray
+    from ray._private import ray_constants
+    from ray._private.authentication.authentication_token_setup import (
+        ensure_token_if_auth_enabled,
+        maybe_enable_token_auth_if_token_available,
+    )
+    from ray._private.services import canonicalize_bootstrap_address_or_die
+
+    # compiled, and their names are in no stub
+    from ray._raylet import AuthenticationTokenLoader, GcsClient  # type: ignore[attr-defined]
+    from ray.exceptions import AuthenticationError
 except ModuleNotFoundError as error:
     raise ImportError(
         "Ray is not installed: pip install 'splitsearch[ray]', or go without it, one trial at a time: --serial"
     ) from error
 
-from nas.config.schema import RayConfig
+from nas.config.schema import NO_CLIENT, RayConfig
 
 ENVIRONMENT = {
     "RAY_AIR_NEW_OUTPUT": "0",
@@ -84,36 +94,81 @@ def connected(ray_config: RayConfig, log_file: Path) -> Iterator[None]:
             handler.close()
 
 
-def _check_address(address: str) -> None:
-    """Raise ``OSError`` if nobody listens there, which Ray finds out after minutes."""
-    if address == "auto":
-        address = os.environ.get("RAY_ADDRESS", address)
-    where = urlsplit(address if "://" in address else f"//{address}")
-    if where.hostname and where.port:
-        socket.create_connection(
-            (where.hostname, where.port), timeout=CONNECT_SECONDS
-        ).close()
-
-
 def _init(config: RayConfig) -> None:
-    own: dict[str, Any] = (
-        {"include_dashboard": False} if config.address == "local" else {}
-    )
+    options: dict[str, Any] = {
+        "runtime_env": config.runtime_env or None,
+        "log_to_driver": False,
+        "configure_logging": False,
+    }
     try:
-        _check_address(config.address)
-        with _ctrl_c_afterwards():
-            ray.init(
-                config.address,
-                runtime_env=config.runtime_env or None,
-                log_to_driver=False,
-                configure_logging=False,
-                **own,
-            )
+        if config.address == "local":
+            with _ctrl_c_afterwards(), _loopback_only():
+                ray.init("local", include_dashboard=False, **options)
+        else:
+            address = _proven(config.address)
+            with _ctrl_c_afterwards():
+                ray.init(address, **options)
+    except AuthenticationError as error:
+        raise ValueError(
+            f"ray.address {config.address}: {_about_token()}; docs/cluster.md, Tokens"
+        ) from error
     except (ValueError, RuntimeError, OSError) as error:
         reason = " ".join(str(error).split())
         raise ValueError(
             f"ray.address {config.address}: no cluster could be reached ({reason:.300})"
         ) from error
+
+
+def _proven(address: str) -> str:
+    """``host:port`` of the head, which answers this process; ``ray.init`` finds out otherwise after 30 s.
+
+    Raises:
+        OSError: if nobody listens there.
+        AuthenticationError: if the cluster asks for a token that this process cannot show.
+    """
+    if os.environ.get("RAY_ADDRESS", "").startswith("ray://") and address == "auto":
+        raise ValueError(f"RAY_ADDRESS: {NO_CLIENT}")
+    address = canonicalize_bootstrap_address_or_die(address)
+    where = urlsplit(f"//{address}")
+    socket.create_connection(
+        (where.hostname, where.port), timeout=CONNECT_SECONDS
+    ).close()
+    # Ray itself looks for a token file only where the address is auto.
+    maybe_enable_token_auth_if_token_available(warn_if_disabled=False)
+    ensure_token_if_auth_enabled(create_token_if_missing=False)
+    GcsClient(address=address)
+    return address
+
+
+def _about_token() -> str:
+    """What is wrong with the token of this process, and what to do."""
+    if os.environ.get("RAY_AUTH_MODE", "token").lower() != "token":
+        return "the cluster asks for a token; export RAY_AUTH_MODE=token"
+    if AuthenticationTokenLoader.instance().has_token(ignore_auth_mode=True):
+        return "the token here is not the cluster's; copy ~/.ray/auth_token of its head"
+    return (
+        "the cluster asks for a token, and there is none here; copy ~/.ray/auth_token of its head, "
+        "or export RAY_AUTH_TOKEN_PATH"
+    )
+
+
+@contextmanager
+def _loopback_only() -> Iterator[None]:
+    """A Ray that starts within listens to this machine; else all interfaces are open to the network.
+
+    Ray does so by itself on macOS and Windows, where it takes no other nodes; its switch for that is read once.
+    """
+    variable, before = (
+        ray_constants.ENABLE_RAY_CLUSTERS_ENV_VAR,
+        ray_constants.ENABLE_RAY_CLUSTER,
+    )
+    ray_constants.ENABLE_RAY_CLUSTER = False
+    os.environ[variable] = "0"
+    try:
+        yield
+    finally:
+        ray_constants.ENABLE_RAY_CLUSTER = before
+        del os.environ[variable]
 
 
 @contextmanager

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from time import sleep
 from typing import Any
 
 import ray
-from ray.exceptions import RayActorError
+from ray.exceptions import RayActorError, RayTaskError
 
 from evaluators import Latency, Metrics
 from search_spaces import Arch, arch_from_dict
@@ -44,9 +43,15 @@ class ReservedLatency:
         first = int(arch.id, 16)
         for attempt in range(ROUNDS * len(self.actors)):
             actor = self.actors[(first + attempt) % len(self.actors)]
-            with suppress(RayActorError):
-                yield ray.get(actor.measure.remote(self.latency, arch.to_dict(), seed))
+            asked = actor.measure.remote(self.latency, arch.to_dict(), seed)
+            try:
+                yield ray.get(asked)
                 return
+            except RayTaskError as error:
+                # Ray's own text is a coloured traceback of both machines
+                raise error.cause from error
+            except RayActorError:
+                pass
             if (attempt + 1) % len(self.actors) == 0:
                 sleep(PAUSE_SECONDS)
         raise RuntimeError(

@@ -90,6 +90,7 @@ def resume_command(folder: Path, overrides: tuple[str, ...], serial: bool) -> in
     from nas.cli.tables import print_outcome
     from nas.cli.views.finalists import finish_search
     from nas.cli.views.search import watched
+    from nas.driver import NothingLeftError
     from nas.finalists.plan import check_finalists, only_finalists_left
 
     overrides = with_engine(overrides, serial)
@@ -97,8 +98,12 @@ def resume_command(folder: Path, overrides: tuple[str, ...], serial: bool) -> in
     if only_finalists_left(folder, config, overrides):
         return finish_search(folder, config, overrides, console)
     check_finalists(config)
-    with watched(config, folder, console) as (listeners, progress):
-        run = nas.resume(folder, overrides, listeners, progress)
+    try:
+        with watched(config, folder, console) as (listeners, progress):
+            run = nas.resume(folder, overrides, listeners, progress)
+    except NothingLeftError as end:
+        console.print(str(end), soft_wrap=True)  # a job that is submitted once more
+        return 0
     code = print_outcome(run, console)
     if code or config.finalists is None:
         return code

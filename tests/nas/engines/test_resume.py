@@ -10,9 +10,11 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 import nas
 from nas import load_config
+from nas.cli.commands import main
 from results import EventLog, load_run
 from results.log.event_log import read_events
 
@@ -173,3 +175,9 @@ def test_a_run_of_another_version_is_refused(run_folder: Path) -> None:
     connection.close()
     with pytest.raises(ValueError, match="version 99"):
         nas.resume(run_folder, ["trials=2"], serial=True)
+
+
+def test_a_job_that_is_submitted_after_the_end_succeeds(run_folder: Path) -> None:
+    shown = CliRunner().invoke(main, ["resume", str(run_folder), "--serial"])
+    assert shown.exit_code == 0, shown.output
+    assert "nothing is left to do, 1 trials done" in shown.output

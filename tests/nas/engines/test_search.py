@@ -276,6 +276,19 @@ def test_a_cluster_that_is_not_there_is_named_at_once(
         pass
 
 
+def test_an_address_of_ray_client_in_the_environment_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if ray.is_initialized():
+        ray.shutdown()
+    monkeypatch.setenv("RAY_ADDRESS", "ray://127.0.0.1:10001")
+    with (
+        pytest.raises(ValueError, match="RAY_ADDRESS: Ray Client"),
+        connected(RayConfig(address="auto"), tmp_path / "log.txt"),
+    ):
+        pass
+
+
 def test_a_space_that_runs_out_ends_the_search(
     ray_session: None, tmp_path: Path
 ) -> None:

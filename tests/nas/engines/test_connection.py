@@ -1,0 +1,136 @@
+"""Joining a cluster: tokens, where a Ray of our own listens, whose modules a worker imports."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import ray
+
+from evaluators import Latency
+from evaluators.latency.latency import UnstableLatencyError
+from nas.engines.ray_latency import ReservedLatency
+from search_spaces import reference
+
+ROOT = Path(__file__).parents[3]
+HEAD = """
+from ray.cluster_utils import Cluster
+head = {"num_cpus": 1, "include_dashboard": False, "object_store_memory": 80_000_000}
+cluster = Cluster(initialize_head=True, head_node_args=head)
+print(cluster.address, flush=True)
+input()
+cluster.shutdown()
+"""
+JOIN = """
+import sys
+from pathlib import Path
+from nas.config.schema import RayConfig
+from nas.engines.ray_cluster import connected
+try:
+    with connected(RayConfig(address=sys.argv[1]), Path("log.txt")):
+        print("joined")
+except ValueError as error:
+    print(error)
+"""
+
+
+def outward_address() -> str:
+    """This machine's address in the network, if it is in one; nothing is sent."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))
+        except OSError:
+            return "127.0.0.1"
+        return str(probe.getsockname()[0])
+
+
+def test_a_ray_of_our_own_listens_to_this_machine_only(ray_session: None) -> None:
+    outward = outward_address()
+    if outward.startswith("127."):
+        pytest.skip("this machine is in no network")
+    (node,) = ray.nodes()
+    assert node["NodeManagerAddress"] == "127.0.0.1"
+    for port in (node["NodeManagerPort"], node["ObjectManagerPort"]):
+        socket.create_connection(("127.0.0.1", port), timeout=5).close()
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection((outward, port), timeout=5)
+
+
+def test_what_a_latency_device_raises_arrives_as_it_was(ray_session: None) -> None:
+    @ray.remote(num_cpus=0)
+    class Disturbed:
+        def measure(self, latency: Latency, arch: object, seed: int) -> None:
+            raise UnstableLatencyError("others took 99% of the CPU")
+
+    reserved = ReservedLatency(Latency(), (Disturbed.remote(),))
+    with pytest.raises(UnstableLatencyError) as raised:
+        next(reserved.evaluate(reference("resnest14d")))
+    assert type(raised.value) is UnstableLatencyError
+    assert str(raised.value) == "others took 99% of the CPU"
+
+
+def test_a_workers_packages_are_the_drivers(tmp_path: Path) -> None:
+    """Ray starts workers with RAY_RAYLET_PID, and puts the driver's working folder first on their path."""
+    (tmp_path / "results.py").write_text("raise RuntimeError('the wrong results')")
+    (tmp_path / "own.py").write_text("FOUND = True")
+    program = (
+        f"import sys; sys.path.insert(0, {str(tmp_path)!r}); import nas.engines, results, own;"
+        "print(results.__file__, own.FOUND)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=ROOT,
+        env=os.environ | {"RAY_RAYLET_PID": "1", "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout.split() == [str(ROOT / "results" / "__init__.py"), "True"], done
+
+
+@pytest.mark.slow
+def test_tokens_are_asked_for_in_one_line_and_at_once(tmp_path: Path) -> None:
+    for name, letters in (("token", "0123456789abcdef"), ("other", "fedcba9876543210")):
+        (tmp_path / name).write_text(letters * 4)
+    token = {"RAY_AUTH_TOKEN_PATH": str(tmp_path / "token")}
+    here = os.environ | {"HOME": str(tmp_path), "RAY_AUTH_MODE": "token"}
+    with subprocess.Popen(
+        [sys.executable, "-c", HEAD],
+        env=here | token,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as head:
+        address = head.stdout.readline().strip() if head.stdout else ""
+        try:
+            assert "there is none here; copy ~/.ray/" in driver(address, tmp_path)
+            assert "there is none here" in driver(
+                address, tmp_path, RAY_AUTH_MODE="token"
+            )
+            other = {"RAY_AUTH_TOKEN_PATH": str(tmp_path / "other")}
+            assert "is not the cluster's" in driver(address, tmp_path, **other)
+            off = token | {"RAY_AUTH_MODE": "disabled"}
+            assert "export RAY_AUTH_MODE=token" in driver(address, tmp_path, **off)
+            right = driver(address, tmp_path, **token)
+            assert right == "joined", "without RAY_AUTH_MODE"
+        finally:
+            head.communicate("\n", timeout=60)
+
+
+def driver(address: str, folder: Path, **environment: str) -> str:
+    """What a process that joins has to say; of Ray itself, after 20 s, it would be another message."""
+    done = subprocess.run(
+        [sys.executable, "-c", JOIN, address],
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": str(ROOT), "HOME": str(folder)} | environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
