@@ -18,8 +18,9 @@ from search_spaces.families.regnety import RegNetY, RegNetYSpace
 from search_spaces.families.resnest import ResNeSt, ResNeStSpace
 from search_spaces.folding import fold
 from search_spaces.grid import Grid
+from search_spaces.knobs import Trial, choose
 from search_spaces.network import Description, Network, build, complexity
-from search_spaces.space import SearchSpace, Trial, choose
+from search_spaces.space import SearchSpace
 from search_spaces.task import IMAGENET, Task
 from search_spaces.unions import union
 

@@ -35,17 +35,20 @@ class Arch(ABC):
     @cached_property
     def id(self) -> str:
         """12 hex digits that two architectures share exactly if they lower to the same network."""
+        # the description, not the knobs: two settings that lower to one network are one
         return hashlib.sha256(canonical(self.describe()).encode()).hexdigest()[:12]
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """JSON-safe knobs, and under ``space`` the name of the family; inverse of ``arch_from_dict``."""
         knobs = {field.name: getattr(self, field.name) for field in fields(self)}
         return {"space": self.space} | {
-            k: list(v) if isinstance(v, tuple) else v for k, v in knobs.items()
+            # JSON has no tuples; from_dict makes them again
+            k: list(v) if isinstance(v, tuple) else v
+            for k, v in knobs.items()
         }
 
     @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+    def from_dict(cls, values: Mapping[str, object]) -> Self:
         """Inverse of ``to_dict``.
 
         Raises:
@@ -76,27 +79,32 @@ class Arch(ABC):
                     f"{type(self).__name__}: {name} must be {_spell_type(wanted)}, got {brief(value)}"
                 )
             if wanted is float:
+                # the way past a frozen dataclass, before anyone has seen the value
                 object.__setattr__(self, name, _as_float(value))
             elif wanted == tuple[float, ...]:
                 object.__setattr__(self, name, tuple(map(_as_float, value)))
 
 
 @cache
-def _field_types(cls: type[Arch]) -> dict[str, Any]:
+def _field_types(cls: type[Arch]) -> dict[str, object]:
+    # annotations are strings (PEP 563); this evaluates them, once a class
     hints = get_type_hints(cls)
     return {field.name: hints[field.name] for field in fields(cls)}
 
 
-def _is_a(value: Any, wanted: Any) -> bool:
+def _is_a(value: Any, wanted: object) -> bool:
     items = get_args(wanted)
     if items and not isinstance(value, tuple):
         return False
-    types = set(map(type, value)) if items else {type(value)}
-    if float not in (wanted, *items):
-        return types <= {items[0] if items else wanted}
-    numbers = value if items else (value,)
+    values = value if items else (value,)
+    item = items[0] if items else wanted
+    # exactly: to isinstance, True would be an int
+    types = set(map(type, values))
+    if item is not float:
+        return types <= {item}
+    # nan and inf fail the comparison; so does an int that no float can hold
     return types <= {int, float} and all(
-        abs(number) <= sys.float_info.max for number in numbers
+        abs(number) <= sys.float_info.max for number in values
     )
 
 
@@ -139,11 +147,15 @@ def canonical(part: object) -> str:
 @lru_cache(maxsize=100_000)
 def _canonical_part(part: Any) -> str:
     cls = type(part)
+    # a user's class is told apart by its module, so that another Stem is not taken for
+    # ours
     ours = cls.__module__.partition(".")[0] == __name__.partition(".")[0]
     kind = cls.__qualname__ if ours else f"{cls.__module__}:{cls.__qualname__}"
     told = [
         f"{json.dumps(field.name)}:{canonical(getattr(part, field.name))}"
         for field in fields(part)
+        # a field that is added later leaves the ids of all networks before it as they
+        # are
         if getattr(part, field.name) != field.default
     ]
     return "{" + ",".join([f'"kind":{json.dumps(kind)}', *told]) + "}"

@@ -30,7 +30,7 @@ REFERENCES: dict[str, Arch] = {
 
 
 def get_space(
-    name: str | Sequence[str | Mapping[str, Any]], **knobs: Any
+    name: str | Sequence[str | Mapping[str, object]], **knobs: object
 ) -> SearchSpace:
     """The space of that name, with the knobs named here narrowed to one value, a list, a range or a grid.
 
@@ -50,14 +50,17 @@ def get_space(
         if not isinstance(choices, range | Grid):
             choices = choices if isinstance(choices, list | tuple) else [choices]
             knobs[knob] = tuple(
-                choice for i, choice in enumerate(choices) if choice not in choices[:i]
+                # no set: a wrong choice may be a list, which has no hash
+                choice
+                for i, choice in enumerate(choices)
+                if choice not in choices[:i]
             )
         if not knobs[knob]:
             raise ValueError(f"space {name}: {knob} has no choices")
     return space(**knobs)
 
 
-def _union(entries: object, knobs: Mapping[str, Any]) -> SearchSpace:
+def _union(entries: object, knobs: Mapping[str, object]) -> SearchSpace:
     """The space of a list of entries; of one entry, that space itself."""
     if knobs:
         raise ValueError(
@@ -70,19 +73,21 @@ def _union(entries: object, knobs: Mapping[str, Any]) -> SearchSpace:
     members: list[SearchSpace] = []
     shares: list[float] = []
     for entry in entries:
-        settings: Any = {"name": entry} if isinstance(entry, str) else entry
-        if not isinstance(settings, Mapping) or not isinstance(
-            settings.get("name"), str
-        ):
-            raise ValueError(
-                f"a space of a list is a name, or a mapping with a 'name', got {brief(entry)}"
-            )
-        narrowing = {
-            str(knob): choices for knob, choices in settings.items() if knob != "share"
-        }
-        members.append(get_space(**narrowing))
-        shares.append(settings.get("share", 1.0))
+        settings = _settings(entry)
+        # the share belongs to the union, the rest to the member
+        shares.append(settings.pop("share", 1.0))
+        members.append(get_space(**settings))
     return union(*members, shares=shares) if len(members) > 1 else members[0]
+
+
+def _settings(entry: object) -> dict[str, Any]:
+    """One space of a list, spelled out: its name, and its share and knobs where they are given."""
+    settings = {"name": entry} if isinstance(entry, str) else entry
+    if not isinstance(settings, Mapping) or not isinstance(settings.get("name"), str):
+        raise ValueError(
+            f"a space of a list is a name, or a mapping with a 'name', got {brief(entry)}"
+        )
+    return {str(key): value for key, value in settings.items()}
 
 
 def _own(name: str) -> type[SearchSpace]:
@@ -114,7 +119,7 @@ def list_networks(pattern: str = "*") -> list[str]:
     return [name for name in REFERENCES if fnmatchcase(name, pattern)]
 
 
-def arch_from_dict(values: Mapping[str, Any]) -> Arch:
+def arch_from_dict(values: Mapping[str, object]) -> Arch:
     """Inverse of ``Arch.to_dict``.
 
     Raises:
@@ -124,7 +129,7 @@ def arch_from_dict(values: Mapping[str, Any]) -> Arch:
         raise ValueError(
             f"an architecture needs a field 'space' that names its space, got {brief(values)}"
         )
-    name = values["space"]
+    name = str(values["space"])
     return (SPACES.get(name) or _own(name)).arch_type.from_dict(values)
 
 

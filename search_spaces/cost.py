@@ -65,6 +65,9 @@ class Tally:
         self.channels, self.height, self.width = channels, height, width
         self.conv = self.linear = self.batch_norm = self.adaptive_avg_pool2d = 0
         self.params = self.activations = self.saved = 0
+        # Whether autograd holds the present map already: several operators may need it,
+        # and it is kept once.
+        # A path begins with a map that somebody before it has kept.
         self.kept = True
 
     @property
@@ -89,7 +92,9 @@ class Tally:
     ) -> None:
         self.keep()
         self.kept = False
+        # the window's side with the gaps that dilation puts into it
         span = dilation * (kernel_size - 1) + 1
+        # every output channel sees the input channels of its own group only
         weights = self.channels // groups * kernel_size**2 * channels
         self.channels = channels
         self.height = (self.height + 2 * padding - span) // stride + 1
@@ -97,12 +102,15 @@ class Tally:
         area = self.height * self.width
         self.conv += weights * area
         self.params += weights + channels * bias
+        # not those of norms and activation functions: their maps have this same shape
+        # (pycls)
         self.activations += channels * area
 
     def norm(self) -> None:
         """Batch norm over the channels, in eval mode."""
         self.keep()
         self.kept = False
+        # fvcore counts scale and shift; eval mode needs no statistics
         self.batch_norm += 2 * self.elements
         self.params += 2 * self.channels
 
@@ -124,6 +132,7 @@ class Tally:
         """Multiply by what a gate has computed; the backward pass needs both factors."""
         self.keep()
         self.kept = False
+        # d(x*g)/dx needs g and d(x*g)/dg needs x
         gate.keep()
         self.add(gate)
 
@@ -142,7 +151,9 @@ class Tally:
 
     def global_avg_pool(self) -> None:
         """``adaptive_avg_pool2d(x, 1)``."""
+        # one addition for every pixel that goes in
         self.adaptive_avg_pool2d += self.elements
+        # a mean's gradient needs no values, only the shape
         self.height = self.width = 1
         self.kept = False
 
@@ -178,15 +189,18 @@ class Tally:
         return Cost(*_COUNTS(self))
 
 
+# one call for all counts: complexity is asked for millions of networks
 _COUNTS = attrgetter(*(field.name for field in fields(Cost)))
 
 
 def _pooled(
     size: int, kernel_size: int, stride: int, padding: int, ceil_mode: bool
 ) -> int:
+    # by how much the window can move, borders included
     free = size + 2 * padding - kernel_size
     if not ceil_mode:
         return free // stride + 1
+    # rounded up
     pooled = -(-free // stride) + 1
     # torch drops a last window that would start in the right padding
     return pooled - 1 if (pooled - 1) * stride >= size + padding else pooled

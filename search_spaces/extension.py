@@ -19,6 +19,7 @@ def import_named(name: str, kind: str, built_in: Iterable[str]) -> Any:
         )
     try:
         return resolve_name(name)
+    # importing runs a stranger's file: anything may come out of it
     except Exception as error:
         raise ValueError(
             f"{kind} {name!r} cannot be imported: {type(error).__name__}: {error}"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from copy import deepcopy
-from typing import TypeVar
+from dataclasses import dataclass
+from typing import Self, TypeVar
 
 from torch import Tensor, fx, nn
 from torch.nn.modules.batchnorm import _BatchNorm
@@ -36,46 +37,67 @@ def fold(model: ModuleT) -> ModuleT:
     _bake_parametrisations(folded)
     _bake_hooked(folded)
     modules = dict(folded.named_modules())
-    graph = _trace(folded)
-    calls = [node for node in graph.nodes if node.op == "call_module"]
-    names = Counter(
-        module for _, module in folded.named_modules(remove_duplicate=False)
-    )
-    read = {
-        node.target.rpartition(".")[0] for node in graph.nodes if node.op == "get_attr"
-    }
-    times = Counter(node.target for node in calls)
-    for call in calls:
+    calls = _Calls.of(folded)
+    # a convolution that feeds more than one norm is refused, so none is met twice
+    for call in calls.modules:
         norm = modules[call.target]
         if not isinstance(norm, _BatchNorm):
             continue
+        # who computes what the norm takes in
         (source,) = call.all_input_nodes
         conv = modules[source.target] if source.op == "call_module" else None
         if not isinstance(conv, nn.Conv2d):
             raise ValueError(f"{call.target} has no convolution before it to fold into")
-        if len(source.users) > 1 or times[source.target] > 1:
-            raise ValueError(
-                f"{call.target} cannot be folded: {source.target} is used elsewhere too"
-            )
-        for name, module in ((call.target, norm), (source.target, conv)):
-            if names[module] > 1 or name in read:
-                raise ValueError(
-                    f"{call.target} cannot be folded: {name} is used elsewhere too"
-                )
-            if module._forward_hooks or module._forward_pre_hooks:
-                raise ValueError(f"{call.target} cannot be folded: {name} has hooks")
-        if norm.running_mean is None:
-            raise ValueError(
-                f"{call.target} cannot be folded: it keeps no running statistics"
-            )
-        folded.set_submodule(source.target, fuse_conv_bn_eval(conv, norm))
-        folded.set_submodule(call.target, nn.Identity())
+        if reason := calls.obstacle(call, norm, source, conv):
+            raise ValueError(f"{call.target} cannot be folded: {reason}")
+        # w' = w * gamma / sqrt(var + eps), and the shift as a bias
+        folded.set_submodule(str(source.target), fuse_conv_bn_eval(conv, norm))
+        folded.set_submodule(str(call.target), nn.Identity())
     return folded
+
+
+@dataclass(frozen=True)
+class _Calls:
+    """Which modules a forward pass calls, and who else has a hold on them."""
+
+    modules: list[fx.Node]
+    names: Counter[nn.Module]
+    """How many names each module goes by: a shared one has several."""
+    read: set[str]
+    """Modules whose parameters ``forward`` reads itself."""
+
+    @classmethod
+    def of(cls, model: nn.Module) -> Self:
+        nodes = list(_trace(model).nodes)
+        named = model.named_modules(remove_duplicate=False)
+        return cls(
+            [node for node in nodes if node.op == "call_module"],
+            Counter(module for _, module in named),
+            {node.target.rpartition(".")[0] for node in nodes if node.op == "get_attr"},
+        )
+
+    def obstacle(
+        self, call: fx.Node, norm: _BatchNorm, source: fx.Node, conv: nn.Conv2d
+    ) -> str | None:
+        """Why the norm must stay, if it must: whoever else sees the pair would see a difference."""
+        called = sum(node.target == source.target for node in self.modules)
+        if len(source.users) > 1 or called > 1:
+            return f"{source.target} is used elsewhere too"
+        for name, module in ((str(call.target), norm), (str(source.target), conv)):
+            if self.names[module] > 1 or name in self.read:
+                return f"{name} is used elsewhere too"
+            if module._forward_hooks or module._forward_pre_hooks:
+                return f"{name} has hooks"
+        return (
+            None if norm.running_mean is not None else "it keeps no running statistics"
+        )
 
 
 def _copied(model: ModuleT) -> ModuleT:
     """As ``deepcopy``, which refuses tensors that a hook computed and left as attributes."""
     computed = {
+        # pruning and the older norms leave a computed weight on the module, history and
+        # all
         id(value): value.detach().clone()
         for module in model.modules()
         for value in vars(module).values()
@@ -86,6 +108,7 @@ def _copied(model: ModuleT) -> ModuleT:
 
 def _bake_hooked(model: nn.Module) -> None:
     for module in model.modules():
+        # a list: removing one changes the dictionary
         for hook in list(module._forward_pre_hooks.values()):
             if isinstance(hook, prune.BasePruningMethod):
                 prune.remove(module, hook._tensor_name)
@@ -115,6 +138,7 @@ class _Tracer(fx.Tracer):
     """Looks into modules that hold others; what the rest do inside is their own."""
 
     def is_leaf_module(self, module: nn.Module, qualified_name: str) -> bool:
+        # fx would stop at any class of torch.nn, nn.Sequential aside
         return not any(module.children()) or super().is_leaf_module(
             module, qualified_name
         )

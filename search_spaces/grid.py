@@ -22,6 +22,7 @@ class Grid(Sequence[float]):
     step: float
 
     def __post_init__(self) -> None:
+        # as decimals: in binary, 0.3 is no whole number of steps of 0.1
         low, high, step = (
             Decimal(str(end)) for end in (self.low, self.high, self.step)
         )
@@ -49,6 +50,8 @@ class Grid(Sequence[float]):
 
     def nearest(self, value: float) -> float:
         """The point of the grid that ``value`` stands for, rounding errors aside."""
+        # rounding to the digits of low and step gives the float that Python reads from
+        # "0.3"
         return round(float(value), self.digits)
 
     def position(self, value: float) -> int:
@@ -77,6 +80,8 @@ class Grid(Sequence[float]):
         return (
             isinstance(value, float)
             and self.low <= value <= self.high
+            # the nearest point, and exactly that: 0.30000000000000004 is not on the
+            # grid
             and value == self[self.position(value)]
         )
 

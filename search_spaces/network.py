@@ -52,6 +52,7 @@ class Network(nn.Sequential):
         }
         super().__init__(OrderedDict(stem | stages | head))
         self.description, self.task = description, task
+        # what does not begin with one of these names is the head
         self._body, self._stages = [*stem, *stages], frozenset(stages)
 
     def features(self, x: Tensor) -> list[Tensor]:
@@ -64,6 +65,7 @@ class Network(nn.Sequential):
         outputs = []
         for name in self._body:
             module = self.get_submodule(name)
+            # a detector chooses its own size of image
             if isinstance(module, Resize):
                 continue
             x = module(x)
@@ -110,6 +112,7 @@ class Network(nn.Sequential):
 def _feature_info(description: Description, task: Task) -> tuple[StageInfo, ...]:
     """By running the network on shapes alone: no memory, no arithmetic."""
     side = 2**20  # a multiple of every stride
+    # tensors with a shape and no storage
     with torch.device("meta"), torch.inference_mode():
         network = Network(description, task).eval()
         outputs = network.features(torch.empty(1, task.channels, side, side))
@@ -139,10 +142,14 @@ def complexity(arch: Describable, task: Task = IMAGENET) -> Cost:
     """Exact FLOPs, MACs, parameters and activations of ``build(arch, task)``, in microseconds."""
     description = arch.describe()
     x = Tally(task.channels, task.resolution, task.resolution)
+    # nobody before the first convolution keeps the image, which its weights' gradient
+    # needs
     x.kept = False
     description.stem.cost(x, task)
     for block in chain.from_iterable(description.stages):
+        # a block's input feeds its branch and its shortcut, and is kept once, here
         x.keep()
+        # what a block costs depends on its input's shape alone
         cost, (x.channels, x.height, x.width, x.kept) = _block_cost(
             block, x.channels, x.height, x.width
         )

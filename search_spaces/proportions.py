@@ -41,6 +41,7 @@ def suggest(family: str, limits: CostLimits, task: Task = IMAGENET) -> tuple[str
             "a suggestion needs the most of a cost, e.g. --limit macs=13e6"
         )
     found = [
+        # twice as wide and half as wide are equally far from the original
         (abs(math.log(factor)), name, arch)
         for name, reference in published_of(family).items()
         for factor, arch in _largest(reference, window, task)

@@ -5,12 +5,13 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Any, ClassVar, Protocol
+from typing import ClassVar
 
 import numpy as np
 
-from search_spaces.arch import Arch, brief
+from search_spaces.arch import Arch
 from search_spaces.grid import Grid
+from search_spaces.knobs import Knobs, KnobValue, Trial, check_knob
 from search_spaces.sampling.constrained import ConstrainedSampler
 from search_spaces.sampling.limits import CostLimits, Window
 from search_spaces.sampling.mutation import neighbour, neighbours
@@ -19,18 +20,6 @@ from search_spaces.sampling.unit_cube import RandomTrial
 from search_spaces.task import IMAGENET, Task
 
 STREAMS = Streams()
-
-
-class Trial(Protocol):
-    """The part of Optuna's trial that spaces use; ``optuna.Trial`` and ``FixedTrial`` both serve."""
-
-    def suggest_int(self, name: str, low: int, high: int, *, step: int = 1) -> int: ...
-
-    def suggest_float(
-        self, name: str, low: float, high: float, *, step: float | None = None
-    ) -> float: ...
-
-    def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any: ...
 
 
 @dataclass(frozen=True)
@@ -44,7 +33,7 @@ class SearchSpace(ABC):
         """One architecture, its knobs chosen by ``trial`` among this space's choices."""
 
     @abstractmethod
-    def params(self, arch: Arch) -> dict[str, Any]:
+    def params(self, arch: Arch) -> Knobs:
         """The knob values with which ``suggest`` would give ``arch``: flat, named as in ``suggest``."""
 
     def sample(
@@ -62,6 +51,7 @@ class SearchSpace(ABC):
         """
         if not limits:
             return self._draw(rng)
+        # hashable, and the same for every way to write the same limits
         ends = tuple(Window.of(limits).ends.items())
         return STREAMS.next(
             (self, rng), (ends, task), lambda: self.samples(rng, limits, task)
@@ -113,74 +103,26 @@ class SearchSpace(ABC):
             }.values()
         )
 
-    def knobs(self) -> dict[str, Sequence[Any]]:
+    def knobs(self) -> dict[str, Sequence[KnobValue]]:
         """The choices of every knob."""
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
-    def narrowed(self, knob: str, choices: Sequence[Any]) -> SearchSpace:
+    def narrowed(self, knob: str, choices: Sequence[KnobValue]) -> SearchSpace:
         """This space with other choices for one knob."""
         return replace(self, **{knob: choices})
 
-    def check_choices(self, legal: Mapping[str, Collection[Any]]) -> None:
+    def check_choices(self, legal: Mapping[str, Collection[KnobValue]]) -> None:
         """Raise ``ValueError`` naming a knob with an illegal choice; ints for floats become floats."""
         for name, choices in self.knobs().items():
             if isinstance(legal[name], Grid) and not isinstance(choices, Grid):
+                # YAML reads 6 where 6.0 was meant
                 choices = tuple(
                     float(value) if type(value) is int else value for value in choices
                 )
                 object.__setattr__(self, name, choices)
             for value in (
+                # a grid has too many points to check: if low, the next and high are
+                # legal, so are all between
                 (*choices[:2], choices.high) if isinstance(choices, Grid) else choices
             ):
                 check_knob(f"space {self.arch_type.space}", name, value, legal[name])
-
-
-def choose(trial: Trial, name: str, choices: Sequence[Any]) -> Any:
-    """Let ``trial`` pick: a grid or evenly spaced ints as an ordered range, anything else as a category."""
-    if len(choices) == 1:
-        return choices[0]
-    if isinstance(choices, Grid):
-        return choices.nearest(
-            trial.suggest_float(name, choices.low, choices.high, step=choices.step)
-        )
-    if (step := _even_step(choices)) > 0:
-        return trial.suggest_int(name, choices[0], choices[-1], step=step)
-    return trial.suggest_categorical(name, choices)
-
-
-def _even_step(choices: Sequence[Any]) -> int:
-    """The distance between neighbours if all are ints and equally far apart, else 0."""
-    if isinstance(choices, range):
-        return choices.step
-    if len(choices) < 2 or set(map(type, choices)) != {int}:
-        return 0
-    step = int(choices[1] - choices[0])
-    return (
-        step
-        if step > 0
-        and tuple(choices) == tuple(range(choices[0], choices[-1] + 1, step))
-        else 0
-    )
-
-
-def check_knob(owner: str, name: str, value: object, legal: Collection[Any]) -> None:
-    """Raise ``ValueError`` naming the knob unless ``value`` is legal."""
-    if type(value) is not type(next(iter(legal))) or value not in legal:
-        raise ValueError(
-            f"{owner}: {name} must be {spell_values(legal)}, got {brief(value)}"
-        )
-
-
-def spell_values(legal: Collection[Any]) -> str:
-    """The legal values in words: ``0, 1, 2 or 4``; ``8 to 512 in steps of 8``."""
-    values = legal if isinstance(legal, Grid) else list(legal)
-    step = values.step if isinstance(values, Grid) else _even_step(values)
-    if len(values) > 5 and step > 0:
-        return f"{values[0]} to {values[-1]}" + (
-            f" in steps of {step}" if step != 1 else ""
-        )
-    *most, last = [
-        str(value).lower() if isinstance(value, bool) else str(value)
-        for value in values
-    ]
-    return f"{', '.join(most)} or {last}" if most else last

@@ -15,10 +15,10 @@ from __future__ import annotations
 
 import json
 import pickle
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import FrozenInstanceError, fields
 from itertools import combinations, islice
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -30,6 +30,7 @@ from search_spaces.catalog import arch_from_dict
 from search_spaces.cost import OPERATORS
 from search_spaces.folding import fold
 from search_spaces.grid import Grid
+from search_spaces.knobs import KnobValue, ValueT
 from search_spaces.network import build, complexity
 from search_spaces.space import SearchSpace
 from search_spaces.task import Task
@@ -47,7 +48,7 @@ TASKS = (
 class Replay:
     """A trial that answers with given values; a value that is not among the choices is an error."""
 
-    def __init__(self, params: Mapping[str, Any]) -> None:
+    def __init__(self, params: Mapping[str, KnobValue]) -> None:
         self.params = params
 
     def suggest_int(self, name: str, low: int, high: int, *, step: int = 1) -> int:
@@ -60,13 +61,13 @@ class Replay:
             return min(max(float(self.params[name]), low), high)
         return float(self._answer(name, Grid(low, high, step)))
 
-    def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
+    def suggest_categorical(self, name: str, choices: Sequence[ValueT]) -> ValueT:
         return self._answer(name, choices)
 
-    def _answer(self, name: str, choices: Collection[Any]) -> Any:
+    def _answer(self, name: str, choices: Sequence[ValueT]) -> ValueT:
         value = self.params[name]
         assert value in choices, f"{name} = {value!r} is not among {choices}"
-        return value
+        return cast("ValueT", value)
 
 
 class SpaceContract:

@@ -5,15 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
 from search_spaces.arch import Arch
+from search_spaces.knobs import Knobs, KnobValue, Trial, choose
 from search_spaces.network import complexity
 from search_spaces.sampling.limits import CostLimits
 from search_spaces.sampling.mutation import ReplayTrial
-from search_spaces.space import SearchSpace, Trial, choose
+from search_spaces.space import SearchSpace
 from search_spaces.task import IMAGENET, Task
 
 FAMILY = "family"
@@ -40,7 +41,9 @@ class MemberTrial:
     ) -> float:
         return self.trial.suggest_float(f"{self.family}.{name}", low, high, step=step)
 
-    def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
+    def suggest_categorical(
+        self, name: str, choices: Sequence[KnobValue]
+    ) -> KnobValue | None:
         return self.trial.suggest_categorical(f"{self.family}.{name}", choices)
 
 
@@ -56,6 +59,7 @@ class Union(SearchSpace):
             knobs that overlap, since a network would then belong to both.
     """
 
+    # isinstance checks of an architecture's own family happen in _place
     arch_type: ClassVar[type[Arch]] = Arch  # type: ignore[type-abstract]  # any family's
 
     members: tuple[SearchSpace, ...]
@@ -96,7 +100,7 @@ class Union(SearchSpace):
         family = choose(trial, FAMILY, tuple(families))
         return families[family].suggest(MemberTrial(trial, family))
 
-    def params(self, arch: Arch) -> dict[str, Any]:
+    def params(self, arch: Arch) -> Knobs:
         family, knobs = self._place(arch)
         return {FAMILY: family} | {
             f"{family}.{name}": value for name, value in knobs.items()
@@ -110,7 +114,7 @@ class Union(SearchSpace):
         """
         return self._place(arch)[0]
 
-    def _place(self, arch: Arch) -> tuple[str, dict[str, Any]]:
+    def _place(self, arch: Arch) -> tuple[str, Knobs]:
         """The family of ``arch`` and its knobs there."""
         kin = {
             name: member
@@ -130,6 +134,8 @@ class Union(SearchSpace):
         )
 
     def _draw(self, rng: np.random.Generator) -> Arch:
+        # the family first, then a network of it: a family with more networks is not
+        # drawn more often
         return self.members[self._pick(rng, range(len(self.members)))].sample(rng)
 
     def samples(
@@ -149,6 +155,7 @@ class Union(SearchSpace):
             try:
                 yield next(draws[place])
             except ValueError as reason:
+                # this family has nothing left; the others go on with its share
                 reasons.append(str(reason))
                 del draws[place]
         raise ValueError("; ".join(reasons))
@@ -180,6 +187,9 @@ class Union(SearchSpace):
         member = self.members[self._pick(rng, others)]
         macs = complexity(arch).macs
         nearest, distance = arch, math.inf
+        # A crossing keeps the cost, not the knobs: two families have no knobs in
+        # common, and a network of
+        # like cost is the fairest rival.
         for _ in range(CROSSING_POOL):
             other = member.sample(rng)
             off = abs(math.log(complexity(other).macs / macs))
@@ -189,7 +199,7 @@ class Union(SearchSpace):
                 break
         return nearest
 
-    def knobs(self) -> dict[str, Sequence[Any]]:
+    def knobs(self) -> dict[str, Sequence[KnobValue]]:
         families = self.families
         inside = {
             f"{family}.{knob}": choices
@@ -198,7 +208,7 @@ class Union(SearchSpace):
         }
         return {FAMILY: tuple(families), **inside}
 
-    def narrowed(self, knob: str, choices: Sequence[Any]) -> SearchSpace:
+    def narrowed(self, knob: str, choices: Sequence[KnobValue]) -> SearchSpace:
         """This space with other choices for one knob; one family alone is that family's own space."""
         families = self.families
         if knob == FAMILY:

@@ -26,7 +26,7 @@ from results.runs.summary import summary
 from results.wording import label, number
 from search_spaces import REFERENCES, get_space
 from search_spaces.catalog import SPACES
-from search_spaces.space import spell_values
+from search_spaces.knobs import spell_values
 
 COMMON = ("accuracy", "latency_ms", "flops", "params")
 WIDE = 100

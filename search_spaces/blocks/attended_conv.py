@@ -40,53 +40,44 @@ class AttendedConv:
     @property
     def split_groups(self) -> int:
         depthwise = self.groups == self.channels
+        # a depthwise filter already sees one channel only; it cannot be divided further
         return self.groups if depthwise else self.radix * self.groups
 
     def build(self) -> nn.Module:
-        size, padding = self.kernel_size, self.kernel_size // 2
+        channels = self.channels
+        window = (self.kernel_size, self.stride, self.kernel_size // 2)
         if self.attention == "split":
             return SplitAttention(
-                self.channels,
-                self.channels,
-                size,
-                self.stride,
-                padding,
+                channels,
+                channels,
+                *window,
                 radix=self.radix,
                 groups=self.split_groups,
                 gate_channels=self.gate_channels,
             )
         layers: list[nn.Module] = [
-            nn.Conv2d(
-                self.channels,
-                self.channels,
-                size,
-                self.stride,
-                padding,
-                groups=self.groups,
-                bias=False,
-            ),
-            nn.BatchNorm2d(self.channels),
+            nn.Conv2d(channels, channels, *window, groups=self.groups, bias=False),
+            nn.BatchNorm2d(channels),
             activation(self.activation),
         ]
         if self.attention == "se":
+            # after the activation, as in pycls
             layers.append(SqueezeExcite(self.channels, self.gate_channels, self.gate))
         return nn.Sequential(*layers)
 
     def cost(self, x: Tally) -> None:
-        size, padding = self.kernel_size, self.kernel_size // 2
+        window = (self.kernel_size, self.stride, self.kernel_size // 2)
         if self.attention == "split":
             SplitAttention.cost(
                 x,
                 self.channels,
-                size,
-                self.stride,
-                padding,
+                *window,
                 radix=self.radix,
                 groups=self.split_groups,
                 gate_channels=self.gate_channels,
             )
             return
-        x.conv2d(self.channels, size, self.stride, padding, groups=self.groups)
+        x.conv2d(self.channels, *window, groups=self.groups)
         x.norm()
         activation_cost(self.activation, x)
         if self.attention == "se":

@@ -57,6 +57,8 @@ class BottleneckBlock(ResidualBlock):
             if spec.downsample == "conv"
             else nn.AvgPool2d(3, spec.stride, 1)
         )
+        # split attention has its norm and ReLU inside, so there is no bn2 beside it
+        # with it
         if spec.radix:
             self.conv2: nn.Module = SplitAttention(
                 width,
@@ -90,10 +92,13 @@ class BottleneckBlock(ResidualBlock):
 
     @staticmethod
     def cost(spec: Bottleneck, x: Tally) -> None:
+        # both ways start from the same map
         shortcut = x.branch()
         x.conv2d(spec.width, 1)
         x.norm()
         x.relu()
+        # before the convolution it is cheaper: all that follows sees a quarter of the
+        # pixels
         if spec.downsample == "avd_first":
             x.avg_pool(3, spec.stride, 1)
         if spec.radix:
@@ -115,6 +120,7 @@ class BottleneckBlock(ResidualBlock):
         x.conv2d(spec.out_channels, 1)
         x.norm()
         _shortcut_cost(spec, shortcut)
+        # adding needs no map for its gradient
         x.add(shortcut)
         x.relu()
 
@@ -126,6 +132,8 @@ class BottleneckBlock(ResidualBlock):
 def _shortcut(spec: Bottleneck) -> nn.Module:
     if spec.shortcut == "identity":
         return nn.Identity()
+    # ResNet-D: pooling uses every pixel where a strided 1x1 convolution skips three in
+    # four
     pool = nn.AvgPool2d(
         spec.stride, spec.stride, ceil_mode=True, count_include_pad=False
     )

@@ -75,6 +75,7 @@ class Stem:
             x.conv2d(2 * self.width, size, stride, size // 2)
         x.norm()
         x.relu()
+        # 32 pixels are not to be halved twice before the first stage
         if not task.small_images:
             x.max_pool(3, 2, 1)
 
@@ -113,6 +114,7 @@ class SimpleStem:
         }
 
     def cost(self, x: Tally, task: Task) -> None:
+        # resizing itself is counted by nobody (fvcore neither)
         x.height = x.width = self.side(task)
         x.conv2d(self.width, 3, 1 if task.small_images else 2, 1, bias=self.bias)
         x.norm()
@@ -133,6 +135,7 @@ class Head:
         }
 
     def cost(self, x: Tally, task: Task) -> None:
+        # one number a channel, whatever the resolution, so the classifier fits any
         x.global_avg_pool()
         x.fc(task.num_classes)
 
@@ -154,8 +157,10 @@ class ExpandedHead:
             "expand_bn": nn.BatchNorm2d(self.width),
             "expand_act": activation("hswish"),
             "avgpool": nn.AdaptiveAvgPool2d(1),
+            # after pooling, where a pixel is all there is: MobileNetV3's saving
             "embed": nn.Conv2d(self.width, self.features, 1, bias=False),
             "embed_act": activation("hswish"),
+            # of a single pixel
             "embed_pool": nn.AdaptiveAvgPool2d(1),
             "classifier": nn.Conv2d(self.features, task.num_classes, 1),
             "flatten": nn.Flatten(1),

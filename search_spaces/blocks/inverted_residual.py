@@ -26,6 +26,7 @@ class InvertedResidual:
 
     @property
     def residual(self) -> bool:
+        # only then do input and output have one shape
         return self.conv.stride == 1 and self.in_channels == self.out_channels
 
     def build(self) -> nn.Module:
@@ -47,6 +48,8 @@ class InvertedResidualModule(ResidualBlock):
                 conv, nn.BatchNorm2d(width), activation(spec.conv.activation)
             )
         self.depthwise = spec.conv.build()
+        # linear: a ReLU here would lose what the narrow map holds (Sandler et al. 2018,
+        # section 3.2)
         self.project = nn.Conv2d(width, spec.out_channels, 1, bias=False)
         self.project_bn = nn.BatchNorm2d(spec.out_channels)
 
@@ -66,6 +69,7 @@ class InvertedResidualModule(ResidualBlock):
 
     @property
     def last_norm(self) -> nn.BatchNorm2d | None:
+        # without a sum, a norm that starts at zero would cut the network in two
         return self.project_bn if self.residual else None
 
 

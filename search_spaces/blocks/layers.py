@@ -65,6 +65,7 @@ class SqueezeExcite(nn.Module):
     def cost(
         x: Tally, gate_channels: int, gate_kind: Literal["sigmoid", "hardsigmoid"]
     ) -> None:
+        # the gate's map is pooled at once, so its cost hardly depends on the resolution
         gate = x.branch()
         gate.global_avg_pool()
         gate.conv2d(gate_channels, 1, bias=True)
@@ -88,6 +89,7 @@ class DepthwiseSplits(nn.Conv2d):
         maps = []
         for index in range(splits):  # not over the chunks: fx cannot follow that
             bias = None if biases is None else biases[index]
+            # each split is a plain depthwise convolution of the same input
             maps.append(
                 F.conv2d(
                     x,

@@ -65,6 +65,7 @@ class RegNetBlockModule(ResidualBlock):
         x.norm()
         if spec.projects:
             shortcut.conv2d(width, 1, spec.conv.stride)
+            # no activation: it comes after the sum, as in ResNet
             shortcut.norm()
         x.add(shortcut)
         x.relu()

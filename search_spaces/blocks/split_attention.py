@@ -73,10 +73,13 @@ class SplitAttention(nn.Module):
         super().__init__()
         _check_groups(in_channels, channels, cardinality, radix)
         self.channels, self.cardinality, self.radix = channels, cardinality, radix
+        # one group of the convolution writes one split of one cardinal group
         groups = groups or cardinality * radix
         between = gate_channels or gate_width(
             in_channels, radix, cardinality, reduction
         )
+        # torch's depthwise convolution writes the maps of a channel side by side;
+        # splits must lie radix-major
         convolution = (
             DepthwiseSplits
             if groups == in_channels > cardinality * radix
@@ -92,13 +95,16 @@ class SplitAttention(nn.Module):
             groups,
             bias,
         )
+        # names and order are those of the official module, whose state dicts load
         self.bn0 = nn.BatchNorm2d(radix * channels) if norm else nn.Identity()
+        # dense layers as 1x1 convolutions, which can be grouped
         self.fc1 = nn.Conv2d(channels, between, 1, groups=cardinality)
         self.bn1 = nn.BatchNorm2d(between) if norm else nn.Identity()
         self.fc2 = nn.Conv2d(between, radix * channels, 1, groups=cardinality)
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.bn0(self.conv(x))
+        # the fast way of training; plain operators serve everyone else
         if self._runs_by_hand(x):
             maps, pooled = relu_pool(x, self.radix)
             return weigh(maps, self.weights(pooled).to(maps.dtype), self.radix)
@@ -139,11 +145,13 @@ class SplitAttention(nn.Module):
         gate_channels: int | None = None,
     ) -> None:
         groups = groups or cardinality * radix
+        # as in the constructor
         between = gate_channels or gate_width(x.channels, radix, cardinality, reduction)
         x.conv2d(radix * channels, kernel_size, stride, padding, dilation, groups, bias)
         if norm:
             x.norm()
         x.relu()
+        # the gate sees the sum of the splits: channels, not radix * channels
         gate = x.branch(channels)
         gate.global_avg_pool()
         gate.conv2d(between, 1, groups=cardinality, bias=True)
@@ -165,10 +173,13 @@ class SplitAttention(nn.Module):
 
     def attention(self, gate: Tensor) -> Tensor:
         """Logits, cardinality-major, to weights, radix-major: (B, radix * channels, 1, 1) both."""
+        # a softmax over one would always be 1
         if self.radix == 1:
             return gate.sigmoid()
         width = self.channels // self.cardinality
+        # (B, cardinality, radix, width, 1, 1), softmax over the radix
         per_split = gate.unflatten(1, (self.cardinality, self.radix, width)).softmax(2)
+        # the maps lie radix-major, so the weights must too
         radix_major: Tensor = per_split.transpose(1, 2).flatten(1, 3)
         return radix_major
 
@@ -179,6 +190,7 @@ def _needs_operators(x: Tensor) -> bool:
         return True
     if torch.compiler.is_compiling() or torch.jit.is_tracing():  # type: ignore[attr-defined,no-untyped-call]
         return True
+    # torch has no public question for these two
     forward_mode = forward_ad._current_level >= 0
     return forward_mode or torch._C._are_functorch_transforms_active()
 

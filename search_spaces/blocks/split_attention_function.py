@@ -36,6 +36,8 @@ def weighted_sum(maps: Tensor, weights: Tensor, radix: int) -> Tensor:
     """
     splits, shares = by_split(maps, radix), by_split(weights, radix)
     if radix == 2:
+        # a softmax over two sums to one, so the sum is an interpolation: one pass over
+        # the maps
         return torch.lerp(splits[:, 0], splits[:, 1], shares[:, 1])
     out = splits[:, 0] * shares[:, 0]
     for index in range(1, radix):
@@ -65,8 +67,10 @@ def weigh(maps: Tensor, weights: Tensor, radix: int) -> Tensor:
 class _ReLUPool(Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, radix: int) -> tuple[Tensor, Tensor]:
+        # in place: the convolution's output is needed by nobody else
         maps = x.relu_()
         ctx.mark_dirty(x)
+        # ReLU's gradient needs its output only
         ctx.save_for_backward(maps)
         ctx.radix = radix
         return maps, by_split(maps.mean((2, 3), keepdim=True), radix).sum(1)
@@ -75,6 +79,7 @@ class _ReLUPool(Function):
     def backward(ctx: Any, grad: Tensor, grad_pooled: Tensor) -> tuple[Tensor, None]:
         (maps,) = ctx.saved_tensors
         pixels = maps.shape[2] * maps.shape[3]
+        # d(mean)/dx = 1 / pixels, the same for every split that was summed
         share = (grad_pooled.to(grad.dtype) / pixels).repeat(1, ctx.radix, 1, 1)
         if _is_transformed(grad):
             return (grad + share) * (maps > 0), None
@@ -98,8 +103,10 @@ class _Weigh(Function):
             grad_weights = (by_split(maps, ctx.radix) * grad).sum((3, 4))
             grad_maps = by_split(weights, ctx.radix) * grad
             return grad_maps.reshape(maps.shape), grad_weights.view_as(weights), None
+        # d/dw of sum_k w_k * y_k: the maps times the gradient, summed over the pixels
         products = (by_split(y, ctx.radix) * g for y, g in _by_images(maps, maps, grad))
         grad_weights = torch.cat([product.sum((3, 4)) for product in products])
+        # written once, no zeros first
         grad_maps = torch.empty_like(maps)
         torch.mul(
             by_split(weights, ctx.radix), grad, out=by_split(grad_maps, ctx.radix)
@@ -117,5 +124,6 @@ def _is_transformed(grad: Tensor) -> bool:
 def _by_images(maps: Tensor, *tensors: Tensor) -> Iterator[tuple[Tensor, ...]]:
     """The tensors, as many images at a time as have maps that fit into the cache of a CPU's core."""
     image = max(1, maps.shape[1:].numel() * maps.element_size())
+    # a GPU is best fed with everything at once
     count = max(1, CACHE_BYTES // image) if maps.device.type == "cpu" else len(maps)
     return zip(*(torch.split(tensor, count) for tensor in tensors), strict=True)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from itertools import islice
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from search_spaces.arch import Arch
 from search_spaces.blocks.attended_conv import AttendedConv
@@ -13,13 +13,14 @@ from search_spaces.blocks.ends import ExpandedHead, SimpleStem
 from search_spaces.blocks.inverted_residual import InvertedResidual, Projection
 from search_spaces.blocks.residual import Block
 from search_spaces.grid import Grid, eights
+from search_spaces.knobs import Knobs, KnobValue, Trial, check_knob, choose
 from search_spaces.network import Description
-from search_spaces.space import SearchSpace, Trial, check_knob, choose
+from search_spaces.space import SearchSpace
 
 FBNETV2_STAGES = (1, 2, 3, 4, 5)
 KERNELS = {"k3": 3, "k5": 5}
 
-_LEGAL: dict[str, Collection[Any]] = {
+_LEGAL: dict[str, Collection[KnobValue]] = {
     "rows": range(1, 17),
     "operator": ("k3", "k5", "skip"),
     "width": range(8, 1025, 8),
@@ -128,12 +129,14 @@ class FBNetV2(Arch):
         row_numbers = iter(range(sum(self.rows)))
         for stage, rows in zip(FBNETV2_STAGES, self.rows, strict=True):
             blocks: list[Block] = []
+            # the stem has halved the image already (or it is small)
             stride = 1 if stage == 1 else 2
             for row in islice(row_numbers, rows):
                 width = nearest_width(self.widths[row] * self.width_multiplier)
                 blocks += self._blocks(
                     row, channels, width, stride, self.activations[stage - 1]
                 )
+                # only the first block that is there strides; skips pass it on
                 channels, stride = width, 1
             stages.append(tuple(blocks))
         return Description(
@@ -150,6 +153,7 @@ class FBNetV2(Arch):
         """The blocks of one row, from ``in_channels`` to ``width`` channels."""
         if self.operators[row] == "skip":
             same = stride == 1 and in_channels == width
+            # a skip that changes the shape cannot be nothing
             return [] if same else [Projection(in_channels, width, stride)]
         first = self._block(row, in_channels, width, stride, activation)
         return [
@@ -172,6 +176,7 @@ class FBNetV2(Arch):
             activation=activation,  # type: ignore[arg-type]
             attention=self.attention if attended else "none",  # type: ignore[arg-type]
             radix=self.radix if attended else 1,
+            # a quarter, as in MobileNetV3
             gate_channels=nearest_width(expanded // 4) if attended else 0,
             gate="hardsigmoid",
         )
@@ -223,6 +228,7 @@ class FBNetV2Space(SearchSpace):
         )
 
     def suggest(self, trial: Trial) -> FBNetV2:
+        # first: whether rows are attended depends on it
         attention = choose(trial, "attention", self.attention)
         rows = tuple(
             choose(trial, f"rows{stage}", getattr(self, f"rows{stage}"))
@@ -262,6 +268,7 @@ class FBNetV2Space(SearchSpace):
         operator = choose(trial, f"operator{at}", self.operator)
         width = choose(trial, f"width{at}", getattr(self, f"width{stage}"))
         if operator == "skip":
+            # a skip keeps a width, which the next row sees, and nothing else
             return operator, width, 1.0, 1, False
         expansion = choose(trial, f"expansion{at}", self.expansion)
         repeat = choose(trial, f"repeat{at}", self.repeat)
@@ -273,29 +280,37 @@ class FBNetV2Space(SearchSpace):
             attended and choose(trial, f"attended{at}", self.attended),
         )
 
-    def params(self, arch: Arch) -> dict[str, Any]:
+    def params(self, arch: Arch) -> Knobs:
         if not isinstance(arch, FBNetV2):
             raise ValueError(f"space fbnetv2 has no {type(arch).__name__}")
-        knobs = arch.to_dict()
-        rows = [
-            (stage, row)
-            for stage, count in zip(FBNETV2_STAGES, arch.rows, strict=True)
-            for row in range(1, count + 1)
-        ]
+        knobs: Knobs = {
+            field.name: getattr(arch, field.name)
+            for field in fields(arch)
+            if field.name not in {*PER_STAGE, *PER_ROW}
+        }
+        if arch.attention != "split":
+            del knobs["radix"]
         for name, knob in PER_STAGE.items():
-            knobs |= {
-                f"{knob}{stage}": value
-                for stage, value in zip(FBNETV2_STAGES, knobs.pop(name), strict=True)
-            }
-        for name, knob in PER_ROW.items():
-            values = zip(rows, arch.operators, knobs.pop(name), strict=True)
-            free = knob in ("operator", "width")
-            knobs |= {
-                f"{knob}{s}_{r}": value
-                for (s, r), op, value in values
-                if free or op != "skip"
-            }
-        unused = ["space"] if arch.attention == "split" else ["space", "radix"]
-        if arch.attention == "none":
-            unused += [name for name in knobs if name.startswith("attended")]
-        return {name: value for name, value in knobs.items() if name not in unused}
+            values = zip(FBNETV2_STAGES, getattr(arch, name), strict=True)
+            knobs |= {f"{knob}{stage}": value for stage, value in values}
+        return knobs | _row_knobs(arch)
+
+
+def _row_knobs(arch: FBNetV2) -> Knobs:
+    """The knobs of every row, ``<knob><stage>_<row in the stage>``: those that make a difference there."""
+    rows = [
+        f"{stage}_{row}"
+        for stage, count in zip(FBNETV2_STAGES, arch.rows, strict=True)
+        for row in range(1, count + 1)
+    ]
+    knobs: Knobs = {}
+    for name, knob in PER_ROW.items():
+        if knob == "attended" and arch.attention == "none":
+            continue
+        # a skip has no block: it is asked for its width alone
+        free = knob in ("operator", "width")
+        values = zip(rows, arch.operators, getattr(arch, name), strict=True)
+        knobs |= {
+            f"{knob}{at}": value for at, op, value in values if free or op != "skip"
+        }
+    return knobs

@@ -12,17 +12,18 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
-from typing import Any, ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple
 
 from search_spaces.arch import Arch
 from search_spaces.blocks.attended_conv import AttendedConv
 from search_spaces.blocks.ends import Head, SimpleStem
 from search_spaces.blocks.regnet_block import RegNetBlock
 from search_spaces.grid import Grid, eights
+from search_spaces.knobs import Knobs, KnobValue, Trial, check_knob, choose
 from search_spaces.network import Description
-from search_spaces.space import SearchSpace, Trial, check_knob, choose
+from search_spaces.space import SearchSpace
 
-_LEGAL: dict[str, Collection[Any]] = {
+_LEGAL: dict[str, Collection[KnobValue]] = {
     "depth": range(1, 101),
     "w0": range(8, 1025, 8),
     "wa": Grid(0.0, 1024.0, 0.01),
@@ -88,6 +89,10 @@ class RegNetY(Arch):
 
     def stages(self) -> tuple[Stage, ...]:
         """Depth, width and group width of every stage, the width a multiple of the group width."""
+        # A linear ramp of widths is bent to a staircase: block j wants u_j = w0 + wa *
+        # j (equation 2), which
+        # is s_j = log(u_j / w0) / log(wm) multiplications away from w0 (3); s_j is
+        # rounded (4).
         levels = [level(j, self.w0, self.wa, self.wm) for j in range(self.depth)]
         # to multiples of 8, as in pycls
         widths = [8 * round(self.w0 * self.wm**s / 8) for s in levels]
@@ -199,11 +204,10 @@ class RegNetYSpace(SearchSpace):
             else 4,
         )
 
-    def params(self, arch: Arch) -> dict[str, Any]:
+    def params(self, arch: Arch) -> Knobs:
         if not isinstance(arch, RegNetY):
             raise ValueError(f"space regnety has no {type(arch).__name__}")
-        knobs = arch.to_dict()
-        del knobs["space"]
+        knobs: Knobs = {name: getattr(arch, name) for name in self.knobs()}
         if arch.attention != "split":
             del knobs["radix"]
         if arch.attention == "none":

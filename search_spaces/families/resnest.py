@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import ClassVar, Literal
 
 from search_spaces.arch import Arch
 from search_spaces.blocks.bottleneck import Bottleneck
 from search_spaces.blocks.ends import Head, Stem
 from search_spaces.blocks.split_attention import round_up
 from search_spaces.grid import eights
+from search_spaces.knobs import Knobs, KnobValue, Trial, check_knob, choose
 from search_spaces.network import Description
-from search_spaces.space import SearchSpace, Trial, check_knob, choose
+from search_spaces.space import SearchSpace
 
 EXPANSION = 4
 RESNEST_STAGES = (1, 2, 3, 4)
 
-_LEGAL: dict[str, Collection[Any]] = {
+_LEGAL: dict[str, Collection[KnobValue]] = {
     "depth": range(1, 101),
     "width": range(8, 2049, 8),
     "bottleneck_width": range(8, 257, 8),
@@ -60,23 +61,21 @@ class ResNeSt(Arch):
 
     def __post_init__(self) -> None:
         self.check_types()
-        for name in ("depths", "widths"):
-            values = getattr(self, name)
-            if len(values) != len(RESNEST_STAGES):
-                raise ValueError(
-                    f"ResNeSt: {name} must have {len(RESNEST_STAGES)} entries, got {len(values)}"
-                )
-            for stage, value in zip(RESNEST_STAGES, values, strict=True):
-                check_knob(
-                    "ResNeSt",
-                    f"{name} (stage {stage})",
-                    value,
-                    _LEGAL[name.removesuffix("s")],
-                )
+        self._check_each("depths", _LEGAL["depth"])
+        self._check_each("widths", _LEGAL["width"])
         for name in _LEGAL.keys() - {"depth", "width"}:
             check_knob("ResNeSt", name, getattr(self, name), _LEGAL[name])
         if not self.avd:
             object.__setattr__(self, "avd_first", False)
+
+    def _check_each(self, name: str, legal: Collection[KnobValue]) -> None:
+        values = getattr(self, name)
+        if len(values) != len(RESNEST_STAGES):
+            raise ValueError(
+                f"ResNeSt: {name} must have {len(RESNEST_STAGES)} entries, got {len(values)}"
+            )
+        for stage, value in zip(RESNEST_STAGES, values, strict=True):
+            check_knob("ResNeSt", f"{name} (stage {stage})", value, legal)
 
     def scaled(self, factor: float) -> ResNeSt:
         """The same with all widths times ``factor``, in multiples of 8; depths stay."""
@@ -92,6 +91,7 @@ class ResNeSt(Arch):
         ):
             first = self._block(in_channels, width, stride=1 if stage == 1 else 2)
             in_channels = first.out_channels
+            # equal blocks are one value, which is costed once
             rest = self._block(in_channels, width, stride=1)
             stages.append((first, *[rest] * (depth - 1)))
         return Description(
@@ -100,7 +100,13 @@ class ResNeSt(Arch):
 
     def _block(self, in_channels: int, width: int, stride: int) -> Bottleneck:
         out_channels = EXPANSION * width
+        downsample: Literal["conv", "avd", "avd_first"] = "conv"
+        # average pooling takes the place of a stride only where there is one
+        if self.avd and stride > 1:
+            downsample = "avd_first" if self.avd_first else "avd"
+        # 48 * 24 // 64 = 18 channels, say, do not divide into a radix of 4
         group_width = round_up(width * self.bottleneck_width // 64, max(self.radix, 1))
+        # a shortcut can only be the identity where the shape stays
         project = stride > 1 or in_channels != out_channels
         return Bottleneck(
             in_channels,
@@ -109,9 +115,7 @@ class ResNeSt(Arch):
             stride,
             self.radix,
             self.cardinality,
-            downsample=("avd_first" if self.avd_first else "avd")
-            if self.avd and stride > 1
-            else "conv",
+            downsample,
             shortcut=("avg_pool" if self.avg_down else "conv")
             if project
             else "identity",
@@ -153,6 +157,7 @@ class ResNeStSpace(SearchSpace):
             choose(trial, f"width{stage}", getattr(self, f"width{stage}"))
             for stage in RESNEST_STAGES
         )
+        # asked first: avd_first makes a difference only with it
         avd = choose(trial, "avd", self.avd)
         return ResNeSt(
             depths,
@@ -167,7 +172,7 @@ class ResNeStSpace(SearchSpace):
             avd_first=choose(trial, "avd_first", self.avd_first) if avd else False,
         )
 
-    def params(self, arch: Arch) -> dict[str, Any]:
+    def params(self, arch: Arch) -> Knobs:
         if not isinstance(arch, ResNeSt):
             raise ValueError(f"space resnest has no {type(arch).__name__}")
         stages = {

@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice, repeat
-from typing import Any
 
 import numpy as np
 
 from search_spaces.arch import Arch
+from search_spaces.knobs import Trial
 from search_spaces.network import complexity
 from search_spaces.sampling.cost_model import CostFit
 from search_spaces.sampling.limits import Window, short
@@ -52,7 +52,7 @@ class Sample:
 class ConstrainedSampler:
     """Draws inside a window, the costs being those of ``complexity(arch, task)``."""
 
-    suggest: Callable[[Any], Arch]
+    suggest: Callable[[Trial], Arch]
     rng: np.random.Generator
     window: Window
     task: Task
@@ -84,6 +84,8 @@ class ConstrainedSampler:
         candidates before they are costed: plain draws, or changes to the last draw where those are too rare.
         """
         tried = []
+        # 1. plain draws, handed out as they come: where limits are wide this is all
+        # there is
         for draw in islice(self._plain(), WARM_UP):
             tried.append(draw)
             if not draw.outside:
@@ -91,13 +93,22 @@ class ConstrainedSampler:
         inside = [draw for draw in tried if not draw.outside]
         if len(inside) >= OFTEN * WARM_UP:
             yield from (draw for draw in self._plain() if not draw.outside)
+        # 2. where they are tight, a fit decides what is worth counting
+        yield from self._searching(tried, inside)
+
+    def _searching(self, tried: list[Sample], inside: list[Sample]) -> Iterator[Sample]:
+        """Where few plain draws lie inside: a fit on all that were costed says where to look."""
+        # only now: the plain draws have found out which knobs there are
         cube = Cube(self.sizes, self.rng)
         if not inside:
             start = self._reach(cube, min(tried, key=lambda draw: draw.outside))
             # the first inside lies at the border; a walk from there forgets that
             inside = list(islice(self._walk(cube, start), WARM_UP))
         fit = self._fit(cube, tried + inside)
+        # the chain starts at a draw inside, or its first steps would come from nowhere
         at, here = inside[-1], cube.point(inside[-1].tape)
+        # independent candidates forget at once where they came from; changes need many
+        # steps to
         if fit.expected_inside(cube.anywhere(here, SURVEY)) > RARE:
             for _, draw in self._screened(cube, fit, at, cube.anywhere):
                 yield draw
@@ -107,10 +118,14 @@ class ConstrainedSampler:
     def _wandering(self, cube: Cube, fit: CostFit, at: Sample) -> Iterator[Sample]:
         """Where the chain of changes stands, once in so many candidates that it has forgotten the last."""
         here = cube.point(at.tape)
+        # so many candidates that NEARBY of them were expected inside: then the chain
+        # has moved on
         period = NEARBY / max(fit.expected_inside(cube.nearby(here, SURVEY)), 1e-3)
         time = 0.0
         for tried_since, there in self._screened(cube, fit, at, cube.nearby):
             time += tried_since
+            # a state that the chain stays in for long is drawn several times: that is
+            # its weight
             yield from repeat(at, int(time // period))
             time %= period
             at = there
@@ -139,13 +154,19 @@ class ConstrainedSampler:
         acceptance (Christen and Fox 2005) stays longer where there was little chance to pass.
         """
         here = cube.point(at.tape)
+        # importance of the present state: target density over proposal density, up to a
+        # constant
         weight = 1 / fit.passes(here[None])[0]
         since = 0
         while True:
+            # the fit prices a whole batch at once
             rows = candidates(here, BATCH)
             passes = fit.passes(rows)
             used = 0
+            # stage one: the cheap screen, passed with the probability that the fit
+            # gives
             for index in np.flatnonzero(self.rng.random(BATCH) < passes).tolist():
+                # stage two: the exact cost
                 there = self._draw(cube.tape(rows[index]))
                 if there.outside:
                     continue
@@ -171,23 +192,27 @@ class ConstrainedSampler:
         """Changes to ``at``, then to what comes of it, none of which leads farther outside."""
         while True:
             there = self._draw(cube.tape(cube.nearby(cube.point(at.tape), 1)[0]))
+            # equals are taken: a plateau must be crossed, and inside (0) every step is
+            # one
             at = at if there.outside > at.outside else there
             yield at
 
     def _reach(self, cube: Cube, nearest: Sample) -> Sample:
+        """Downhill from the nearest draw to the first that lies inside."""
         vain = 0
         for at in self._walk(cube, nearest):
             vain = 0 if at.outside < nearest.outside else vain + 1
+            # the walk never gets worse, so the last is the nearest
             nearest = at
             if not nearest.outside:
                 break
             if vain == STEPS_WITHOUT_GAIN:
-                has = " and ".join(
-                    f"{short(value)} {metric}"
-                    for metric, value in nearest.costs.items()
-                )
-                space = nearest.arch.space
-                raise ValueError(
-                    f"found no architecture of space {space}{self.window}; the nearest drawn has {has}"
-                )
+                raise ValueError(self._out_of_reach(nearest))
         return nearest
+
+    def _out_of_reach(self, nearest: Sample) -> str:
+        costs = [f"{short(value)} {metric}" for metric, value in nearest.costs.items()]
+        return (
+            f"found no architecture of space {nearest.arch.space}{self.window}; "
+            f"the nearest drawn has {' and '.join(costs)}"
+        )

@@ -49,17 +49,15 @@ class CostFit:
     ) -> CostFit:
         """Fit ``costs`` (draws, metrics) on ``rows`` (draws, knobs), positions among the choices, 0 to 1."""
         log_costs = np.log(costs)
+        # Cauchy weights: far draws steady the fit, but those near the limits shape it
         shares = (1 / (1 + (window.misses(log_costs) / NEAR) ** 2)).prod(1)
         features = _features(rows, sizes)
         # every fourth is for the error alone: on its own draws a fit looks better than it is
         unseen = np.arange(len(rows)) % 4 == 0
-        weights = np.stack(
-            [
-                _fit(features[~unseen], column, shares[~unseen], seed)
-                for column in log_costs[~unseen].T
-            ]
-        )
+        x, share, seen_costs = features[~unseen], shares[~unseen], log_costs[~unseen]
+        weights = np.stack([_fit(x, column, share, seed) for column in seen_costs.T])
         residuals = log_costs[unseen] - _predict(features[unseen], weights)
+        # weighted as the fit is: the error near the limits is the one that decides
         error = np.sqrt(np.average(residuals**2, axis=0, weights=shares[unseen]))
         return cls(sizes, window, weights, error)
 
@@ -70,6 +68,7 @@ class CostFit:
     def passes(self, rows: FloatArray) -> FloatArray:
         """Probability with which each row, (rows, knobs), is worth costing; never 0."""
         # a heavy tail, so that what the fit is wrong about is found in the end
+        # in standard errors
         beyond = np.maximum(0, self._misses(rows) / self.error - SLACK)
         passes: FloatArray = (1 / (1 + beyond**4)).prod(1)
         return passes
@@ -87,6 +86,7 @@ def _features(rows: FloatArray, sizes: FloatArray) -> FloatArray:
 
 
 def _predict(features: FloatArray, weights: FloatArray) -> FloatArray:
+    # (metrics, rows, TERMS) -> (rows, metrics)
     log_costs: FloatArray = np.log(np.exp(features @ weights).sum(2)).T
     return log_costs
 
@@ -100,9 +100,11 @@ def _fit(
         torch.from_numpy(array)
         for array in (features, log_costs, shares / shares.sum())
     )
-    chance = torch.Generator().manual_seed(seed)
-    terms = 0.3 * torch.randn(x.shape[1], TERMS, dtype=x.dtype, generator=chance)
-    # starts at the mean cost, the terms equal but for what tells them apart
+    rng = torch.Generator().manual_seed(seed)
+    # random, or the terms would share every gradient and stay alike for ever
+    # (features, TERMS)
+    terms = 0.3 * torch.randn(x.shape[1], TERMS, dtype=x.dtype, generator=rng)
+    # together they start at the mean cost: logsumexp adds log(TERMS)
     terms[0] += y.mean() - np.log(TERMS)
     terms.requires_grad_()
     solver = torch.optim.LBFGS(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +34,8 @@ class Window:
         off = 0.0
         for metric, (low, high) in self.ends.items():
             if costs[metric] < low:
+                # logarithms make twice too much and half too little equally far
+                # outside, whatever the unit
                 off += math.log(low / costs[metric])
             elif costs[metric] > high:
                 off += math.log(costs[metric] / high)
@@ -43,6 +44,7 @@ class Window:
     def misses(self, log_costs: NDArray[np.float64]) -> NDArray[np.float64]:
         """How far off each metric is, in units of log cost: (..., metrics) to the same shape."""
         low, high = np.array(list(self.ends.values())).T
+        # log(0) = -inf is right: nothing lies below a limit of 0
         with np.errstate(divide="ignore"):
             low, high = np.log(low), np.log(high)
         misses: NDArray[np.float64] = np.maximum(
@@ -58,7 +60,7 @@ class Window:
         return f" with {' and '.join(spans)}" if spans else ""
 
 
-def _ends(metric: str, limit: Any) -> tuple[float, float]:
+def _ends(metric: str, limit: object) -> tuple[float, float]:
     if metric not in LIMITED:
         raise ValueError(
             f"unknown limit {metric!r}; there are limits on {', '.join(LIMITED)}"

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import cast, overload
 
 import numpy as np
 
 from search_spaces.arch import Arch
+from search_spaces.knobs import Knobs, KnobValue, Trial, ValueT
 from search_spaces.sampling.unit_cube import FLOAT_STEPS
 
 
@@ -23,13 +24,20 @@ class Scale(Sequence[float]):
     def __len__(self) -> int:
         return self.points
 
-    def __getitem__(self, index: Any) -> Any:
+    @overload
+    def __getitem__(self, index: int) -> float: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[float]: ...
+
+    def __getitem__(self, index: int | slice) -> float | list[float]:
+        if isinstance(index, slice):
+            return [self[at] for at in range(*index.indices(self.points))]
         return self.low + self.step * index
 
-    def index(self, value: Any, start: int = 0, stop: int | None = None) -> int:
-        """The nearest to ``value``."""
-        steps: float = (value - self.low) / self.step
-        return round(steps)
+    def nearest(self, value: float) -> int:
+        """The index of what is nearest to ``value``."""
+        return round((value - self.low) / self.step)
 
 
 @dataclass(frozen=True)
@@ -39,9 +47,9 @@ class ReplayTrial:
     ``asked`` fills with the legal values of every knob, in order.
     """
 
-    params: Mapping[str, Any]
+    params: Mapping[str, KnobValue]
     rng: np.random.Generator
-    asked: dict[str, Sequence[Any]] = field(default_factory=dict)
+    asked: dict[str, Sequence[KnobValue]] = field(default_factory=dict)
 
     def suggest_int(self, name: str, low: int, high: int, *, step: int = 1) -> int:
         return int(self.suggest_categorical(name, range(low, high + 1, step)))
@@ -53,20 +61,21 @@ class ReplayTrial:
         count = round((high - low) / step) + 1
         self.asked[name] = Scale(low, step, count)
         value = self.params.get(name)
-        if value is not None and low <= value <= high:
+        if isinstance(value, int | float) and low <= value <= high:
             return float(value)
         return low + step * int(self.rng.integers(count))
 
-    def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
+    def suggest_categorical(self, name: str, choices: Sequence[ValueT]) -> ValueT:
         self.asked[name] = choices
-        if name in self.params and self.params[name] in choices:
-            return self.params[name]
+        known = self.params.get(name)
+        if known is not None and known in choices:
+            return cast("ValueT", known)
         return choices[int(self.rng.integers(len(choices)))]
 
 
 def neighbour(
-    suggest: Callable[[Any], Arch],
-    params_of: Callable[[Arch], dict[str, Any]],
+    suggest: Callable[[Trial], Arch],
+    params_of: Callable[[Arch], Knobs],
     arch: Arch,
     rng: np.random.Generator,
 ) -> Arch:
@@ -83,8 +92,8 @@ def neighbour(
 
 
 def neighbours(
-    suggest: Callable[[Any], Arch],
-    params_of: Callable[[Arch], dict[str, Any]],
+    suggest: Callable[[Trial], Arch],
+    params_of: Callable[[Arch], Knobs],
     arch: Arch,
     rng: np.random.Generator,
 ) -> Iterator[Arch]:
@@ -94,17 +103,15 @@ def neighbours(
         ValueError: if ``suggest`` cannot give ``arch``.
     """
     params = params_of(arch)
+    # a replay of the knobs shows which are in play here, and their choices in this space
     trial = ReplayTrial(params, rng)
     replayed = suggest(trial)
     if replayed != arch:
-        legal = params_of(replayed)
-        wrong = next(name for name in params if legal.get(name) != params[name])
-        raise ValueError(
-            f"{arch.space} {arch.id} is not in this space, which has no {wrong} {params[wrong]!r}"
-        )
+        raise ValueError(_outside(arch, params, params_of(replayed)))
     for name in rng.permutation(list(trial.asked)).tolist():
         moves = _moves(trial.asked[name], params[name])
         for way in rng.permutation(len(moves)).tolist():
+            # knobs that this one brings into play are not in params, so they are drawn at random
             reached = (
                 suggest(ReplayTrial({**params, name: value}, rng))
                 for value in moves[way]
@@ -114,20 +121,34 @@ def neighbours(
                 yield other
 
 
-def _moves(choices: Sequence[Any], value: Any) -> list[list[Any]]:
+def _outside(arch: Arch, params: Knobs, legal: Knobs) -> str:
+    """Why a space does not hold ``arch``: the first of its knobs that came out of a replay changed."""
+    wrong = next(name for name in params if legal.get(name) != params[name])
+    return f"{arch.space} {arch.id} is not in this space, which has no {wrong} {params[wrong]!r}"
+
+
+def _moves(choices: Sequence[KnobValue], value: KnobValue) -> list[list[KnobValue]]:
     """Ways to go from ``value``, in each the values from near to far: up or down a scale, or to any category.
 
     The farther ones serve where the nearer make no difference, as when both are rounded to the same width.
     """
     if not _is_scale(choices):
+        # categories have no order: each is one step away
         return [[other] for other in choices if other != value]
-    at = choices.index(value)
+    at = (
+        choices.nearest(float(value))
+        if isinstance(choices, Scale)
+        else choices.index(value)
+    )
     ways = []
+    # up, then down
     for sign, room in ((1, len(choices) - 1 - at), (-1, at)):
+        # doubling strides: a long scale needs a dozen tries, not thousands
         strides = [2**power for power in range(room.bit_length())]
         ways.append(
             [
                 choices[at + sign * stride]
+                # and the end of the scale, which a power of two seldom hits
                 for stride in dict.fromkeys([*strides, room])
                 if stride
             ]
@@ -135,7 +156,7 @@ def _moves(choices: Sequence[Any], value: Any) -> list[list[Any]]:
     return [way for way in ways if way]
 
 
-def _is_scale(choices: Sequence[Any]) -> bool:
+def _is_scale(choices: Sequence[KnobValue]) -> bool:
     """Numbers in ascending order."""
     if isinstance(choices, range | Scale):
         return True

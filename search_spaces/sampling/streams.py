@@ -32,16 +32,8 @@ class Streams:
     ) -> Arch:
         """The next draw of the stream of these ``owners`` and this ``question``; a new one where it has ended."""
         key = (*map(id, owners), question)
-        if key in self._open:
-            self._open.move_to_end(key)
-            try:
-                return next(self._open[key][1])
-            # everything there is has been drawn: begin anew
-            except (
-                ValueError,
-                StopIteration,
-            ):
-                del self._open[key]
+        if (drawn := self._go_on(key)) is not None:
+            return drawn
         stream = start()
         first = next(stream)
         # the owners are kept with it, so that no other object can get their ids
@@ -49,3 +41,15 @@ class Streams:
         if len(self._open) > STREAMS_KEPT:
             self._open.popitem(last=False)
         return first
+
+    def _go_on(self, key: Hashable) -> Arch | None:
+        """The next draw of an open stream; None if it is not open, or has come to its end."""
+        if key not in self._open:
+            return None
+        self._open.move_to_end(key)
+        try:
+            return next(self._open[key][1])
+        # everything there is has been drawn: the caller begins anew
+        except (ValueError, StopIteration):
+            del self._open[key]
+            return None

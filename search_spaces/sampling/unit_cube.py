@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from search_spaces.knobs import ValueT
 
 FloatArray = NDArray[np.float64]
 
@@ -33,16 +34,20 @@ class RandomTrial:
     def suggest_float(
         self, name: str, low: float, high: float, *, step: float | None = None
     ) -> float:
+        # a continuous knob becomes a fine grid, so that every axis has a finite number
+        # of positions
         step = step or (high - low) / FLOAT_STEPS
         return low + step * self._pick(name, round((high - low) / step) + 1)
 
-    def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
+    def suggest_categorical(self, name: str, choices: Sequence[ValueT]) -> ValueT:
         return choices[self._pick(name, len(choices))]
 
     def _pick(self, name: str, size: int) -> int:
+        # a conditional range may be longer next time; the fit scales by the longest
         self.sizes[name] = max(size, self.sizes.get(name, 0))
         if name not in self.tape:
             self.tape[name] = self.rng.random()
+        # position 1.0 belongs to the last choice
         return min(int(self.tape[name] * size), size - 1)
 
 
@@ -70,8 +75,14 @@ class Cube:
 
     def nearby(self, here: FloatArray, count: int) -> FloatArray:
         """Some knobs moved by a choice or more, round the ends; there and back are equally likely."""
+        # which knobs move: mostly few, at times nearly all, so that the chain can leave
+        # any valley
         moved = self.rng.random((count, len(here))) < self.rng.random((count, 1)) ** 4
         if len(here):
+            # at least one always does
             moved[np.arange(count), self.rng.integers(len(here), size=count)] = True
+        # step lengths from 0.01 to 1, evenly over the orders of magnitude
         steps = self.rng.normal(size=moved.shape) * 0.01 ** self.rng.random((count, 1))
+        # one choice more in the same direction: a step shorter than a choice would
+        # change nothing
         return np.where(moved, (here + steps + np.sign(steps) / self.sizes) % 1, here)
