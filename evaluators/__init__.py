@@ -7,11 +7,10 @@ from evaluators.data.split import Source, Split
 from evaluators.evaluator import Evaluator, Metrics
 from evaluators.latency.latency import (
     Latency,
-    LatencyResult,
-    UnstableLatencyError,
     measure_latency,
 )
 from evaluators.latency.predictor import PredictedLatency, PredictorError
+from evaluators.latency.result import LatencyResult, UnstableLatencyError
 from evaluators.latency.table import LatencyTable
 from evaluators.models.folder import (
     TrainedModel,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import gc
-import math
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -24,6 +23,11 @@ from evaluators.evaluator import Metrics
 from evaluators.fields import from_values, require
 from evaluators.latency.cores import OtherLoad, allowed_cores, confined
 from evaluators.latency.nvml import gpu_state
+from evaluators.latency.result import (
+    LatencyResult,
+    UnstableLatencyError,
+    refusal_of,
+)
 from evaluators.latency.settings import LatencySettings
 from evaluators.latency.timing import (
     LEAST_SAMPLES,
@@ -38,40 +42,8 @@ from evaluators.latency.timing import (
 )
 from search_spaces import IMAGENET, Arch, Task, fold
 
-UNSTABLE = 5
-"""A median so many times less certain than asked for is not reported; ``interval`` 1 asks for nothing."""
 PAUSES = (1.0, 3.0)
 """Seconds before the second and third attempt of an evaluation, which may go on twice and four times as long."""
-
-
-class UnstableLatencyError(ValueError):
-    """A latency that cannot be trusted: too wide a spread, or too much work of others meanwhile."""
-
-
-@dataclass(frozen=True)
-class LatencyResult:
-    """Times in milliseconds per batch.
-
-    ``interval`` is half the width of the median's 95 % confidence interval as a share of it, ``se_ms`` the
-    median's standard error, None of fewer than eight samples. ``throughput`` is
-    in images per second. ``memory_mb`` is the most memory (10^6 bytes) that weights, input and activations
-    took on a CUDA device, and None on the CPU, where it is not measured. ``load`` is the share of the CPU that
-    others took meanwhile, None where the system does not tell. ``gpu`` is ``nvml.gpu_state`` right after.
-    ``device`` says what the times are only comparable within: hardware, threads, dtype, memory format,
-    batch, image, torch, and how the network was made ready.
-    """
-
-    median_ms: float
-    iqr_ms: float
-    min_ms: float
-    se_ms: float | None
-    interval: float
-    samples: tuple[float, ...]
-    throughput: float
-    memory_mb: float | None
-    load: float | None
-    gpu: dict[str, float]
-    device: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,7 +102,7 @@ class Latency(LatencySettings):
         for attempt, pause in enumerate((*PAUSES, 0.0)):
             settings = replace(self, max_seconds=2**attempt * self.max_seconds)
             result = _measure(model, settings, Shared(where), exclusive(where))
-            if (refusal := _refusal(result, self)) is None:
+            if (refusal := refusal_of(result, self)) is None:
                 return result
             attempts.append(result)
             sleep(pause)
@@ -188,7 +160,7 @@ def measure_latency(
     }
     latency = from_values(Latency, given | settings)
     result = _measure(model, latency, nullcontext(), nullcontext())
-    refusal = _refusal(result, latency)
+    refusal = refusal_of(result, latency)
     if refusal and not latency.keep_disturbed:
         raise UnstableLatencyError(refusal)
     return result
@@ -312,22 +284,3 @@ def _no_garbage_collection() -> Iterator[None]:
     finally:
         if collecting:
             gc.enable()
-
-
-def _refusal(result: LatencyResult, settings: Latency) -> str | None:
-    """Why the result cannot be trusted, if so."""
-    if result.load is not None and result.load > settings.max_load:
-        return (
-            f"latency was disturbed: others took {result.load:.0%} of the CPU meanwhile, at most "
-            f"{settings.max_load:.0%} is allowed; measure on an idle machine, or raise max_load"
-        )
-    if (
-        settings.interval < 1
-        and UNSTABLE * settings.interval < result.interval < math.inf
-    ):
-        return (
-            f"latency was unstable: its median {result.median_ms:.3g} ms is only known to "
-            f"{result.interval:.0%} after {len(result.samples)} runs, {settings.interval:.0%} was asked for; "
-            "measure on an idle device, or raise interval or max_seconds"
-        )
-    return None

@@ -17,7 +17,8 @@ from torch import nn
 
 from evaluators.devices.seeding import seeded
 from evaluators.evaluator import Metrics
-from evaluators.latency.latency import Latency, LatencyResult
+from evaluators.latency.latency import Latency
+from evaluators.latency.result import LatencyResult
 from evaluators.latency.table import LatencyTable, default_table
 from search_spaces import Arch, SearchSpace, Tally, Task, build, complexity
 from search_spaces.arch import canonical

@@ -10,7 +10,7 @@ metrics are all that it takes to go on after an interruption.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from copy import deepcopy
 from statistics import fmean
 from time import perf_counter
@@ -25,6 +25,7 @@ from evaluators.devices.compiled import compile_blocks
 from evaluators.devices.lock import Shared
 from evaluators.devices.seeding import derive, seeded
 from evaluators.evaluator import Metrics
+from evaluators.training.batch_order import BatchOrder
 from evaluators.training.cuda_graph import Replayed
 from evaluators.training.ema import Ema
 from evaluators.training.evaluation import (
@@ -51,8 +52,6 @@ from evaluators.training.shard import ALONE, Shard, check_sizes
 from evaluators.training.train_step import TrainStep, autocast
 
 CALIBRATION_IMAGES = 512
-SMALLEST_REST = 0.5
-"""Share of a batch: a shorter last batch would train norms on a few images at the full learning rate."""
 
 
 class Training:
@@ -85,14 +84,10 @@ class Training:
     ) -> None:
         limit_memory(device, memory_fraction)
         check_sizes(len(dataset.train.labels), recipe.batch_size, shard.world_size)
+        self.dataset, self.recipe, self.device = dataset, recipe, device
+        self.seed, self.shard = seed, shard
         self.fidelity = Fidelity.of(dataset, recipe)
-        self.dataset, self.recipe, self.device, self.seed, self.shard = (
-            dataset,
-            recipe,
-            device,
-            seed,
-            shard,
-        )
+        self._order = BatchOrder(self.fidelity, recipe.batch_size, seed, shard)
         # channels last: a third less time on the CPU (benchmarks/training.py)
         # torch's overloads leave out only memory_format
         self.model = model.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -252,9 +247,11 @@ class Training:
 
     def _train(self, turn: Shared) -> tuple[float, int, float]:
         """One pass over the training images: mean loss, images that all processes saw, last learning rate."""
-        epoch, parts = len(self.history), self._batches()
+        epoch = len(self.history)
+        parts = self._order.batches(epoch)
+        # each step's rate is that of its middle
         rates = [
-            self._filled * self.recipe.lr_at(epoch + (step + 0.5) / len(parts))
+            self._order.filled * self.recipe.lr_at(epoch + (step + 0.5) / len(parts))
             for step in range(len(parts))
         ]
         losses = torch.zeros(len(parts), device=self.device)
@@ -269,44 +266,8 @@ class Training:
             turn.give_way()
         # here, and at the end of the evaluation, the epoch waits for the device; nowhere else
         told = (self.shard.sum(losses) / self.shard.world_size).tolist()
-        for number, loss in enumerate(told, start=1):
-            if not math.isfinite(loss):
-                where = f"epoch {epoch + 1}, step {number} of {len(parts)}"
-                raise FloatingPointError(f"loss {loss} in {where}; try a lower lr")
+        _check_finite(told, epoch + 1)
         return fmean(told), sum(map(len, parts)) * self.shard.world_size, rates[-1]
-
-    @property
-    def _filled(self) -> float:
-        """The share of a batch that there are images for; the learning rate follows it."""
-        return min(1.0, self.fidelity.visits / self.recipe.batch_size)
-
-    def _order(self) -> Tensor:
-        """Indices of the images of this epoch: it goes on where the last one stopped in a pass over all images."""
-        images, visits = self.fidelity.images, self.fidelity.visits
-        first, offset = divmod(len(self.history) * visits, images)
-        passes = range(first, first + math.ceil((offset + visits) / images))
-        orders = [
-            torch.randperm(
-                images, generator=torch.Generator().manual_seed(derive(self.seed, each))
-            )
-            for each in passes
-        ]
-        return torch.cat(orders)[offset : offset + visits]
-
-    def _batches(self) -> list[Tensor]:
-        """Indices of this process's part of every batch, in the order that seed and epoch decide.
-
-        A rest of up to half a batch is left out; it is another one in every epoch.
-        """
-        batches = self._order().split(self.recipe.batch_size)
-        rest = len(batches[-1])
-        too_few = (
-            rest <= SMALLEST_REST * self.recipe.batch_size
-            or rest < 2 * self.shard.world_size
-        )
-        if len(batches) > 1 and too_few:
-            batches = batches[:-1]
-        return [self.shard.of(batch) for batch in batches]
 
     def _augmented(self, batch: Split) -> tuple[Tensor, Tensor]:
         augment, chance = self.recipe.augment, torch.default_generator
@@ -341,3 +302,11 @@ class Training:
         return Evaluation.of(
             shard.sum(sums).tolist(), count, mirrored=self.recipe.mirrored
         )
+
+
+def _check_finite(losses: Sequence[float], epoch: int) -> None:
+    """After the epoch, not after each step: looking at a loss waits for the device."""
+    for step, loss in enumerate(losses, start=1):
+        if not math.isfinite(loss):
+            where = f"epoch {epoch}, step {step} of {len(losses)}"
+            raise FloatingPointError(f"loss {loss} in {where}; try a lower lr")

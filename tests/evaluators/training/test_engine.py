@@ -7,9 +7,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from evaluators import Augmentation, Dataset, Recipe, Split
+from evaluators.training.batch_order import BatchOrder
 from evaluators.training.engine import Training
+from evaluators.training.fidelity import Fidelity
 from evaluators.training.layers.batch_norm import recalibrate
-from evaluators.training.shard import Shard
+from evaluators.training.shard import ALONE, Shard
 from search_spaces import Task
 
 CPU = torch.device("cpu")
@@ -334,12 +336,12 @@ def test_a_rest_of_a_few_images_is_left_out(
 
 def test_what_is_left_out_is_another_rest_every_epoch(dataset: Dataset) -> None:
     few = replace(dataset, train=two_shades(40, 0))
-    trained = training(few, replace(QUICK, epochs=12))
+    recipe = replace(QUICK, epochs=12)
+    order = BatchOrder(Fidelity.of(few, recipe), recipe.batch_size, 0, ALONE)
     seen: set[int] = set()
-    for _ in range(12):
-        (batch,) = trained._batches()
+    for epoch in range(12):
+        (batch,) = order.batches(epoch)
         seen |= set(batch.tolist())
-        trained.next_epoch()
     assert seen == set(range(40))
 
 
