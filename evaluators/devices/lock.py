@@ -35,6 +35,7 @@ TURN_SECONDS = 0.05
 def exclusive(device: torch.device) -> Iterator[None]:
     """Have the device alone; waits until the trainers on it have finished their turns."""
     turnstile, inside = _lock_files(device)
+    # shut the turnstile, then wait until those inside have left
     with _flock(turnstile, fcntl.LOCK_EX), _flock(inside, fcntl.LOCK_EX):
         yield
 
@@ -59,6 +60,7 @@ class Shared:
         asked = perf_counter()
         turnstile, inside = _lock_files(self._device)
         with _flock(turnstile, fcntl.LOCK_SH):
+            # the turnstile is free again at once, the place inside is kept
             self._held.enter_context(_flock(inside, fcntl.LOCK_SH))
         entered = perf_counter()
         self.waited += entered - asked
@@ -72,6 +74,7 @@ class Shared:
         traceback: TracebackType | None,
     ) -> None:
         try:
+            # what a GPU still has queued would run into the measurement
             synchronize(self._device)
         finally:
             self._held.close()
@@ -103,6 +106,7 @@ def _somebody_waits(device: torch.device) -> bool:
     """Whether a measurement keeps the turnstile shut."""
     turnstile, _ = _lock_files(device)
     try:
+        # asking for it is how to see whether it is shut
         with _flock(turnstile, fcntl.LOCK_SH | fcntl.LOCK_NB):
             return False
     except BlockingIOError:

@@ -20,6 +20,7 @@ def derive(seed: int, *path: int) -> int:
 def seeded(seed: int, device: torch.device) -> Iterator[None]:
     """Seed torch's global generators of the CPU and the device inside the block; restore them after it."""
     cuda = [device] if device.type == "cuda" else []
+    # restores the generators at the end, so nobody's draws depend on ours
     with torch.random.fork_rng(devices=cuda):
         torch.default_generator.manual_seed(seed)
         if cuda:

@@ -39,6 +39,7 @@ def confined(threads: int | None) -> Iterator[Callable[[Callable[[], _T]], _T]]:
     cores = choose_cores(threads) if threads and sys.platform == "linux" else None
 
     def confine() -> None:
+        # 0: this thread, not the process
         if cores is not None and sys.platform == "linux":
             os.sched_setaffinity(0, cores)
         torch.set_num_threads(threads or before)
@@ -62,6 +63,7 @@ def choose_cores(count: int) -> set[int]:
     }
 
     def preference(core: int) -> tuple[int, int, int, int]:
+        # hyperthreads of one core share its arithmetic units
         siblings = _spelled_cores(_read(core, "topology/thread_siblings_list"))
         second = siblings.index(core) if core in siblings else 0
         speed = int(_read(core, "cpufreq/cpuinfo_max_freq") or 0)

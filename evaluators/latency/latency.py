@@ -100,6 +100,7 @@ class Latency(LatencySettings):
         where = resolve_device(self.device)
         attempts = []
         for attempt, pause in enumerate((*PAUSES, 0.0)):
+            # more samples see past a neighbour that comes and goes
             settings = replace(self, max_seconds=2**attempt * self.max_seconds)
             result = _measure(model, settings, Shared(where), exclusive(where))
             if (refusal := refusal_of(result, self)) is None:
@@ -176,11 +177,14 @@ def _measure(
     where = resolve_device(settings.device)
     session = _Session(model, settings, where)
     with confined(_threads(settings, where)) as call, _no_garbage_collection():
+        # as one of many, since compiling may take minutes; only the timing needs the
+        # device alone
         with preparing:
             run = call(session.prepare)
         with timing:
             samples, load = call(partial(session.time, run))
             gpu = gpu_state(where)
+    # the median: the mean follows every interruption
     lower, median, upper = map(float, np.percentile(samples, (25, 50, 75)))
     return LatencyResult(
         median_ms=median,
@@ -228,6 +232,7 @@ class _Session:
 
     def prepare(self) -> Forward:
         settings, task = self.settings, self.settings.task
+        # a copy: dtype and layout of the caller's model stay
         model = fold(self.model) if settings.fold else copy.deepcopy(self.model).eval()
         layout = (
             torch.channels_last if settings.channels_last else torch.contiguous_format
@@ -250,6 +255,7 @@ class _Session:
             )
             forward = compiled(model, images) if settings.compile else model
             if self.cuda:
+                # compiling may have taken more than the network needs
                 torch.cuda.reset_peak_memory_stats(self.device)
             run = partial(forward, images)
             return captured(run) if settings.cuda_graph else run
@@ -260,6 +266,7 @@ class _Session:
         with self._circumstances():
             milliseconds: Callable[[], float] = stopwatch(run, self.device)
             warm_up(milliseconds, settings.max_seconds)
+            # from after the warm-up: only the samples must be undisturbed
             others = OtherLoad()
             samples = repeat(
                 milliseconds,
@@ -278,6 +285,7 @@ class _Session:
 @contextmanager
 def _no_garbage_collection() -> Iterator[None]:
     collecting = gc.isenabled()
+    # a collection in the middle of a forward pass would be taken for the network's time
     gc.disable()
     try:
         yield

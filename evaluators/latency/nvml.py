@@ -21,6 +21,7 @@ def gpu_state(device: torch.device) -> dict[str, float]:
     except ImportError:
         return {}
     try:
+        # counted: every init has its shutdown, so others' use of NVML stays
         pynvml.nvmlInit()
     except pynvml.NVMLError:
         return {}

@@ -125,6 +125,7 @@ class PredictedLatency:
         latency = replace(
             self.latency,
             task=part.task,
+            # the errors of tens of parts average out in their sum
             interval=max(BLOCK_INTERVAL, self.latency.interval),
             max_seconds=min(BLOCK_SECONDS, self.latency.max_seconds),
         )
@@ -183,6 +184,7 @@ def parts_of(arch: Arch, task: Task) -> list[Part]:
     description.stem.cost(x, task)
     for block in chain.from_iterable(description.stages):
         add(canonical(block), block.build)
+        # only to follow the shape
         block.cost(x)
     add(
         f"{canonical(description.head)} {task.num_classes} classes",
@@ -215,6 +217,7 @@ class Calibration:
         ``mape`` is that of every network under the fit to the others.
         """
         left_out = [
+            # leave one out: each network is predicted by a fit that has not seen it
             parts[i] @ _relative_fit(np.delete(parts, i, 0), np.delete(measured, i))
             for i in range(len(measured))
         ]
@@ -229,6 +232,7 @@ class Calibration:
 def _relative_fit(
     features: NDArray[np.float64], measured: NDArray[np.float64]
 ) -> NDArray[np.float64]:
+    # least squares of (prediction / truth - 1)
     weighted = features / measured[:, None]
     return np.linalg.lstsq(weighted, np.ones(len(measured)))[0].astype(np.float64)
 

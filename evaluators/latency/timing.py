@@ -47,6 +47,7 @@ def compiled(model: nn.Module, images: Tensor) -> Callable[[Tensor], object]:
 
 def captured(run: Forward) -> Forward:
     """The work of ``run`` as one CUDA graph: its kernels are launched together."""
+    # torch wants the runs before a capture on a side stream
     stream = torch.cuda.Stream()
     stream.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(stream):
@@ -67,6 +68,7 @@ def captured(run: Forward) -> Forward:
 def stopwatch(run: Forward, device: torch.device) -> Callable[[], float]:
     """A function that runs once and returns the milliseconds it took."""
     if device.type == "cuda":
+        # the GPU's own clock: Python's would measure the launch
         start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
 
         def milliseconds() -> float:
@@ -90,6 +92,7 @@ def warm_up(milliseconds: Callable[[], float], max_seconds: float) -> None:
     deadline = perf_counter() + max_seconds
     median = math.inf
     while perf_counter() < deadline:
+        # clock rates, caches and lazy set-up have settled once two windows agree
         previous, median = (
             median,
             float(np.median([milliseconds() for _ in range(WARMUP_WINDOW)])),
@@ -120,6 +123,7 @@ def median_interval(samples: Sequence[float]) -> float:
     Infinite where there are too few for an interval, fewer than ``LEAST_SAMPLES``.
     """
     ordered, count = sorted(samples), len(samples)
+    # ranks of the two order statistics between which the median lies
     lower = math.floor((count - NORMAL_95 * math.sqrt(count)) / 2)
     upper = math.ceil(1 + (count + NORMAL_95 * math.sqrt(count)) / 2)
     if lower < 1:

@@ -53,6 +53,7 @@ class Augmentation:
 
     def __post_init__(self) -> None:
         check(self)
+        # a stand-in that passes, for what is off
         operations, magnitude = self.rand_augment or (1, 1)
         sound = 1 <= operations <= 10 and 1 <= magnitude <= 29
         require(
@@ -95,6 +96,7 @@ class Augmentation:
         if not self.mixup:
             return images, labels
         share = _beta(self.mixup, generator)
+        # F.one_hot would look at the labels first, and so wait for the device
         classes = torch.arange(num_classes, device=labels.device)
         targets = (labels[:, None] == classes).to(images.dtype)
         return images.lerp(images.roll(1, 0), share), targets.lerp(
@@ -110,6 +112,7 @@ def _shift_and_flip(
     images: Tensor, pixels: int, flip: bool, generator: torch.Generator
 ) -> Tensor:
     count, channels, height, width = images.shape
+    # which pixel of the source each pixel of the result shows
     rows, columns = (
         torch.arange(height).expand(count, -1),
         torch.arange(width).expand(count, -1),
@@ -122,6 +125,7 @@ def _shift_and_flip(
         )
     if flip:
         mirrored = torch.rand(count, 1, generator=generator) < 0.5
+        # (N, 1) against (N, width): half of the images, whole rows
         columns = torch.where(mirrored, width - 1 - columns, columns)
     # rows and columns are few; only their sum, an index for every pixel, is the device's work
     starts = width * (height * torch.arange(count)[:, None] + rows)
@@ -137,18 +141,22 @@ def _shift_and_flip(
 
 def _resized_crop(images: Tensor, least: float, generator: torch.Generator) -> Tensor:
     area, ratio, x, y = _draw(generator, 4, len(images), device=images.device)
+    # of the image, uniform
     area = least + (1 - least) * area
+    # log-uniform, so that 3/4 and 4/3 are equally likely
     ratio = torch.exp((2 * ratio - 1) * math.log(4 / 3))
     width, height = (
         (area * ratio).sqrt().clamp_max(1),
         (area / ratio).sqrt().clamp_max(1),
     )
+    # affine maps in grid_sample's coordinates, where an image goes from -1 to 1
     theta = torch.zeros(len(images), 2, 3, device=images.device)
     theta[:, 0, 0], theta[:, 1, 1] = width, height
     theta[:, 0, 2], theta[:, 1, 2] = (
         (1 - width) * (2 * x - 1),
         (1 - height) * (2 * y - 1),
     )
+    # one resampling does crop and resize
     grid = F.affine_grid(theta, list(images.shape), align_corners=False)
     floats = images if images.is_floating_point() else images.float()
     cropped = F.grid_sample(floats, grid, padding_mode="border", align_corners=False)
@@ -165,7 +173,9 @@ def _rand_augment(
         needed = "augment: rand_augment needs the package kornia: pip install 'splitsearch[augment]'"
         raise ValueError(needed) from error
     seed = int(torch.randint(2**31, (), generator=generator))
+    # kornia wants RGB from 0 to 1; a gray image is three equal channels
     coloured = images.expand(-1, 3, -1, -1).float() / 255
+    # kornia draws from torch's global generator and takes no other
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         changed: Tensor = (
@@ -189,9 +199,12 @@ def _erase(images: Tensor, probability: float, generator: torch.Generator) -> Te
     count, _, height, width = images.shape
     chosen, area, ratio, y, x = _draw(generator, 5, count, 1, device=images.device)
     area = 0.02 + (1 / 3 - 0.02) * area
+    # sides' ratio from 0.3 to 1/0.3, as in the paper's experiments
     ratio = torch.exp((2 * ratio - 1) * math.log(1 / 0.3))
     rows = ((area * ratio).sqrt().clamp_max(1) * height).round()
     columns = ((area / ratio).sqrt().clamp_max(1) * width).round()
+    # a rectangle without rows blanks nothing: no branch, so the device is not waited
+    # for
     rows = torch.where(chosen < probability, rows, 0)
     top, left = (y * (height - rows + 1)).floor(), (x * (width - columns + 1)).floor()
     return _blank(images, top, left, top + rows, left + columns)

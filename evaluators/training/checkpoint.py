@@ -21,6 +21,7 @@ def save_checkpoint(path: Path, owner: dict[str, Any], state: dict[str, Any]) ->
     ``owner`` and ``state`` may hold tensors, plain values, and lists and dicts of them.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
+    # in the same folder, because a rename is atomic only within a file system
     unfinished = path.with_name(path.name + ".unfinished")
     try:
         torch.save({"owner": owner, "state": state}, unfinished)
@@ -43,6 +44,7 @@ def load_checkpoint(
         ValueError: if it is another owner's, naming the first thing that differs.
     """
     try:
+        # weights_only: no code of the file is run, whoever wrote it
         saved = torch.load(path, map_location=device, weights_only=True)
         saved_owner, state = saved["owner"], saved["state"]
     except (
@@ -56,6 +58,7 @@ def load_checkpoint(
         raise DamagedCheckpointError(
             f"checkpoint {path} is damaged or not ours; delete it to start over"
         ) from error
+    # over what was saved: a field that came later is not missing there
     for name in saved_owner:
         if (theirs := saved_owner.get(name)) != (ours := owner.get(name)):
             raise ValueError(

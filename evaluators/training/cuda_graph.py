@@ -35,6 +35,7 @@ class Replayed:
 
     def __call__(self, images: Tensor, targets: Tensor) -> Tensor:
         shapes = images.shape, targets.shape
+        # a graph knows one shape; the last batch of an epoch may be another
         self._shapes = self._shapes or shapes
         if shapes != self._shapes or self.state.startswith("off"):
             return self._step(images, targets)
@@ -44,12 +45,15 @@ class Replayed:
         self._graph = self._graph or self._record(images, targets)
         if self._graph is None:
             return self._step(images, targets)
+        # the graph reads where it was recorded to read
         self._images.copy_(images, non_blocking=True)
         self._targets.copy_(targets, non_blocking=True)
         self._graph.replay()
         return self._loss
 
     def _warm_up(self, images: Tensor, targets: Tensor) -> Tensor:
+        # torch wants a side stream here; the two wait for each other, so the order
+        # stays
         current = torch.cuda.current_stream(self._device)
         self._stream.wait_stream(current)
         with torch.cuda.stream(self._stream):
@@ -60,6 +64,7 @@ class Replayed:
     def _record(self, images: Tensor, targets: Tensor) -> torch.cuda.CUDAGraph | None:
         """The step on buffers of its own, recorded without running it; None if it cannot be."""
         graph = torch.cuda.CUDAGraph()
+        # addresses that stay: batches come and go
         self._images, self._targets = images.clone(), targets.clone()
         try:
             with (

@@ -23,5 +23,6 @@ class Ema:
         """``updates`` is how many came before."""
         decay = min(self._decay, (1 + updates) / (10 + updates))
         pairs = zip(self.model.parameters(), model.parameters(), strict=True)
+        # all at once: one kernel for many parameters
         averaged, current = (list(side) for side in zip(*pairs, strict=True))
         get_ema_multi_avg_fn(decay)(averaged, current, None)

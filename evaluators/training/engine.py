@@ -92,7 +92,10 @@ class Training:
         # torch's overloads leave out only memory_format
         self.model = model.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.history: list[Metrics] = []
+        # grows when memory runs out
         self.splits = recipe.accumulate
+        # this order: converted norms would lose their hooks, and what is compiled must
+        # have them already
         if recipe.sync_norm and shard.world_size > 1:
             self.model = synchronise(self.model, device)
         self._drops = Drops(self.model, recipe, device)
@@ -148,6 +151,8 @@ class Training:
             FloatingPointError: when the loss is infinite or NaN, saying in which epoch and step.
             RuntimeError: when memory runs out again, or on one of several processes.
         """
+        # on the device: the epoch may have changed half of the weights when memory runs
+        # out
         before = deepcopy(self.state_dict()) if self._may_split() else None
         try:
             return self._epoch()
@@ -201,10 +206,15 @@ class Training:
     def _epoch(self) -> Metrics:
         reset_peak(self.device)
         started = perf_counter()
+        # 1 +: to numpy's SeedSequence (seed, epoch, 0) is (seed, epoch), which an order
+        # of images has
         chance = derive(self.seed, len(self.history), 1 + self.shard.rank)
         with seeded(chance, self.device), Shared(self.device) as turn:
             train_loss, images, rate = self._train(turn)
+            # waiting for a latency measurement is not training
             trained = perf_counter() - started - turn.waited
+            # in the precision in which the network is evaluated, or its norms would not
+            # fit
             with autocast(self.recipe, self.device):
                 recalibrate(self.evaluated, self._calibration_batches(turn))
             evaluation = self._evaluate(self._validation(), turn)
@@ -254,11 +264,13 @@ class Training:
             self._order.filled * self.recipe.lr_at(epoch + (step + 0.5) / len(parts))
             for step in range(len(parts))
         ]
+        # stays on the device: reading a loss each step would stall a GPU
         losses = torch.zeros(len(parts), device=self.device)
         step = self._replayed or self._step
         self._trained.train()
         for number, batch in enumerate(batches(self.dataset.train, parts, self.device)):
             self._lr.fill_(rates[number])
+            # share of the whole training that has passed
             self._drops.advance((epoch + number / len(parts)) / self.recipe.epochs)
             losses[number] = step(*self._augmented(batch))
             if self._ema:
@@ -284,6 +296,7 @@ class Training:
             turn.give_way()
 
     def _calibration_batches(self, turn: Shared) -> Iterator[Tensor]:
+        # always the first: which images are drawn must not move the score
         indices = torch.arange(min(CALIBRATION_IMAGES, len(self.dataset.train.labels)))
         parts = equal_parts(indices)
         return (batch.images for batch in self._images(self.dataset.train, parts, turn))
@@ -292,11 +305,13 @@ class Training:
     def _evaluate(self, split: Split, turn: Shared) -> Evaluation:
         self.evaluated.eval()
         count, shard = len(split.labels), self.shard
+        # every world_size-th image, so that each is seen by one process
         parts = equal_parts(torch.arange(shard.rank, count, shard.world_size))
         step = self._replayed_evaluation or self._evaluation_step
         sums = torch.zeros(SUMS, dtype=torch.float64, device=self.device)
         images_in_turn = self._images(split, filled_up(parts), turn)
         for part, (images, labels) in zip(parts, images_in_turn, strict=True):
+            # the images that only fill the batch up count for nothing
             labels[len(part) :] = NO_LABEL
             sums += step(images, labels)
         return Evaluation.of(

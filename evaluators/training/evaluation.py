@@ -41,6 +41,7 @@ class Evaluation(NamedTuple):
         right, loss, squares, right_mirrored = sums
         # two more images right and two wrong (Agresti and Coull 1998), so that all right is no certainty
         share = (right + 2) / (count + 4)
+        # E[x^2] - E[x]^2, which rounding may push below zero
         variance = max(0.0, squares / count - (loss / count) ** 2)
         return cls(
             right / count,
@@ -77,11 +78,14 @@ class EvaluationStep:
 
     def __call__(self, images: Tensor, labels: Tensor) -> Tensor:
         logits = self._logits(images)
+        # per image: the squares give the standard error; float64, since thousands are
+        # summed
         losses = F.cross_entropy(
             logits, labels, reduction="none", ignore_index=NO_LABEL
         ).double()
         right = mirrored = (logits.argmax(1) == labels).sum()
         if self._recipe.mirrored:
+            # the sum has the same order as the mean
             both = logits + self._logits(images.flip(3))
             mirrored = (both.argmax(1) == labels).sum()
         sums = right.double(), losses.sum(), losses.square().sum(), mirrored.double()

@@ -35,6 +35,7 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 def free_memory(device: torch.device) -> None:
     """Give back what nobody uses, after a failure that left large tensors in dead frames."""
+    # a traceback holds the frames that hold the tensors
     gc.collect()
     if device.type == "cuda":
         torch.cuda.empty_cache()

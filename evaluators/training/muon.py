@@ -41,6 +41,7 @@ class Muon(torch.optim.SGD):
         self._alike: dict[tuple[int, ...], list[Tensor]] = defaultdict(list)
         for convolution in convolutions:
             weight = convolution.weight
+            # equal shapes are stacked: one batched product in place of many small ones
             self._alike[(convolution.groups, *weight.shape)].append(weight)
         orthogonal: dict[str, Any] = {
             "params": [weight for alike in self._alike.values() for weight in alike],
@@ -57,6 +58,7 @@ class Muon(torch.optim.SGD):
     def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
         for (groups, rows, *_), weights in self._alike.items():
             momenta = torch.stack([self._nesterov(weight) for weight in weights])
+            # (weights * groups, out of a group, in * height * width)
             matrices = momenta.view(len(weights) * groups, rows // groups, -1)
             steps = orthogonalised(matrices).reshape_as(momenta)
             for weight, step in zip(weights, steps.unbind(), strict=True):
@@ -68,6 +70,7 @@ class Muon(torch.optim.SGD):
     def _nesterov(self, weight: Tensor) -> Tensor:
         gradient = torch.zeros_like(weight) if weight.grad is None else weight.grad
         average: Tensor = self.state[weight]["momentum_buffer"]
+        # as torch's Muon: a mean of gradients, not their decayed sum
         average.lerp_(gradient, 1 - self._momentum)
         return gradient.lerp(average, self._momentum).contiguous()
 
@@ -78,13 +81,18 @@ def orthogonalised(matrices: Tensor) -> Tensor:
     Five Newton-Schulz iterations. What is taller than wide is larger by the root of that ratio.
     """
     rows, columns = matrices.shape[1:]
+    # the Gram matrix of the short side is the small one
     x = matrices.mT if rows > columns else matrices
+    # Frobenius norm: no singular value is above 1, where the iteration converges
     x = x / x.norm(dim=(1, 2), keepdim=True).clamp_min(SMALLEST)
     a, b, c = COEFFICIENTS
     for _ in range(NEWTON_SCHULZ_STEPS):
+        # x <- a x + b (x x') x + c (x x')^2 x: an odd polynomial acts on the singular
+        # values alone
         gram = x @ x.mT
         polynomial = torch.baddbmm(gram, gram, gram, beta=b, alpha=c)
         x = torch.baddbmm(x, polynomial, x, beta=a)
+    # a tall matrix of orthogonal columns has small rows; this evens that out
     scale = SHARE * max(1.0, rows / columns) ** 0.5
     steps: Tensor = scale * (x.mT if rows > columns else x)
     return steps

@@ -95,6 +95,7 @@ def proxy_train(
         "data": asdict(settings),
         "seed": seed,
     }
+    # files may change behind an unchanged path
     owner["images"] = dataset.content["digest"]
     if checkpoint is not None and checkpoint.exists():
         training.load_state_dict(load_checkpoint(checkpoint, owner, where))
@@ -104,9 +105,11 @@ def proxy_train(
 def _epochs(
     training: Training, checkpoint: Path | None, owner: dict[str, Any]
 ) -> Iterator[Metrics]:
+    # what a checkpoint holds is told again: the reader may not have got it all
     yield from [dict(metrics) for metrics in training.history]
     while len(training.history) < training.recipe.epochs:
         metrics = training.next_epoch()
         if checkpoint is not None:
+            # before the yield: whoever is told of an epoch can rely on it
             save_checkpoint(checkpoint, owner, training.state_dict())
         yield dict(metrics)

@@ -27,6 +27,7 @@ def score(
     logits = []
     for batch in torch.arange(len(test.labels)).split(EVALUATION_BATCH):
         images = test.take(batch, device).images
+        # one copy a batch; all logits of a test set are small beside its images
         logits.append(network(dataset.normalise(images)).float().cpu())
     return scores(torch.cat(logits), test.labels.cpu())
 

@@ -39,7 +39,9 @@ class TrainStep:
         self._device = device
 
     def __call__(self, images: Tensor, targets: Tensor) -> Tensor:
+        # None: the first backward writes gradients, no zeros are read and added to
         self._optimizer.zero_grad(set_to_none=True)
+        # a short last batch is cut into fewer parts
         splits = min(self._splits, max(1, len(images) // SMALLEST_PART))
         parts = list(
             zip(images.tensor_split(splits), targets.tensor_split(splits), strict=True)
@@ -49,6 +51,7 @@ class TrainStep:
             for number, part in enumerate(parts, start=1)
         ]
         if self._recipe.clip_norm is not None:
+            # clipping must see gradients as they are, not times the loss's scale
             self.scaler.unscale_(self._optimizer)
             nn.utils.clip_grad_norm_(self._model.parameters(), self._recipe.clip_norm)
         self.scaler.step(self._optimizer)
@@ -62,8 +65,13 @@ class TrainStep:
             with autocast(self._recipe, self._device):
                 logits = self._model(images)
             loss = F.cross_entropy(
-                logits.float(), targets, label_smoothing=self._recipe.label_smoothing
+                # in float32: a softmax over classes loses too much in 16 bits
+                logits.float(),
+                targets,
+                label_smoothing=self._recipe.label_smoothing,
             )
+            # parts may differ by one image; weighted, their gradients add up to the
+            # batch's mean
             loss = loss * share
             self.scaler.scale(loss).backward()
         return loss.detach()

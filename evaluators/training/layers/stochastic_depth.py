@@ -29,6 +29,8 @@ class Drops:
             norms = _branch_ends(model)
             for number, end in enumerate(norms, start=1):
                 end.register_forward_hook(
+                    # linear decay (Huang et al. 2016, section 3): early blocks make
+                    # what all others use
                     _Skip(recipe.stochastic_depth * number / len(norms))
                 )
         if recipe.drop_block:
@@ -91,6 +93,7 @@ class _Blank:
             return None
         side = min(self._size, height, width)
         kept = ~_squares(maps, side, self._rate)
+        # by what was really blanked; a tensor, so nothing waits for the device
         scale = kept.numel() / kept.sum().clamp_min(1)
         return maps * (kept * scale).to(maps.dtype)
 
@@ -102,7 +105,9 @@ def _squares(maps: Tensor, side: int, rate: Tensor) -> Tensor:
     """
     batch, channels, height, width = maps.shape
     rows, columns = height - side + 1, width - side + 1
+    # each of the rows * columns corners that is drawn blanks side**2 pixels
     density = rate * (height * width) / (side**2 * rows * columns)
     corners = torch.rand(batch, channels, rows, columns, device=maps.device) < density
+    # a pixel is blanked if any corner within a square up and left of it is drawn
     padded = F.pad(corners.float(), [side - 1] * 4)
     return F.max_pool2d(padded, side, stride=1) > 0

@@ -30,11 +30,14 @@ class SyncedNorm(nn.BatchNorm2d):
     def forward(self, x: Tensor) -> Tensor:
         if not (self.training and torch.is_grad_enabled()):
             return super().forward(x)
+        # parts are equally long (Shard.of), so counts need no exchange
         count = x.numel() // x.shape[1] * torch.distributed.get_world_size()
         values = x.float()
         mean = _total(values.sum((0, 2, 3))) / count
+        # two passes: E[x^2] - E[x]^2 would lose digits where the mean is large
         centred = values - mean.view(1, -1, 1, 1)
         variance = _total(centred.square().sum((0, 2, 3))) / count
+        # running statistics are of the unbiased variance, as in torch
         self._follow(mean.detach(), variance.detach() * count / (count - 1))
         scale = self.weight * (variance + self.eps).rsqrt()
         return (centred * scale.view(1, -1, 1, 1) + self.bias.view(1, -1, 1, 1)).to(
@@ -70,6 +73,7 @@ class _Sum(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        # d(sum)/d(each) = 1, so a process's gradient is the sum of everyone's
         total = gradient.clone()
         torch.distributed.all_reduce(total)
         return total
