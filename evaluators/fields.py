@@ -144,6 +144,7 @@ def field_types(kind: type[Settings]) -> dict[str, Any]:
 
 def _made(kind: type[Settings], name: str, annotation: Any, value: object) -> object:
     """``value`` as the field wants it: nested settings from a mapping, a tuple from a list."""
+    # of a union the first choice that can be made from the value
     for choice in _choices(annotation):
         if (
             is_dataclass(choice)
@@ -211,6 +212,7 @@ def _fits(choice: Any, value: object) -> bool:
         )
     if choice is float:
         return _is_number(value) and abs(value) <= LARGEST_FLOAT  # which NaN is not
+    # bool is a subclass of int, and true is no number of epochs
     if choice is int:
         return isinstance(value, int) and not isinstance(value, bool)
     return isinstance(value, choice)

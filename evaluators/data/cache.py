@@ -133,6 +133,8 @@ def decoded(
 def _alone(path: Path, progress: Progress) -> Iterator[None]:
     with path.open("w") as file:
         try:
+            # a first try that does not wait, so that the user hears why the second
+            # takes long
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             progress("waiting for another process to decode", 0, 0)
@@ -150,6 +152,7 @@ def _build(
 ) -> None:
     wanted = np.concatenate(list(splits.values()))
     failures = _decode(folder, listing, wanted, shape, progress)
+    # positions in the output, split after split
     good = np.ones(len(wanted), dtype=bool)
     good[[failure.position for failure in failures]] = False
     parts = np.split(good, np.cumsum([len(part) for part in splits.values()])[:-1])
@@ -164,6 +167,8 @@ def _build(
     np.save(folder / "labels.npy", labels)
     images = np.load(folder / "images.npy", mmap_mode="c")
     sizes = {name: int(kept.sum()) for name, kept in zip(splits, parts, strict=True)}
+    # of the first split, which is the one to train with: validation must not tell of
+    # itself
     mean, deviation = statistics(images[: sizes[next(iter(splits))]])
     _check_contrast(listing, images, deviation)
     facts = {
@@ -181,6 +186,7 @@ def _cut(
     images: NDArray[np.uint8], labels: NDArray[np.int64], sizes: dict[str, int]
 ) -> dict[str, Split]:
     """The splits, by name, of arrays that hold one after the other."""
+    # (N, H, W, C) on disk; a view as (N, C, H, W), channels last in memory
     pixels = torch.from_numpy(images).permute(0, 3, 1, 2)
     lengths = list(sizes.values())
     pieces = pixels.split(lengths), torch.from_numpy(labels).split(lengths)
@@ -285,6 +291,7 @@ def _drop(path: Path, good: NDArray[np.bool_]) -> None:
     shorter = path.with_name("shorter.npy")
     _reserve(shorter, (len(kept), *everything.shape[1:]))
     array = np.load(shorter, mmap_mode="r+")
+    # some at a time: all at once would be a copy in memory
     for part in np.split(np.arange(len(kept)), range(1024, len(kept), 1024)):
         array[part] = everything[kept[part]]
     array.flush()

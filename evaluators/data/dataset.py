@@ -60,6 +60,7 @@ class Dataset:
             each.to(images.device).view(1, -1, 1, 1)
             for each in (self.mean, self.deviation)
         )
+        # (x - mean) / deviation in one pass over the images
         return torch.addcmul(-mean / deviation, images.float(), 1 / deviation)
 
 
@@ -81,8 +82,10 @@ def load(
     settings = DataSettings(data) if isinstance(data, str) else data
     where = resolve_device(str(device))
     key = settings, where, _state(settings)
+    # taken out and put back at the end: a dictionary keeps the order of insertion
     dataset = _kept.pop(key, None) or _load(settings, where, progress)
     key = settings, where, _state(settings)  # a download has changed it
+    # two are kept: a search and a study beside it take turns
     while len(_kept) > 1:
         del _kept[next(iter(_kept))]
     _kept[key] = dataset

@@ -38,14 +38,26 @@ def decode_all(
         processes = min(
             len(os.sched_getaffinity(0)), len(jobs), sum(sizes) // WORTH_A_PROCESS
         )
+    if processes >= 2:
+        return _in_processes(jobs, sizes, output, advance, processes)
     failures: list[Failure] = []
-    if processes < 2:
-        for job, size in zip(jobs, sizes, strict=True):
-            failures += decode(job, str(output))
-            advance(size)
-        return failures
+    for job, size in zip(jobs, sizes, strict=True):
+        failures += decode(job, str(output))
+        advance(size)
+    return failures
+
+
+def _in_processes(
+    jobs: Sequence[list[Entry]],
+    sizes: Sequence[int],
+    output: Path,
+    advance: Callable[[int], None],
+    processes: int,
+) -> list[Failure]:
+    failures: list[Failure] = []
     # the workers close first: then no thread waits for one
     with ThreadPoolExecutor(processes) as threads, ExitStack() as stack:
+        # a thread a worker: it only waits for replies
         idle: SimpleQueue[_Worker] = SimpleQueue()
         for _ in range(processes):
             idle.put(stack.enter_context(_Worker()))
@@ -91,6 +103,7 @@ class _Worker:
         traceback: TracebackType | None,
     ) -> None:
         if kind is not None:
+            # it may be deep in an image; nobody wants its answer any more
             self._process.kill()
         with suppress(BrokenPipeError):
             self._stdin.close()

@@ -79,7 +79,11 @@ def stratified(
     sizes = np.bincount(labels)
     size = np.repeat(sizes, sizes)  # of each image's class, in the order of by_class
     rank = _ranks(sizes)
+    # When each image's turn comes, 0 to 1: the r-th of n in its class at (r + u) / n.
+    # The first ``count``
+    # turns hold every class in proportion, to one image.
     turn = (rank + random.random(len(labels))) / size
+    # before all others, or after all others
     turn[rank < at_least] = -1.0
     turn[rank >= size - keep] = 2.0
     chosen = np.zeros(len(labels), dtype=bool)
@@ -95,6 +99,7 @@ def held_out(labels: Indices, keys: Keys, share: float, seed: int) -> Parts:
     """
     in_order = _Ordered(labels, keys, seed)
     label, sizes = in_order.label, in_order.sizes
+    # half up; numpy's own rounding goes to even, so that 0.5 would give none
     wanted = np.maximum(np.floor(share * sizes + 0.5).astype(np.int64), 1)
     border = np.minimum(wanted, sizes - 1)[label]
     chosen = in_order.middle_of_copies() < border
@@ -110,6 +115,7 @@ class _Ordered:
     def __init__(self, labels: Indices, keys: Keys, seed: int) -> None:
         mixed = _mixed(keys, seed)
         self._at_random = np.argsort(mixed, kind="stable")
+        # by class, then by mixed key
         self._by_class = np.lexsort((mixed, labels))
         self._key = mixed[self._by_class]
         self.label, self.sizes = labels[self._by_class], np.bincount(labels)
@@ -117,6 +123,7 @@ class _Ordered:
 
     def middle_of_copies(self) -> NDArray[np.float64]:
         """For each image the mean rank, rounded up, of all that are the same and of its class."""
+        # equal keys are neighbours in this order
         new = (np.diff(self._key) != 0) | (np.diff(self.label) != 0)
         group = np.concatenate([[0], np.cumsum(new)])
         sums, counts = np.bincount(group, self.rank), np.bincount(group)
@@ -144,6 +151,7 @@ def _proportional(sizes: Indices, count: int, at_least: int) -> Indices:
     while (missing := count - shares.sum()) != 0:
         step = 1 if missing > 0 else -1
         free = shares < sizes if missing > 0 else shares > least
+        # whoever is farthest from its exact share is next
         wanting = np.where(free, step * (exact - shares), -np.inf)
         shares[int(wanting.argmax())] += step
     return shares
@@ -152,6 +160,7 @@ def _proportional(sizes: Indices, count: int, at_least: int) -> Indices:
 def _mixed(keys: Keys, seed: int) -> Keys:
     """Steele et al. 2014, "Fast Splittable Pseudorandom Number Generators": the finaliser of SplitMix64."""
     gamma = np.uint64(0x9E3779B97F4A7C15)
+    # arithmetic modulo 2**64 is what is wanted
     with np.errstate(over="ignore"):
         value = keys + gamma * np.uint64(seed % 2**64 + 1)
         value = (value ^ (value >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)

@@ -45,6 +45,7 @@ def shape_of(
             grey.append(is_grey(image))
     if resolution is None:
         resolution = _side(listing, sizes)
+    # a guess from some: decoding finds colour later and begins anew with three
     return resolution, channels or (1 if grey and all(grey) else 3)
 
 

@@ -51,6 +51,7 @@ class Split(NamedTuple):
 
 def _rows(images: Tensor, indices: Tensor, pinned: bool = False) -> Tensor:
     """``images[indices]``, image after image even where channels come last, and in the same layout."""
+    # an image is one run of memory in this order, so a gather copies runs
     last = images.permute(0, 2, 3, 1)
     if not last.is_contiguous():
         chosen = images[indices]
@@ -80,6 +81,7 @@ def batches(
     for part in parts:
         with torch.cuda.stream(copying):
             batch = split.take(part, device)
+        # not before the copy is done
         computing.wait_stream(copying)
         for tensor in batch:
             # or the next copy could be written over it before the device has read it
@@ -109,7 +111,9 @@ def statistics(images: NDArray[Any]) -> tuple[list[float], list[float]]:
         )
         sums += some.sum(0)
         squares += np.einsum("nc,nc->c", some, some)
+    # pixels, of all images together
     count = images.size / images.shape[-1]
     mean = sums / count
+    # never 0: an empty channel is divided by it too
     deviation = np.sqrt(np.clip(squares / count - mean**2, 1e-12, None))
     return mean.tolist(), deviation.tolist()

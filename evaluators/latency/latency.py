@@ -231,6 +231,7 @@ class _Session:
             yield
 
     def prepare(self) -> Forward:
+        """The forward pass as it is to be timed: folded, moved, compiled, captured as the settings say."""
         settings, task = self.settings, self.settings.task
         # a copy: dtype and layout of the caller's model stay
         model = fold(self.model) if settings.fold else copy.deepcopy(self.model).eval()
@@ -242,17 +243,11 @@ class _Session:
             "dtype": getattr(torch, settings.dtype),
             "memory_format": layout,
         }
+        side = task.resolution
+        shape = (settings.batch_size, task.channels, side, side)
         with self._circumstances():
-            model = model.to(**to)
-            shape = (
-                settings.batch_size,
-                task.channels,
-                task.resolution,
-                task.resolution,
-            )
-            images = torch.randn(shape, generator=torch.Generator().manual_seed(0)).to(
-                **to
-            )
+            images = torch.randn(shape, generator=torch.Generator().manual_seed(0))
+            model, images = model.to(**to), images.to(**to)
             forward = compiled(model, images) if settings.compile else model
             if self.cuda:
                 # compiling may have taken more than the network needs

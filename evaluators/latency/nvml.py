@@ -48,20 +48,16 @@ def _read(pynvml: Any, handle: Any) -> dict[str, float]:
         | pynvml.nvmlClocksThrottleReasonSwPowerCap
         | pynvml.nvmlClocksThrottleReasonHwPowerBrakeSlowdown
     )
+    clock = pynvml.nvmlDeviceGetClockInfo
+    temperature = pynvml.nvmlDeviceGetTemperature
+    reasons = pynvml.nvmlDeviceGetCurrentClocksThrottleReasons
     questions: dict[str, Callable[[], float]] = {
-        "sm_clock_mhz": lambda: pynvml.nvmlDeviceGetClockInfo(
-            handle, pynvml.NVML_CLOCK_SM
-        ),
-        "memory_clock_mhz": lambda: pynvml.nvmlDeviceGetClockInfo(
-            handle, pynvml.NVML_CLOCK_MEM
-        ),
-        "temperature_c": lambda: pynvml.nvmlDeviceGetTemperature(
-            handle, pynvml.NVML_TEMPERATURE_GPU
-        ),
+        "sm_clock_mhz": lambda: clock(handle, pynvml.NVML_CLOCK_SM),
+        "memory_clock_mhz": lambda: clock(handle, pynvml.NVML_CLOCK_MEM),
+        "temperature_c": lambda: temperature(handle, pynvml.NVML_TEMPERATURE_GPU),
+        # NVML tells milliwatts
         "power_w": lambda: pynvml.nvmlDeviceGetPowerUsage(handle) / 1000,
-        "throttled": lambda: int(
-            bool(pynvml.nvmlDeviceGetCurrentClocksThrottleReasons(handle) & slowed)
-        ),
+        "throttled": lambda: int(bool(reasons(handle) & slowed)),
     }
     state = {}
     for name, ask in questions.items():

@@ -81,6 +81,7 @@ def write_model_folder(
         ValueError: if the weights are not those of that network.
         OSError: if the folder cannot be written.
     """
+    # before anything is written: a folder that cannot be loaded must not come to be
     load_strictly(_blank(model), weights, "weights")
     make_folder(folder)
     for name, content in model.parts.items():
@@ -92,6 +93,7 @@ def write_model_folder(
 
     unfinished = folder / f".{WEIGHTS}.unfinished"
     # a copy of each: safetensors refuses tensors that share memory
+    # weights last: a new folder without them is no model yet
     save_file(
         {
             name: tensor.detach().cpu().clone().contiguous()

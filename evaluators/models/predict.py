@@ -12,6 +12,7 @@ from torch import Tensor
 
 from evaluators.devices.device import resolve_device
 from evaluators.models.folder import load_model, read_model_folder
+from evaluators.models.preprocess import Preprocess
 from search_spaces import Network
 
 
@@ -42,32 +43,34 @@ def predict(
     for name, value in (("top", top), ("batch_size", batch_size)):
         if value < 1:
             raise ValueError(f"{name} must be at least 1, not {value}")
-    facts, network, where = (
-        read_model_folder(folder),
-        load_model(folder, device),
-        resolve_device(device),
-    )
+    facts = read_model_folder(folder)
+    network, where = load_model(folder, device), resolve_device(device)
     top = min(top, len(facts.labels))
     remaining = iter(files)
     while batch := list(islice(remaining, batch_size)):
-        images: list[Tensor] = []
-        errors: dict[Path, str] = {}
-        for path in batch:
-            try:
-                images.append(facts.preprocess.read(path))
-            except ValueError as error:
-                errors[path] = str(error)
+        images, errors = _read(batch, facts.preprocess)
         found = iter(_most_probable(network, images, top, where))
         for path in batch:
             if path in errors:
                 yield Prediction(path, error=errors[path])
-            else:
-                yield Prediction(
-                    path,
-                    tuple(
-                        (facts.labels[number], value) for number, value in next(found)
-                    ),
-                )
+                continue
+            # the images that could be read are in the order of the batch
+            best = [(facts.labels[number], value) for number, value in next(found)]
+            yield Prediction(path, tuple(best))
+
+
+def _read(
+    files: Iterable[Path], preprocess: Preprocess
+) -> tuple[list[Tensor], dict[Path, str]]:
+    """The images that can be read, and why the others cannot."""
+    images: list[Tensor] = []
+    errors: dict[Path, str] = {}
+    for path in files:
+        try:
+            images.append(preprocess.read(path))
+        except ValueError as error:
+            errors[path] = str(error)
+    return images, errors
 
 
 def _most_probable(
