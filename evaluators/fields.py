@@ -142,7 +142,7 @@ def field_types(kind: type[Settings]) -> dict[str, Any]:
     return {field.name: hints[field.name] for field in fields(kind) if field.init}
 
 
-def _made(kind: type[Settings], name: str, annotation: Any, value: object) -> object:
+def _made(kind: type[Settings], name: str, annotation: object, value: object) -> object:
     """``value`` as the field wants it: nested settings from a mapping, a tuple from a list."""
     # of a union the first choice that can be made from the value
     for choice in _choices(annotation):
@@ -162,7 +162,7 @@ def _made(kind: type[Settings], name: str, annotation: Any, value: object) -> ob
     return value
 
 
-def _choices(annotation: Any) -> tuple[Any, ...]:
+def _choices(annotation: object) -> tuple[Any, ...]:
     """The types that an annotation lets a value have, bounds left out."""
     if get_origin(annotation) is Annotated:
         return _choices(get_args(annotation)[0])
@@ -173,7 +173,7 @@ def _choices(annotation: Any) -> tuple[Any, ...]:
     return (annotation,)
 
 
-def _wanted(annotation: Any, value: object) -> str | None:
+def _wanted(annotation: object, value: object) -> str | None:
     """What ``value`` must be, in words; None if it is that."""
     bounds = _bounds(annotation)
     choices = _choices(annotation)
@@ -195,7 +195,7 @@ def _wanted(annotation: Any, value: object) -> str | None:
     return " or ".join(words)
 
 
-def _bounds(annotation: Any) -> Bounds | None:
+def _bounds(annotation: object) -> Bounds | None:
     found = [extra for extra in get_args(annotation)[1:] if isinstance(extra, Bounds)]
     return found[0] if get_origin(annotation) is Annotated and found else None
 

@@ -83,7 +83,7 @@ def synflow(model: nn.Module, task: Task) -> float:
     _make_positive_and_linear(model)
     logarithms: list[float] = []
 
-    def scaled(module: nn.Module, args: Any, output: Tensor) -> Tensor:
+    def scaled(module: nn.Module, args: object, output: Tensor) -> Tensor:
         scale = output.detach().mean()
         logarithms.append(scale.log().item())
         return output / scale

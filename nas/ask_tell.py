@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 import pandas as pd
 
@@ -75,7 +75,7 @@ class AskTell:
                 return work
         return None
 
-    def report(self, trial: int, metrics: Mapping[str, Any]) -> bool:
+    def report(self, trial: int, metrics: Mapping[str, object]) -> bool:
         """Metrics of a trial: those of an epoch if one is ``epoch``, counted from 1, else a measurement.
 
         Returns False if the trial is to stop: it needs no ``finish``, and may be handed out again later.

@@ -193,7 +193,7 @@ class Controller:
             self._interrupt(record)
         return record.status is TrialStatus.RUNNING
 
-    def finish(self, trial: int, error: str | None = None, **facts: Any) -> None:
+    def finish(self, trial: int, error: str | None = None, **facts: object) -> None:
         """The evaluators are through with a trial: complete, or failed with ``error``."""
         self._tick()
         record = self.trials[trial]
@@ -202,7 +202,7 @@ class Controller:
             status = TrialStatus.FAILED if error else TrialStatus.COMPLETE
             self.commit(Finished(trial, status, error, facts))
 
-    def lost(self, trial: int, reason: str, **facts: Any) -> None:
+    def lost(self, trial: int, reason: str, **facts: object) -> None:
         """The worker of a trial is gone: another takes over from the last checkpoint, ``RETRIES`` times."""
         self._tick()
         record = self.trials[trial]

@@ -46,11 +46,11 @@ class Problem:
             if metrics.get(name) is not None
         }
 
-    def beyond(self, metrics: Mapping[str, Any]) -> float:
+    def beyond(self, metrics: Mapping[str, object]) -> float:
         """The sum of what is broken; 0 inside all limits."""
         return sum(max(excess, 0.0) for excess in self.excess(metrics).values())
 
-    def losses(self, metrics: Mapping[str, Any]) -> NDArray[np.float64]:
+    def losses(self, metrics: Mapping[str, object]) -> NDArray[np.float64]:
         """The objectives, lower being better."""
         return self._aims.costs_of(metrics)
 

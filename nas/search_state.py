@@ -126,7 +126,7 @@ class SearchState:
         return [Measured(trial, answer), Finished(trial, TrialStatus.DUPLICATE)]
 
     def verdict(
-        self, trial: int, epoch: int | None, metrics: Mapping[str, Any]
+        self, trial: int, epoch: int | None, metrics: Mapping[str, object]
     ) -> list[Content]:
         """What follows news of a trial, of which all the ``metrics`` are known now."""
         if broken := self._broken_limit(metrics):
@@ -152,7 +152,7 @@ class SearchState:
             if record.status is TrialStatus.PAUSED
         ]
 
-    def no_number(self, metrics: Mapping[str, Any]) -> str | None:
+    def no_number(self, metrics: Mapping[str, object]) -> str | None:
         """What is wrong with a text where a table needs a number: an objective, or a metric with a limit."""
         for name in (*self.proposer.objectives, *self.limits):
             if isinstance(metrics.get(name), str):

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 
-def dumps(value: Any, *, indent: int | None = None) -> str:
+def dumps(value: object, *, indent: int | None = None) -> str:
     """``value`` as strict JSON text; NaN, infinities and the missing values of pandas become ``null``.
 
     Raises ``TypeError`` for a type that JSON does not have.
@@ -17,7 +17,7 @@ def dumps(value: Any, *, indent: int | None = None) -> str:
     return json.dumps(_plain(value), indent=indent, allow_nan=False)
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> Any:
     if isinstance(value, np.generic):
         value = value.item()
     if isinstance(value, Mapping):

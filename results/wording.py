@@ -52,7 +52,7 @@ def number(metric: str, value: Any) -> str:
     return f"{value:.{min(decimals, 2 if scale(metric) != 1 else 6)}f}"
 
 
-def with_unit(metric: str, value: Any) -> str:
+def with_unit(metric: str, value: object) -> str:
     """For example "accuracy 97.2 %", "latency 3.1 ms", "1.8 G FLOPs"."""
     if about(metric).logarithmic:
         return f"{number(metric, value)} {name_of(metric)}"

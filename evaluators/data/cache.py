@@ -41,7 +41,7 @@ NAMED = 5
 _log = logging.getLogger("splitsearch.data")
 
 
-def cache_key(paths: Iterable[Path], **settings: Any) -> str:
+def cache_key(paths: Iterable[Path], **settings: object) -> str:
     """Changes with the settings and whenever an image in ``paths`` (files, or folders of folders) does.
 
     Sizes and times stand for the content: hashing it would cost as much as decoding small images. The time of

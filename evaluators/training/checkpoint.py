@@ -15,7 +15,9 @@ class DamagedCheckpointError(ValueError):
     """A file that is no whole checkpoint."""
 
 
-def save_checkpoint(path: Path, owner: dict[str, Any], state: dict[str, Any]) -> None:
+def save_checkpoint(
+    path: Path, owner: dict[str, object], state: dict[str, object]
+) -> None:
     """Replace the file at once, so that a process killed meanwhile, or a power loss, leaves the old one.
 
     ``owner`` and ``state`` may hold tensors, plain values, and lists and dicts of them.
@@ -35,7 +37,7 @@ def save_checkpoint(path: Path, owner: dict[str, Any], state: dict[str, Any]) ->
 
 
 def load_checkpoint(
-    path: Path, owner: dict[str, Any], device: torch.device
+    path: Path, owner: dict[str, object], device: torch.device
 ) -> dict[str, Any]:
     """The state saved by the same owner; what an earlier version did not write of it cannot differ.
 

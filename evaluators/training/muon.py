@@ -30,7 +30,7 @@ class Muon(torch.optim.SGD):
     def __init__(
         self,
         convolutions: Iterable[nn.Conv2d],
-        groups: Iterable[dict[str, Any]],
+        groups: Iterable[dict[str, object]],
         *,
         lr: float | Tensor,
         momentum: float,

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from evaluators.data.dataset import load
 from evaluators.data.settings import DataSettings
@@ -103,7 +102,7 @@ def proxy_train(
 
 
 def _epochs(
-    training: Training, checkpoint: Path | None, owner: dict[str, Any]
+    training: Training, checkpoint: Path | None, owner: dict[str, object]
 ) -> Iterator[Metrics]:
     # what a checkpoint holds is told again: the reader may not have got it all
     yield from [dict(metrics) for metrics in training.history]

@@ -24,7 +24,7 @@ ANSWER_FORMAT = 1
 """Grows when a key of an answer goes away or changes its meaning; new keys leave it."""
 
 
-def print_json(answer: Mapping[str, Any]) -> None:
+def print_json(answer: Mapping[str, object]) -> None:
     """The answer in one line and nothing else on stdout, in ASCII for any locale."""
     click.echo(dumps({"format": ANSWER_FORMAT, **answer}))
 

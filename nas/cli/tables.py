@@ -140,7 +140,7 @@ def _base(knob: str) -> str:
     return re.sub(r"(\d+_)?\d+$", "", knob)
 
 
-def _short(knobs: Mapping[str, Any]) -> str:
+def _short(knobs: Mapping[str, object]) -> str:
     """``depth 2-1-2-1 radix 2``: numbered knobs of the same name together."""
     groups: dict[str, list[str]] = {}
     for name in knobs:

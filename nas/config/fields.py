@@ -51,7 +51,7 @@ class Made:
         return core_schema.no_info_plain_validator_function(make, serialization=plain)
 
 
-def named(value: Any) -> Any:
+def named(value: object) -> Any:
     """``resnest`` for short is ``{name: resnest}``."""
     return {"name": value} if isinstance(value, str) else value
 

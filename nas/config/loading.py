@@ -64,13 +64,13 @@ def read_values(
     return values
 
 
-def validate(values: Mapping[str, Any], source: str) -> SearchConfig:
+def validate(values: Mapping[str, object], source: str) -> SearchConfig:
     """A ``SearchConfig`` of plain values; ``ValueError`` in one line that begins with ``source``."""
     return built(lambda plain: SearchConfig(**plain), values, source)
 
 
 def built(
-    make: Callable[[dict[str, Any]], _T], values: Mapping[str, Any], source: str
+    make: Callable[[dict[str, Any]], _T], values: Mapping[str, object], source: str
 ) -> _T:
     """What ``make`` makes of plain values; ``ValueError`` in one line that begins with ``source``."""
     try:

@@ -27,7 +27,7 @@ from results.limits import Limit
 from search_spaces import SearchSpace, get_space
 
 
-def data_settings(value: Any) -> DataSettings:
+def data_settings(value: object) -> DataSettings:
     """``digits`` for short is ``{name: digits}``."""
     return from_values(DataSettings, named(value))
 

@@ -21,7 +21,7 @@ ROUNDS, PAUSE_SECONDS = 10, 3.0
 class LatencyDevice:
     """The actor: measures one network at a time, on the device that its resource stands for."""
 
-    def measure(self, latency: Latency, arch: dict[str, Any], seed: int) -> Metrics:
+    def measure(self, latency: Latency, arch: dict[str, object], seed: int) -> Metrics:
         return next(latency.evaluate(arch_from_dict(arch), seed=seed))
 
 

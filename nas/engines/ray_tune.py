@@ -35,7 +35,7 @@ class TrialActor(tune.Trainable):
 
     def setup(
         self,
-        config: dict[str, Any],
+        config: dict[str, object],
         evaluators: Sequence[Evaluator] = (),
         checkpoints: Checkpoints | None = None,
         threads: int = 1,
@@ -63,7 +63,7 @@ class TrialActor(tune.Trainable):
     def save_checkpoint(self, checkpoint_dir: str) -> None:
         """Nothing: evaluators keep a checkpoint of their own after every epoch."""
 
-    def load_checkpoint(self, checkpoint: Any) -> None:
+    def load_checkpoint(self, checkpoint: object) -> None:
         """Nothing, see ``save_checkpoint``."""
 
 
@@ -84,7 +84,7 @@ class Relay:
         self._ends: list[Callable[[], None]] = []
         self._work: deque[Assignment] = deque()
 
-    def result(self, trial: Trial, metrics: dict[str, Any]) -> None:
+    def result(self, trial: Trial, metrics: dict[str, object]) -> None:
         """Keep a result for the end of the round; its trial waits."""
         self._results.append((trial, metrics))
 
@@ -121,7 +121,7 @@ class Relay:
 
     def _turn(
         self,
-        results: Sequence[tuple[Trial, dict[str, Any]]],
+        results: Sequence[tuple[Trial, dict[str, object]]],
         ends: Sequence[Callable[[], None]],
     ) -> list[tuple[Trial, bool]]:
         """Tell the controller and ask it for work, in one commit; which trials go on and which do not."""
@@ -171,7 +171,10 @@ class RelaySearch(Searcher):
         }
 
     def on_trial_complete(
-        self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
+        self,
+        trial_id: str,
+        result: dict[str, object] | None = None,
+        error: bool = False,
     ) -> None:
         """There is room for another; ``RelayCallback`` hears what came of this one."""
         self._relay.segments.discard(trial_id)
@@ -194,7 +197,7 @@ class RelayScheduler(FIFOScheduler):
         self._relay.tune = tune_controller._tune_controller
 
     def on_trial_result(
-        self, tune_controller: Any, trial: Trial, result: dict[str, Any]
+        self, tune_controller: object, trial: Trial, result: dict[str, object]
     ) -> str:
         metrics = {
             name.removeprefix("metrics/"): value
@@ -211,13 +214,13 @@ class RelayCallback(tune.Callback):
     def __init__(self, relay: Relay) -> None:
         self._relay = relay
 
-    def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
+    def on_step_end(self, iteration: int, trials: list[Trial], **info: object) -> None:
         self._relay.end_of_round()
         if self._relay.broken:
             raise self._relay.broken
 
     def on_trial_complete(
-        self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
+        self, iteration: int, trials: list[Trial], trial: Trial, **info: object
     ) -> None:
         result, finish = trial.last_result, self._relay.controller.finish
         # only a trial that ended by itself has an error, None if all went well
@@ -227,7 +230,7 @@ class RelayCallback(tune.Callback):
             self._relay.end(lambda: finish(number, error, **facts))
 
     def on_trial_error(
-        self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
+        self, iteration: int, trials: list[Trial], trial: Trial, **info: object
     ) -> None:
         report = Path(trial.error_file).read_text() if trial.error_file else ""
         reason = next(

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from tensorboardX import SummaryWriter
 
@@ -75,7 +75,7 @@ def _facts(proposal: Proposed) -> dict[str, str]:
     return {k: str(v) for k, v in (named | dict(proposal.knobs or {})).items()}
 
 
-def _numbers(metrics: Mapping[str, Any]) -> dict[str, float]:
+def _numbers(metrics: Mapping[str, object]) -> dict[str, float]:
     return {
         name: float(value)
         for name, value in metrics.items()

@@ -7,7 +7,6 @@ import sys
 import traceback
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -55,7 +54,7 @@ def steps(
         yield Step(error=reason, traceback=traceback.format_exc())
 
 
-def checked(metrics: Any, evaluator: str) -> Metrics:
+def checked(metrics: object, evaluator: str) -> Metrics:
     """``metrics``, NumPy's scalars made Python's.
 
     Raises:
@@ -78,7 +77,7 @@ def checked(metrics: Any, evaluator: str) -> Metrics:
     return plain
 
 
-def _needed(name: Any, value: Any) -> str | None:
+def _needed(name: object, value: object) -> str | None:
     """What should stand in the place of ``value``; None if it is right."""
     if not isinstance(name, str):
         return "a text as its name"

@@ -124,7 +124,7 @@ def _program(name: str, check: Check, folded: bool) -> str:
     )
 
 
-def _shown(name: str, value: Any) -> str:
+def _shown(name: str, value: object) -> str:
     """In the unit of the label, fractions as percentages."""
     return number(name, value) if isinstance(value, float) else str(value)
 
@@ -142,18 +142,18 @@ def _latency_rows(latency: LatencyResult | str, folded: bool) -> list[str]:
     ]
 
 
-def _row(name: str, value: Any) -> str:
+def _row(name: str, value: object) -> str:
     return f"| {_plain(name)} | {_plain(value)} |"
 
 
-def _plain(value: Any) -> str:
+def _plain(value: object) -> str:
     """Text that Markdown and HTML show as it is: names of data, labels and reasons come from anywhere."""
     text = f"{value:.6g}" if isinstance(value, float) else str(value)
     text = re.sub(r"[\\`*\[\]|~]|(?<!\w)_|_(?!\w)", r"\\\g<0>", " ".join(text.split()))
     return escape(text, quote=False)
 
 
-def portable(facts: Mapping[str, Any]) -> dict[str, Any]:
+def portable(facts: Mapping[str, object]) -> dict[str, Any]:
     """Facts without the places of one machine: of an absolute path only its last name is left."""
     return {
         name: Path(value).name

@@ -98,7 +98,7 @@ class Lineup:
         self._next += 1
         return Proposal(self._next - 1, entrant.arch, seed=entrant.seed)
 
-    def tell(self, trial: int, status: str, metrics: Mapping[str, Any]) -> None:
+    def tell(self, trial: int, status: str, metrics: Mapping[str, object]) -> None:
         """Nothing: the list is what it is."""
 
     def replay(self, trial: int, arch: Arch, duplicate_of: int | None = None) -> None:

@@ -190,7 +190,7 @@ def check_same(before: Plan, after: Plan, folder: Path) -> None:
             )
 
 
-def bound(plan: Plan, content: Mapping[str, Any], folder: Path) -> Plan:
+def bound(plan: Plan, content: Mapping[str, object], folder: Path) -> Plan:
     """``plan`` for images of this content; ``ValueError`` if the training in ``folder`` began with others."""
     if any(folder.glob("seed-*/*.pt")) and (
         change := changed_images(load_plan(folder).images, content)

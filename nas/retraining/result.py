@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import statistics
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import asdict, dataclass
 from io import BytesIO
 from pathlib import Path
@@ -71,7 +71,7 @@ def write_results(
 
 
 def _write_tables(
-    found: RetrainingResult, plan: Plan, rows: list[dict[str, Any]]
+    found: RetrainingResult, plan: Plan, rows: list[dict[str, object]]
 ) -> None:
     buffer = BytesIO()
     found.epochs.to_parquet(buffer, index=False)
@@ -94,7 +94,7 @@ def _write_tables(
 
 
 def _trained(
-    plan: Plan, row: dict[str, Any], found: RetrainingResult, dataset: Dataset
+    plan: Plan, row: dict[str, object], found: RetrainingResult, dataset: Dataset
 ) -> TrainedModel:
     measured = {
         name: row[name] for name in (*MEASURED[:5], "best_epoch") if name in row
@@ -160,7 +160,7 @@ def append_rows(plan: Plan, found: RetrainingResult, folder: Path) -> list[str]:
     return []
 
 
-def _event(plan: Plan, row: Mapping[Any, Any], place: str) -> dict[str, Any]:
+def _event(plan: Plan, row: Mapping[Hashable, object], place: str) -> dict[str, Any]:
     told = {
         str(name): value
         for name, value in row.items()

@@ -60,7 +60,7 @@ def retrain(
     progress: Progress = lambda what, done, total: None,
     other_data: bool = False,
     overrides: Sequence[str] = (),
-    **options: Any,
+    **options: object,
 ) -> RetrainingResult:
     """Train the network that ``source`` names to the end, test it, and leave a model folder at ``out``.
 

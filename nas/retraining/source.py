@@ -101,7 +101,7 @@ def _of_file(path: Path) -> Origin:
 
 def _found(
     arch: Arch,
-    config: dict[str, Any],
+    config: dict[str, object],
     run: Path | None,
     trial: int | None,
     source: str = "",

@@ -44,7 +44,7 @@ def new_folder(
     folder: Path,
     config: SearchConfig,
     task: Task,
-    images: Mapping[str, Any] | None = None,
+    images: Mapping[str, object] | None = None,
 ) -> None:
     """Make the folder with its settings, environment and an empty log; leaves nothing if that fails.
 
@@ -106,7 +106,7 @@ def changed_settings(before: SearchConfig, after: SearchConfig) -> str | None:
     return None
 
 
-def this_environment(task: Task, images: Mapping[str, Any]) -> dict[str, Any]:
+def this_environment(task: Task, images: Mapping[str, object]) -> dict[str, Any]:
     """What the search runs on: machine, devices, versions, and what its data asks of a network."""
     indices = range(torch.cuda.device_count())
     gpus = [device_name(torch.device("cuda", index)) for index in indices]
@@ -138,7 +138,7 @@ def images_of(run: Path) -> dict[str, Any]:
         return {}
 
 
-def check_images(run: Path, now: Mapping[str, Any]) -> None:
+def check_images(run: Path, now: Mapping[str, object]) -> None:
     """``ValueError`` if a search would go on with other images than it began with."""
     if change := changed_images(images_of(run), now):
         raise ValueError(

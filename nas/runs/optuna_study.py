@@ -211,7 +211,7 @@ def _local(moment: pd.Timestamp) -> datetime:
     return moment.floor("us").to_pydatetime().astimezone().replace(tzinfo=None)
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> Any:
     """A value as JSON has it: numpy's numbers as Python's, what is no number as text."""
     if hasattr(value, "item"):
         return value.item()

@@ -40,7 +40,7 @@ def write_run_report(
     return out
 
 
-def _known_stages(arch: Mapping[str, Any], task: Task) -> list[StageTraits] | None:
+def _known_stages(arch: Mapping[str, object], task: Task) -> list[StageTraits] | None:
     try:
         return stages(arch_from_dict(arch), task)
     except (ValueError, ImportError):  # a user's own space that is not importable here

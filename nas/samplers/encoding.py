@@ -92,7 +92,7 @@ def _logs(
     )
 
 
-def _is_scale(values: Sequence[Any]) -> bool:
+def _is_scale(values: Sequence[object]) -> bool:
     return all(type(value) in (int, float) for value in values)
 
 

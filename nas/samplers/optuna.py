@@ -132,7 +132,7 @@ OPTUNA: dict[str, tuple[type[BaseSampler], dict[str, Any]]] = {
 """Optuna's samplers by name, with the options that suit many trials at once in a space with conditions."""
 
 
-def make_quietly(make: Callable[..., BaseSampler], **options: Any) -> BaseSampler:
+def make_quietly(make: Callable[..., BaseSampler], **options: object) -> BaseSampler:
     """Optuna warns that some of its samplers may change their interface."""
     with warnings.catch_warnings(action="ignore", category=ExperimentalWarning):
         return make(**options)

@@ -47,7 +47,7 @@ class Proposing(Protocol):
 
     def ask(self) -> Proposal | None: ...
 
-    def tell(self, trial: int, status: str, metrics: Mapping[str, Any]) -> None: ...
+    def tell(self, trial: int, status: str, metrics: Mapping[str, object]) -> None: ...
 
     def replay(
         self, trial: int, arch: Arch, duplicate_of: int | None = None
@@ -84,7 +84,7 @@ class Proposer:
         seed: int = 0,
         *,
         task: Task = IMAGENET,
-        limits: Mapping[str, Any] | None = None,
+        limits: Mapping[str, object] | None = None,
         start_from: Sequence[Arch] = (),
     ) -> None:
         self.space = space

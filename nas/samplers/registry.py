@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any
 
 from optuna.samplers import BaseSampler
 
@@ -22,7 +21,7 @@ OURS: dict[str, Callable[..., Strategy]] = {
 SAMPLERS = (*OURS, *OPTUNA)
 
 
-def _ours(name: str, seed: int, options: dict[str, Any]) -> Sampler:
+def _ours(name: str, seed: int, options: dict[str, object]) -> Sampler:
     make = partial(OURS[name], seed=seed, **options)
     try:
         make(Problem(get_space("resnest"), {}))  # so that a wrong option is found here
@@ -32,7 +31,7 @@ def _ours(name: str, seed: int, options: dict[str, Any]) -> Sampler:
 
 
 def make_sampler(
-    name: str, seed: int, options: Mapping[str, Any] | None = None
+    name: str, seed: int, options: Mapping[str, object] | None = None
 ) -> Sampler:
     """The sampler of that name, or ``"module:Name"`` of Optuna's interface.
 

@@ -26,7 +26,7 @@ class Stopper(Protocol):
     reported twice counts once and is answered alike, unless its trial was promoted since.
     """
 
-    def report(self, trial: int, epoch: int, metrics: Mapping[str, Any]) -> Decision:
+    def report(self, trial: int, epoch: int, metrics: Mapping[str, object]) -> Decision:
         """``epoch`` counts from 1, ``metrics`` are all that is known of the trial; the last epoch: "continue"."""
 
     def promote(self) -> int | None:
@@ -39,7 +39,7 @@ class Stopper(Protocol):
 class NoStopping:
     """Every trial goes on to its end."""
 
-    def report(self, trial: int, epoch: int, metrics: Mapping[str, Any]) -> Decision:
+    def report(self, trial: int, epoch: int, metrics: Mapping[str, object]) -> Decision:
         return "continue"
 
     def promote(self) -> int | None:
@@ -89,7 +89,7 @@ class MultiObjectiveASHA:
     def _new_rung(self) -> ParetoRung | SortedRung:
         return ParetoRung()
 
-    def report(self, trial: int, epoch: int, metrics: Mapping[str, Any]) -> Decision:
+    def report(self, trial: int, epoch: int, metrics: Mapping[str, object]) -> Decision:
         if trial in self._stopped:
             return "stop"
         reached = sum(rung <= epoch for rung in self.rungs)
@@ -105,7 +105,7 @@ class MultiObjectiveASHA:
         return self._record(trial, epoch, rung, metrics)
 
     def _record(
-        self, trial: int, epoch: int, rung: int, metrics: Mapping[str, Any]
+        self, trial: int, epoch: int, rung: int, metrics: Mapping[str, object]
     ) -> Decision:
         point = self._point(trial, epoch, metrics)
         self.finish(trial)  # it no longer waits at its last rung
@@ -145,7 +145,7 @@ class MultiObjectiveASHA:
     def _quota(self, rung: int) -> int:
         return math.ceil(len(self._recorded[rung]) / self.eta)
 
-    def _point(self, trial: int, epoch: int, metrics: Mapping[str, Any]) -> Array:
+    def _point(self, trial: int, epoch: int, metrics: Mapping[str, object]) -> Array:
         """Objectives of a trial, minimised, NaN where the log says null."""
         for name in self.objectives:
             if name not in metrics:
@@ -235,7 +235,7 @@ def make_stopper(
     name: str,
     objectives: Mapping[str, str],
     max_epochs: int,
-    options: Mapping[str, Any] | None = None,
+    options: Mapping[str, object] | None = None,
 ) -> Stopper:
     """The stopper of that name, for trials of ``max_epochs`` epochs.
 

@@ -6,7 +6,6 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import zip_longest
-from typing import Any
 
 import numpy as np
 
@@ -58,7 +57,7 @@ class Halving:
                 self._fields[place][1][0].expected = set(each.trials)
         self._sent_on: set[tuple[int, int]] = set()
 
-    def report(self, trial: int, epoch: int, metrics: Mapping[str, Any]) -> Decision:
+    def report(self, trial: int, epoch: int, metrics: Mapping[str, object]) -> Decision:
         place = self._home.get(trial)
         if place is None:
             return "continue"

@@ -168,7 +168,7 @@ class _Life:
                 raise Killed
 
     def _step(
-        self, controller: Controller, busy: dict[int, Iterator[dict[str, Any]]]
+        self, controller: Controller, busy: dict[int, Iterator[dict[str, object]]]
     ) -> bool:
         """A worker begins or gets on; False if the search is over."""
         self.steps += 1
@@ -192,7 +192,7 @@ class _Life:
         return True
 
     def _get_on(
-        self, controller: Controller, busy: dict[int, Iterator[dict[str, Any]]]
+        self, controller: Controller, busy: dict[int, Iterator[dict[str, object]]]
     ) -> None:
         """One worker gets on, by chance to its end."""
         world, trial = self.world, self.rng.choice(sorted(busy))
@@ -235,7 +235,7 @@ class _Life:
                 {"epoch": epoch, "accuracy": best * epoch / self.world.epochs}
             )
 
-    def _diverged(self, metrics: dict[str, Any]) -> dict[str, Any]:
+    def _diverged(self, metrics: dict[str, object]) -> dict[str, Any]:
         if self.rng.random() >= self.world.diverge:
             return metrics
         wrong = self.rng.choice([math.nan, math.inf, "good"])
@@ -246,7 +246,7 @@ class _Life:
     def _check_work(
         self,
         work: Assignment,
-        busy: dict[int, Iterator[dict[str, Any]]],
+        busy: dict[int, Iterator[dict[str, object]]],
         controller: Controller,
     ) -> None:
         if work.trial in busy:

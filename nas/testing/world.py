@@ -37,7 +37,7 @@ class Told:
         self.told: list[tuple[Any, ...]] = []
         self._stopper = stopper
 
-    def report(self, trial: int, epoch: int, metrics: Mapping[str, Any]) -> Decision:
+    def report(self, trial: int, epoch: int, metrics: Mapping[str, object]) -> Decision:
         self.told.append((trial, epoch, dict(metrics)))
         return self._stopper.report(trial, epoch, metrics)
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 from results import strict_json
 from results.log.events import SCHEMA_VERSION, Content, Event, encoded, event_of, lift
@@ -138,7 +138,7 @@ class EventLog:
         with self._lock, self._written_at_once():
             yield
 
-    def append(self, kind: str, /, trial: int | None = None, **data: Any) -> None:
+    def append(self, kind: str, /, trial: int | None = None, **data: object) -> None:
         """Add one event as it is, of any kind; raises as ``commit``."""
         text = strict_json.dumps(data)
         with self._lock:
@@ -192,7 +192,7 @@ class EventLog:
         if self._connection.in_transaction:
             self._execute("RELEASE whole")
 
-    def _execute(self, statement: str, row: Sequence[Any] = ()) -> sqlite3.Cursor:
+    def _execute(self, statement: str, row: Sequence[object] = ()) -> sqlite3.Cursor:
         try:
             return self._connection.execute(statement, row)
         except sqlite3.DatabaseError as error:

@@ -46,7 +46,7 @@ class Content:
     trial: int | None
 
     @classmethod
-    def read(cls, trial: int | None, data: Mapping[str, Any]) -> Self:
+    def read(cls, trial: int | None, data: Mapping[str, object]) -> Self:
         """From what the log holds; ``ValueError`` for a key that is missing, or a value that means nothing."""
         names = [
             entry.name for entry in fields(cls) if entry.name not in ("trial", cls.OPEN)

@@ -80,7 +80,7 @@ def select(
     return _best(table, aims, within)
 
 
-def _check_one_way(**ways: Any) -> None:
+def _check_one_way(**ways: object) -> None:
     given = [name for name, value in ways.items() if value]
     if len(given) > 1:
         raise ValueError(f"choose one of {' and '.join(given)}")

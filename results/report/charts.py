@@ -122,7 +122,7 @@ def shown(column: "pd.Series[Any]", scale: float = 1.0) -> list[float | int | No
     ]
 
 
-def thinned(items: Sequence[Any], most: int) -> list[Any]:
+def thinned(items: Sequence[object], most: int) -> list[Any]:
     """At most ``most`` of ``items``, evenly spread, the first and the last among them."""
     if len(items) <= most:
         return list(items)

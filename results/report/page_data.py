@@ -25,7 +25,10 @@ FAILURES = 50
 
 
 def page_data(
-    run: Run, *, stages: Stages | None = None, against: Mapping[str, Any] | None = None
+    run: Run,
+    *,
+    stages: Stages | None = None,
+    against: Mapping[str, object] | None = None,
 ) -> dict[str, Any]:
     """Everything the page shows about ``run``, as JSON values."""
     front, machine = run.comparable_front(), run.environment
@@ -165,5 +168,5 @@ def _failures(trials: pd.DataFrame) -> dict[str, Any]:
     }
 
 
-def _yaml(facts: Mapping[str, Any]) -> str:
+def _yaml(facts: Mapping[str, object]) -> str:
     return yaml.safe_dump(dict(facts), sort_keys=False, allow_unicode=True)

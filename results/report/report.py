@@ -22,7 +22,7 @@ def write_report(
     path: str | Path,
     *,
     stages: Stages | None = None,
-    against: Mapping[str, Any] | None = None,
+    against: Mapping[str, object] | None = None,
 ) -> None:
     """Write the page about ``run`` to ``path``, in one step.
 
@@ -56,7 +56,7 @@ def page(data: Mapping[str, Any], title: str) -> str:
     return html.encode(errors="replace").decode()
 
 
-def script_json(value: Mapping[str, Any]) -> str:
+def script_json(value: Mapping[str, object]) -> str:
     """JSON that cannot end the <script> element it stands in."""
     # "</script>" in a text would end the element.
     text = json.dumps(value, allow_nan=False, separators=(",", ":"))

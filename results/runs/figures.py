@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from html import escape
 from typing import TYPE_CHECKING, Any
 
@@ -120,7 +120,7 @@ def notebook_view(
     return f"<div><p>{escape(sentence)}</p>{picture}{table}{more}</div>"
 
 
-def _row(row: Mapping[Any, Any], metrics: list[str]) -> str:
+def _row(row: Mapping[Hashable, object], metrics: list[str]) -> str:
     cells = [str(row["trial"]), *(number(name, row[name]) for name in metrics)]
     return f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in cells)}</tr>"
 

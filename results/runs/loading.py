@@ -154,7 +154,7 @@ def seconds_worked(events: Sequence[Event]) -> float:
     )
 
 
-def _read_config(path: Path, default: dict[str, Any]) -> dict[str, Any]:
+def _read_config(path: Path, default: dict[str, object]) -> dict[str, Any]:
     if not path.exists():
         return default
     try:

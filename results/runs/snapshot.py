@@ -66,7 +66,7 @@ def _workbook(table: pd.DataFrame) -> bytes:
 
 
 def write_snapshot(
-    folder: Path, tables: Tables, stamp: Stamp | None, facts: Mapping[str, Any]
+    folder: Path, tables: Tables, stamp: Stamp | None, facts: Mapping[str, object]
 ) -> None:
     """Write every table as parquet, and into each the event it goes up to and ``facts`` about the run.
 

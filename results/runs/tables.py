@@ -100,14 +100,16 @@ def fold_events(events: Iterable[Event], metrics: Iterable[str] = ()) -> Tables:
     )
 
 
-def _further(rows: Iterable[Mapping[str, Any]], columns: Collection[str]) -> list[str]:
+def _further(
+    rows: Iterable[Mapping[str, object]], columns: Collection[str]
+) -> list[str]:
     """The names in rows that are not among the standard ``columns``, in order of first sight."""
     return list(
         dict.fromkeys(name for row in rows for name in row if name not in columns)
     )
 
 
-def _table(rows: list[dict[str, Any]], columns: list[str]) -> pd.DataFrame:
+def _table(rows: list[dict[str, object]], columns: list[str]) -> pd.DataFrame:
     table = pd.DataFrame(
         {name: _column(name, [row.get(name) for row in rows]) for name in columns}
     )
@@ -131,7 +133,7 @@ def _column(name: str, values: list[Any]) -> "pd.Series[Any]":
     return pd.Series(values, dtype="float64")
 
 
-def _inferred(values: list[Any], *, knob: bool) -> "pd.Series[Any]":
+def _inferred(values: list[object], *, knob: bool) -> "pd.Series[Any]":
     column = pd.Series(values, dtype="object").convert_dtypes()
     if pd.api.types.is_bool_dtype(column) or (
         knob and pd.api.types.is_integer_dtype(column)
@@ -143,5 +145,5 @@ def _inferred(values: list[Any], *, knob: bool) -> "pd.Series[Any]":
     return column.map(_as_text, na_action="ignore").astype("string")
 
 
-def _as_text(value: Any) -> str:
+def _as_text(value: object) -> str:
     return value if isinstance(value, str) else strict_json.dumps(value)

@@ -7,7 +7,6 @@ Each is a small value that takes a DataFrame and gives one. Radosavovic et al., 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -138,7 +137,7 @@ def _chances(size: int, n: int) -> Array:
 
 
 def with_ends(
-    rows: Mapping[str, Any], ends: Sequence[tuple[float, ...]]
+    rows: Mapping[str, object], ends: Sequence[tuple[float, ...]]
 ) -> pd.DataFrame:
     """``rows`` as a table, with columns ``lower`` and ``upper``."""
     lower, upper = zip(*ends, strict=True) if ends else ((), ())

@@ -43,7 +43,7 @@ def compare_rankings(trainings: pd.DataFrame, truth: str) -> pd.DataFrame:
     return order.drop(columns="_last").reset_index(drop=True)
 
 
-def partial_tau(proxy: Any, truth: Any, given: Any) -> float:
+def partial_tau(proxy: object, truth: object, given: object) -> float:
     """Kendall's tau of ``proxy`` and ``truth`` with what both owe to ``given`` taken out (Kendall 1942)."""
     ours, left, right = (
         kendalltau(*pair).statistic for pair in combinations((proxy, truth, given), 2)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -74,7 +72,9 @@ class _Skip:
     def __init__(self, rate: float) -> None:
         self._rate = rate
 
-    def __call__(self, norm: nn.Module, inputs: Any, branch: Tensor) -> Tensor | None:
+    def __call__(
+        self, norm: nn.Module, inputs: object, branch: Tensor
+    ) -> Tensor | None:
         if not (norm.training and torch.is_grad_enabled()):
             return None
         kept = torch.rand(len(branch), 1, 1, 1, device=branch.device) >= self._rate
@@ -87,7 +87,7 @@ class _Blank:
     def __init__(self, rate: Tensor, size: int) -> None:
         self._rate, self._size = rate, size
 
-    def __call__(self, norm: nn.Module, inputs: Any, maps: Tensor) -> Tensor | None:
+    def __call__(self, norm: nn.Module, inputs: object, maps: Tensor) -> Tensor | None:
         height, width = maps.shape[2:]
         if not (norm.training and torch.is_grad_enabled()) or height * width == 1:
             return None

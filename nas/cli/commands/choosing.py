@@ -93,7 +93,7 @@ def front(
 )
 @as_json
 def select_command(
-    folder: str, proxy: bool, out: Path | None, as_json: bool, **choice: Any
+    folder: str, proxy: bool, out: Path | None, as_json: bool, **choice: object
 ) -> None:
     """Pick the final network of a run, of its finalists if there are, and say why that one."""
     from nas.cli.as_json import print_json, selection_answer

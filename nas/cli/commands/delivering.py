@@ -77,7 +77,7 @@ def export_command(
     help="Also write the predictions to this .csv or .json file.",
 )
 def predict_command(
-    model: Path, images: tuple[Path, ...], out: Path | None, **options: Any
+    model: Path, images: tuple[Path, ...], out: Path | None, **options: object
 ) -> int:
     """Classify image files with a trained network; exit code 2 if any could not be read."""
     from nas.cli.predictions import predict_all, to_text

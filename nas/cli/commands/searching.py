@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import datetime
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
 
 import click
 from click.shell_completion import CompletionItem
@@ -244,7 +243,7 @@ def simulate_command(
     surrogate: str | None,
     stoppers: tuple[str, ...],
     out: Path | None,
-    **options: Any,
+    **options: object,
 ) -> None:
     """Tell what a cluster would come to in so many hours, with and without early stopping."""
     from nas.cli.views.simulate import print_what_if

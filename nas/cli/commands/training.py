@@ -128,7 +128,7 @@ def proxy_study_command(
     out: Path | None,
     overrides: tuple[str, ...],
     serial: bool,
-    **options: Any,
+    **options: object,
 ) -> None:
     """Tell how well short trainings rank networks: those of a run, or, before a search, several candidates.
 
@@ -147,14 +147,14 @@ def proxy_study_command(
         _compare_proxies(source, out, overrides, chosen)
 
 
-def _refuse(chosen: dict[str, Any], names: tuple[str, ...], why: str) -> None:
+def _refuse(chosen: dict[str, object], names: tuple[str, ...], why: str) -> None:
     for name in names:
         if name in chosen:
             raise ValueError(f"--{name}: {why}; leave it out")
 
 
 def _study_run(
-    source: str, out: Path | None, overrides: tuple[str, ...], chosen: dict[str, Any]
+    source: str, out: Path | None, overrides: tuple[str, ...], chosen: dict[str, object]
 ) -> None:
     from nas.cli.views.retrain import View, agreement_table
     from nas.studies.proxy_study import proxy_study as study_proxy
@@ -211,7 +211,7 @@ def _compare_proxies(
 @settings
 @serially
 def finalists_command(
-    folder: Path, overrides: tuple[str, ...], serial: bool, **options: Any
+    folder: Path, overrides: tuple[str, ...], serial: bool, **options: object
 ) -> int:
     """Train the best networks of a search in full, beside baselines; the same command again goes on."""
     from nas.cli.views.finalists import print_finals, run_finalists

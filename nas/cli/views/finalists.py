@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -105,7 +105,7 @@ def finals_table(networks: pd.DataFrame, objectives: dict[str, str]) -> Table:
     return table
 
 
-def _named(row: Mapping[Any, Any]) -> str:
+def _named(row: Mapping[Hashable, object]) -> str:
     role = row["role"]
     return f"{row['network']}" + (
         "" if role in ("finalist", "random") else f" ({role})"
@@ -119,7 +119,7 @@ def _with_error(row: Mapping[Any, Any]) -> str:
     )
 
 
-def _certainty(row: Mapping[Any, Any]) -> str:
+def _certainty(row: Mapping[Hashable, object]) -> str:
     if row["status"] != "complete":
         return f"{row['status']} after {row['epochs']} epochs"
     chance = row["front_probability"]

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TextIO, cast
+from typing import Self, TextIO, cast
 
 import numpy as np
 from rich.console import Console, Group, RenderableType
@@ -253,7 +253,7 @@ class SearchView:
         shown = next((with_unit(name, row[name]) for name in known if name in row), "")
         return f"epoch {record.reached}/{self._config.training.epochs} {shown}"
 
-    def _preparing(self, metrics: Mapping[str, Any]) -> str:
+    def _preparing(self, metrics: Mapping[str, object]) -> str:
         """What keeps a trial that has no epoch yet."""
         wanted = self._config.evaluators
         if "latency" in wanted and "latency_ms" not in metrics:
