@@ -1,12 +1,12 @@
 """What a driver can take: its real code before 1,000 simulated workers, on a disk that syncs slowly.
 
     python benchmarks/driver.py --workers 1000 --minutes 10
-    python benchmarks/driver.py --workers 10000 --minutes 2 --one-by-one    # a commit per result
+    python benchmarks/driver.py --workers 1000 --minutes 3 --one-by-one    # a commit per result
 
 Controller, sampler, stopper, log and plain view are the real ones, on a real file. Workers are simulated: they
-tell costs, a latency, and epochs of about a minute with accuracies by formula. Time is virtual: it is the CPU
-time of the driver, ``--sync`` seconds a commit, and waiting for workers. Ray is left out: its share is that of
-``ray.wait`` and Tune's bookkeeping.
+tell costs, a latency, and epochs with accuracies by formula. Time is virtual: it is the CPU
+time of the driver, ``--sync`` seconds a commit, and waiting for workers. The first minute, in which all begin at
+once, does not count. Ray is left out: its share is that of ``ray.wait`` and Tune's bookkeeping.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ import io
 import random
 import tempfile
 import time
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from rich.console import Console
 
@@ -41,19 +41,23 @@ from results.log.events import SearchStarted
 from search_spaces import get_space
 
 EPOCHS = 9
-OBJECTIVES = {"accuracy": "max", "flops": "min"}
+OBJECTIVES: dict[str, Literal["max", "min"]] = {"accuracy": "max", "flops": "min"}
 
 
 class Meter:
     """The virtual clock, and what the driver's time went to."""
 
     def __init__(self) -> None:
-        self.spent: Counter[str] = Counter()
+        self.spent: defaultdict[str, float] = defaultdict(float)
         self._offset = -time.process_time()
         self._inside: list[str] = []
 
     def __call__(self) -> float:
         return time.process_time() + self._offset
+
+    @property
+    def total(self) -> float:
+        return sum(self.spent.values())
 
     def wait(self, seconds: float) -> None:
         self._offset += seconds
@@ -61,11 +65,11 @@ class Meter:
     @contextmanager
     def count(self, what: str) -> Iterator[None]:
         """Time of its own, none of which counts for a ``count`` around it."""
-        began, inner = self(), self.spent.total()
+        began, inner = self(), self.total
         try:
             yield
         finally:
-            self.spent[what] += self() - began - (self.spent.total() - inner)
+            self.spent[what] += self() - began - (self.total - inner)
 
     @contextmanager
     def aside(self) -> Iterator[None]:
@@ -116,22 +120,27 @@ class Workers:
 
     meter: Meter
     total: int
+    epoch_seconds: float
 
     def __post_init__(self) -> None:
         self.busy = 0
+        self.idle_seconds = 0.0
+        self._told: list[float] = []
         self._due: list[tuple[float, int, Iterator[dict[str, Any]]]] = []
         self._rng = random.Random(0)
 
     @cached_property
     def _surrogate(self) -> SyntheticWorkload:
-        return SyntheticWorkload(get_space("resnest"), EPOCHS, seconds=60.0)
+        return SyntheticWorkload(
+            get_space("resnest"), EPOCHS, seconds=self.epoch_seconds
+        )
 
     def start(self, work: Assignment) -> None:
         self.busy += 1
         self._next(work.trial, self._results(work), 1.0)
 
     def go_on(self, trial: int, results: Iterator[dict[str, Any]]) -> None:
-        self._next(trial, results, 60.0)
+        self._next(trial, results, self.epoch_seconds)
 
     def _next(self, trial: int, results: Any, seconds: float) -> None:
         when = self.meter() + seconds * self._rng.uniform(0.5, 1.5)
@@ -143,9 +152,17 @@ class Workers:
             self.meter.wait(self._due[0][0] - self.meter())
         found = []
         while self._due and self._due[0][0] <= self.meter():
-            _, trial, results = heapq.heappop(self._due)
+            when, trial, results = heapq.heappop(self._due)
+            self._told.append(when)
             found.append((trial, results))
         return found
+
+    def answered(self, idle: int, since: float) -> None:
+        """Count the seconds of the idle ones, and of those that waited for an answer."""
+        now = self.meter()
+        self.idle_seconds += idle * (now - since)
+        self.idle_seconds += sum(now - when for when in self._told)
+        self._told.clear()
 
     def _results(self, work: Assignment) -> Iterator[dict[str, Any]]:
         curve = self._surrogate.trajectory(work.arch)
@@ -161,6 +178,8 @@ def main() -> None:
     )
     parser.add_argument("--workers", type=int, default=1000)
     parser.add_argument("--minutes", type=float, default=10.0, help="virtual ones")
+    parser.add_argument("--warm-up", type=float, default=1.0, help="minutes before")
+    parser.add_argument("--epoch-seconds", type=float, default=60.0)
     parser.add_argument("--sync", type=float, default=0.025, help="seconds a commit")
     parser.add_argument("--sampler", default="evolution")
     parser.add_argument(
@@ -171,19 +190,55 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         log = SlowDisk(Path(name) / "events.db", meter, options.sync)
         controller = made(options, meter, log)
-        begun = meter()
-        results = drive(controller, meter, options)
-        seconds = meter() - begun
-        events = sum(1 for _ in log)
+        workers = Workers(meter, options.workers, options.epoch_seconds)
+        turns = Turns(controller, meter)
+        drive(workers, turns, controller, meter, options.warm_up, options.one_by_one)
+        before = Sample.of(controller, log, workers, meter)
+        meter.spent.clear()
+        drive(workers, turns, controller, meter, options.minutes, options.one_by_one)
+        after = Sample.of(controller, log, workers, meter)
         log.close()
-    print(
-        f"{options.workers} workers, {seconds:.0f} s: {len(controller.trials)} trials begun, "
-        f"{len(controller.ended)} ended, {results} results, {events} events "
-        f"({events / seconds:.0f}/s) in {log.commits} commits"
-    )
-    for what, spent in meter.spent.most_common():
+    after.report(before, options.workers)
+    seconds = after.time - before.time
+    for what, spent in sorted(meter.spent.items(), key=lambda pair: -pair[1]):
         print(f"{what:12} {spent / seconds:6.1%}")
-    print(f"{'free':12} {1 - meter.spent.total() / seconds:6.1%}")
+    print(f"{'free':12} {1 - meter.total / seconds:6.1%}")
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Where everything stands at one moment."""
+
+    time: float
+    trials: int
+    ended: int
+    events: int
+    commits: int
+    idle_seconds: float
+
+    @classmethod
+    def of(
+        cls, controller: Controller, log: SlowDisk, workers: Workers, meter: Meter
+    ) -> Sample:
+        with meter.aside():
+            return cls(
+                meter(),
+                len(controller.trials),
+                len(controller.ended),
+                sum(1 for _ in log),
+                log.commits,
+                workers.idle_seconds,
+            )
+
+    def report(self, before: Sample, workers: int) -> None:
+        seconds = self.time - before.time
+        events, commits = self.events - before.events, self.commits - before.commits
+        idle = (self.idle_seconds - before.idle_seconds) / seconds / workers
+        print(
+            f"{workers} workers, {seconds:.0f} s: {self.trials - before.trials} trials begun, "
+            f"{self.ended - before.ended} ended, {events} events ({events / seconds:.1f}/s) "
+            f"in {commits} commits; workers had nothing to do for {idle:.1%} of the time"
+        )
 
 
 def made(options: argparse.Namespace, meter: Meter, log: SlowDisk) -> Controller:
@@ -207,25 +262,27 @@ def made(options: argparse.Namespace, meter: Meter, log: SlowDisk) -> Controller
     return controller
 
 
-def drive(controller: Controller, meter: Meter, options: argparse.Namespace) -> int:
-    """Let the search run for a while; how many results there were."""
-    workers, turns, results = (
-        Workers(meter, options.workers),
-        Turns(controller, meter),
-        0,
-    )
-    end = meter() + options.minutes * 60
-    while meter() < end:
-        if not options.one_by_one and workers.busy:
+def drive(
+    workers: Workers,
+    turns: Turns,
+    controller: Controller,
+    meter: Meter,
+    minutes: float,
+    one_by_one: bool,
+) -> None:
+    """Let the search run for a while."""
+    end = meter() + minutes * 60
+    while (began := meter()) < end:
+        idle = workers.total - workers.busy
+        if not one_by_one and workers.busy:
             meter.wait(turns.wait())
         ready = workers.ready() if workers.busy else []
         with meter.aside():
             told = [(trial, rest, next(rest, None)) for trial, rest in ready]
-        results += len(told)
-        rounds = [[one] for one in told] if options.one_by_one else [told]
+        rounds = [[one] for one in told] if one_by_one else [told]
         for batch in rounds or [[]]:
             turn(controller, turns, workers, meter, batch)
-    return results
+        workers.answered(idle, began)
 
 
 def turn(

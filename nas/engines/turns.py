@@ -1,4 +1,4 @@
-"""When an engine commits: what comes while the disk writes goes into one transaction."""
+"""When an engine commits: what comes while the driver is busy goes into one transaction."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from contextlib import contextmanager
 from nas.controller import Assignment, Controller
 
 PATIENCE = 3.0
-"""Pause after a commit, in times that it took: while results keep coming, the disk gets a quarter of the time."""
+"""Pause after a turn, in times that it took: while results keep coming, a driver works a quarter of the time."""
 LONGEST_SECONDS = 0.5
-"""After so long, a turn ends though more workers are idle: those that have work begin."""
+"""After so long, a turn ends though more workers are idle, and so does a pause: those that have work begin."""
 
 
 class Turns:
@@ -26,8 +26,8 @@ class Turns:
                 work = turns.work(idle workers)
             tell the workers
 
-    Results that come one by one are answered at once; those that come faster than the disk can write are
-    answered together.
+    Results that come one by one are answered at once. Those that come faster than the disk writes, and than a
+    sampler proposes, are answered together: they share a commit, and often a fit of the sampler's surrogate.
     """
 
     def __init__(
@@ -35,6 +35,7 @@ class Turns:
     ) -> None:
         self._controller, self._clock = controller, clock
         self._due = self._began = clock()
+        self._cut_short = False
 
     def wait(self) -> float:
         """Seconds until the next turn may begin."""
@@ -43,17 +44,20 @@ class Turns:
     @contextmanager
     def turn(self) -> Iterator[None]:
         """Act on the controller's answers only after the block: they are on disk then."""
-        self._began = self._clock()
+        self._began, self._cut_short = self._clock(), False
         with self._controller.step():
             yield
-            decided = self._clock()
         now = self._clock()
-        self._due = now + PATIENCE * (now - decided)
+        pause = min(PATIENCE * (now - self._began), LONGEST_SECONDS)
+        self._due = now if self._cut_short else now + pause
 
     def work(self, idle: int) -> list[Assignment]:
         """What up to so many workers are to do; fewer if there is no more, or proposals take long."""
         found: list[Assignment] = []
-        while len(found) < idle and self._clock() - self._began < LONGEST_SECONDS:
+        while len(found) < idle:
+            if self._clock() - self._began >= LONGEST_SECONDS:
+                self._cut_short = True
+                break
             assignment = self._controller.next()
             if assignment is None:
                 break

@@ -17,7 +17,8 @@ import numpy as np
 
 from nas.problem import Problem
 from nas.samplers.base import Draw, Outcome, RandomDraws
-from nas.samplers.hypervolume import crowding, hypervolume_gains, undominated
+from nas.samplers.hypervolume import crowding, undominated
+from nas.samplers.shortlist import Shortlist
 from nas.samplers.surrogate import Candidate, Observation, Posterior, Surrogate
 from results.columns import Array
 from search_spaces import Arch
@@ -28,12 +29,14 @@ NEW = 10
 """New random candidates, and mutations, each time."""
 MOST = 1000
 """Candidates at most."""
-LIKELY = 150
-"""Candidates whose gains are averaged: those that would gain the most if all that is guessed came out well."""
 DRAWS = 16
 """Posterior samples that gains are averaged over."""
 OBSERVED = 300
 """Observations that the surrogate is fitted to: what is not dominated, then the latest."""
+IN_FLIGHT = 200
+"""The latest networks in flight that the surrogate counts as observed: a fit grows with their cube."""
+SHARED = 8
+"""Draws that one fit serves, if nothing new is observed between them."""
 CHOICE = 20
 """Random networks for each one of the first design to be chosen from."""
 MUTATE_AGAIN = 0.3
@@ -71,6 +74,7 @@ class Evolution:
         self._front: list[Observation] = []
         self._losses: Array = np.empty((0, len(problem.objectives)))
         self._pending: dict[str, Candidate] = {}
+        self._shortlist: Shortlist | None = None
         self._children: Counter[str] = Counter()
         self._random: dict[str, Candidate] = {}
         self._neighbours: dict[str, list[Candidate]] = {}
@@ -94,10 +98,12 @@ class Evolution:
         return Draw(network.arch)
 
     def adopt(self, arch: Arch) -> Draw:
+        self._shortlist = None
         self._pending[arch.id] = Candidate(arch, self._problem)
         return Draw(arch)
 
     def tell(self, draw: Draw, outcome: Outcome) -> None:
+        self._shortlist = None
         network = self._pending.pop(draw.arch.id, None) or Candidate(
             draw.arch, self._problem
         )
@@ -170,6 +176,12 @@ class Evolution:
 
     def _most_promising(self, surrogate: Surrogate) -> Candidate | None:
         """The candidate of the highest expected hypervolume improvement, None if there is no candidate."""
+        # a thousand workers ask faster than a surrogate is fitted: those that ask at once share a fit
+        if self._shortlist is None or self._shortlist.chosen == SHARED:
+            self._shortlist = self._new_shortlist(surrogate)
+        return self._shortlist.choose() if self._shortlist else None
+
+    def _new_shortlist(self, surrogate: Surrogate) -> Shortlist | None:
         observed = self._observed()
         if not observed:
             return None
@@ -178,18 +190,14 @@ class Evolution:
         candidates = self._candidates(front or self._parents)
         if not candidates:
             return None
-        pending = list(self._pending.values())
+        pending = list(islice(reversed(self._pending.values()), IN_FLIGHT))[::-1]
         drawn, excess = posterior.sample(candidates, pending, DRAWS, self._rng)
-        inside = excess == 0
-        gains = np.zeros(len(candidates))
-        if front:
-            seen = [other.losses for other in observed if other.losses is not None]
-            # what is in flight counts as if it came out as believed: nobody does it twice
-            expected = np.vstack([losses, posterior.believed(pending)])
-            gains = _expected_gains(drawn, inside, expected, np.array(seen))
-        # where nothing is to be gained, what is most likely inside the limits, then nearest to them
-        order = np.lexsort([-excess.mean(axis=0), inside.mean(axis=0), gains])
-        return candidates[int(order[-1])]
+        if not front:
+            return Shortlist(candidates, posterior, drawn, excess)
+        seen = [other.losses for other in observed if other.losses is not None]
+        # what is in flight counts as if it came out as believed: nobody does it twice
+        expected = np.vstack([losses, posterior.believed(pending)])
+        return Shortlist(candidates, posterior, drawn, excess, expected, np.array(seen))
 
     def _observed(self) -> list[Observation]:
         """What the surrogate is fitted to, each network once: the front, then the latest."""
@@ -236,21 +244,6 @@ class Evolution:
                 Candidate(arch, problem) for arch in around if problem.fits(arch)
             ]
         return self._neighbours[key]
-
-
-def _expected_gains(drawn: Array, inside: Array, front: Array, seen: Array) -> Array:
-    """Expected hypervolume improvement over ``front`` of every candidate, shape (candidates,).
-
-    ``drawn`` (draws, candidates, objectives) are losses by posterior samples; ``inside`` (draws, candidates)
-    tells whether a sample keeps the limits; ``seen`` gives the scale of each objective.
-    """
-    # averaging costs most of the time: only those that gain much if all comes out well
-    best = drawn.min(axis=0)
-    likely = hypervolume_gains(best, front, seen).argsort()[-LIKELY:]
-    gains = np.zeros(drawn.shape[1])
-    by_draw = hypervolume_gains(drawn[:, likely], front, seen)
-    gains[likely] = (by_draw * inside[:, likely]).mean(axis=0)
-    return gains
 
 
 def _different(observations: Iterable[Observation]) -> Iterable[Observation]:

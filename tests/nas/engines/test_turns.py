@@ -85,31 +85,45 @@ def test_a_turn_is_one_commit_and_listeners_hear_after_it(
     assert heard == [1, 1, 1]
 
 
-def test_the_next_turn_waits_as_long_as_the_disk_needs_rest(
-    log: SlowLog, controller: Controller
+def slow_asks(
+    log: SlowLog,
+    controller: Controller,
+    seconds: float,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    ask = controller.proposer.ask
+
+    def slowly() -> Any:
+        log.now += seconds
+        return ask()
+
+    monkeypatch.setattr(controller.proposer, "ask", slowly)
+
+
+def test_the_next_turn_waits_while_more_results_may_come(
+    log: SlowLog, controller: Controller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow_asks(log, controller, 0.05, monkeypatch)
     turns = Turns(controller, log.time)
     assert turns.wait() == 0
     with turns.turn():
         turns.work(idle=1)
-    assert turns.wait() == pytest.approx(3 * SYNC)
-    log.now += 3 * SYNC
+    assert turns.wait() == pytest.approx(3 * (0.05 + SYNC)), "a quarter is its work"
+    log.now += 3 * (0.05 + SYNC)
     assert turns.wait() == 0
+    with turns.turn():
+        turns.work(idle=4)
+    assert turns.wait() == pytest.approx(0.5), "no worker waits longer"
 
 
 def test_proposals_that_take_long_do_not_keep_others_waiting(
     log: SlowLog, controller: Controller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ask = controller.proposer.ask
-
-    def slowly() -> Any:
-        log.now += 0.3
-        return ask()
-
-    monkeypatch.setattr(controller.proposer, "ask", slowly)
+    slow_asks(log, controller, 0.3, monkeypatch)
     turns = Turns(controller, log.time)
     with turns.turn():
         assert len(turns.work(idle=8)) == 2
+    assert turns.wait() == 0, "there are workers left to be given something"
 
 
 class Tune:

@@ -5,6 +5,7 @@ import pytest
 
 from nas.samplers.proposer import Proposer
 from nas.samplers.registry import make_sampler
+from nas.samplers.surrogate import Surrogate
 from nas.testing import QUALITY_OBJECTIVES, measure_quality, run_proposer
 from search_spaces import get_space
 
@@ -79,3 +80,22 @@ def test_later_ones_are_near_the_front() -> None:
             )
             <= 5
         )
+
+
+def test_draws_that_are_asked_for_at_once_share_a_fit(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    fits = []
+    fit = Surrogate.posterior
+    monkeypatch.setattr(
+        Surrogate, "posterior", lambda *given: fits.append(1) or fit(*given)
+    )
+    made = proposer()
+    run_proposer(made, 12)
+    fits.clear()
+    asked = [proposal for _ in range(20) if (proposal := made.ask())]
+    assert len({proposal.arch.id for proposal in asked}) == 20
+    assert len(fits) == 3, "one for eight"
+    made.tell(asked[0].trial, "complete", measure_quality(asked[0].arch))
+    made.ask()
+    assert len(fits) == 4, "what is learnt counts at once"
