@@ -35,7 +35,7 @@ OBSERVED = 300
 """Observations that the surrogate is fitted to: what is not dominated, then the latest."""
 IN_FLIGHT = 200
 """The latest networks in flight that the surrogate counts as observed: a fit grows with their cube."""
-SHARED = 8
+DRAWS_PER_FIT = 8
 """Draws that one fit serves, if nothing new is observed between them."""
 CHOICE = 20
 """Random networks for each one of the first design to be chosen from."""
@@ -177,7 +177,7 @@ class Evolution:
     def _most_promising(self, surrogate: Surrogate) -> Candidate | None:
         """The candidate of the highest expected hypervolume improvement, None if there is no candidate."""
         # a thousand workers ask faster than a surrogate is fitted: those that ask at once share a fit
-        if self._shortlist is None or self._shortlist.chosen == SHARED:
+        if self._shortlist is None or self._shortlist.chosen == DRAWS_PER_FIT:
             self._shortlist = self._new_shortlist(surrogate)
         return self._shortlist.choose() if self._shortlist else None
 
