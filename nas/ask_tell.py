@@ -58,6 +58,8 @@ class AskTell:
             self._controller.commit(
                 SearchStarted(None, config.model_dump(mode="json"), config.objectives)
             )
+            # from here on close() owns lock and log; an error before would have let go
+            # of both
             self._opened: ExitStack | None = opened.pop_all()
 
     def ask(self) -> Assignment | None:
@@ -68,6 +70,7 @@ class AskTell:
         self._check_open()
         while (work := self._controller.next()) is not None:
             known = self._controller.trials[work.trial].metrics
+            # who breaks a limit on a cost is not handed out at all
             costs = next(iter(self._costs.evaluate(work.arch)))
             if costs.items() <= known.items() or self._controller.report(
                 work.trial, costs

@@ -57,8 +57,10 @@ class Spending:
     def complete(self, values: Sequence[float]) -> None:
         """One more complete trial, with its values in the order of the objectives."""
         point = self._objectives.costs(np.array(values, dtype=float))
+        # fmax ignores NaN
         self._worst = np.fmax(self._worst, point)
         self._now.add(point, None)
+        # "before" lags by the length of the plateau: both fronts only ever grow
         self._recent.append(point)
         if self.budget.plateau and len(self._recent) > self.budget.plateau.trials:
             self._before.add(self._recent.popleft(), None)

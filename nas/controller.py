@@ -85,6 +85,7 @@ class Controller:
         self._waiting: deque[int] = deque()
         self._running: set[int] = set()
         self._none_to_promote = False
+        # events of a step that listeners have not heard of; None outside of steps
         self._untold: list[Event] | None = None
         self._clock = clock
         self._last: float | None = None
@@ -154,9 +155,12 @@ class Controller:
         if self._waiting:
             return self._start(self._waiting.popleft())
         promoted = self._promote()
+        # what is under way comes before what is new: a paused trial has cost epochs
+        # already
         if promoted is not None:
             self.commit(Promoted(promoted))
             return self._start(promoted)
+        # duplicates cost nothing, so ask until a proposal needs work
         while not self._nothing_new():
             proposal = self.proposer.ask()
             if proposal is None:
@@ -208,6 +212,7 @@ class Controller:
         record = self.trials[trial]
         if record.status is not TrialStatus.RUNNING:
             return
+        # a trial that kills its workers would go round for ever
         if record.losses == RETRIES:
             self.commit(Finished(trial, TrialStatus.FAILED, reason, facts))
             return
@@ -260,6 +265,7 @@ class Controller:
                 self._waiting.append(number)
 
     def _tell(self, news: Sequence[Event]) -> None:
+        # a copy: whoever fails is taken off the list on the way
         for event, listener in product(news, list(self.listeners)):
             if listener not in self.listeners:
                 continue

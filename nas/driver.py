@@ -60,6 +60,7 @@ def search(
             with mirrored(folder):
                 drive(config, controller, prepared, folder)
         except BaseException:
+            # nothing was tried: a folder without a trial is only in the way
             if not controller.started:
                 shutil.rmtree(folder, ignore_errors=True)
             raise
@@ -148,6 +149,8 @@ def drive(
     except KeyboardInterrupt:
         if not controller.ended:
             raise
+    # paused trials can be promoted as long as somebody may still get ahead of them; not
+    # after the end
     if controller.over:
         controller.close()
     controller.commit(SearchFinished(None, reason_of(controller)))

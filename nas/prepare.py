@@ -59,10 +59,13 @@ def prepare(
     """
     data = config.data.absolute()
     dataset = load(data, progress=progress)
+    # the search never sees test images, but a folder without them should fail today,
+    # not in a week
     check_test(data, dataset)
     task = dataset.task
     built_in = _built_in(config, data, task, config.space.build())
     evaluators = [
+        # built-in names first, so that nobody's module can take their place
         built_in.get(name) or _own_evaluator(name, task, built_in)
         for name in config.evaluators
     ]
@@ -117,7 +120,11 @@ def _built_in(
     # a precision that the device cannot train in
     config.training.dtype(torch.device(device))
     training = ProxyTraining(
-        data, config.training, device, share if 0 < share < 1 else None
+        # several trials on one GPU: each may take its share of the memory
+        data,
+        config.training,
+        device,
+        share if 0 < share < 1 else None,
     )
     return {
         "complexity": Complexity(task),

@@ -72,6 +72,7 @@ class Problem:
         """
         window = {name: (limit.min, limit.max) for name, limit in self.cheap.items()}
         drawn = self.space.samples(rng, window, self.task)
+        # the first draw apart: an error there says that the limits leave nothing at all
         yield from (first for first in [next(drawn)] if first.id not in self.taken)
         try:
             yield from (arch for arch in drawn if arch.id not in self.taken)

@@ -52,6 +52,7 @@ class SearchState:
 
     def recall(self, event: Event) -> None:
         """Apply an event of an earlier run; ``KeyError``, ``TypeError`` or ``ValueError`` if it does not fit."""
+        # what lies before a start is a pause, not work
         if event.kind != "search_started" and self._last is not None:
             self.spending.seconds += max(0.0, event.time - self._last)
         self._last = event.time
@@ -63,6 +64,7 @@ class SearchState:
                 number, arch_from_dict(dict(content.arch or {})), content.duplicate_of
             )
         elif isinstance(content, Promoted):
+            # with the same state it promotes the same trial as then
             self.stopper.promote()
         self.apply(event)
         self.undecided[number] = self._to_follow(content, self.trials[number])
@@ -76,6 +78,7 @@ class SearchState:
             case Measured() if (
                 record.proposal and record.proposal.duplicate_of is not None
             ):
+                # the copied measurement has come; its end is still to follow
                 return expected[1:]
             case Measured():
                 return self.verdict(record.number, None, record.metrics)
@@ -92,6 +95,7 @@ class SearchState:
             return
         if isinstance(content, Proposed):
             self.trials.setdefault(number, TrialRecord(number))
+            # a duplicate trains nothing, so it is free
             self.spending.trials += content.duplicate_of is None
         record = self.trials[number]
         record.apply(event)
@@ -121,6 +125,7 @@ class SearchState:
         answer = {
             name: value
             for name, value in known.items()
+            # the answer is another trial's, the time it took was not spent here
             if name not in ("epoch", "seconds")
         }
         return [Measured(trial, answer), Finished(trial, TrialStatus.DUPLICATE)]

@@ -26,6 +26,7 @@ def numbers(df: pd.DataFrame, name: str) -> Array:
         for value in column.dropna():
             if not isinstance(value, Real):
                 raise ValueError(f"{name} is not a number but {value!r:.40}")
+    # a copy: to_numpy may give the table's own memory
     return np.array(column.to_numpy(dtype=float, na_value=np.nan))
 
 

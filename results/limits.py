@@ -46,6 +46,7 @@ class Limit:
         if isinstance(value, cls):
             return value
         if isinstance(value, list | tuple) and len(value) == 2:
+            # YAML's [low, high]
             value = dict(zip(("min", "max"), value, strict=True))
         try:
             return cls(**value) if isinstance(value, Mapping) else cls(max=value)
@@ -58,6 +59,7 @@ class Limit:
         """How far ``value`` is outside, as a share of the end it is beyond (of 0: as it is); at most 0 inside."""
         ends = []
         if self.max is not None:
+            # relative, so that 1 ms too much of 5 weighs as 1 M MACs too much of 5 M
             ends.append((value - self.max) / (abs(self.max) or 1))
         if self.min is not None:
             ends.append((self.min - value) / (abs(self.min) or 1))

@@ -79,6 +79,7 @@ class Objectives(Mapping[str, str]):
         """The worst value of each objective in ``df``: a reference point where none was chosen; NaN: none."""
         worst = {}
         for name, direction in self.items():
+            # pandas leaves NaN out of min and max
             values = pd.Series(numbers(df, name))
             worst[name] = float(values.min() if direction == "max" else values.max())
         return worst

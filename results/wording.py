@@ -48,6 +48,7 @@ def number(metric: str, value: Any) -> str:
         return f"{value / factor:.4g} {prefix}".strip()
     if value and not 1e-4 <= abs(value) < 1e6:
         return f"{value:.3e}"
+    # four significant digits: 3 after the first one
     decimals = max(0, 3 - floor(log10(abs(value)))) if value else 0
     return f"{value:.{min(decimals, 2 if scale(metric) != 1 else 6)}f}"
 

@@ -11,7 +11,24 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from evaluators.training.recipe import Recipe
+
 EAGER_STEPS = 3
+
+
+def why_eager(
+    recipe: Recipe, device: torch.device, scaled: bool, processes: int
+) -> str | None:
+    """Why steps are not to be recorded, if so; ``scaled``: the loss is, against underflow."""
+    reasons = {
+        "there is no GPU": device.type != "cuda",
+        "the recipe says so": not recipe.cuda_graph,
+        # whether a scaled step is taken or skipped is decided on the host
+        "float16 scales its loss step by step": scaled,
+        "it is compiled": recipe.compile,
+        "there are several processes": processes > 1,
+    }
+    return next((reason for reason, true in reasons.items() if true), None)
 
 
 class Replayed:

@@ -26,7 +26,7 @@ from evaluators.devices.lock import Shared
 from evaluators.devices.seeding import derive, seeded
 from evaluators.evaluator import Metrics
 from evaluators.training.batch_order import BatchOrder
-from evaluators.training.cuda_graph import Replayed
+from evaluators.training.cuda_graph import Replayed, why_eager
 from evaluators.training.ema import Ema
 from evaluators.training.evaluation import (
     NO_LABEL,
@@ -185,14 +185,8 @@ class Training:
 
     def _graph_off(self) -> str | None:
         """Why steps are not recorded as a CUDA graph, if so."""
-        reasons = {
-            "there is no GPU": self.device.type != "cuda",
-            "the recipe says so": not self.recipe.cuda_graph,
-            "float16 scales its loss step by step": self._step.scaler.is_enabled(),
-            "it is compiled": self.recipe.compile,
-            "there are several processes": self.shard.world_size > 1,
-        }
-        return next((reason for reason, true in reasons.items() if true), None)
+        scaled = self._step.scaler.is_enabled()
+        return why_eager(self.recipe, self.device, scaled, self.shard.world_size)
 
     def _may_split(self) -> bool:
         # a process that trained its epoch anew alone would leave the others waiting for its gradients

@@ -18,6 +18,7 @@ def sole_driver(folder: Path) -> Iterator[None]:
     """
     lock = FileLock(folder / ".driver.lock")
     try:
+        # at once or not at all: a second driver would wait for days
         lock.acquire(timeout=0)
     except Timeout:
         raise ValueError(

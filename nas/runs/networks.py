@@ -72,6 +72,7 @@ def _load(entry: str) -> list[Arch]:
         except ValueError as error:
             raise ValueError(f"{error}, and no file or folder of that name") from error
     values = _read_json(path)
+    # front.json holds many, arch.json one
     several = isinstance(values, dict) and "networks" in values
     networks = values["networks"] if several else [values]
     if not (isinstance(networks, list) and networks):

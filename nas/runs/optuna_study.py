@@ -63,6 +63,7 @@ def write_study(folder: str | Path, path: str | Path | None = None) -> int:
         ended = run.trials["status"] != "running"
         finished = run.trials[ended & ~run.trials["trial"].isin(known)]
         reader = _Reader(run, config.space.build(), config.limits)
+        # only those that the file lacks, so that the work does not grow with the search
         trials = [reader.trial(row) for row in finished.to_dict("records")]
         add_in_bulk(storage, storage.get_study_id_from_name(STUDY), trials)
     return len(trials)
@@ -82,6 +83,7 @@ def mirrored(folder: Path, every: float = 10.0) -> Iterator[None]:
                 write_study(folder)
             rest = max(every, 9 * (time.perf_counter() - started))
 
+    # a thread: the search must not wait for a file that only people look at
     thread = threading.Thread(target=follow, name="study.db", daemon=True)
     thread.start()
     try:

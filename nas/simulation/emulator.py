@@ -52,6 +52,7 @@ class Emulator:
         self.epochs = curves.shape[1]
         archs = [arch_from_dict(json.loads(arch)) for arch in known["arch"]]
         self._vectors = DictVectorizer(sparse=False)
+        # categories become columns of 0 and 1; a knob that a network lacks is 0
         inputs = self._vectors.fit_transform([self._facts(arch) for arch in archs])
         others = np.column_stack([pace, known[self.measured]]).astype(float)
         # seconds and latencies differ by factors: the forest averages their logarithms
@@ -62,6 +63,8 @@ class Emulator:
 
     def _fit(self, inputs: Array, targets: Array) -> None:
         """``targets`` (networks, epochs + others): a curve, then what comes once per network."""
+        # a forest of many outputs splits by their sum of squares: each must weigh the
+        # same
         self._centre, self._scale = targets.mean(0), targets.std(0) + 1e-12
         self._forest = ExtraTreesRegressor(
             TREES, min_samples_leaf=2, bootstrap=True, oob_score=True, random_state=0
@@ -97,6 +100,7 @@ class Emulator:
         trees = self._forest.estimators_
         found = np.mean([tree.tree_.predict(row).ravel() for tree in trees], axis=0)
         found = found * self._scale + self._centre
+        # the id as chance: the same network always errs in the same way
         missed = self._missed[int(arch.id, 16) % len(self._missed)]
         curve, others = found[: self.epochs] + missed, found[self.epochs :]
         others[self._positive] = np.exp(others[self._positive])

@@ -59,6 +59,7 @@ class Simulation:
         unfinished = self.trials["status"].isin(["running", "paused"])
         ends = np.sort(self.trials.loc[~unfinished, "finished"])
         complete = self.complete.sort_values("finished", kind="stable")
+        # differences of a running sum: what happened since the point before
         trained = np.diff(self._spent("trained", times), prepend=0)
         columns = {
             "hours": times / 3600,

@@ -129,6 +129,7 @@ class _Run:
 
     def _close(self) -> None:
         """Put on record what is unfinished when the budget is spent."""
+        # ended by the clock, in the middle of epochs
         if self.queue and self.epochs < self.budget.epochs:
             self.now = self.deadline
         # in the order in which they were made, so that tables do not depend on the heap
@@ -152,6 +153,7 @@ class _Run:
         """Give idle workers something to do, the promoted first."""
         while self.idle:
             promoted = self.stopper.promote()
+            # as the controller does: paused trials before new ones
             trial = self._propose() if promoted is None else self.paused.pop(promoted)
             if trial is None:
                 return
@@ -190,9 +192,11 @@ class _Run:
         )
 
     def _train(self, trial: _Trial, since: float) -> None:
+        # the straggler's pace holds for all of its epochs
         seconds = trial.trajectory.seconds * trial.pace
         end = since + seconds + self.world.lost(seconds)
         self.events += 1
+        # a discrete-event simulation: nothing happens between the ends of epochs
         heapq.heappush(self.queue, (end, self.events, trial))
 
     def _end_epoch(self, trial: _Trial) -> None:
@@ -240,6 +244,7 @@ class _Run:
                 "trained": trial.trained,
             }
         )
+        # a trial that is promoted later begins a new stay
         trial.epochs_here, trial.trained = 0, 0.0
 
     def _record(self, trial: _Trial, status: str) -> None:

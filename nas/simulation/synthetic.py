@@ -50,9 +50,11 @@ class Curves:
     ) -> Array:
         """Shape (networks, epochs)."""
         m, q = macs[:, None] / 1e9, quality[:, None]
+        # a power law in the cost, spread log-normally by the quality
         error = self.scale * m**-self.power * np.exp(self.spread * q)
         limit = np.maximum(1 - self.floor - error, self.chance)
         jitter = np.exp(self.jitter * rng.standard_normal(m.shape))
+        # larger networks learn later
         tau = self.patience * m**self.slower * jitter
         t = np.arange(1, epochs + 1)
         noise = self.noise * (1 + 2 / t) * rng.standard_normal((len(m), epochs))
@@ -114,6 +116,7 @@ class SyntheticWorkload:
         self, costs: list[dict[str, float]], knobs: Array, rng: np.random.Generator
     ) -> list[Trajectory]:
         macs = np.array([cost["macs"] for cost in costs])
+        # two standard normal parts of equal weight: standard normal again
         quality = (knobs + rng.standard_normal(len(knobs))) / np.sqrt(2)
         accuracy = self._curves.accuracy(macs, quality, self.epochs, rng).tolist()
         seconds = (self._seconds * (0.2 + 0.8 * macs / self._median)).tolist()

@@ -73,6 +73,7 @@ class VirtualCluster:
         if not self.cluster.preemptions:
             return 0.0
         lost = 0.0
+        # an epoch that is cut off begins anew, and may be cut off again
         while (survived := self._until_preempted()) < seconds:
             lost += survived + self.cluster.outage_seconds
         return lost

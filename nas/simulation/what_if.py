@@ -142,6 +142,7 @@ def what_if(
     made = {spec: parse_stopper(spec, source) for spec in stoppers}
     done = {}
     for spec, stopper in made.items():
+        # anew for each stopper: a proposer remembers what it has handed out
         proposer, workload = source.make()
         tell = partial(progress, spec) if progress else None
         done[spec] = simulate(

@@ -75,6 +75,7 @@ class MultiObjectiveASHA:
         _check(objectives, min_epochs, max_epochs, eta, mode)
         self.objectives, self.eta, self.mode = dict(objectives), eta, mode
         self.rungs = []
+        # at max_epochs itself there is nothing left to stop
         while min_epochs < max_epochs:
             self.rungs.append(min_epochs)
             min_epochs *= eta
@@ -92,6 +93,7 @@ class MultiObjectiveASHA:
     def report(self, trial: int, epoch: int, metrics: Mapping[str, object]) -> Decision:
         if trial in self._stopped:
             return "stop"
+        # rungs at or below this epoch; several, where epochs come in steps
         reached = sum(rung <= epoch for rung in self.rungs)
         passed = self._passed.get(trial, 0)
         # before the first rung, or an epoch told again after the trial went on
@@ -109,6 +111,7 @@ class MultiObjectiveASHA:
     ) -> Decision:
         point = self._point(trial, epoch, metrics)
         self.finish(trial)  # it no longer waits at its last rung
+        # before the decision: an epoch told again finds it made
         self._passed[trial] = rung + 1
         # diverged: it is worse than all, and would only take a place in the rung
         if not np.isfinite(point).all():

@@ -54,6 +54,8 @@ class Halving:
         for place, each in enumerate(fields):
             self._home |= dict.fromkeys(each.trials, place)
             if rungs:
+                # the first rung waits for the whole field, each next for those that
+                # passed
                 self._fields[place][1][0].expected = set(each.trials)
         self._sent_on: set[tuple[int, int]] = set()
 
@@ -103,6 +105,7 @@ class Halving:
 
     def _best(self, points: Mapping[int, Array]) -> list[int]:
         ranked, left = ParetoRung(), set(points)
+        # by number: the order of arrival is chance
         for trial in sorted(points):
             ranked.add(trial, points[trial])
         best = list[int]()

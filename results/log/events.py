@@ -230,6 +230,7 @@ def encoded(content: Content) -> tuple[str, int | None, str]:
 def event_of(row: Iterable[Any]) -> Event:
     """The event in a row of the log; ``ValueError`` if it is none, as where bytes were overwritten."""
     number, when, kind, trial, text = row
+    # a damaged page may hold anything in a column, whatever its type
     data = json.loads(text) if isinstance(text, str) else None
     if not (
         isinstance(when, float) and isinstance(kind, str) and isinstance(data, dict)
@@ -257,6 +258,7 @@ def lift(
 ) -> Iterator[Event]:
     """Events written in ``version``, as the newest version would have written them."""
     for event in events:
+        # lifts[0] turns version 1 into 2
         for step in lifts[version - 1 :]:
             event = step(event)
         yield event

@@ -50,6 +50,7 @@ class TrialRecord:
             case Proposed() as proposal:
                 self.proposal = proposal
                 self.status, self.error, self.finished = TrialStatus.RUNNING, None, None
+                # a trial that is proposed again (a damaged log) began when it first did
                 self.started = event.time if self.started is None else self.started
             case Measured(metrics=metrics):
                 self.measured |= metrics

@@ -78,11 +78,13 @@ def _consistent(events: Sequence[Event]) -> Iterator[Event]:
     under_way: set[int] = set()
     place = 0
     for event in events:
+        # a gap: what it held may have been of any trial that was under way
         if event.id != place + 1:
             under_way.clear()
         place = event.id
         if event.kind == "proposed" and event.trial is not None:
             under_way.add(event.trial)
+        # an event without its beginning cannot be replayed
         if event.trial is None or event.trial in under_way:
             yield event
         if event.kind == "finished" and event.trial is not None:
@@ -107,6 +109,7 @@ def _readable_rows(
     place: int | None = 0
     while place is not None:
         try:
+            # an error comes in the middle of this loop: place is then the last good row
             for row in _rows_after(connection, place):
                 place = row[0]
                 rows.append(row)
@@ -132,10 +135,13 @@ def _next_readable(connection: sqlite3.Connection, place: int) -> int | None:
     """The number before the next readable row after the unreadable one behind ``place``; None at the end."""
     step = 1
     while not _can_read(connection, place + step):
+        # a damaged page holds tens of rows, a damaged file thousands: doubling finds
+        # the far side in few tries
         step *= 2
         if step > FARTHEST:
             return None
     bad, good = place + step // 2, place + step
+    # between an unreadable place and a readable one lies the border
     while good - bad > 1:
         middle = (bad + good) // 2
         bad, good = (bad, middle) if _can_read(connection, middle) else (middle, good)

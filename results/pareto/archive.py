@@ -40,6 +40,8 @@ class FrontArchive(Generic[Item]):
             self.items = [
                 self.items[index] for index in np.flatnonzero(~dominated).tolist()
             ]
+        # fronts hold tens to hundreds of points: a copy costs less than a cleverer
+        # structure
         self.points = np.vstack([self.points[~dominated], point])
         self.items.append(item)
         self._volume = None
@@ -56,5 +58,6 @@ class FrontArchive(Generic[Item]):
 
 def dominated_volume(costs: Array, reference: Array) -> float:
     """The hypervolume of points (points, objectives); none beyond ``reference`` counts."""
+    # NaN compares false, so unknown points fall out here too
     inside = costs[(costs < reference).all(axis=1)]
     return float(moocore.hypervolume(inside, ref=reference)) if len(inside) else 0.0

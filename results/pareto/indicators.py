@@ -29,6 +29,7 @@ def hypervolume_over_time(
     """
     aims = Objectives.of(objectives)
     points = aims.points(df)
+    # NaT sorts last
     known = df.loc[known_rows(points)].sort_values(time, kind="stable")
     corner = aims.reference(reference or aims.worst(known))
     front, volumes = FrontArchive[None](len(aims)), []
@@ -126,9 +127,11 @@ def _surface(
     """The corners (corners, objectives and percentile) of what this share of all searches reached."""
     there = int(sets.max())
     # Searches that reached nothing count too: how many of the others make up this share of all?
+    # less a hair: rounding must not ask for one search more
     needed = max(1, math.ceil(searches * percentile / 100 - 1e-9))
     if needed > there:
         return np.empty((0, len(aims) + 1))
+    # moocore counts only the searches that it is given
     surface = moocore.eaf(costs, sets, percentiles=[100 * needed / there])
     surface[:, :-1] = aims.costs(surface[:, :-1])
     surface[:, -1] = percentile

@@ -37,6 +37,7 @@ def pareto_front(
     least = np.min(excess[known], initial=np.inf)
     keep = known & (excess == least)
     if least == 0:
+        # keep_weakly: equal rows stay together
         keep[keep] = moocore.is_nondominated(costs[keep], keep_weakly=True)
     return df.take(np.flatnonzero(keep))
 

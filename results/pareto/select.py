@@ -187,6 +187,8 @@ def _least(values: Array) -> int:
 
 def _knee(table: pd.DataFrame, aims: Objectives, within: str) -> Selection:
     front = aims.best_first(pareto_front(table, aims))
+    # with two objectives scaled to 0..1, a line of equal sums is parallel to the one
+    # between the front's ends
     sums = _scaled_costs(front, aims).sum(axis=1)
     picked = front.iloc[[_least(sums)]]
     why = (
@@ -205,6 +207,7 @@ def _near(
         if not np.isfinite(target):
             raise ValueError(f"near {name}: a finite target is needed, not {target:g}")
         values = numbers(table, name)
+        # ranges make units comparable; the root changes no order
         distance += ((values - target) / (np.ptp(values) or 1.0)) ** 2
     picked = table.iloc[[_least(distance)]]
     aim = ", ".join(f"{name} {target:g}" for name, target in near.items())
@@ -254,6 +257,8 @@ def _diverse(
         raise ValueError(f"diverse: at least 1 row is needed, not {count}")
     front = aims.best_first(pareto_front(table, aims))
     costs = _scaled_costs(front, aims)
+    # greedy farthest point (Gonzalez 1985): each pick is the one that is worst covered
+    # so far
     picked, distance = [0], np.linalg.norm(costs - costs[0], axis=1)
     while len(picked) < min(count, len(front)) and distance.max() > 0:
         picked.append(_least(-distance))

@@ -74,6 +74,7 @@ def repeat_spread(repeats: pd.DataFrame, metric: str, *, by: str = "trial") -> f
         raise ValueError(
             f"no {by} has {metric} twice: its spread over repetitions is not known"
         )
+    # every network has a mean of its own, which takes one degree of freedom
     return float(np.sqrt(((values - groups.transform("mean")) ** 2).sum() / freedom))
 
 
@@ -124,6 +125,7 @@ def _logged(df: pd.DataFrame, name: str, images: int | None) -> Array:
         guess = _accuracy_error(df, images)
     elif name == "latency_ms" and "latency_iqr_ms" in df.columns:
         deviation = numbers(df, "latency_iqr_ms") / IQR_PER_SIGMA
+        # a median's error is sqrt(pi / 2) times the mean's, for normal values
         guess = np.sqrt(np.pi / 2 / REPETITIONS) * deviation
     return np.where(np.isnan(sigma), guess, sigma)
 
@@ -157,6 +159,8 @@ def _share_on_front(
     count = np.zeros(len(costs))
     for _ in range(samples):
         count += moocore.is_nondominated(
-            costs + sigma * rng.standard_normal(costs.shape), keep_weakly=True
+            # one world in which all numbers are off at once
+            costs + sigma * rng.standard_normal(costs.shape),
+            keep_weakly=True,
         )
     return count / samples

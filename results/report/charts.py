@@ -99,6 +99,7 @@ def fidelities(run: Run) -> dict[str, Any]:
 def _curves(
     epochs: pd.DataFrame, metric: str, trials: Sequence[int], front: Sequence[int]
 ) -> list[dict[str, Any]]:
+    # one pass over all epochs, not one per curve
     members = dict(iter(epochs[epochs["trial"].isin(trials)].groupby("trial")))
     return [
         {
@@ -117,6 +118,7 @@ def shown(column: "pd.Series[Any]", scale: float = 1.0) -> list[float | int | No
         return [None if value is pd.NA else int(value) for value in column.tolist()]
     values = column.to_numpy(dtype=float, na_value=np.nan) * scale
     return [
+        # six digits: more are not seen, and the page is half as large
         float(f"{value:.6g}") if np.isfinite(value) else None
         for value in values.tolist()
     ]

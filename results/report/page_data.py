@@ -119,6 +119,7 @@ def _trials(
 
 def _stages(archs: "pd.Series[Any]", read: Stages | None) -> dict[str, Any]:
     """``of``: per trial the places of its stages in ``rows``, which holds every different stage once."""
+    # networks share most of their stages: each different one is sent once
     rows: dict[tuple[Any, ...], int] = {}
     of = []
     for arch in archs:

@@ -14,6 +14,8 @@ def incomparable(trials: pd.DataFrame, metrics: Iterable[str]) -> str | None:
         # Counted metrics have no signature: they compare everywhere.
         if signature not in trials or name not in trials:
             continue
+        # of the rows that have the metric: a trial that was not measured has no
+        # conditions
         seen = sorted(
             map(str, trials.loc[trials[name].notna(), signature].dropna().unique())
         )

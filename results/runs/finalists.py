@@ -62,6 +62,7 @@ def per_network(trials: pd.DataFrame) -> pd.DataFrame:
     Everything else is that of its first training. Networks keep the order of their first trials.
     """
     done = trials[trials["status"] == "complete"].sort_values("trial")
+    # by network, not by trial: each seed is a trial of its own
     first = done.drop_duplicates("arch_id").set_index("arch_id", drop=False)
     by_network = done.groupby("arch_id", sort=False)
     means = {

@@ -39,6 +39,7 @@ def _noise(run: Run) -> Iterator[Concern]:
     if not images or len(known) < ENOUGH:
         return
     mean, spread = float(known.mean()), float(known.std())
+    # binomial: each image is right or wrong
     error = sqrt(mean * (1 - mean) / images)
     if 2 * error > spread:
         yield Concern(
@@ -96,6 +97,7 @@ def _failures(run: Run) -> Iterator[Concern]:
         least = 0.05 if status == "failed" else 0.3
         if len(lost) > least * len(run.trials):
             reasons = lost["error"].fillna("no reason given")
+            # "flops 1.2e9" and "flops 1.3e9" are one reason
             alike = reasons.groupby(reasons.str.replace(NUMBER, "#", regex=True))
             often = max((members for _, members in alike), key=len)
             yield Concern(
@@ -121,6 +123,7 @@ def _edge(
 ) -> Iterator[Concern]:
     for end, value in (("highest", tried.max()), ("lowest", tried.min())):
         there = int((chosen == value).sum())
+        # most of the front, and more than the draw would explain
         if there >= 0.8 * len(chosen) and (tried == value).mean() < 0.6:
             yield Concern(
                 "knob at its edge",
@@ -135,6 +138,7 @@ def _progress(run: Run) -> Iterator[Concern]:
     volumes = run.hypervolume_over_time()["hypervolume"].to_numpy()
     if not len(volumes) or not volumes[-1] > 0:
         return
+    # networks since the last rise
     flat = len(volumes) - 1 - int((volumes < volumes[-1]).sum())
     before = volumes[-1 - len(volumes) // 5]
     if flat >= 2 * ENOUGH and 2 * flat > len(volumes):

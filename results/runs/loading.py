@@ -128,6 +128,7 @@ def _facts(events: Sequence[Event]) -> dict[str, Any]:
         "objectives": dict(start.get("objectives") or {}),
         "config": start.get("config") or {},
         "ended": _reason(events),
+        # pauses between drivers do not count
         "seconds": seconds_worked(events),
     }
 
@@ -150,6 +151,7 @@ def seconds_worked(events: Sequence[Event]) -> float:
     return sum(
         after.time - before.time
         for before, after in pairwise(events)
+        # what lies before a start is a pause; a retraining comes after the search
         if after.kind not in ("search_started", "retrained")
     )
 

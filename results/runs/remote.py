@@ -62,6 +62,7 @@ def matching_runs(pattern: str) -> list[str]:
 
 def _open(url: str) -> tuple[AbstractFileSystem, str]:
     try:
+        # fsspec picks the file system by the scheme: s3, gs, http, ...
         system, root = fsspec.core.url_to_fs(url)
     except ValueError as error:
         raise ValueError(f"{url}: {error}") from error

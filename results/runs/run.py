@@ -92,6 +92,7 @@ class Run:
             )
         known = [name for name in _RETRAINED_ALIKE if name in rows]
         settings = rows[known].astype("string").fillna("")
+        # the newest says how it is done; older ways would not compare
         rows = rows[(settings == settings.iloc[-1]).all(axis=1)]
         # Retrained once more, into another folder: the later result holds.
         return rows.drop_duplicates(["trial", "seed"], keep="last")

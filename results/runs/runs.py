@@ -100,6 +100,7 @@ def _loaded(paths: list[str | Path], *, skip_empty: bool) -> dict[str, Run]:
 def _names(paths: list[str | Path]) -> list[str]:
     """The folders' names; where two are the same, the whole paths."""
     names = [str(path).rstrip("/").rpartition("/")[2] for path in paths]
+    # two runs/a and runs2/a would be one name
     if len(set(names)) < len(names):
         names = [str(path) for path in paths]
     for name in names:

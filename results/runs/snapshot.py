@@ -114,6 +114,7 @@ def _parquet(table: pd.DataFrame, note: str) -> bytes:
     content = pa.Table.from_pandas(table)
     file = BytesIO()
     pq.write_table(
+        # in the file itself: a note beside it could be of another moment
         content.replace_schema_metadata(
             {**content.schema.metadata, _KEY: note.encode()}
         ),

@@ -102,6 +102,7 @@ def _counted(
 
 def _longest_pause(events: Sequence[Event]) -> float:
     """Seconds between two events, without those in which nobody searched."""
+    # what lies before a start is time in which nobody searched
     pauses = (
         after.time - before.time
         for before, after in pairwise(events)

@@ -33,12 +33,14 @@ def _row(record: TrialRecord, metrics: Collection[str]) -> dict[str, Any]:
     """A trial as a row of the table; of what is told every epoch, accuracy and the ``metrics``, as last told."""
     last = record.epochs[-1] if record.epochs else {}
     of_epochs = {*EPOCH_COLUMNS} - {"accuracy", *metrics}
+    # seconds and losses of one epoch are not those of the trial
     learned = {name: value for name, value in last.items() if name not in of_epochs}
     return {
         **(_identity(record.proposal) if record.proposal else {}),
         **record.measured,
         **learned,
         "trial": record.number,
+        # paused and interrupted are for the controller; a table says over or not
         "status": str(record.status) if record.status.over else "running",
         "error": record.error,
         "epochs": len(record.epochs),
@@ -127,6 +129,7 @@ def _column(name: str, values: list[Any]) -> "pd.Series[Any]":
     if kind == "count":
         # a user's evaluator may well estimate, say, 0.5 MAC: then the column is float64
         with suppress(TypeError):
+            # Int64, not int64: it can be missing
             return pd.Series(pd.array(values, dtype="Int64"))
     elif name not in METRICS:
         return _inferred(values, knob=is_knob(name))

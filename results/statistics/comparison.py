@@ -130,7 +130,9 @@ def _effect(
     first: Array, second: Array, direction: str, level: float, seed: int
 ) -> pd.DataFrame:
     sign = 1.0 if direction == "max" else -1.0
+    # (first, second): every network of one against every one of the other
     pairs = sign * (first[:, None] - second)
+    # P(first better) + P(tie) / 2
     chance, ends = superiority_interval(sign * first, sign * second, level)
     effects = {
         "wins": (np.mean(pairs > 0), UNKNOWN),
@@ -206,6 +208,7 @@ def _p_value(test: Mapping[Any, Any], level: float) -> str:
     if test["least_p"] < WORTH_SAYING:
         return said
     said += f", for so few networks or so many ties at least {test['least_p']:.2g}"
+    # even populations that do not overlap would not reach significance
     hopeless = test["least_p"] >= 1 - level
     return said + (": none can be shown at this size" if hopeless else "")
 

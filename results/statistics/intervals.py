@@ -60,6 +60,7 @@ def superiority_interval(
 
     By the variances of Brunner and Munzel (2000), on the logit scale, which keeps it inside 0 and 1.
     """
+    # 1, 1/2 or 0 for each pair
     wins = (np.sign(first[:, None] - second) + 1) / 2
     variances = [
         np.var(wins.mean(axis=axis), ddof=1) / wins.shape[1 - axis] for axis in (0, 1)

@@ -48,6 +48,7 @@ def partial_tau(proxy: object, truth: object, given: object) -> float:
     ours, left, right = (
         kendalltau(*pair).statistic for pair in combinations((proxy, truth, given), 2)
     )
+    # the formula is that of the partial correlation
     return float((ours - left * right) / np.sqrt((1 - left**2) * (1 - right**2)))
 
 
@@ -108,5 +109,6 @@ def _deviations(values: pd.DataFrame) -> tuple[float, float]:
     if seeds < 2 or len(values) < 2:
         return np.nan, np.nan
     within = float(values.var(axis=1).mean())
+    # the means of so many trainings still carry their share of the noise
     between = float(values.mean(axis=1).var()) - within / seeds
     return within**0.5, max(0.0, between) ** 0.5

@@ -32,6 +32,7 @@ def rank_agreement(
     Raises:
         ValueError: for fewer than 4 networks with all values.
     """
+    # the same networks for all columns, or they would not compare
     together = proxy.join(full.rename("_full"), how="inner").dropna()
     if len(together) < LEAST:
         raise ValueError(
@@ -61,6 +62,7 @@ def _interval(correlate: Any, values: Array, target: Array, level: float) -> Int
     if count < LEAST_FOR_INTERVAL or math.isnan(found):
         return UNKNOWN
     others = ~np.eye(count, dtype=bool)
+    # each network left out once
     left_out = [_correlation(correlate, values[rest], target[rest]) for rest in others]
     # A perfect agreement has an infinite z: it is taken to be one pair short of it.
     most = 1 - 4 / (count * (count - 1))

@@ -29,6 +29,7 @@ class Trend:
         knob, rows = known[self.knob], []
         binned = pd.api.types.is_numeric_dtype(knob) and knob.nunique() > self.bins
         groups = (
+            # bins of equal count: equal widths would leave some with one network
             pd.qcut(knob.astype("float64"), self.bins, duplicates="drop")
             if binned
             else knob
