@@ -155,8 +155,7 @@ class Controller:
         if self._waiting:
             return self._start(self._waiting.popleft())
         promoted = self._promote()
-        # what is under way comes before what is new: a paused trial has cost epochs
-        # already
+        # before anything new: a paused trial has cost epochs already
         if promoted is not None:
             self.commit(Promoted(promoted))
             return self._start(promoted)
@@ -265,7 +264,6 @@ class Controller:
                 self._waiting.append(number)
 
     def _tell(self, news: Sequence[Event]) -> None:
-        # a copy: whoever fails is taken off the list on the way
         for event, listener in product(news, list(self.listeners)):
             if listener not in self.listeners:
                 continue

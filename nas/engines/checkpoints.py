@@ -29,6 +29,7 @@ class Checkpoints:
         if self._remote:
             system, place = open_place(self.place)
             path.parent.mkdir(parents=True, exist_ok=True)
+            # a copy of this machine may be older than what another has put there
             path.unlink(missing_ok=True)
             with suppress(FileNotFoundError):
                 fs.copy_files(f"{place}/{name}", str(path), source_filesystem=system)

@@ -70,6 +70,7 @@ def connected(ray_config: RayConfig, log_file: Path) -> Iterator[None]:
         logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s")
     )
     logger = logging.getLogger("ray")
+    # put back at the end: the caller may have a Ray of his own
     before = list(logger.handlers), logger.propagate
     for name in TOO_LOUD:
         logging.getLogger(name).setLevel(logging.ERROR)

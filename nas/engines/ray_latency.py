@@ -40,6 +40,7 @@ class ReservedLatency:
         self, arch: Arch, *, seed: int = 0, checkpoint: Path | None = None
     ) -> Iterator[Metrics]:
         """Raises ``RuntimeError`` if no device answers."""
+        # by the id: the same network goes to the same device, and load spreads evenly
         first = int(arch.id, 16)
         for attempt in range(ROUNDS * len(self.actors)):
             actor = self.actors[(first + attempt) % len(self.actors)]

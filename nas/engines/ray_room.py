@@ -42,6 +42,7 @@ def room(nodes: Sequence[Node], cpus: float, gpus: float) -> int:
     wanted = {
         name: amount for name, amount in {"CPU": cpus, "GPU": gpus}.items() if amount
     }
+    # of the resource that runs out first
     fits = [
         min(node.get(name, 0) / amount for name, amount in wanted.items())
         for node in nodes

@@ -55,6 +55,7 @@ class TrialActor(tune.Trainable):
         return True
 
     def step(self) -> dict[str, Any]:
+        # one epoch, or one measurement
         result = next(self._steps)
         if result.metrics is None:
             return {"done": True, "error": result.error, "traceback": result.traceback}
@@ -137,6 +138,8 @@ class Relay:
                 for tell in ends:
                     tell()
                 busy = len(self.segments) - sum(not going for _, going in answers)
+                # new work in the same commit: an idle worker does not wait for one of
+                # its own
                 self._work += self._turns.work(self._room() - busy - len(self._work))
         except Exception as error:
             self.broken = error
@@ -162,6 +165,7 @@ class RelaySearch(Searcher):
             # Ray asks for ever unless it is told that there is an end
             over = relay.broken or (not relay.segments and relay.controller.over)
             return str(Searcher.FINISHED) if over else None
+        # Tune's trial, of which ours may have several
         relay.segments.add(trial_id)
         return {
             "trial": work.trial,
@@ -272,12 +276,15 @@ def run_trials(
             tune.with_resources(trainable, {"cpu": cpus, "gpu": gpus}),
             search_alg=RelaySearch(relay),
             scheduler=RelayScheduler(relay),
+            # without end: the searcher says when there is no more
             num_samples=-1,
+            # a new process a trial would import torch each time
             reuse_actors=True,
             callbacks=[RelayCallback(relay), *loggers],
             storage_path=storage,
             trial_name_creator=_name,
             trial_dirname_creator=_name,
+            # evaluators keep their own
             checkpoint_at_end=False,
             raise_on_failed_trial=False,
             verbose=0,

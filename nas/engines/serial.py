@@ -49,6 +49,7 @@ def _run_trial(
     evaluators: Sequence[Evaluator],
     checkpoints: Checkpoints,
 ) -> None:
+    # closing: an evaluator that is stopped early lets go of what it holds
     with closing(steps(work, evaluators, checkpoints)) as results:
         for step in results:
             if step.metrics is None:

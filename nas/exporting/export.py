@@ -68,6 +68,7 @@ def export(
     if labels is not None:
         model = replace(model, labels=tuple(labels))
     out.parent.mkdir(parents=True, exist_ok=True)
+    # beside the target: a rename must not cross file systems
     unfinished = Path(mkdtemp(prefix=f".{out.name}.", dir=out.parent))
     try:
         checks = _write(

@@ -47,6 +47,7 @@ def to_program(network: Network) -> ExportedProgram:
         ValueError: if torch cannot follow the network, one with blocks of the user's own, say.
     """
     task = network.task
+    # two: torch.export takes a batch of one for a constant
     images = torch.zeros(2, task.channels, task.resolution, task.resolution)
     with _quiet(), _named("torch.export"):
         return torch.export.export(
@@ -120,6 +121,7 @@ def _check(
     path: Path, network: Network, run: Callable[[Tensor], Tensor], started: float
 ) -> Check:
     seconds = perf_counter() - started
+    # in float64 rounding hardly counts: what is left is the program's own error
     exact = deepcopy(network).double()
     difference = largest = rounding = error = 0.0
     for images in _unseen(network.task):

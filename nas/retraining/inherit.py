@@ -38,6 +38,7 @@ def inherit(network: Network, smaller: Network) -> tuple[float, tuple[str, ...]]
         source = theirs.get(path)
         for name, target in _own_tensors(module):
             full = f"{path}.{name}"
+            # pairs are found by name: the families name blocks by stage and place
             value = getattr(source, name, None) if source is not None else None
             classifier = path == network.last_layer
             if (
@@ -72,6 +73,7 @@ def _copy(target: Tensor, value: Tensor) -> int:
         theirs.append(slice(other, other + length))
     if target.ndim > 2:
         target[:, ours[1]] = 0  # from new inputs, and around a smaller kernel
+    # first channels, whole input groups, centred kernels: see the docstring
     target[tuple(ours)] = value[tuple(theirs)]
     return value[tuple(theirs)].numel()
 
@@ -93,6 +95,7 @@ def _splits(network: Network, smaller: Network, path: str) -> int:
     if (ours.radix, ours.cardinality) != (theirs.radix, theirs.cardinality):
         return 1
     return {
+        # radix-major; the gate's last layer is cardinality-major
         "conv": ours.radix,
         "bn0": ours.radix,
         "fc2": ours.radix * ours.cardinality,

@@ -61,6 +61,7 @@ def equal_share(nodes: Sequence[Node], number: int) -> float:
     """The most whole cores that each of ``number`` processes can have; none is spread over two nodes."""
     # an equal share of all cores may be more than any node has
     total = int(sum(node.get("CPU", 0) for node in nodes))
+    # from the largest down
     shares = range(total // number, 1, -1)
     return float(next((cpus for cpus in shares if room(nodes, cpus, 0) >= number), 1))
 
@@ -119,6 +120,8 @@ def _reason(error: WorkerGroupError) -> Exception:
     failures = [
         getattr(each, "_base_exc", each) for each in error.worker_failures.values()
     ]
+    # when one process dies, all others fail too, of the broken connection: not their
+    # fault
     own = [each for each in failures if not _is_of_connection(each)]
     if own:
         return _without_memory(own[0]) or own[0]

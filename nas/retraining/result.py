@@ -144,6 +144,7 @@ def append_rows(plan: Plan, found: RetrainingResult, folder: Path) -> list[str]:
     if not (run / LOG).is_file():
         return [f"{run} holds no {LOG}, so its tables do not tell of this retraining"]
     known = load_run(run).retrained
+    # the same command twice must not tell of a seed twice
     done = set(known["seed"][known["folder"] == place]) if "folder" in known else set()
     rows = [row for row in found.seeds.to_dict("records") if row["seed"] not in done]
     if not rows:

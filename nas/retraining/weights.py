@@ -96,6 +96,7 @@ def init_weights(
         weights, source = official_weights(name, progress), f"official {name}"
     elif path.is_dir():
         theirs = read_model_folder(path).arch
+        # another network of the family: what has the same name and place is taken over
         if theirs.id != arch.id:
             return _seed(network, arch, path, theirs)
         weights, source = load_weights(path), init

@@ -130,7 +130,9 @@ def training_images(plan: Plan, device: torch.device) -> Dataset:
     if not plan.full:
         return dataset
     both = (
-        torch.cat(pair) for pair in zip(dataset.train, dataset.validation, strict=True)
+        # images with images, labels with labels
+        torch.cat(pair)
+        for pair in zip(dataset.train, dataset.validation, strict=True)
     )
     return replace(dataset, train=Split(*both))
 
@@ -157,6 +159,7 @@ def _keep(job: Job, training: Training) -> None:
 
 def _finish(job: Job, dataset: Dataset, device: torch.device) -> None:
     network, epoch = best_network(job, dataset)
+    # the only place where test images are looked at
     tested = score(network.to(device), dataset, load_test(job.plan.data), device)
     history = job.history
     found = {

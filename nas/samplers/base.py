@@ -55,6 +55,7 @@ class RandomDraws:
     def _draws(self) -> Iterator[Arch]:
         """Begun at the first draw, and differently after a restart: what has been drawn is taken by then."""
         return self._problem.draws(
+            # a restart with the same numbers would draw what is taken already
             np.random.default_rng([self._seed, len(self._problem.taken)])
         )
 

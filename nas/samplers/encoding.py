@@ -47,8 +47,10 @@ class Encoder:
             for name, value in network.knobs.items():
                 seen.setdefault(name, set()).add(value)
         knobs = {
+            # any order, but the same in every process; values may be of several types
             name: sorted(values, key=repr)
             for name, values in sorted(seen.items())
+            # a constant tells networks apart from nothing
             if len(values) > 1
         }
         return cls(costs, logs.min(axis=0), logs.max(axis=0), knobs, max(epochs))
@@ -69,6 +71,7 @@ class Encoder:
     def rows(self, networks: Sequence[Known], epochs: Sequence[float]) -> Array:
         """(networks, inputs), each at its epoch."""
         span = np.where(self.high > self.low, self.high - self.low, 1.0)
+        # -1 to 1: the trend's weights have one prior for all inputs
         logs = 2 * (_logs(self.costs, networks, epochs) - self.low) / span - 1
         columns = [
             _column(name, values, networks) for name, values in self.knobs.items()
@@ -88,6 +91,7 @@ def _logs(
         for network, epoch in zip(networks, epochs, strict=True)
     ]
     return np.asarray(
+        # + 1: a network may cost 0
         np.log(np.array(rows, dtype=float).reshape(-1, len(costs) + 1) + 1)
     )
 
@@ -99,6 +103,7 @@ def _is_scale(values: Sequence[object]) -> bool:
 def _column(name: str, values: Sequence[Any], networks: Sequence[Known]) -> Array:
     if _is_scale(values):
         low, high = min(values), max(values)
+        # a knob that does not apply is as far from one end as from the other
         middle = (low + high) / 2
         column = np.array(
             [[network.knobs.get(name, middle)] for network in networks], dtype=float
@@ -108,4 +113,5 @@ def _column(name: str, values: Sequence[Any], networks: Sequence[Known]) -> Arra
         [name in network.knobs and network.knobs[name] == value for value in values]
         for network in networks
     ]
+    # two categories differ in two columns: sqrt(1/2 + 1/2) = 1, as the ends of a scale
     return np.array(rows, dtype=float).reshape(-1, len(values)) * math.sqrt(0.5)

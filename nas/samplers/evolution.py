@@ -132,6 +132,7 @@ class Evolution:
         if not pool:
             return []
         flops = np.log([network.costs["flops"] for network in pool])
+        # evenly in the logarithm: random networks crowd in the middle
         goals = np.linspace(flops[0], flops[-1], self._first)
         # a set: two goals may have the same nearest network
         chosen = {int(abs(flops - goal).argmin()) for goal in goals}
@@ -151,6 +152,7 @@ class Evolution:
         parent = self._tournament(parents)
         arch = parent.arch
         try:
+            # one change mostly, now and then more: so valleys are crossed
             for _ in range(self._rng.geometric(1 - MUTATE_AGAIN)):
                 arch = self._problem.space.mutate(arch, self._rng)
         except ValueError:  # no knob leads anywhere
@@ -170,6 +172,8 @@ class Evolution:
 
         def fitness(index: int) -> float:
             children = self._children[parents[index].network.arch.id]
+            # every child makes its parent less attractive, so that the whole front gets
+            # its turn
             return float(lonely[index] / (1 + children))
 
         return parents[max(a, b, key=fitness)].network
@@ -191,6 +195,7 @@ class Evolution:
         if not candidates:
             return None
         pending = list(islice(reversed(self._pending.values()), IN_FLIGHT))[::-1]
+        # (draws, candidates, objectives) and (draws, candidates)
         drawn, excess = posterior.sample(candidates, pending, DRAWS, self._rng)
         if not front:
             return Shortlist(candidates, posterior, drawn, excess)
@@ -229,6 +234,7 @@ class Evolution:
         mutated = [self._mutation(parents) for _ in range(NEW)]
         near = [network for parent in parents for network in self._near(parent.network)]
         found = [*self._random.values(), *filter(None, mutated), *near]
+        # by id: a neighbour of two parents counts once
         different = {network.arch.id: network for network in found}
         new = [network for key, network in different.items() if key not in taken]
         # a large front has thousands of neighbours: a random part of all
@@ -239,6 +245,8 @@ class Evolution:
         """The one-knob neighbours inside the cheap limits, worked out once."""
         key, problem = network.arch.id, self._problem
         if key not in self._neighbours:
+            # kept: a network stays on the front for long, and has hundreds of
+            # neighbours
             around = problem.space.neighbours(network.arch, self._rng)
             self._neighbours[key] = [
                 Candidate(arch, problem) for arch in around if problem.fits(arch)

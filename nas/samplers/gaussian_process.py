@@ -61,13 +61,17 @@ class Kernel:
         scaled = self._scaled(x, theta)
         weighted = weights * _matern_slope(np.sqrt(_squared(scaled, scaled)))
         rows = weighted.sum(axis=1)
+        # sum over pairs of w_ij (x_i - x_j)^2, multiplied out: no (points, points,
+        # inputs) array
         by_input = 2 * (rows @ scaled**2 - (scaled * (weighted @ scaled)).sum(axis=0))
         return np.bincount(self.groups, by_input, self.lengths).astype(np.float64)
 
     def _scaled(self, x: Array, theta: Array) -> Array:
+        # divided by the length scale, which is searched as a logarithm
         return np.asarray(x * np.exp(-theta[self.groups]))
 
     def _trend(self, a: Array, b: Array) -> Array:
+        # Bayesian linear regression on 1, x, x^2, written as a kernel
         return TREND**2 * _basis(a[:, : self.trend]) @ _basis(b[:, : self.trend]).T
 
 
@@ -99,6 +103,7 @@ class GaussianProcess:
         """
         noise = np.ones(len(x)) if noise is None else noise
         mean, spread = float(y.mean()), float(y.std()) or 1.0
+        # standardised, so that priors fit whatever the unit
         z = (y - mean) / spread
         start = kernel.start() if theta is None else theta
         settings = {"bounds": [BOUNDS] * len(start), "jac": True}
@@ -127,7 +132,9 @@ class GaussianProcess:
     def predict(self, x: Array) -> tuple[Array, Array]:
         """Mean and standard deviation of the values at ``x`` (points, inputs), without noise: (points,) each."""
         cross = self._whitened(x)
+        # k(x, x): 1 of the Matern kernel, and the trend's
         prior = 1 + TREND**2 * (_basis(x[:, : self.kernel.trend]) ** 2).sum(axis=1)
+        # rounding may leave it just below 0
         variance = np.maximum(prior - (cross**2).sum(axis=0), 0)
         mean = self.mean + self.scale * (cross.T @ self.half)
         return mean, self.scale * np.sqrt(variance)

@@ -55,6 +55,7 @@ def _dominated(points: Array, lower: Array, upper: Array) -> Array:
     volume = np.ones((len(points), len(lower)))
     for objective, column in enumerate(points.T):
         begin = np.maximum(lower[:, objective], column[:, None])
+        # the part of each box that is worse than the point, objective by objective
         volume *= np.maximum(upper[:, objective] - begin, 0)
     return np.asarray(volume.sum(axis=1))
 
@@ -73,6 +74,7 @@ def boxes(front: Array, reference: Array) -> tuple[Array, Array]:
         upper, defining = _cut(point, upper, defining)
     lower = np.full(upper.shape, -np.inf)
     for objective in range(1, len(reference)):
+        # boxes that do not overlap: each ends where an earlier objective's point begins
         lower[:, objective] = defining[:, :objective, objective].max(axis=1)
     full = (lower < upper).all(axis=1)
     return lower[full], upper[full]
@@ -83,6 +85,7 @@ def _cut(point: Array, upper: Array, defining: Array) -> tuple[Array, Array]:
     beaten = (point < upper).all(axis=1)
     uppers, definings = [upper[~beaten]], [defining[~beaten]]
     for objective, value in enumerate(point):
+        # what the bound's other defining points have in this objective
         others = np.delete(defining[beaten], objective, axis=1)[:, :, objective]
         stays = value >= others.max(axis=1, initial=-np.inf)
         bounds, points = upper[beaten][stays], defining[beaten][stays]

@@ -67,6 +67,7 @@ class OptunaStrategy:
 
     def adopt(self, arch: Arch) -> Draw:
         self._taken_on = True
+        # Optuna's way to be told of a network that somebody else chose
         self._study.enqueue_trial(self._problem.space.params(arch))
         sampler = self._study.sampler
         # which would work out a proposal for nothing

@@ -111,6 +111,7 @@ class Proposer:
             arch = self._starts.pop(0)
             if arch.id not in self._by_arch:
                 return self._hand_out(self._strategy.adopt(arch))
+        # a sampler that keeps proposing what is known is sent elsewhere
         for _ in range(REDRAWS if self._duplicates < DUPLICATES else 0):
             draw = self._strategy.draw()
             if draw is None:
@@ -135,6 +136,7 @@ class Proposer:
                 draw, Outcome("infeasible", self.problem.costs(draw.arch))
             )
             return None
+        # a sampler that waits for each of its draws must hear of this one too
         self._strategy.tell(draw, known.outcome or Outcome("failed"))
         if known.outcome is None or known.outcome.status != "complete":
             return None
@@ -177,6 +179,7 @@ class Proposer:
 
         Trials come in the order of their numbers, of which some may be missing, before the first ``ask``.
         """
+        # numbers may be missing where a log was damaged
         self._next = max(self._next, trial + 1)
         known = self._by_arch.get(arch.id)
         draw = self._strategy.adopt(arch)

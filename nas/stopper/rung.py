@@ -32,6 +32,7 @@ def scaled_crowding(points: Array) -> Array:
     neither push each other out nor take two places.
     """
     points = points / 2  # a difference of two finite numbers stays finite
+    # copies become neighbours
     order = np.lexsort(points.T)  # stable: of equal points the earliest is first
     copy = np.zeros(len(points), dtype=bool)
     copy[order[1:]] = (points[order[1:]] == points[order[:-1]]).all(axis=1)
@@ -45,6 +46,7 @@ def scaled_crowding(points: Array) -> Array:
         if scale:
             with np.errstate(over="ignore"):
                 distance[single[rising[1:-1]]] += (values[2:] - values[:-2]) / scale
+            # the ends hold a front's range: they go first, as in NSGA-II
             distance[single[rising[[0, -1]]]] = np.inf
     return distance
 
@@ -122,6 +124,7 @@ class ParetoRung:
 
     def add(self, trial: int, point: Array) -> None:
         """Record a trial; ``point`` (d,) is minimised and finite."""
+        # what is on its way down: first the new trial, then those it has beaten
         moving = self._last = Group(np.array([len(self._trials)]), point[None])
         self._trials.append(trial)
         self._last_level = first = self._level_of_last()
@@ -172,6 +175,8 @@ class ParetoRung:
         """Its front: all before dominate it, and it is dominated by none from there on."""
         low, high = 0, len(self._fronts)
         while low < high:
+            # bisection holds because whoever is dominated by front k is dominated by
+            # all before it
             middle = (low + high) // 2
             if dominated(self._last.points, by=self._fronts[middle].points)[0]:
                 low = middle + 1
@@ -188,6 +193,7 @@ class ParetoRung:
         rest = together(self._behind)
         ranks = moocore.pareto_rank(rest.points)
         counts = np.bincount(ranks)
+        # so many fronts hold the trials that are missing
         peeled = int(np.searchsorted(np.cumsum(counts), missing)) + 1
         by_rank = np.argsort(ranks, kind="stable")
         *fronts, behind = np.split(by_rank, np.cumsum(counts[:peeled]))

@@ -76,10 +76,8 @@ class EventLog:
             self._connection = sqlite3.connect(
                 self.path,
                 timeout=WRITER_WAIT_SECONDS,
-                # transactions are begun and ended here, not by Python's sqlite3 behind
-                # our back
+                # transactions are begun and ended here, not by Python's sqlite3
                 isolation_level=None,
-                # our own lock keeps threads apart
                 check_same_thread=False,
             )
         except sqlite3.OperationalError as error:
@@ -98,9 +96,8 @@ class EventLog:
         try:
             # EXTRA also syncs the folder after the journal is gone: a commit survives a power loss.
             self._connection.execute("PRAGMA synchronous = EXTRA")
-            if not self._connection.execute(
-                "SELECT count(*) FROM sqlite_master"
-            ).fetchone()[0]:
+            tables = "SELECT count(*) FROM sqlite_master"
+            if not self._connection.execute(tables).fetchone()[0]:
                 self._connection.executescript(_SCHEMA)
             version = _version(self._connection)
             check_version(version, self.path)
@@ -109,7 +106,6 @@ class EventLog:
                     f"{self.path}: written by an older version of this program (schema version {version}, now "
                     f"{SCHEMA_VERSION}): it can be read, but only that version can continue it"
                 )
-            # the clock goes on from there
             newest = self._connection.execute("SELECT max(time) FROM events").fetchone()
             return newest[0] if isinstance(newest[0], float) else 0.0
         except sqlite3.OperationalError as error:
@@ -127,8 +123,7 @@ class EventLog:
 
         Raises ``TypeError`` for data that JSON does not have, ``OSError`` where the disk refuses.
         """
-        # before the lock and the transaction: what JSON does not have must not leave
-        # half a commit
+        # before the transaction: what JSON does not have must not leave half a commit
         texts = [encoded(content) for content in contents]
         with self._lock:
             now = self._clock()
@@ -173,8 +168,7 @@ class EventLog:
         if self._connection.in_transaction:
             yield
             return
-        # IMMEDIATE takes the write lock now: a later upgrade could fail with "busy" at
-        # once
+        # IMMEDIATE: to take the write lock later could fail at once, with "busy"
         self._execute("BEGIN IMMEDIATE")
         try:
             yield
@@ -190,7 +184,6 @@ class EventLog:
     @contextmanager
     def _whole(self) -> Iterator[None]:
         """All of a block's rows or, if it does not come to its end, none."""
-        # a savepoint, since a transaction of several commits may be under way
         self._execute("SAVEPOINT whole")
         try:
             yield
@@ -294,7 +287,6 @@ def _query(
     with closing(
         sqlite3.connect(uri, uri=True, timeout=READER_WAIT_SECONDS)
     ) as connection:
-        # before the version is read, which a shortened file would refuse
         for statement in setup:
             connection.execute(statement)
         check_version(_version(connection), path)
