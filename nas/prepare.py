@@ -26,6 +26,7 @@ from evaluators.devices.device import resolve_device
 from evaluators.training.fidelity import Fidelity
 from evaluators.zero_cost import PROXIES
 from nas.config.schema import SearchConfig
+from nas.config.searched_recipe import SearchedRecipe
 from nas.runs.networks import load_starts
 from nas.samplers.proposer import Proposer, Proposing
 from nas.samplers.registry import make_sampler
@@ -70,6 +71,7 @@ def prepare(
         for name in config.evaluators
     ]
     _check_objectives(config, evaluators)
+    _check_recipe_is_used(config)
     trains = any(isinstance(evaluator, ProxyTraining) for evaluator in evaluators)
     fidelity = str(Fidelity.of(dataset, config.training)) if trains else None
     return replace(_decided(config, evaluators, dataset), fidelity=fidelity)
@@ -86,7 +88,7 @@ def prepare_for_others(
 def _decided(
     config: SearchConfig, evaluators: list[Evaluator], dataset: Dataset
 ) -> Prepared:
-    space, task = config.space.build(), dataset.task
+    space, task = config.search_space, dataset.task
     sampler = make_sampler(config.sampler.name, config.seed, config.sampler.model_extra)
     proposer = Proposer(
         space,
@@ -161,6 +163,18 @@ def _own_evaluator(name: str, task: Task, built_in: Iterable[str]) -> Evaluator:
             f"{name!r} is no evaluator: it needs metrics and evaluate (evaluators.Evaluator)"
         )
     return evaluator
+
+
+def _check_recipe_is_used(config: SearchConfig) -> None:
+    """``ValueError`` where settings of training are searched and no evaluator trains, as far as is known."""
+    own = any(":" in name for name in config.evaluators)
+    if isinstance(config.training, SearchedRecipe) and not (
+        own or "training" in config.evaluators
+    ):
+        name = config.training.choices[0][0]
+        raise ValueError(
+            f"training.{name}: is a list of choices, and nothing is trained; add training to evaluators"
+        )
 
 
 def _check_objectives(config: SearchConfig, evaluators: Sequence[Evaluator]) -> None:

@@ -154,6 +154,15 @@ def units(columns: Iterable[str]) -> dict[str, str]:
     return {name: metric(name).unit for name in columns if metric(name).unit}
 
 
+KNOBS = ("arch.", "training.")
+"""How the columns of knobs begin: those of the network, and those of its training."""
+
+
 def is_knob(column: str) -> bool:
-    """Whether a column of a trials table is a knob of the network."""
-    return column.startswith("arch.")
+    """Whether a column of a trials table is a knob of the network or of its training."""
+    return column.startswith(KNOBS)
+
+
+def knob_column(knob: str) -> str:
+    """The column of a knob: ``arch.depth1``, ``training.lr``."""
+    return knob if is_knob(knob) else f"arch.{knob}"

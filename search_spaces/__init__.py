@@ -7,7 +7,6 @@ from search_spaces.blocks.residual import Block
 from search_spaces.blocks.split_attention import SplitAttention
 from search_spaces.catalog import (
     REFERENCES,
-    arch_from_dict,
     get_space,
     list_networks,
     reference,
@@ -18,6 +17,7 @@ from search_spaces.families.regnety import RegNetY, RegNetYSpace
 from search_spaces.families.resnest import ResNeSt, ResNeStSpace
 from search_spaces.folding import fold
 from search_spaces.grid import Grid
+from search_spaces.joint import arch_from_dict
 from search_spaces.knobs import Trial, choose
 from search_spaces.network import Description, Network, build, complexity
 from search_spaces.space import SearchSpace

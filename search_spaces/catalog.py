@@ -119,8 +119,8 @@ def list_networks(pattern: str = "*") -> list[str]:
     return [name for name in REFERENCES if fnmatchcase(name, pattern)]
 
 
-def arch_from_dict(values: Mapping[str, object]) -> Arch:
-    """Inverse of ``Arch.to_dict``.
+def network_from_dict(values: Mapping[str, object]) -> Arch:
+    """Inverse of ``Arch.to_dict`` of a network.
 
     Raises:
         ValueError: naming the field that is missing, unknown or wrong.

@@ -26,10 +26,10 @@ import torch
 from torch import Tensor, nn
 
 from search_spaces.arch import Arch, canonical
-from search_spaces.catalog import arch_from_dict
 from search_spaces.cost import OPERATORS
 from search_spaces.folding import fold
 from search_spaces.grid import Grid
+from search_spaces.joint import arch_from_dict
 from search_spaces.knobs import KnobValue, ValueT
 from search_spaces.network import build, complexity
 from search_spaces.space import SearchSpace

@@ -13,13 +13,16 @@ from evaluators.devices.seeding import build_seeded
 from evaluators.evaluator import Metrics
 from evaluators.training.checkpoint import load_checkpoint, save_checkpoint
 from evaluators.training.engine import Training
-from evaluators.training.recipe import DEFAULT_RECIPE, Recipe
+from evaluators.training.recipe import DEFAULT_RECIPE, Recipe, recipe_for
 from search_spaces import Arch
 
 
 @dataclass(frozen=True)
 class ProxyTraining:
-    """Validation accuracy after each epoch of a short training. The fields are ``proxy_train``'s."""
+    """Validation accuracy after each epoch of a short training. The fields are ``proxy_train``'s.
+
+    What was chosen for the training of a network (``search_spaces.joint``) goes before ``recipe``.
+    """
 
     data: DataSettings | str = "digits"
     recipe: Recipe = DEFAULT_RECIPE
@@ -50,7 +53,7 @@ class ProxyTraining:
         return proxy_train(
             arch,
             self.data,
-            self.recipe,
+            recipe_for(arch, self.recipe),
             self.device,
             seed,
             checkpoint,

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
 from typing import Annotated, Literal
 
 import torch
 from torch import Tensor, nn
 
-from evaluators.fields import Bounds, check, require
+from evaluators.fields import Bounds, FieldError, check, require
 from evaluators.training.augment import Augmentation
 from evaluators.training.muon import Muon
+from search_spaces import Arch
+from search_spaces.joint import settings_of
+from search_spaces.knobs import KnobValue
 
 OptimizerName = Literal["sgd", "muon"]
 Schedule = Literal["cosine", "one_cycle"]
@@ -189,6 +193,28 @@ class Recipe:
 
 
 DEFAULT_RECIPE = Recipe()
+
+
+def with_settings(recipe: Recipe, settings: Mapping[str, KnobValue]) -> Recipe:
+    """``recipe`` with these settings, such as ``{"lr": 0.1, "augment.shift": 2}``, and nothing left to choose.
+
+    Raises:
+        FieldError: naming the setting that is wrong.
+    """
+    plain = {each.name: getattr(recipe, each.name) for each in fields(Recipe)}
+    for name, value in settings.items():
+        outer, _, inner = name.rpartition(".")
+        try:
+            change = replace(plain[outer], **{inner: value}) if outer else value
+        except FieldError as error:
+            raise FieldError("Recipe", (outer, *error.path), error.problem) from error
+        plain[outer or name] = change
+    return Recipe(**plain)
+
+
+def recipe_for(arch: Arch, recipe: Recipe) -> Recipe:
+    """``recipe`` with what was chosen for the training of ``arch``."""
+    return with_settings(recipe, settings_of(arch))
 
 
 def _half_cosine(start: float, end: float, progress: float) -> float:

@@ -21,6 +21,7 @@ from nas.config.loading import load_space
 from nas.config.pairs import split_pair
 from nas.exporting.programs import Check
 from results import Comparison, Run
+from results.metrics import is_knob
 from results.runs.health import health
 from results.runs.summary import summary
 from results.wording import label, number
@@ -114,7 +115,7 @@ def front_table(
     for name in metrics:
         table.add_column(label(name), justify="right")
     table.add_column("knobs", overflow="fold")
-    knobs_of = [name for name in columns if name.startswith("arch.")]
+    knobs_of = [name for name in columns if is_knob(name)]
     differ = {
         _base(name)
         for name in knobs_of

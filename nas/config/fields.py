@@ -38,15 +38,16 @@ class Config(BaseModel):
 class Made:
     """Marks a field whose value ``make`` builds from what was given; that decides what is right.
 
-    Without ``make`` the field's own dataclass is built by ``from_values``.
+    Without ``make`` the field's own dataclass is built by ``from_values``. ``plain`` is the inverse.
     """
 
     make: Callable[[Any], object] | None = None
+    plain: Callable[[Any], object] = asdict
 
     def __get_pydantic_core_schema__(
         self, source: Any, handler: GetCoreSchemaHandler
     ) -> CoreSchema:
-        plain = core_schema.plain_serializer_function_ser_schema(asdict)
+        plain = core_schema.plain_serializer_function_ser_schema(self.plain)
         make = self.make or partial(from_values, source)
         return core_schema.no_info_plain_validator_function(make, serialization=plain)
 

@@ -22,9 +22,11 @@ from evaluators.latency.settings import LatencySettings
 from nas.budget import Budget, Plateau
 from nas.config.fields import Config, Made, named
 from nas.config.finalists import ExportConfig, FinalistsConfig, SelectConfig
+from nas.config.searched_recipe import SearchedRecipe, plain_values, recipe_of
 from nas.stopper.asha import Stopper, make_stopper
 from results.limits import Limit
 from search_spaces import SearchSpace, get_space
+from search_spaces.joint import JointSpace
 
 
 def data_settings(value: object) -> DataSettings:
@@ -152,7 +154,8 @@ class RayConfig(Config):
 class SearchConfig(Config):
     """Everything that decides a search.
 
-    ``space`` may be a list: all its families are searched together.
+    ``space`` may be a list: all its families are searched together. Where a setting of ``training`` is a list of
+    choices, it is searched with the network.
     ``reference_point`` bounds the hypervolume (one value per objective); without it the worst value seen does.
     ``limits`` bound metrics: a number is the most, ``[low, high]`` or ``{min, max}`` a range. ``start_from`` names
     networks to try first: published ones, JSON files, run folders.
@@ -177,7 +180,7 @@ class SearchConfig(Config):
     start_from: Annotated[tuple[str, ...], Strict(False)] = ()
     stopper: Annotated[StopperConfig, BeforeValidator(named)] = StopperConfig()
     data: Annotated[DataSettings, Made(data_settings)] = DataSettings()
-    training: Annotated[Recipe, Made()] = Recipe()
+    training: Annotated[Recipe, Made(recipe_of, plain_values)] = Recipe()
     latency: Annotated[LatencyConfig, Made()] = LatencyConfig()
     predicted_latency: PredictedLatencyConfig = PredictedLatencyConfig()
     evaluators: Annotated[tuple[str, ...], Strict(False)] = (
@@ -195,6 +198,14 @@ class SearchConfig(Config):
     finalists: FinalistsConfig | None = None
     select: SelectConfig | None = None
     export: ExportConfig = ExportConfig()
+
+    @property
+    def search_space(self) -> SearchSpace:
+        """The networks, with what of their training is searched."""
+        networks = self.space.build()
+        if isinstance(self.training, SearchedRecipe):
+            return JointSpace(networks, self.training.choices)
+        return networks
 
     @property
     def budget(self) -> Budget:

@@ -14,6 +14,7 @@ from nas.finalists.lineup import Entrant, Role
 from nas.problem import Problem
 from nas.runs.networks import load_arch
 from search_spaces import REFERENCES, Arch, complexity
+from search_spaces.joint import network_of, settings_of, tuned
 from search_spaces.proportions import suggest
 
 STREAM = 17
@@ -25,6 +26,8 @@ def baselines(
 ) -> list[Entrant]:
     """Published, own and random networks for ``problem``, without those that are finalists already.
 
+    If the search chose how networks are trained, they are trained as the first finalist is.
+
     Raises:
         ValueError: for an own network that cannot be read or is outside the limits.
     """
@@ -34,12 +37,13 @@ def baselines(
         *_own(problem, settings.baselines),
         *_random(problem, settings, finalists, seed),
     ]
-    taken = {each.arch.id for each in finalists}
-    return [
-        each
-        for place, each in enumerate(found)
-        if each.arch.id not in taken | {other.arch.id for other in found[:place]}
-    ]
+    taken = {network_of(each.arch).id for each in finalists}
+    new: dict[str, Entrant] = {}
+    for each in found:
+        if each.arch.id not in taken:
+            new.setdefault(each.arch.id, each)
+    how = settings_of(finalists[0].arch)
+    return [replace(each, arch=tuned(each.arch, how)) for each in new.values()]
 
 
 def _published(problem: Problem, ceiling: float) -> Iterator[Entrant]:
@@ -105,7 +109,7 @@ def _random(
     seed: int,
 ) -> Iterator[Entrant]:
     count = len(finalists) if settings.random is None else settings.random
-    taken = {each.arch.id: each for each in finalists}
+    taken = {network_of(each.arch).id: each for each in finalists}
     draws = replace(problem, taken=taken).draws(np.random.default_rng([seed, STREAM]))
     for number, arch in enumerate(islice(draws, count), start=1):
         yield Entrant(arch, Role.RANDOM, f"random {number}")

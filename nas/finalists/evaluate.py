@@ -7,13 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from evaluators import Evaluator, Metrics, ProxyTraining
+from evaluators import Evaluator, Metrics, ProxyTraining, Recipe
 from evaluators.devices.device import resolve_device
+from evaluators.training.recipe import with_settings
 from evaluators.training.shard import ALONE
 from nas.finalists.lineup import Entrant
-from nas.retraining.plan import Plan
+from nas.retraining.plan import Plan, carried_on
 from nas.retraining.worker import Job, train
 from search_spaces import Arch
+from search_spaces.joint import network_of, settings_of
 
 
 @dataclass(frozen=True)
@@ -65,12 +67,16 @@ class UnlessKnown:
 class FullTraining:
     """A retraining (``nas.retraining``) as an evaluator; its checkpoints and results lie in ``folder``.
 
-    Every worker must see the folder. ``plan`` says how to train; of its network there is none yet.
+    Every worker must see the folder. ``plan`` says how to train; of its network there is none yet. What the search
+    chose for the training of a network goes before that, but for what is ``given`` by hand; ``searched`` is the
+    recipe of the search.
     """
 
     plan: Plan
     folder: Path
     memory_fraction: float | None = None
+    searched: Recipe | None = None
+    given: frozenset[str] = frozenset()
 
     @property
     def metrics(self) -> tuple[str, ...]:
@@ -79,7 +85,12 @@ class FullTraining:
         return (*told, "top1")
 
     def job(self, arch: Arch, seed: int) -> Job:
-        plan = self.plan.model_copy(update={"arch": arch.to_dict()})
+        own = carried_on(settings_of(arch), self.searched, self.given)
+        how = {
+            "arch": network_of(arch).to_dict(),
+            "recipe": with_settings(self.plan.recipe, own),
+        }
+        plan = self.plan.model_copy(update=how)
         return Job(plan, seed, self.folder / arch.id / f"seed-{seed}")
 
     def evaluate(

@@ -14,6 +14,7 @@ from nas.samplers.proposer import Proposal
 from results import write_atomic
 from results.strict_json import dumps
 from search_spaces import Arch, SearchSpace, arch_from_dict, get_space
+from search_spaces.joint import OF_TRAINING, network_of, settings_of
 from search_spaces.unions import FAMILY, Union
 
 
@@ -77,7 +78,14 @@ class Lineup:
     _next: int = 0
 
     def knobs(self, arch: Arch) -> dict[str, Any]:
-        """As the search's own table has them; those of a network from elsewhere by its own family's space."""
+        """As the search's own table has them, with what was chosen for the training."""
+        own = {
+            f"{OF_TRAINING}.{name}": value for name, value in settings_of(arch).items()
+        }
+        return self._of_network(network_of(arch)) | own
+
+    def _of_network(self, arch: Arch) -> dict[str, Any]:
+        """Those of a network from elsewhere by its own family's space."""
         families = (
             self.space.families if isinstance(self.space, Union) else {"": self.space}
         )

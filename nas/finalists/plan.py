@@ -82,7 +82,8 @@ def plan_finalists(
 ) -> Work:
     """What ``finalists`` would train; writes the folder with the list of it. Raises as that does."""
     run = load_run(source)
-    config, plan = _configured(run, overrides)
+    search = validate(run.config, str(run.path / "config.yaml"))
+    config, plan = _configured(run, search, overrides)
     folder = run.path / FINALISTS
     begun = (folder / LINEUP).is_file()
     if begun:
@@ -102,7 +103,11 @@ def plan_finalists(
     if not begun:
         _write_folder(folder, config, prepared, entrants)
     training = FullTraining(
-        plan, (folder / "networks").absolute(), _memory_share(config)
+        plan,
+        (folder / "networks").absolute(),
+        _memory_share(config),
+        search.training,
+        frozenset(config.finalists.training if config.finalists else ()),
     )
     return Work(run, config, folder, entrants, prepared, training, dataset)
 
@@ -132,9 +137,10 @@ def only_finalists_left(
     return load_run(folder).ended not in (None, "interrupted")
 
 
-def _configured(run: Run, overrides: Sequence[str]) -> tuple[SearchConfig, Plan]:
+def _configured(
+    run: Run, search: SearchConfig, overrides: Sequence[str]
+) -> tuple[SearchConfig, Plan]:
     """The settings of the run of finalists, and how each is trained."""
-    search = validate(run.config, str(run.path / "config.yaml"))
     if "training" not in search.evaluators:
         names = ", ".join(search.evaluators)
         raise ValueError(
@@ -203,6 +209,7 @@ def _plan(run: Run, settings: FinalistsConfig) -> Plan:
         trial=int(run.trials["trial"].iloc[0]),
         recipe=settings.recipe,
         overrides=[f"data.{name}={json.dumps(images[name])}" for name in images],
+        tuned=False,
         **{name: how[name] for name in how if name != "data"},
     )
     return plan

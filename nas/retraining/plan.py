@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -15,12 +15,14 @@ from pydantic import Field
 from evaluators import DataSettings, Recipe
 from evaluators.data.content import changed_images
 from evaluators.fields import field_types, from_values, hint
+from evaluators.training.recipe import with_settings
 from nas.config.fields import named
 from nas.config.loading import built, presets, read_values
 from nas.config.retraining import RetrainConfig
 from nas.retraining.source import Origin, find_origin
 from results import write_atomic
 from search_spaces import Arch, arch_from_dict
+from search_spaces.knobs import KnobValue
 
 TRAINING = tuple(field_types(Recipe))
 OTHERS = tuple(name for name in RetrainConfig.model_fields if name != "recipe")
@@ -29,6 +31,8 @@ MAY_CHANGE = frozenset({"workers", "seeds", "device", "engine", "resources", "ra
 IDENTIFYING = ("name", "root", "resolution")
 """What makes images other images; how many of them are used, and which to validate with, does not."""
 RECIPES = "recipes"
+OPTIMIZED = ("lr", "momentum", "weight_decay")
+"""Settings whose values are right for one optimiser."""
 
 
 class Plan(RetrainConfig):
@@ -73,25 +77,31 @@ def make_plan(
     overrides: Iterable[str] = (),
     data: str | None = None,
     other_data: bool = False,
+    tuned: bool = True,
     **settings: object,
 ) -> tuple[Plan, Origin]:
     """The plan that the settings amount to, and where its network comes from.
 
     ``recipe`` is a preset or a YAML file. Its keys, and those of ``overrides``, are the fields of ``Recipe``
     and of ``RetrainConfig``; so are ``settings``. Images and, where the recipe says nothing of it,
-    augmentation are the search's.
+    augmentation are the search's. If ``tuned``, what the search chose for the network's training goes before
+    the recipe, and what is given by hand before that.
 
     Raises:
         ValueError: naming the setting that is wrong, or the one in which the images are not the search's.
     """
-    origin = find_origin(source, trial)
+    origin, overrides = find_origin(source, trial), tuple(overrides)
     values = read_values(recipe, overrides, presets(RECIPES)) | settings
     check_names(values, recipe)
     images = _images(origin, data, values.pop("data", {}))
     how = {name: values.pop(name) for name in TRAINING if name in values}
     if "augment" not in how and origin.training is not None:
         how["augment"] = asdict(origin.training.augment)
-    chosen = built(partial(from_values, Recipe), how, recipe)
+    given = given_names(overrides) | settings.keys()
+    own = carried_on(origin.settings, origin.training, given) if tuned else {}
+    chosen = built(
+        lambda plain: with_settings(from_values(Recipe, plain), own), how, recipe
+    )
     if not other_data:
         check_settings(images, origin)
     config = built(lambda plain: RetrainConfig(**plain), values, recipe)
@@ -103,6 +113,26 @@ def make_plan(
         trial=origin.trial,
     )
     return plan, origin
+
+
+def given_names(overrides: Iterable[str]) -> set[str]:
+    """What ``key=value`` pairs are about."""
+    return {each.partition("=")[0].strip() for each in overrides}
+
+
+def carried_on(
+    settings: Mapping[str, KnobValue], training: Recipe | None, given: Collection[str]
+) -> dict[str, KnobValue]:
+    """What a search chose for a network's training, for its retraining, without what is ``given`` by hand.
+
+    A learning rate that was found for one optimiser means nothing to another, so that of the search,
+    ``training``, comes with it.
+    """
+    own = dict(settings)
+    if training is not None and not own.keys().isdisjoint(OPTIMIZED):
+        own.setdefault("optimizer", training.optimizer)
+    by_hand = (name for name in own if {name, name.partition(".")[0]} & set(given))
+    return {name: own[name] for name in own.keys() - set(by_hand)}
 
 
 def check_names(values: Iterable[str], source: str) -> None:

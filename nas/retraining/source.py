@@ -10,16 +10,22 @@ from typing import Any
 import pandas as pd
 
 from evaluators import DataSettings, Recipe
+from evaluators.training.recipe import recipe_for
 from nas.config.loading import validate
 from nas.runs.folder import images_of, task_of
-from nas.runs.networks import load_arch
+from nas.runs.networks import read_arch
 from results import Run, load_run
 from search_spaces import REFERENCES, Arch, Task, arch_from_dict, reference
+from search_spaces.joint import network_of, settings_of
+from search_spaces.knobs import Knobs
 
 
 @dataclass(frozen=True)
 class Origin:
-    """A network and, as far as known, its search: ``trial`` of the ``run`` folder, data, training, task."""
+    """A network and, as far as known, its search: ``trial`` of the ``run`` folder, data, training, task.
+
+    ``settings`` are what the search chose for the network's training, ``training`` has them too.
+    """
 
     arch: Arch
     data: DataSettings | None = None
@@ -28,6 +34,7 @@ class Origin:
     trial: int | None = None
     task: Task | None = None
     images: dict[str, Any] = field(default_factory=dict)
+    settings: Knobs = field(default_factory=dict)
 
 
 def find_origin(source: str, trial: int | None = None) -> Origin:
@@ -84,10 +91,10 @@ def _trial(run: Run, trial: int) -> pd.Series[Any]:
 
 
 def _of_file(path: Path) -> Origin:
-    arch = load_arch(str(path))
+    arch = read_arch(path)
     content = json.loads(path.read_text(encoding="utf-8"))
     if not isinstance(content.get("config"), dict):
-        return Origin(arch)
+        return Origin(network_of(arch), settings=settings_of(arch))
     run, trial = content.get("run"), content.get("trial")
     folder = Path(run) if isinstance(run, str) and "://" not in run else None
     return _found(
@@ -111,11 +118,12 @@ def _found(
         source or f"{run}/config.yaml",
     )
     return Origin(
-        arch,
+        network_of(arch),
         settings.data if "data" in config else None,
-        settings.training if "training" in config else None,
+        recipe_for(arch, settings.training) if "training" in config else None,
         run.absolute() if run else None,
         trial,
         task_of(run) if run else None,
         images_of(run) if run else {},
+        settings_of(arch),
     )

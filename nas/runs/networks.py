@@ -12,11 +12,12 @@ import numpy as np
 from nas.problem import Problem
 from results.limits import Limit
 from search_spaces import Arch, SearchSpace, Task, arch_from_dict, reference
+from search_spaces.joint import JointSpace, network_of
 from search_spaces.sampling.mutation import ReplayTrial
 
 
 def load_arch(source: str) -> Arch:
-    """A published network by name, or the architecture in a JSON file (alone, or under ``arch``).
+    """A published network by name, or that of the architecture in a JSON file (alone, or under ``arch``).
 
     Raises:
         ValueError: naming the file and what is wrong with it.
@@ -24,6 +25,11 @@ def load_arch(source: str) -> Arch:
     path = Path(source)
     if path.suffix != ".json":
         return reference(source)
+    return network_of(read_arch(path))
+
+
+def read_arch(path: Path) -> Arch:
+    """As ``load_arch`` of a file, with what was chosen for the network's training."""
     return _arch(_read_json(path), path)
 
 
@@ -38,20 +44,22 @@ def load_starts(
     Raises:
         ValueError: naming the entry, and the knob or the cost that keeps it out.
     """
-    problem = Problem(space, {}, limits, task)
-    found = []
+    joint = space if isinstance(space, JointSpace) else None
+    problem = Problem(joint.networks if joint else space, {}, limits, task)
+    found: list[Arch] = []
     for entry in entries:
         try:
-            found += _inside(problem, _load(entry), entry)
+            inside = _inside(problem, _load(entry), entry)
         except ValueError as error:
             raise ValueError(f"start_from: {error}") from error
+        found += map(joint.adopted if joint else network_of, inside)
     return found
 
 
 def _inside(problem: Problem, archs: list[Arch], entry: str) -> list[Arch]:
     """Those of ``archs`` inside the cheap limits, at least one."""
     for arch in archs:
-        _check_expressible(problem.space, arch, entry)
+        _check_expressible(problem.space, network_of(arch), entry)
     inside = [arch for arch in archs if problem.fits(arch)]
     if not inside:
         costs = problem.costs(archs[0])

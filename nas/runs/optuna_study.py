@@ -32,6 +32,7 @@ from nas.runs.study_rows import add_in_bulk
 from nas.samplers.optuna import STUDY_DIRECTIONS
 from results import Run, load_run
 from results.limits import Limit
+from results.metrics import is_knob
 from search_spaces import SearchSpace, arch_from_dict
 
 STUDY = "search"
@@ -62,7 +63,7 @@ def write_study(folder: str | Path, path: str | Path | None = None) -> int:
         known = {trial.user_attrs.get("trial") for trial in there}
         ended = run.trials["status"] != "running"
         finished = run.trials[ended & ~run.trials["trial"].isin(known)]
-        reader = _Reader(run, config.space.build(), config.limits)
+        reader = _Reader(run, config.search_space, config.limits)
         # only those that the file lacks, so that the work does not grow with the search
         trials = [reader.trial(row) for row in finished.to_dict("records")]
         add_in_bulk(storage, storage.get_study_id_from_name(STUDY), trials)
@@ -157,7 +158,7 @@ class _Reader:
         params, distributions = self._knobs(row)
         state = STATES.get(row["status"], TrialState.PRUNED)
         complete = state is TrialState.COMPLETE
-        facts = [name for name in row if not name.startswith("arch.")]
+        facts = [name for name in row if not is_knob(name)]
         limited = [name for name in self.limits if name in row]
         made = create_trial(
             state=state,

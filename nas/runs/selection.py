@@ -10,6 +10,7 @@ import pandas as pd
 
 from nas.config.pairs import split_pair
 from results import Run, Selection, write_atomic
+from results.metrics import is_knob
 from results.strict_json import dumps
 
 RETRAINING = ("space", "data", "training", "seed")
@@ -56,7 +57,7 @@ def _content(selection: Selection, run: Run) -> dict[str, Any]:
     row = selection.row
     numeric = selection.rows.select_dtypes("number").columns
     # numbers that measure nothing: which trial it was, and what the network is
-    labels = {"trial", "seed", *numeric[numeric.str.startswith("arch.")]}
+    labels = {"trial", "seed", *filter(is_knob, numeric)}
     metrics = [name for name in numeric if name not in labels]
     return {
         "arch": selection.arch,

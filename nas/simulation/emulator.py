@@ -87,7 +87,7 @@ class Emulator:
                 f"{folder}: has no environment.json that names the task of its images"
             )
         config = load_config(str(run.path / "config.yaml"))
-        return cls(run, config.space.build(), task, measured)
+        return cls(run, config.search_space, task, measured)
 
     def trajectory(self, arch: Arch) -> Trajectory:
         if arch.id not in self._known:

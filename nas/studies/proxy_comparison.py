@@ -22,6 +22,7 @@ from evaluators import DataSettings, load
 from evaluators.training.fidelity import Fidelity
 from nas.config.loading import load_config, read_values, validate
 from nas.config.schema import SearchConfig
+from nas.config.searched_recipe import SearchedRecipe
 from nas.retraining.retrain import Note
 from nas.studies.space_comparison import Watch, population, unwatched
 from results import Run, write_atomic
@@ -73,6 +74,11 @@ def compare_proxies(
             f"--networks: must be at least {LEAST} for ranks, got {networks}"
         )
     base = _cheap_limits(load_config(source, [*overrides, *_alone(networks)]))
+    if isinstance(base.training, SearchedRecipe):
+        name, choices = base.training.choices[0]
+        raise ValueError(
+            f"{source}: training.{name}: a proxy is one recipe; choose one of {list(choices)}"
+        )
     known = _read(candidates, base) if candidates else standard_candidates(base)
     *_, last = known.values()
     trainings = known | {TRUTH: longer(last, times)}

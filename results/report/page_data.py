@@ -9,7 +9,7 @@ import pandas as pd
 import yaml
 
 from results import wording
-from results.metrics import metric
+from results.metrics import is_knob, metric
 from results.report import charts as figures
 from results.report.knob_effects import effects
 from results.runs.health import NUMBER, health
@@ -35,7 +35,7 @@ def page_data(
     knobs = [
         name
         for name in map(str, run.trials)
-        if name.startswith("arch.") and run.trials[name].notna().any()
+        if is_knob(name) and run.trials[name].notna().any()
     ]
     metrics = _metrics(run)
     return {
@@ -82,7 +82,7 @@ def _metrics(run: Run) -> list[str]:
         name
         for name in run.trials.select_dtypes("number").columns
         if name not in NOT_METRICS
-        and not name.startswith("arch.")
+        and not is_knob(name)
         and run.trials[name].notna().any()
     ]
     return [n for n in run.objectives if n in measured] + [

@@ -6,6 +6,7 @@ from math import sqrt
 
 import pandas as pd
 
+from results.metrics import is_knob
 from results.runs.fidelity import at_epoch, stopping_epochs
 from results.runs.run import Run
 from results.statistics.rank_agreement import LEAST_FOR_INTERVAL, rank_agreement
@@ -112,7 +113,7 @@ def _edges(run: Run) -> Iterator[Concern]:
     """Knobs whose highest or lowest value holds most of the front, far more than of all networks tried."""
     front = run.comparable_front()
     for name in (str(column) for column in run.trials):
-        if name.startswith("arch.") and pd.api.types.is_integer_dtype(run.trials[name]):
+        if is_knob(name) and pd.api.types.is_integer_dtype(run.trials[name]):
             tried, chosen = run.trials[name].dropna(), front[name].dropna()
             if len(chosen) >= 5 and tried.nunique() >= 3:
                 yield from _edge(name.removeprefix("arch."), tried, chosen)

@@ -10,7 +10,7 @@ import pandas as pd
 
 from results import strict_json
 from results.atomic import write_atomic
-from results.metrics import error_column
+from results.metrics import error_column, is_knob, knob_column
 from results.objectives import Objectives
 from results.pareto.indicators import hypervolume_over_time
 from results.pareto.pareto import hypervolume, pareto_front
@@ -171,7 +171,7 @@ class Run:
             case "learning" if metric in self.epochs:
                 return figures.learning_figure(self.epochs, front, metric)
             case "knob" if knob:
-                column = self._column(f"arch.{knob.removeprefix('arch.')}")
+                column = self._column(knob_column(knob))
                 return figures.knob_figure(trials, column, metric)
         raise ValueError(
             f"no figure {name!r} of {metric}: there are front, progress, learning (of a metric of epochs: "
@@ -296,7 +296,7 @@ def network_record(row: Mapping[Any, Any]) -> dict[str, Any]:
     metrics = {
         name: value
         for name, value in row.items()
-        if name not in _NOT_METRICS and not name.startswith("arch.")
+        if name not in _NOT_METRICS and not is_knob(name)
     }
     return {
         **metrics,

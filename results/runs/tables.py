@@ -16,6 +16,7 @@ from results.metrics import (
     RETRAINED_COLUMNS,
     TRIAL_COLUMNS,
     is_knob,
+    knob_column,
     metric,
     units,
 )
@@ -57,7 +58,7 @@ def _identity(proposal: Proposed) -> dict[str, Any]:
     # The column is there only where some trial was answered by another.
     if proposal.duplicate_of is not None:
         facts["duplicate_of"] = proposal.duplicate_of
-    knobs = {f"arch.{name}": value for name, value in (proposal.knobs or {}).items()}
+    knobs = {knob_column(name): value for name, value in (proposal.knobs or {}).items()}
     arch = None if proposal.arch is None else json.dumps(proposal.arch)
     return facts | knobs | {"arch": arch}
 
@@ -70,7 +71,8 @@ def fold_events(events: Iterable[Event], metrics: Iterable[str] = ()) -> Tables:
     """The tables that a log amounts to; ``attrs["units"]`` of each names the units.
 
     Standard columns are always there, in the order of ``TRIAL_COLUMNS``, ``EPOCH_COLUMNS`` and
-    ``RETRAINED_COLUMNS``; metrics of a user's own evaluator follow, then ``arch.<knob>``, then ``arch``.
+    ``RETRAINED_COLUMNS``; metrics of a user's own evaluator follow, then ``arch.<knob>`` and ``training.<knob>``,
+    then ``arch``.
     Missing values are NA; accuracy is that of the last epoch. ``metrics`` have a column even before anything
     measured them. Raises ``ValueError`` for an event that lacks what its kind needs.
     """

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from results.columns import final, numbers
+from results.metrics import is_knob
 from results.statistics.intervals import mean_interval
 
 
@@ -57,13 +58,11 @@ def importance(
     Columns ``knob``, ``importance``, ``lower``, ``upper`` (over folds and repeats: 95 % range), most
     important first. Measured on networks the forest has not seen (5 folds), in shares of the variance;
     ``attrs["r2"]`` is what the forest explains there in all: where that is near 0, the ranking means nothing.
-    ``knobs`` default to the ``arch.*`` columns. Knobs that go together share their importance. Raises
-    ``ValueError`` for fewer than 10 networks.
+    ``knobs`` default to the columns ``arch.*`` and ``training.*``. Knobs that go together share their
+    importance. Raises ``ValueError`` for fewer than 10 networks.
     """
     knobs = (
-        [name for name in df.columns if name.startswith("arch.")]
-        if knobs is None
-        else list(knobs)
+        [name for name in df.columns if is_knob(name)] if knobs is None else list(knobs)
     )
     known = _finished(df, metric, knobs)
     if len(known) < 10:
