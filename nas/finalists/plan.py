@@ -117,14 +117,19 @@ def check_finalists(config: SearchConfig) -> None:
     settings = config.finalists
     if settings is None:
         return
-    values = read_values(settings.recipe, (), presets(RECIPES)) | settings.training
-    check_names(values, settings.recipe)
-    how = {name: values[name] for name in TRAINING if name in values}
-    built(partial(from_values, Recipe), how, settings.recipe)
+    full_recipe(settings)
     for source in settings.baselines:
         load_arch(source)
     if config.select is not None and config.export.onnx:
         onnx_runtime()
+
+
+def full_recipe(settings: FinalistsConfig) -> Recipe:
+    """How finalists are trained, as far as it does not depend on the search; ``ValueError`` for what is wrong."""
+    values = read_values(settings.recipe, (), presets(RECIPES)) | settings.training
+    check_names(values, settings.recipe)
+    how = {name: values[name] for name in TRAINING if name in values}
+    return built(partial(from_values, Recipe), how, settings.recipe)
 
 
 def only_finalists_left(

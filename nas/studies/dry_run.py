@@ -29,6 +29,7 @@ from evaluators.training.train_step import TrainStep
 from nas.config.schema import SearchConfig
 from nas.exporting.programs import to_program
 from nas.prepare import device_of, gpus_per_trial, prepare
+from nas.studies.finalists_cost import FinalistsCost, finalists_cost
 from search_spaces import Arch, Cost, Task, complexity
 from search_spaces.sampling.limits import LIMITED
 
@@ -60,7 +61,10 @@ class Tried:
 
 @dataclass(frozen=True)
 class DryRun:
-    """``hours`` from all trials being the smallest network to all the largest; ``odd`` is worth a look."""
+    """``hours`` from all trials being the smallest network to all the largest; ``odd`` is worth a look.
+
+    ``finalists`` is what the settings go on to after the search.
+    """
 
     smallest: Tried
     largest: Tried
@@ -69,6 +73,7 @@ class DryRun:
     hours: tuple[float, float]
     disk_mb: float
     odd: list[str]
+    finalists: FinalistsCost | None = None
 
 
 def dry_run(
@@ -118,7 +123,15 @@ def dry_run(
         (min(shortest, longest), longest),
         disk,
         odd,
+        finalists_cost(config, _seconds_an_image(config, smallest, largest), at_once),
     )
+
+
+def _seconds_an_image(
+    config: SearchConfig, smallest: Tried, largest: Tried
+) -> tuple[float, float]:
+    size = config.training.batch_size
+    return smallest.batch_seconds / size, largest.batch_seconds / size
 
 
 def _extremes(config: SearchConfig, task: Task) -> tuple[Arch, Arch]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from rich.console import Console
@@ -10,6 +11,7 @@ from nas.cli.progress import shown_if_slow
 from nas.cli.terminal import PlainConsole
 from nas.config.schema import SearchConfig
 from nas.studies.dry_run import Tried, dry_run
+from nas.studies.finalists_cost import FinalistsCost
 
 
 def print_dry_run(config: SearchConfig, out: Path, console: Console) -> None:
@@ -22,12 +24,23 @@ def print_dry_run(config: SearchConfig, out: Path, console: Console) -> None:
         f"largest   {_network(found.largest)}",
         f"networks  {found.networks}, {found.at_once} at once on this machine",
         f"time      {_duration(low)} to {_duration(high)}, early stopping not counted",
+        *_finalists(found.finalists),
         f"disk      at most {found.disk_mb:,.0f} MB",
         *(f"odd       {each}" for each in found.odd),
         "nothing was written but decoded images in the cache; leave out --dry-run to search",
     ]
     for line in lines:
         console.print(line, soft_wrap=True)
+
+
+def _finalists(cost: FinalistsCost | None) -> Iterator[str]:
+    if cost is None:
+        return
+    low, high = cost.hours
+    yield (
+        f"finalists {cost.networks} and up to {cost.baselines} baselines in full: {_duration(low)} to "
+        f"{_duration(high)} more, the longest if every order takes all seeds to tell"
+    )
 
 
 def _network(tried: Tried) -> str:
