@@ -185,6 +185,14 @@ def _measure(
             samples, load = call(partial(session.time, run))
             gpu = gpu_state(where)
     # the median: the mean follows every interruption
+    return _result(session, samples, load, gpu)
+
+
+def _result(
+    session: _Session, samples: list[float], load: float | None, gpu: dict[str, float]
+) -> LatencyResult:
+    """What the samples amount to."""
+    settings = session.settings
     lower, median, upper = map(float, np.percentile(samples, (25, 50, 75)))
     return LatencyResult(
         median_ms=median,

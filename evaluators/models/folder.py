@@ -115,15 +115,9 @@ def read_model_folder(folder: str | Path) -> TrainedModel:
         _json(folder, name)
         for name in ("arch.json", "preprocess.json", "labels.json", "model.json")
     )
-    if not isinstance(model, dict) or model.get("format") != MODEL_FORMAT:
-        found = model.get("format") if isinstance(model, dict) else model
-        raise ValueError(
-            f"{folder / 'model.json'}: format {found!r:.40}; this version reads format {MODEL_FORMAT}"
-        )
+    _check_format(folder, model)
     try:
-        if not isinstance(labels, list) or not all(
-            isinstance(label, str) for label in labels
-        ):
+        if not (isinstance(labels, list) and all(isinstance(x, str) for x in labels)):
             raise ValueError("labels.json must be a list of strings")
         return TrainedModel(
             arch_from_dict(arch["arch"]),
@@ -136,6 +130,14 @@ def read_model_folder(folder: str | Path) -> TrainedModel:
     except (KeyError, TypeError, ValueError) as error:
         reason = f"{error} is missing" if isinstance(error, KeyError) else error
         raise ValueError(f"{folder}: {reason}") from error
+
+
+def _check_format(folder: Path, model: object) -> None:
+    found = model.get("format") if isinstance(model, dict) else model
+    if not isinstance(model, dict) or found != MODEL_FORMAT:
+        raise ValueError(
+            f"{folder / 'model.json'}: format {found!r:.40}; this version reads format {MODEL_FORMAT}"
+        )
 
 
 def load_weights(folder: str | Path) -> dict[str, Tensor]:

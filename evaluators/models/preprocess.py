@@ -40,15 +40,13 @@ class Preprocess:
     interpolation: str = "bilinear"
 
     def __post_init__(self) -> None:
-        numbers = (*self.mean, *self.std, self.crop)
+        size, numbers = self.resolution, (*self.mean, *self.std, self.crop)
+        finite = all(map(_is_number, numbers))
         wrong = {
-            "resolution must be a positive int": type(self.resolution) is not int
-            or self.resolution < 1,
+            "resolution must be a positive int": type(size) is not int or size < 1,
             "mean must have 1 or 3 entries": len(self.mean) not in (1, 3),
             "std must have as many entries as mean": len(self.std) != len(self.mean),
-            "mean, std and crop must be finite numbers": not all(
-                map(_is_number, numbers)
-            ),
+            "mean, std and crop must be finite numbers": not finite,
         }
         for rule, broken in wrong.items():
             if broken:
@@ -104,15 +102,8 @@ class Preprocess:
             )
         if missing := [name for name in known[:3] if name not in values]:
             raise ValueError(f"preprocess needs a field {missing[0]!r}")
-        lists = {name: values[name] for name in ("mean", "std")}
-        for name, value in lists.items():
-            if not isinstance(value, list):
-                raise ValueError(
-                    f"preprocess: {name} must be a list, got {value!r:.80}"
-                )
-        return cls(
-            **{**values, **{name: tuple(value) for name, value in lists.items()}}
-        )
+        lists = {name: _entries(name, values[name]) for name in ("mean", "std")}
+        return cls(**{**values, **lists})
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-safe."""
@@ -129,23 +120,21 @@ class Preprocess:
                 # as the training images were decoded
                 spare_detail(opened, self.resolution)
                 pixels = self._square(upright(opened))
-        except (
-            Exception
-        ) as error:  # decoders raise anything, SyntaxError and struct.error included
-            reason = (
-                getattr(error, "strerror", None) or str(error) or type(error).__name__
-            )
+        # decoders raise anything, SyntaxError and struct.error included
+        except Exception as error:
+            said = getattr(error, "strerror", None) or str(error)
+            reason = said or type(error).__name__
             raise ValueError(
                 f"{path}: cannot be read as an image ({reason})"
             ) from error
-        values = torch.from_numpy(np.asarray(pixels, np.float32) / 255).reshape(
-            *pixels.size, -1
-        )
-        return (
-            ((values - torch.tensor(self.mean)) / torch.tensor(self.std))
-            .permute(2, 0, 1)
-            .contiguous()
-        )
+        return self._normalised(pixels)
+
+    def _normalised(self, image: Image.Image) -> Tensor:
+        values = torch.from_numpy(np.asarray(image, np.float32) / 255)
+        # a grey image has no axis of channels
+        values = values.reshape(*image.size, -1)
+        values = (values - torch.tensor(self.mean)) / torch.tensor(self.std)
+        return values.permute(2, 0, 1).contiguous()
 
     def _square(self, image: Image.Image) -> Image.Image:
         channels = len(self.mean)
@@ -161,6 +150,12 @@ class Preprocess:
         return image.resize(
             size, Image.Resampling[self.interpolation.upper()], box, reducing_gap=3.0
         )
+
+
+def _entries(name: str, value: object) -> tuple[float, ...]:
+    if not isinstance(value, list):
+        raise ValueError(f"preprocess: {name} must be a list, got {value!r:.80}")
+    return tuple(value)
 
 
 def _is_number(value: object) -> bool:

@@ -10,6 +10,16 @@ import torch
 
 from evaluators.durable import replace_durably
 
+DAMAGE = (
+    RuntimeError,
+    EOFError,
+    pickle.UnpicklingError,
+    LookupError,
+    TypeError,
+    ValueError,
+)
+"""What torch.load raises for a file that was cut off, overwritten, or never a checkpoint."""
+
 
 class DamagedCheckpointError(ValueError):
     """A file that is no whole checkpoint."""
@@ -49,14 +59,7 @@ def load_checkpoint(
         # weights_only: no code of the file is run, whoever wrote it
         saved = torch.load(path, map_location=device, weights_only=True)
         saved_owner, state = saved["owner"], saved["state"]
-    except (
-        RuntimeError,
-        EOFError,
-        pickle.UnpicklingError,
-        LookupError,
-        TypeError,
-        ValueError,
-    ) as error:
+    except DAMAGE as error:
         raise DamagedCheckpointError(
             f"checkpoint {path} is damaged or not ours; delete it to start over"
         ) from error

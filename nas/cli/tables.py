@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from math import isnan
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,7 @@ from search_spaces.catalog import SPACES
 from search_spaces.knobs import spell_values
 
 COMMON = ("accuracy", "latency_ms", "flops", "params")
+SIMULATED_COUNTS = ("trials", "complete", "stopped", "failed", "epochs")
 WIDE = 100
 """Columns of a terminal from which on there is room for more than the objectives."""
 
@@ -40,22 +41,9 @@ def print_outcome(run: Run, console: Console) -> int:
     console.print(" ".join(summary(run, front)))
     if len(front):
         console.print(front_table(front, run.objectives, console.width))
-    interrupted = run.ended == "interrupted"
-    lines = [
-        *(f"look at   {finding}" for finding in health(run)),
-        f"open      {run.path / 'report.html'}",
-        f"tables    {run.path / 'trials.parquet'}, epochs.parquet, front.json",
-        f"pandas    from results import load_run; load_run({str(run.path)!r}).front()",
-        f"go on     {as_typed('resume', run.path)}"
-        + ("" if interrupted else " --set trials=…"),
-    ]
-    if len(front):
-        lines.append(
-            f"pick      {as_typed('select', run.path)} {_example_pick(run.objectives)}"
-        )
-    for line in lines:
+    for line in _what_next(run, any_found=len(front) > 0):
         console.print(line, soft_wrap=True)
-    if interrupted:
+    if run.ended == "interrupted":
         return 130
     if run.complete.empty:
         errors = run.trials["error"].dropna()
@@ -63,6 +51,20 @@ def print_outcome(run: Run, console: Console) -> int:
         console.print(f"no trial was trained to its end: {reason}", soft_wrap=True)
         return 1
     return 0
+
+
+def _what_next(run: Run, any_found: bool) -> Iterator[str]:
+    """What is worth a look, where things are, what to type next."""
+    for finding in health(run):
+        yield f"look at   {finding}"
+    yield f"open      {run.path / 'report.html'}"
+    yield f"tables    {run.path / 'trials.parquet'}, epochs.parquet, front.json"
+    yield f"pandas    from results import load_run; load_run({str(run.path)!r}).front()"
+    more = "" if run.ended == "interrupted" else " --set trials=…"
+    yield f"go on     {as_typed('resume', run.path)}{more}"
+    if any_found:
+        choice = _example_pick(run.objectives)
+        yield f"pick      {as_typed('select', run.path)} {choice}"
 
 
 def _example_pick(objectives: Mapping[str, str]) -> str:
@@ -106,34 +108,33 @@ def front_table(
 
     Numbered knobs, one per stage, are shown all or none, so that places tell stages.
     """
-    columns = [str(name) for name in front]
-    common = (name for name in COMMON if name in columns and width >= WIDE)
+    common = (name for name in COMMON if name in front and width >= WIDE)
     metrics = list(dict.fromkeys((*objectives, *common)))
+    varying = _varying_knobs(front)
     title = f"{name}: {len(front)} network{'s' * (len(front) != 1)}"
     table = FittingTable(title=title, title_justify="left", box=SIMPLE)
     table.add_column("trial", justify="right")
     for name in metrics:
         table.add_column(label(name), justify="right")
     table.add_column("knobs", overflow="fold")
-    knobs_of = [name for name in columns if is_knob(name)]
+    for row in front.to_dict("records"):
+        known = [name for name in varying if pd.notna(row[name])]
+        knobs = {name.removeprefix("arch."): row[name] for name in known}
+        values = [number(name, row[name]) for name in metrics]
+        table.add_row(str(row["trial"]), *values, _short(knobs))
+    return table
+
+
+def _varying_knobs(front: pd.DataFrame) -> list[str]:
+    """The columns of knobs in which networks differ; with one of several stages, those of all."""
+    knobs = [name for name in map(str, front) if is_knob(name)]
+    # a single network differs from none: all of its knobs are shown
     differ = {
         _base(name)
-        for name in knobs_of
+        for name in knobs
         if len(front) == 1 or front[name].astype(str).nunique() > 1
     }
-    varying = [name for name in knobs_of if _base(name) in differ]
-    for row in front.to_dict("records"):
-        knobs = {
-            name.removeprefix("arch."): row[name]
-            for name in varying
-            if pd.notna(row[name])
-        }
-        table.add_row(
-            str(row["trial"]),
-            *(number(name, row[name]) for name in metrics),
-            _short(knobs),
-        )
-    return table
+    return [name for name in knobs if _base(name) in differ]
 
 
 def _base(knob: str) -> str:
@@ -213,31 +214,14 @@ def simulations_table(table: pd.DataFrame) -> Table:
     """What ``nas.simulation.outcome.compare`` gives; hypervolume as a share of the first row's."""
     shown = FittingTable(title="Simulated", title_justify="left", box=SIMPLE)
     shown.add_column("stopper")
-    for name in (
-        "hours",
-        "trials",
-        "complete",
-        "stopped",
-        "failed",
-        "epochs",
-        "training",
-        "hypervolume",
-    ):
+    for name in ("hours", *SIMULATED_COUNTS, "training", "hypervolume"):
         shown.add_column(name, justify="right")
     first = table["hypervolume"].iloc[0]
     for stopper, row in table.iterrows():
-        counts = (
-            f"{int(row[key]):,}"
-            for key in ("trials", "complete", "stopped", "failed", "epochs")
-        )
+        counts = [f"{int(row[key]):,}" for key in SIMULATED_COUNTS]
         volume = f"{row['hypervolume'] / first:.2%}" if first else "0"
-        shown.add_row(
-            str(stopper),
-            f"{row['hours']:.1f}",
-            *counts,
-            f"{row['utilisation']:.0%}",
-            volume,
-        )
+        hours, busy = f"{row['hours']:.1f}", f"{row['utilisation']:.0%}"
+        shown.add_row(str(stopper), hours, *counts, busy, volume)
     return shown
 
 

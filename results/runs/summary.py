@@ -22,39 +22,36 @@ def summary(run: Run, front: pd.DataFrame) -> list[str]:
     aims = ", ".join(
         f"{name} ({_sense(direction)})" for name, direction in run.objectives.items()
     )
+    tried = f"{counted(len(run.trials), 'network')}{_where(run)}"
+    still = "The search is still running, or was interrupted."
     sentences = [
-        counted(len(run.trials), "network")
-        + f"{_where(run)} in {duration(run.seconds)}{_outcomes(run.trials)}.",
+        f"{tried} in {duration(run.seconds)}{_outcomes(run.trials)}.",
         f"Objectives: {aims}." if aims else "The log names no objectives.",
-        f"The search ended: {run.ended}."
-        if run.ended
-        else "The search is still running, or was interrupted.",
+        f"The search ended: {run.ended}." if run.ended else still,
     ]
     if run.damage:
         sentences.append(f"Take care: {run.damage}.")
     if run.complete.empty:
-        return [
-            *sentences,
-            "No network has been trained to the end yet, so there is no front to show.",
-        ]
+        none = "No network has been trained to the end yet"
+        return [*sentences, f"{none}, so there is no front to show."]
     if run.no_front:
         return [*sentences, f"There is no front: {run.no_front}."]
-    if len(front):
-        reference = ", ".join(
-            with_unit(name, value) for name, value in run.reference_point().items()
-        )
-        enclosed = run.hypervolume()
-        best = ", ".join(
-            with_unit(name, front.iloc[0][name]) for name in run.objectives
-        )
-        sentences += [
-            f"{counted(len(front), 'network')} on the Pareto front; best in {next(iter(run.objectives))}: "
-            f"trial {front.iloc[0]['trial']} ({best}).",
-            f"The hypervolume {enclosed:.4g} is measured from {reference}."
-            if enclosed > 0
-            else f"No network is better than {reference} in all of them, so there is no hypervolume yet.",
-        ]
-    return sentences
+    return [*sentences, *(_of_front(run, front) if len(front) else ())]
+
+
+def _of_front(run: Run, front: pd.DataFrame) -> list[str]:
+    """How many networks are on the front, which is best, and what they enclose."""
+    first, best = next(iter(run.objectives)), front.iloc[0]
+    values = ", ".join(with_unit(name, best[name]) for name in run.objectives)
+    count = counted(len(front), "network")
+    corner = [with_unit(name, value) for name, value in run.reference_point().items()]
+    reference, enclosed = ", ".join(corner), run.hypervolume()
+    return [
+        f"{count} on the Pareto front; best in {first}: trial {best['trial']} ({values}).",
+        f"The hypervolume {enclosed:.4g} is measured from {reference}."
+        if enclosed > 0
+        else f"No network is better than {reference} in all of them, so there is no hypervolume yet.",
+    ]
 
 
 def _sense(direction: str) -> str:

@@ -72,9 +72,8 @@ def importance(
     varying = [name for name in knobs if known[name].nunique(dropna=False) > 1]
     if not varying:
         raise ValueError("no knob varies, so none can matter")
-    drops, scores = _shuffled_drops(
-        _encoded(known[varying]), numbers(known, metric), repeats, seed
-    )
+    features, target = _encoded(known[varying]), numbers(known, metric)
+    drops, scores = _shuffled_drops(features, target, repeats, seed)
     lower, upper = np.quantile(drops, (0.025, 0.975), axis=1)
     rows = {"knob": varying, "importance": drops.mean(axis=1)}
     table = pd.DataFrame(rows | {"lower": lower, "upper": upper}).sort_values(

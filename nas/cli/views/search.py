@@ -111,16 +111,19 @@ class SearchView:
         """Show an event; raises what ended the output, so that the controller logs it."""
         if self._output.error:
             raise self._output.error
-        trial = event.trial
-        if trial is None:
-            if isinstance(event.content, SearchStarted):
-                self._start()
-            elif (
-                isinstance(event.content, SearchFinished) and self._done >= MANY_TRIALS
-            ):
-                self._live.stop()
-                self.note(f"writing tables, study.db and report of {self._done} trials")
-            return
+        if event.trial is None:
+            self._show_search(event)
+        else:
+            self._show_trial(event.trial, event)
+
+    def _show_search(self, event: Event) -> None:
+        if isinstance(event.content, SearchStarted):
+            self._start()
+        elif isinstance(event.content, SearchFinished) and self._done >= MANY_TRIALS:
+            self._live.stop()
+            self.note(f"writing tables, study.db and report of {self._done} trials")
+
+    def _show_trial(self, trial: int, event: Event) -> None:
         record = self._open.setdefault(trial, TrialRecord(trial))
         before = record.reached
         record.apply(event)
@@ -130,13 +133,12 @@ class SearchView:
                 self._started = self._started or time.monotonic()
             case EpochEnded():
                 self._epochs += 1
-                self._line(
-                    f"trial {trial} {self._doing(record)}", every=PLAIN_LINE_SECONDS
-                )
+                # a line an epoch would drown the ends of trials
+                doing = f"trial {trial} {self._doing(record)}"
+                self._line(doing, every=PLAIN_LINE_SECONDS)
             case Lost(reason=reason):
-                self._line(
-                    f"trial {trial} lost its worker and goes on with another: {reason}"
-                )
+                what = "lost its worker and goes on with another"
+                self._line(f"trial {trial} {what}: {reason}")
             case Finished():
                 self._finish(self._open.pop(trial))
 
@@ -267,6 +269,10 @@ class SearchView:
         if self._started is None:
             waited = duration(time.monotonic() - self._entered)
             return Text(f"starting workers, drawing the first networks … {waited}")
+        return Group(self._progress(), self._running(), self._found())
+
+    def _progress(self) -> Table:
+        """How far the search is, and how long it will take."""
         progress = Table.grid(padding=(0, 1))
         bar = max(5, min(30, self._console.width - 50))
         progress.add_row(
@@ -274,6 +280,10 @@ class SearchView:
             ProgressBar(total=1.0, completed=self._fraction(), width=bar),
             Text(f"{duration(self._elapsed())} gone, {self._left()} left"),
         )
+        return progress
+
+    def _running(self) -> FittingTable:
+        """What runs now, a row a trial, as many as there is room for."""
         running = FittingTable(box=None, padding=(0, 2), header_style="dim")
         for column in ("trial", "network", "FLOPs", "now"):
             running.add_column(column, justify="left" if column == "now" else "right")
@@ -291,6 +301,10 @@ class SearchView:
             running.add_row(str(record.number), network, cost, self._doing(record))
         if len(shown) < len(at_work):
             running.add_row("…", f"{len(at_work) - len(shown)} more")
+        return running
+
+    def _found(self) -> Text:
+        """What came of the search so far."""
         size, volume = self._measured_front()
         found = Text(f"front {size} networks   hypervolume {volume:.4g}   ")
         for status, count in self._ended.items():
@@ -298,4 +312,4 @@ class SearchView:
                 found.append(
                     f"{status} {count}   ", style="red" if status == "failed" else "dim"
                 )
-        return Group(progress, running, found)
+        return found

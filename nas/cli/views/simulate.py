@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -35,38 +36,15 @@ def print_what_if(
 ) -> None:
     """Simulate, with a bar that shows after a second or two, and print the table and what it says."""
     source = _source(folder, space, options)
-    budget = {
-        "hours": options["hours"],
-        "trials": options["trials"],
-        "epochs": options["total_epochs"],
-    }
-    usual = {"trials": source.usual_trials} if source.usual_trials else {"hours": 24.0}
-    given = {
-        name: value for name, value in budget.items() if value is not None
-    } or usual
     cluster = Cluster(**{name: options[name] for name in CLUSTER})
-    bar = Progress(
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        TimeRemainingColumn(),
-        console=console,
-        transient=True,
-    )
-    with bar:
-        tasks: dict[str, TaskID] = {}
-
-        def show(stopper: str, share: float) -> None:
-            if stopper not in tasks:
-                tasks[stopper] = bar.add_task(f"simulating {stopper}", total=1.0)
-            bar.update(tasks[stopper], completed=share)
-
+    with _bars(console) as show:
         answer = what_if(
             source,
             stoppers or ("none", "moasha"),
             cluster,
             seed=options["seed"],
             progress=show,
-            **given,
+            **_budget(source, options),
         )
     console.print(simulations_table(answer.table))
     for line in what_if_summary(source, answer):
@@ -80,6 +58,36 @@ def print_what_if(
         console.print(f"{out}")
 
 
+def _budget(source: CurveSource, options: Mapping[str, Any]) -> dict[str, float]:
+    """What the user said, else the trials of the run's own search, else a day."""
+    names = {"hours": "hours", "trials": "trials", "epochs": "total_epochs"}
+    given = {name: options[option] for name, option in names.items()}
+    given = {name: value for name, value in given.items() if value is not None}
+    usual = source.usual_trials
+    return given or ({"trials": usual} if usual else {"hours": 24.0})
+
+
+@contextmanager
+def _bars(console: Console) -> Iterator[Callable[[str, float], None]]:
+    """A function that shows how much of a stopper's simulation is done, a bar for each."""
+    bar = Progress(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+    )
+    tasks: dict[str, TaskID] = {}
+
+    def show(stopper: str, share: float) -> None:
+        if stopper not in tasks:
+            tasks[stopper] = bar.add_task(f"simulating {stopper}", total=1.0)
+        bar.update(tasks[stopper], completed=share)
+
+    with bar:
+        yield show
+
+
 def _source(
     folder: Path | None, space: str | None, options: Mapping[str, Any]
 ) -> CurveSource:
@@ -89,11 +97,9 @@ def _source(
         )
     if folder is not None:
         sampler, seed = options["sampler"], options["seed"]
-        return (
-            recorded(folder, seed)
-            if sampler is None
-            else emulated(folder, sampler, seed)
-        )
+        if sampler is None:
+            return recorded(folder, seed)
+        return emulated(folder, sampler, seed)
     if options["sampler"] is not None:
         raise ValueError(
             "--sampler needs a run folder, from which it can learn; a surrogate's rows are random"
