@@ -125,14 +125,12 @@ def zen(model: nn.Module, task: Task) -> float:
     _open_gates(model)
     _cut_shortcuts(model)
     features = _features(model.train())
-    aside = {
-        id(gate.bn1) for gate in model.modules() if isinstance(gate, SplitAttention)
-    }
-    norms = [
-        m
-        for m in features.modules()
-        if isinstance(m, nn.BatchNorm2d) and id(m) not in aside
-    ]
+    scores = [_zen_score(features, task) for _ in range(ZEN_REPEATS)]
+    return sum(scores) / len(scores)
+
+
+def _zen_score(features: nn.Module, task: Task) -> float:
+    """Of one draw of images and step."""
     deviations: list[float] = []
 
     def note(module: nn.Module, args: tuple[Tensor, ...]) -> None:
@@ -140,18 +138,26 @@ def zen(model: nn.Module, task: Task) -> float:
             args[0].var((0, 2, 3), unbiased=False).mean().sqrt().log().item()
         )
 
-    scores: list[float] = []
-    for _ in range(ZEN_REPEATS):
-        images, step = _noise(task), ZEN_STEP * _noise(task)
-        deviations.clear()
-        with torch.no_grad():
-            hooks = [norm.register_forward_pre_hook(note) for norm in norms]
-            here = features(images)
-            for hook in hooks:
-                hook.remove()
-            moved = (features(images + step) - here).abs().mean()
-        scores.append(moved.log().item() + sum(deviations))
-    return sum(scores) / len(scores)
+    images, step = _noise(task), ZEN_STEP * _noise(task)
+    with torch.no_grad():
+        norms = _norms_on_the_way(features)
+        hooks = [norm.register_forward_pre_hook(note) for norm in norms]
+        here = features(images)
+        # the second pass must not count its norms once more
+        for hook in hooks:
+            hook.remove()
+        moved = (features(images + step) - here).abs().mean()
+    # what norms divided by is multiplied back, in logarithms
+    score: float = moved.log().item() + sum(deviations)
+    return score
+
+
+def _norms_on_the_way(features: nn.Module) -> list[nn.BatchNorm2d]:
+    """The norms that maps pass; those inside a gate only see what decides about the splits."""
+    modules = list(features.modules())
+    aside = {id(gate.bn1) for gate in modules if isinstance(gate, SplitAttention)}
+    norms = (module for module in modules if isinstance(module, nn.BatchNorm2d))
+    return [norm for norm in norms if id(norm) not in aside]
 
 
 PROXIES: Mapping[str, Callable[[nn.Module, Task], float]] = {

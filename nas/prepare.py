@@ -107,18 +107,7 @@ def _built_in(
     config: SearchConfig, data: DataSettings, task: Task, space: SearchSpace
 ) -> dict[str, Evaluator]:
     device, share = device_of(config), gpus_per_trial(config)
-    settings = asdict(config.latency) | {"device": config.latency.device or device}
-    if settings.pop("resource") is None:
-        resolve_device(settings["device"])
-    latency = Latency(task, **settings)
-    cheap = {
-        name: (limit.min, limit.max)
-        for name, limit in config.limits.items()
-        if name in LIMITED
-    }
-    predicted = PredictedLatency(
-        latency, space, **config.predicted_latency.model_dump(), limits=cheap
-    )
+    latency = _latency(config, task, device)
     # a precision that the device cannot train in
     config.training.dtype(torch.device(device))
     training = ProxyTraining(
@@ -131,10 +120,31 @@ def _built_in(
     return {
         "complexity": Complexity(task),
         "latency": latency,
-        "predicted_latency": predicted,
+        "predicted_latency": _predicted(config, latency, space),
         "training": training,
         **{name: ZeroCost(name, task) for name in PROXIES},
     }
+
+
+def _latency(config: SearchConfig, task: Task, device: str) -> Latency:
+    settings = asdict(config.latency) | {"device": config.latency.device or device}
+    # where a resource is named, the device is another machine's
+    if settings.pop("resource") is None:
+        resolve_device(settings["device"])
+    return Latency(task, **settings)
+
+
+def _predicted(
+    config: SearchConfig, latency: Latency, space: SearchSpace
+) -> PredictedLatency:
+    # it is calibrated with networks that the search could propose
+    cheap = {
+        name: (limit.min, limit.max)
+        for name, limit in config.limits.items()
+        if name in LIMITED
+    }
+    settings = config.predicted_latency.model_dump()
+    return PredictedLatency(latency, space, **settings, limits=cheap)
 
 
 def device_of(config: SearchConfig) -> str:

@@ -116,17 +116,25 @@ def decoded(
     if not folder.exists():
         folder.parent.mkdir(parents=True, exist_ok=True)
         with _alone(folder.with_suffix(".lock"), progress):
+            # another process may have made it while this one waited
             if not folder.exists():
-                unfinished = folder.with_suffix(".unfinished")
-                # of a process that was killed
-                shutil.rmtree(unfinished, ignore_errors=True)
-                unfinished.mkdir()
-                try:
+                with _made_whole(folder) as unfinished:
                     _build(unfinished, *contents(), shape, max_corrupt, progress)
-                    replace_durably(unfinished, folder)
-                finally:
-                    shutil.rmtree(unfinished, ignore_errors=True)
     return _open(folder, max_corrupt)
+
+
+@contextmanager
+def _made_whole(folder: Path) -> Iterator[Path]:
+    """A folder to write to, which takes the name ``folder`` if the block ends well, and else is gone."""
+    unfinished = folder.with_suffix(".unfinished")
+    # of a process that was killed
+    shutil.rmtree(unfinished, ignore_errors=True)
+    unfinished.mkdir()
+    try:
+        yield unfinished
+        replace_durably(unfinished, folder)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
 
 
 @contextmanager
@@ -163,13 +171,20 @@ def _build(
         for (name, indices), kept in zip(splits.items(), parts, strict=True):
             _check_classes(listing, name, indices[kept])
         _drop(folder / "images.npy", good)
-    labels = listing.labels[wanted[good]]
-    np.save(folder / "labels.npy", labels)
-    images = np.load(folder / "images.npy", mmap_mode="c")
+    np.save(folder / "labels.npy", listing.labels[wanted[good]])
     sizes = {name: int(kept.sum()) for name, kept in zip(splits, parts, strict=True)}
+    _write_facts(folder, listing, sizes, corrupt)
+
+
+def _write_facts(
+    folder: Path, listing: Listing, sizes: dict[str, int], corrupt: list[str]
+) -> None:
+    """What is known of the images, once their arrays are complete; ``_open`` needs this file last."""
+    labels = np.load(folder / "labels.npy")
+    images = np.load(folder / "images.npy", mmap_mode="c")
     # of the first split, which is the one to train with: validation must not tell of
     # itself
-    mean, deviation = statistics(images[: sizes[next(iter(splits))]])
+    mean, deviation = statistics(images[: sizes[next(iter(sizes))]])
     _check_contrast(listing, images, deviation)
     facts = {
         "sizes": sizes,

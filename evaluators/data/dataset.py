@@ -107,11 +107,7 @@ def _load(settings: DataSettings, device: torch.device, progress: Progress) -> D
         else _from_memory(settings)
     )
     train, validation = found.splits["train"], found.splits["validation"]
-    resolution = train.images.shape[-1]
-    small = (
-        resolution <= SMALL_IMAGES if found.small_images is None else found.small_images
-    )
-    task = Task(len(found.classes), resolution, train.images.shape[1], small)
+    task = _task_of(train, found)
     if _fits(train, validation, device=device):
         train, validation = train.to(device), validation.to(device)
     mean, deviation = (
@@ -128,6 +124,15 @@ def _load(settings: DataSettings, device: torch.device, progress: Progress) -> D
         found.white,
         found.content,
     )
+
+
+def _task_of(train: Split, found: Decoded) -> Task:
+    """What the images ask of a network; a source may know better than their size whether they are small."""
+    _, channels, _, resolution = train.images.shape
+    small = found.small_images
+    if small is None:
+        small = resolution <= SMALL_IMAGES
+    return Task(len(found.classes), resolution, channels, small)
 
 
 def load_test(

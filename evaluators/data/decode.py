@@ -67,22 +67,22 @@ def decode(entries: list[Entry], output: str) -> list[Failure]:
         # Pillow's, about metadata; what cannot be decoded raises
         warnings.simplefilter("ignore")
         for entry in entries:
-            for position, (name, stored) in zip(
-                entry.positions, images(entry), strict=True
-            ):
+            named = zip(entry.positions, images(entry), strict=True)
+            for position, (name, stored) in named:
                 try:
                     array[position] = pixels(stored, resolution, channels)
                 except ColourError as error:
                     raise ColourError(f"{name}: {error}") from None
-                except UnidentifiedImageError:
-                    failures.append(
-                        Failure(position, name, "no image of a kind that is known")
-                    )
-                except Exception as error:  # decoders raise anything, SyntaxError and struct.error included
-                    failures.append(
-                        Failure(position, name, str(error) or type(error).__name__)
-                    )
+                # decoders raise anything, SyntaxError and struct.error included
+                except Exception as error:
+                    failures.append(Failure(position, name, _reason(error)))
     return failures
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, UnidentifiedImageError):
+        return "no image of a kind that is known"
+    return str(error) or type(error).__name__
 
 
 def images(entry: Entry) -> Iterator[tuple[str, Stored]]:

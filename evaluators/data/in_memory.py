@@ -51,6 +51,20 @@ def source_in_memory(settings: DataSettings, others: Iterable[str]) -> Source:
 def _checked_source(name: str, others: tuple[str, ...]) -> Source:
     if name in IN_MEMORY:
         return IN_MEMORY[name]()
+    source = _called(name, others)
+    for split in source[:2]:
+        _check_split(name, split)
+    _check_test(name, source)
+    counts = source.development.labels.bincount()
+    if (few := (counts < 2).nonzero()).numel():
+        raise ValueError(
+            f"data {name!r} has {counts[few[0, 0]]} images of class {few[0, 0]}; 2 are the least"
+        )
+    return source
+
+
+def _called(name: str, others: tuple[str, ...]) -> Source:
+    """What the user's own function returns."""
     try:
         source = import_named(name, "data", [*IN_MEMORY, *others])()
     except TypeError as error:
@@ -60,14 +74,6 @@ def _checked_source(name: str, others: tuple[str, ...]) -> Source:
     if not isinstance(source, Source):
         raise ValueError(
             f"data {name!r} must return an evaluators.Source, not {type(source).__name__}"
-        )
-    for split in source[:2]:
-        _check_split(name, split)
-    _check_test(name, source)
-    counts = source.development.labels.bincount()
-    if (few := (counts < 2).nonzero()).numel():
-        raise ValueError(
-            f"data {name!r} has {counts[few[0, 0]]} images of class {few[0, 0]}; 2 are the least"
         )
     return source
 

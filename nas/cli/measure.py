@@ -17,7 +17,7 @@ def measure_network(
     channels: int,
     small_images: bool,
     **latency: Any,
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """Metrics by name, as in the trials table, and ``fvcore_flops``; ``network`` as for ``load_arch``,
     ``latency`` the fields of ``evaluators.Latency``.
 
@@ -26,18 +26,15 @@ def measure_network(
     """
     arch = load_arch(network)
     task = Task(classes, resolution, channels, small_images)
-    measured: dict[str, Any] = {"arch_id": arch.id}
+    evaluators = Complexity(task), Latency(task, **{"threads": None} | latency)
+    measured: dict[str, object] = {"arch_id": arch.id}
     try:
-        for evaluator in (
-            Complexity(task),
-            Latency(task, **{"threads": None} | latency),
-        ):
+        for evaluator in evaluators:
             for metrics in evaluator.evaluate(arch):
                 measured |= metrics
         return measured | {"fvcore_flops": count_flops(build(arch, task), task)}
-    except (
-        RuntimeError
-    ) as error:  # torch's word for too little memory, and for shapes that do not fit
+    # torch's word for too little memory, and for shapes that do not fit
+    except RuntimeError as error:
         raise ValueError(
             f"{network} at {task}, batch size {latency.get('batch_size', 1)}: {error}"
         ) from error

@@ -30,11 +30,8 @@ def shown_if_slow(console: Console) -> Iterator[Callable[[str, int, int], None]]
     if not redraws(console):
         yield _lines(console)
         return
-    columns = (
-        TextColumn("{task.description}", markup=False),
-        BarColumn(30),
-        TimeRemainingColumn(),
-    )
+    words = TextColumn("{task.description}", markup=False)
+    columns = (words, BarColumn(30), TimeRemainingColumn())
     bar = Progress(*columns, console=console, transient=True)
     task = bar.add_task("", total=None)
     patience = Timer(PATIENCE_SECONDS, bar.start)  # a single step may take minutes

@@ -93,23 +93,23 @@ def _read(source: str, known: Mapping[str, str]) -> dict[str, Any]:
         try:
             text = Path(source).read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
-            raise ValueError(
-                f"{source}: cannot be read ({getattr(error, 'strerror', None) or error})"
-            ) from error
+            reason = getattr(error, "strerror", None) or error
+            raise ValueError(f"{source}: cannot be read ({reason})") from error
     else:
-        close = get_close_matches(source, known, n=1)
-        hint = (
-            f"did you mean {close[0]}?"
-            if close
-            else f"there are {', '.join(sorted(known))}"
-        )
-        raise ValueError(f"unknown preset {source!r}: {hint} (or name a .yaml file)")
+        raise ValueError(_unknown_preset(source, known))
     values = _parse(text, source)
     if not isinstance(values, dict):
         raise ValueError(
             f"{source}: a mapping of settings is needed, such as 'trials: 16'"
         )
     return values
+
+
+def _unknown_preset(source: str, known: Iterable[str]) -> str:
+    close = get_close_matches(source, known, n=1)
+    there = f"there are {', '.join(sorted(known))}"
+    hint = f"did you mean {close[0]}?" if close else there
+    return f"unknown preset {source!r}: {hint} (or name a .yaml file)"
 
 
 class _Loader(yaml.SafeLoader):

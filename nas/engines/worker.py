@@ -38,8 +38,7 @@ def steps(
     """Run the evaluators; the last step, and only that, has no metrics. Raises nothing an evaluator raises."""
     try:
         for number in range(assignment.skip, len(evaluators)):
-            name = f"{assignment.trial}-{number}.pt"
-            checkpoint = checkpoints.fetch(name)
+            checkpoint = checkpoints.fetch(f"{assignment.trial}-{number}.pt")
             evaluate = evaluators[number].evaluate
             for metrics in evaluate(
                 assignment.arch, seed=assignment.seed, checkpoint=checkpoint
@@ -47,9 +46,8 @@ def steps(
                 checkpoints.keep(checkpoint)
                 yield Step(checked(metrics, type(evaluators[number]).__name__))
         yield Step()
-    except (
-        Exception
-    ) as error:  # whatever a network does wrong ends its trial, not the search
+    # whatever a network does wrong ends its trial, not the search
+    except Exception as error:
         reason = " ".join(f"{type(error).__name__}: {error}".split())
         yield Step(error=reason, traceback=traceback.format_exc())
 

@@ -65,9 +65,8 @@ def new_folder(
         EventLog(folder / "events.db").close()
         (folder / "checkpoints").mkdir()
         sync(folder)
-        sync(
-            folder.parent
-        )  # else a power loss may take the folder, however well its files are kept
+        # else a power loss may take the folder, however well its files are kept
+        sync(folder.parent)
     except OSError:
         shutil.rmtree(folder, ignore_errors=True)
         raise

@@ -140,12 +140,12 @@ def what_if(
     """
     # all specs are read before the first simulation: a typing error costs no minutes
     made = {spec: parse_stopper(spec, source) for spec in stoppers}
-    done = {}
-    for spec, stopper in made.items():
+
+    def simulated(spec: str, stopper: Stopper) -> Simulation:
         # anew for each stopper: a proposer remembers what it has handed out
         proposer, workload = source.make()
         tell = partial(progress, spec) if progress else None
-        done[spec] = simulate(
+        return simulate(
             proposer,
             stopper,
             workload,
@@ -155,6 +155,8 @@ def what_if(
             progress=tell,
             **budget,
         )
+
+    done = {spec: simulated(spec, stopper) for spec, stopper in made.items()}
     reference = source.reference or common_reference(done, source.objectives)
     table = compare_outcomes(done, source.objectives, reference)
     timelines = {

@@ -105,15 +105,18 @@ def _check_networks(known: dict[int, TrialRecord], asked: int | None) -> None:
     if asked is not None and len(new) > asked:
         raise ViolationError(f"{len(new)} trials were begun, {asked} asked for")
     for record in trials:
-        original = record.proposal.duplicate_of if record.proposal else None
-        if original is None or record.proposal is None:
-            continue
-        answer = known[original]
-        same = (
-            answer.proposal is not None
-            and answer.proposal.arch_id == record.proposal.arch_id
+        _check_answer(record, known)
+
+
+def _check_answer(record: TrialRecord, known: dict[int, TrialRecord]) -> None:
+    """A duplicate is answered by a complete trial of the same network."""
+    original = record.proposal.duplicate_of if record.proposal else None
+    if original is None or record.proposal is None:
+        return
+    answer = known[original]
+    asked, given = record.proposal, answer.proposal
+    same = given is not None and given.arch_id == asked.arch_id
+    if not (same and answer.status is TrialStatus.COMPLETE):
+        raise ViolationError(
+            f"trial {record.number} is answered by trial {original}, which is {answer.status}"
         )
-        if not (same and answer.status is TrialStatus.COMPLETE):
-            raise ViolationError(
-                f"trial {record.number} is answered by trial {original}, which is {answer.status}"
-            )

@@ -97,22 +97,16 @@ class World:
     @classmethod
     def draw(cls, rng: random.Random) -> World:
         """Any world, with a search that ends soon."""
-        name = rng.choices(list(SAMPLER_WEIGHTS), list(SAMPLER_WEIGHTS.values()))[0]
+        names, weights = list(SAMPLER_WEIGHTS), list(SAMPLER_WEIGHTS.values())
+        name = rng.choices(names, weights)[0]
         epochs, seed = rng.randint(1, 5), rng.randrange(100)
-        options = {"first": 2, "surrogate": False} if name == "evolution" else {}
-        stopper, stopping = (
-            rng.choice([("none", {}), ("moasha", "stop"), ("moasha", "promote")]),
-            {},
+        stopper, mode = rng.choice(
+            [("none", None), ("moasha", "stop"), ("moasha", "promote")]
         )
-        if stopper[1]:
-            stopping = {"mode": stopper[1], "eta": rng.choice([2, 3])}
+        stopping = {"mode": mode, "eta": rng.choice([2, 3])} if mode else {}
         return cls(
-            sampler=lambda: (
-                Repeating if name == "repeating" else make_sampler(name, seed, options)
-            ),
-            stopper=lambda: make_stopper(
-                stopper[0], WORLD_OBJECTIVES, epochs, stopping
-            ),
+            sampler=lambda: _sampler(name, seed),
+            stopper=lambda: make_stopper(stopper, WORLD_OBJECTIVES, epochs, stopping),
             budget=Budget(
                 trials=rng.randint(1, 7),
                 hours=rng.choice([None, None, rng.uniform(0.1, 2.0)]),
@@ -132,6 +126,14 @@ class World:
             diverge=rng.choice([0.0, 0.1]),
             late=rng.choice([0.0, 0.1]),
         )
+
+
+def _sampler(name: str, seed: int) -> Sampler:
+    if name == "repeating":
+        return Repeating
+    # without its surrogate, which takes most of a search's time and is tested by itself
+    quick = {"first": 2, "surrogate": False} if name == "evolution" else {}
+    return make_sampler(name, seed, quick)
 
 
 @cache

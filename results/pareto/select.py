@@ -223,31 +223,33 @@ def _buckets(
     aims: Objectives,
     within: str,
 ) -> Selection:
+    column, edges = _checked_buckets(buckets)
+    ordered = aims.best_first(table)
+    # searchsorted puts a value that equals an edge below it, as "up to" means.
+    place = np.searchsorted(np.asarray(edges, dtype=float), numbers(ordered, column))
+    inside = [np.flatnonzero(place == number) for number in range(len(edges))]
+    best = [ordered.iloc[rows[:1]] for rows in inside if len(rows)]
+    if not best:
+        raise ValueError(f"no row{within} has {column} up to {edges[-1]:g}")
+    empty = [
+        f"{edge:g}" for edge, rows in zip(edges, inside, strict=True) if not len(rows)
+    ]
+    name, way = next(iter(aims.items()))
+    spelled = ", ".join(f"{edge:g}" for edge in edges)
+    why = f"{_most(way)} {name} of {len(table)} rows{within} for {column} up to each of {spelled}"
+    why += f"; empty: the bucket up to {', '.join(empty)}" if empty else ""
+    return Selection(pd.concat(best), why)
+
+
+def _checked_buckets(
+    buckets: Mapping[str, Sequence[float]],
+) -> tuple[str, Sequence[float]]:
     if len(buckets) != 1:
         raise ValueError(f"buckets are of one column, not of {', '.join(buckets)}")
     [(column, edges)] = buckets.items()
     if not edges or np.isnan(edges).any() or list(edges) != sorted(set(edges)):
         raise ValueError(f"buckets of {column} need rising edges, got {list(edges)}")
-    ordered = aims.best_first(table)
-    # searchsorted puts a value that equals an edge below it, as "up to" means.
-    place = np.searchsorted(np.asarray(edges, dtype=float), numbers(ordered, column))
-    best = [
-        ordered.iloc[[int(np.flatnonzero(place == number)[0])]]
-        for number in range(len(edges))
-        if (place == number).any()
-    ]
-    empty = [
-        f"{edge:g}" for number, edge in enumerate(edges) if not (place == number).any()
-    ]
-    if not best:
-        raise ValueError(f"no row{within} has {column} up to {edges[-1]:g}")
-    name, way = next(iter(aims.items()))
-    spelled = ", ".join(f"{edge:g}" for edge in edges)
-    why = f"{_most(way)} {name} of {len(table)} rows{within} for {column} up to each of {spelled}"
-    return Selection(
-        pd.concat(best),
-        why + (f"; empty: the bucket up to {', '.join(empty)}" if empty else ""),
-    )
+    return column, edges
 
 
 def _diverse(

@@ -25,14 +25,12 @@ def progress(run: Run) -> dict[str, Any] | None:
     history = run.hypervolume_over_time()
     if len(history) < 2 or not history["hypervolume"].max() > 0:
         return None
-    rises = history[
-        (history["hypervolume"].diff() != 0) | (history.index == history.index[-1])
-    ]
+    last = history.index == history.index[-1]
+    rises = history[(history["hypervolume"].diff() != 0) | last]
     minutes = (rises["finished"] - run.trials["started"].min()).dt.total_seconds() / 60
     known = thinned(np.flatnonzero(minutes.notna()).tolist(), POINTS_AT_MOST)
-    corner = ", ".join(
-        wording.with_unit(name, value) for name, value in run.reference_point().items()
-    )
+    reference = run.reference_point().items()
+    corner = ", ".join(wording.with_unit(name, value) for name, value in reference)
     return {
         "minutes": shown(minutes.iloc[known]),
         "hypervolume": shown(rises["hypervolume"].iloc[known]),
@@ -42,33 +40,21 @@ def progress(run: Run) -> dict[str, Any] | None:
 
 def learning(run: Run, front: Sequence[int]) -> dict[str, Any]:
     """Learning curves of the front and samples of the stopped and the other networks; ``note`` tells the rule."""
-    metric = next(
-        (
-            n
-            for n in ("accuracy", *run.objectives)
-            if n in run.epochs and run.epochs[n].notna().any()
-        ),
-        None,
-    )
+    told = [name for name in ("accuracy", *run.objectives) if name in run.epochs]
+    metric = next((name for name in told if run.epochs[name].notna().any()), None)
     if metric is None:
         return {"curves": [], "label": "", "note": ""}
     known = run.epochs.dropna(subset=["epoch", metric])
     trained = run.trials[run.trials["trial"].isin(known["trial"].unique())]
-    rest = trained[~trained["trial"].isin(front)]
-    kinds = {
-        "front networks": [trial for trial in front if trial in set(trained["trial"])],
-        "stopped early": rest.loc[rest["status"] == "stopped", "trial"].tolist(),
-        "others": rest.loc[rest["status"] != "stopped", "trial"].tolist(),
-    }
+    kinds = _kinds(trained, front)
     drawn = {name: thinned(trials, CURVES_AT_MOST) for name, trials in kinds.items()}
     counts = ", ".join(
         f"{len(drawn[name])} of {len(trials)} {name}"
         for name, trials in kinds.items()
         if trials
     )
-    curves = _curves(
-        known, metric, [trial for chosen in drawn.values() for trial in chosen], front
-    )
+    chosen = [trial for trials in drawn.values() for trial in trials]
+    curves = _curves(known, metric, chosen, front)
     status = dict(zip(trained["trial"], trained["status"], strict=True))
     for curve in curves:
         curve["status"] = status[curve["trial"]]
@@ -77,6 +63,18 @@ def learning(run: Run, front: Sequence[int]) -> dict[str, Any]:
         "label": wording.label(metric),
         "note": f"Drawn: {counts}; of each kind at most {CURVES_AT_MOST}, evenly spread. "
         "A mark ends the curve of a network that was stopped, failed or still trains.",
+    }
+
+
+def _kinds(trained: pd.DataFrame, front: Sequence[int]) -> dict[str, list[int]]:
+    """Trials by what their curves are worth seeing for; each is thinned by itself, so that none is crowded out."""
+    there = set(trained["trial"])
+    rest = trained[~trained["trial"].isin(front)]
+    stopped = rest["status"] == "stopped"
+    return {
+        "front networks": [trial for trial in front if trial in there],
+        "stopped early": rest.loc[stopped, "trial"].tolist(),
+        "others": rest.loc[~stopped, "trial"].tolist(),
     }
 
 

@@ -145,27 +145,22 @@ def _failures(trials: pd.DataFrame) -> dict[str, Any]:
     alike = lost["error"].str.replace(NUMBER, "#", regex=True)
     found = [members for _, members in lost.groupby(["status", alike])]
     found.sort(key=len, reverse=True)
-    groups = []
-    for members in found[:FAILURES]:
-        some = ", ".join(map(str, members["trial"].head(20))) + (
-            ", …" if len(members) > 20 else ""
-        )
-        reason = members["error"].iloc[0]
-        if members["error"].nunique() > 1:
-            reason += f"\n… and {len(members) - 1} more that differ in numbers alone"
-        groups.append(
-            {
-                "status": members["status"].iloc[0],
-                "reason": reason,
-                "count": len(members),
-                "trials": some,
-            }
-        )
     note = f"{wording.counted(len(lost), 'network')} for {wording.counted(len(found), 'reason')}"
+    note += f"; the {FAILURES} most frequent." if len(found) > FAILURES else "."
+    return {"groups": [_group(rows) for rows in found[:FAILURES]], "note": note}
+
+
+def _group(rows: pd.DataFrame) -> dict[str, object]:
+    """Trials that ended for one reason; the first one's words stand for all."""
+    reason, more = rows["error"].iloc[0], len(rows) - 1
+    if rows["error"].nunique() > 1:
+        reason += f"\n… and {more} more that differ in numbers alone"
+    some = ", ".join(map(str, rows["trial"].head(20)))
     return {
-        "groups": groups,
-        "note": note
-        + (f"; the {FAILURES} most frequent." if len(found) > FAILURES else "."),
+        "status": rows["status"].iloc[0],
+        "reason": reason,
+        "count": len(rows),
+        "trials": some + (", …" if len(rows) > 20 else ""),
     }
 
 

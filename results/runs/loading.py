@@ -68,24 +68,25 @@ def _load(path: Path) -> Run:
         # The snapshot saves a replay, as long as no event came after it.
         stamp = last_event(log)
         if stamp and (snapshot := read_snapshot(path, stamp)):
-            return _run(path, snapshot[0], snapshot[1], stamp)
+            return _run(path, *snapshot, stamp)
+    return _replayed(path, log)
+
+
+def _replayed(path: Path, log: Path) -> Run:
+    """From the events themselves, as many as can be read."""
     events, damage = surviving_events(log)
     if not events:
         raise EmptyRunError(_EMPTY.format(path))
     if damage:
-        warnings.warn(f"{log}: {damage}", stacklevel=3)
+        warnings.warn(f"{log}: {damage}", stacklevel=4)
     facts = _facts(events)
     try:
         tables = fold_events(events, metrics=facts["objectives"])
     except ValueError as error:
         raise ValueError(f"{log}: {error}") from error
-    return _run(
-        path,
-        tables,
-        facts,
-        None if damage else (events[-1].id, events[-1].time),
-        damage,
-    )
+    # tables of a damaged log are not all of it, and must never be taken for it
+    stamp = None if damage else (events[-1].id, events[-1].time)
+    return _run(path, tables, facts, stamp, damage)
 
 
 def _published(path: Path) -> Run:

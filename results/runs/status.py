@@ -64,10 +64,15 @@ def read_status(folder: str | Path, now: float | None = None) -> Status:
         warnings.simplefilter("ignore", UserWarning)
         run = load_run(folder)
     events, _ = surviving_events(run.path / "events.db")
+    now = time.time() if now is None else now
+    return _status(run, events, age=max(0.0, now - events[-1].time))
+
+
+def _status(run: Run, events: Sequence[Event], age: float) -> Status:
     running, counts = _counted(run, events)
     left, share = _budget(run, counts)
-    under_way = bool(share) and not run.ended
     none = run.no_front or run.complete.empty or not run.objectives
+    pace_known = share and not run.ended
     return Status(
         run=run,
         counts={name: count for name, count in counts.items() if count},
@@ -76,8 +81,10 @@ def read_status(folder: str | Path, now: float | None = None) -> Status:
         hypervolume=None if none else run.hypervolume(),
         left=left,
         share=share,
-        seconds_left=run.seconds * (1 - share) / share if share and under_way else None,
-        age=max(0.0, (time.time() if now is None else now) - events[-1].time),
+        seconds_left=run.seconds * (1 - share) / share
+        if share and pace_known
+        else None,
+        age=age,
         longest_pause=_longest_pause(events),
     )
 

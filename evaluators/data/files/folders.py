@@ -156,16 +156,26 @@ def read_folders(root: Path, classes: list[str] | None) -> Listing:
             raise ValueError(
                 f"{root / folder}: there is no such class among the images to train with"
             )
-        for _, entry in class_files(root / folder):
-            if is_image(entry):
-                paths.append(Path(entry.path))
-                labels.append(classes.index(name))
-            else:
-                others[Path(entry.name).suffix.lower() or "without a suffix"] += 1
+        images, passed_over = _images_in(root / folder)
+        paths += images
+        labels += [classes.index(name)] * len(images)
+        others += passed_over
     _tell(root, len(paths), len(found), others)
     containers = [(path, 0) for path in paths]
     numbers = np.asarray(labels, np.int64)
     return listed("file", paths, containers, [1] * len(paths), numbers, classes)
+
+
+def _images_in(folder: Path) -> tuple[list[Path], Counter[str]]:
+    """The images of a class, and how many other files there are by suffix."""
+    images: list[Path] = []
+    others: Counter[str] = Counter()
+    for _, entry in class_files(folder):
+        if is_image(entry):
+            images.append(Path(entry.path))
+        else:
+            others[Path(entry.name).suffix.lower() or "without a suffix"] += 1
+    return images, others
 
 
 def _class_name(root: Path, folder: str) -> str:

@@ -32,24 +32,9 @@ def find_shards(root: Path, looked_for: str) -> Files:
                 f"data.root: {root} is neither a folder nor a .parquet file"
             )
         return Files([root], [])
-    inside = (path.relative_to(root) for path in sorted(root.glob("**/*.parquet")))
-    shards = [
-        path
-        for path in inside
-        if not any(part.startswith((".", "__")) for part in path.parts)
-    ]
-    if not shards:
+    by_split = _by_split(root)
+    if not by_split:
         raise ValueError(f"data.root: {root} holds {looked_for} *.parquet")
-    by_split: dict[str | None, list[Path]] = {}
-    for path in shards:
-        by_split.setdefault(_split_of(path), []).append(path)
-    if len(by_split) > 1 and None in by_split:
-        raise ValueError(
-            f"data.root: {root} holds {by_split[None][0]}, which says no split, and other files that do; "
-            "name it train, validation or test, or move it away"
-        )
-    for split, paths in by_split.items():
-        _check_place(root, split or "train", paths)
     whole = {
         split: [root / path for path in paths] for split, paths in by_split.items()
     }
@@ -61,6 +46,23 @@ def find_shards(root: Path, looked_for: str) -> Files:
             f"data.root: {root} holds {test[0].relative_to(root)} and no train*.parquet"
         )
     return Files(whole["train"], test)
+
+
+def _by_split(root: Path) -> dict[str | None, list[Path]]:
+    """The files below ``root`` that are not hidden, by what they say of themselves."""
+    by_split: dict[str | None, list[Path]] = {}
+    for path in sorted(root.glob("**/*.parquet")):
+        inside = path.relative_to(root)
+        if not any(part.startswith((".", "__")) for part in inside.parts):
+            by_split.setdefault(_split_of(inside), []).append(inside)
+    if len(by_split) > 1 and None in by_split:
+        raise ValueError(
+            f"data.root: {root} holds {by_split[None][0]}, which says no split, and other files that do; "
+            "name it train, validation or test, or move it away"
+        )
+    for split, paths in by_split.items():
+        _check_place(root, split or "train", paths)
+    return by_split
 
 
 def _split_of(path: Path) -> str | None:

@@ -142,19 +142,15 @@ def spaces(
     **images: int | None,
 ) -> None:
     """List the search spaces and published networks, or one space's knobs; or suggest a network of it."""
-    from nas.cli.as_json import print_json, spaces_answer
+    from nas.cli.as_json import print_json
     from nas.cli.suggestion import suggestion_answer, suggestion_table
-    from nas.cli.tables import knobs_table, spaces_table
     from results import write_atomic
     from results.strict_json import dumps
 
     if not suggest:
         if limits or out or any(images.values()):
             raise click.UsageError("--limit, --out and the images are for --suggest")
-        if as_json:
-            print_json(spaces_answer(name))
-        else:
-            console.print(knobs_table(name) if name else spaces_table())
+        _show_spaces(name, as_json)
         return
     if name is None:
         raise click.UsageError("--suggest needs a space, such as resnest")
@@ -165,6 +161,17 @@ def spaces(
         console.print(suggestion_table(answer))
     if out:
         write_atomic(out, dumps(answer, indent=2) + "\n")
+
+
+def _show_spaces(name: str | None, as_json: bool) -> None:
+    """All spaces, or the knobs of one."""
+    from nas.cli.as_json import print_json, spaces_answer
+    from nas.cli.tables import knobs_table, spaces_table
+
+    if as_json:
+        print_json(spaces_answer(name))
+    else:
+        console.print(knobs_table(name) if name else spaces_table())
 
 
 @command("measure resnest50_fast_2s1x64d --resolution 160 --batch-size 8")

@@ -73,10 +73,7 @@ def search_command(
     check_finalists(config)
     with watched(config, None, console) as (listeners, progress):
         run = nas.search(config, out, listeners, progress)
-    code = print_outcome(run, console)
-    if code or config.finalists is None:
-        return code
-    return finish_search(out, config, overrides, console)
+    return print_outcome(run, console) or finish_search(out, config, overrides, console)
 
 
 @command("resume runs/first --set trials=80")
@@ -104,9 +101,7 @@ def resume_command(folder: Path, overrides: tuple[str, ...], serial: bool) -> in
         console.print(str(end), soft_wrap=True)  # a job that is submitted once more
         return 0
     code = print_outcome(run, console)
-    if code or config.finalists is None:
-        return code
-    return finish_search(folder, config, overrides, console)
+    return code or finish_search(folder, config, overrides, console)
 
 
 @command("status runs/first")

@@ -75,6 +75,8 @@ def finish_search(
     folder: Path, config: SearchConfig, overrides: Sequence[str], console: Console
 ) -> int:
     """What the settings want after the search: finalists, and of them a model folder. Returns the exit code."""
+    if config.finalists is None:
+        return 0
     running = [each for each in overrides if each.partition("=")[0] in RUNNING]
     code = print_finals(run_finalists(folder, running, console), console)
     if code == 0 and config.select is not None:

@@ -47,29 +47,30 @@ def status_view(status: Status) -> RenderableType:
 
 def _lines(status: Status) -> Iterator[str]:
     run, trials = status.run, status.run.config.get("trials")
-    state = (
-        f"ended: {run.ended}" if run.ended else f"last event {duration(status.age)} ago"
-    )
-    yield f"{run.path}: {state}"
+    age, longest = duration(status.age), duration(status.longest_pause)
+    yield f"{run.path}: {f'ended: {run.ended}' if run.ended else f'last event {age} ago'}"
     if status.silent:
         yield (
-            f"no event for {duration(status.age)}, the longest wait before was {duration(status.longest_pause)}: "
+            f"no event for {age}, the longest wait before was {longest}: "
             f"maybe it was killed; go on with: {as_typed('resume', run.path)}"
         )
     if run.damage:
         yield run.damage
     counts = ", ".join(f"{count} {name}" for name, count in status.counts.items())
     yield f"{status.done}{f' of {trials}' if trials else ''} trials done ({counts or 'none proposed yet'})"
-    if status.hypervolume is None:
-        yield f"no front: {run.no_front or 'no network has been trained to the end yet'}"
-    else:
-        reference = ", ".join(
-            with_unit(name, value) for name, value in run.reference_point().items()
-        )
-        networks = counted(status.front, "network")
-        yield f"front of {networks}, hypervolume {status.hypervolume:.4g} from {reference}"
+    yield _front(status)
     yield _pace(status)
     yield from (f"look at {finding}" for finding in health(run))
+
+
+def _front(status: Status) -> str:
+    run = status.run
+    if status.hypervolume is None:
+        none = "no network has been trained to the end yet"
+        return f"no front: {run.no_front or none}"
+    corner = [with_unit(name, value) for name, value in run.reference_point().items()]
+    volume = f"hypervolume {status.hypervolume:.4g} from {', '.join(corner)}"
+    return f"front of {counted(status.front, 'network')}, {volume}"
 
 
 def _pace(status: Status) -> str:
