@@ -180,19 +180,13 @@ def _wanted(annotation: object, value: object) -> str | None:
     if value is None and NoneType in choices:
         return None
     typed = any(_fits(choice, value) for choice in choices)
-    within = bounds is None or (
-        typed and isinstance(value, int | float) and bounds.holds(value)
-    )
-    if typed and within:
+    number = value if isinstance(value, int | float) else None
+    if typed and (bounds is None or (number is not None and bounds.holds(number))):
         return None
-    words = (
-        [str(bounds)]
-        if typed
-        else [_named(choice) for choice in choices if choice is not NoneType]
-    )
-    if NoneType in choices:
-        words.append("null")
-    return " or ".join(words)
+    words = [_named(choice) for choice in choices if choice is not NoneType]
+    # of the right type, so it is the range that it misses
+    words = [str(bounds)] if typed else words
+    return " or ".join([*words, "null"] if NoneType in choices else words)
 
 
 def _bounds(annotation: object) -> Bounds | None:

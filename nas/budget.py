@@ -50,9 +50,8 @@ class Spending:
         self._recent: deque[NDArray[np.float64]] = deque()
         self._worst = np.full(len(objectives), -np.inf)
         # the front now, and as it was before the recent trials
-        self._now, self._before = (
-            FrontArchive[None](len(objectives)) for _ in range(2)
-        )
+        self._now = FrontArchive[None](len(objectives))
+        self._before = FrontArchive[None](len(objectives))
 
     def complete(self, values: Sequence[float]) -> None:
         """One more complete trial, with its values in the order of the objectives."""

@@ -151,10 +151,15 @@ def drive(
             raise
     # paused trials can be promoted as long as somebody may still get ahead of them; not
     # after the end
+    _end(controller)
+    checkpoints.discard(controller.ended)
+
+
+def _end(controller: Controller) -> None:
+    # paused trials can be promoted as long as somebody may still get ahead of them
     if controller.over:
         controller.close()
     controller.commit(SearchFinished(None, reason_of(controller)))
-    checkpoints.discard(controller.ended)
 
 
 def _with_engine(config: SearchConfig, serial: bool) -> SearchConfig:

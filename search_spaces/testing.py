@@ -196,23 +196,17 @@ class SpaceContract:
         torch.manual_seed(0)
         task = TASKS[0]
         for arch in draw(small, 3):
-            model = unsettled(
-                build(arch, task, zero_gamma=False).double(),
-                random_images(task, 4).double(),
-            )
+            network = build(arch, task, zero_gamma=False).double()
+            model = unsettled(network, random_images(task, 4).double())
             folded = fold(model)
             assert not any(
                 isinstance(module, nn.BatchNorm2d) for module in folded.modules()
             ), arch
+            images = random_images(task, 2).double()
             with torch.inference_mode():
-                expected = model.eval()(random_images(task, 2).double())
-                assert expected.std() > 0
-                torch.testing.assert_close(
-                    folded(random_images(task, 2).double()),
-                    expected,
-                    rtol=1e-8,
-                    atol=1e-8,
-                )
+                expected, found = model.eval()(images), folded(images)
+            assert expected.std() > 0
+            torch.testing.assert_close(found, expected, rtol=1e-8, atol=1e-8)
 
     def test_mutations_are_other_networks_of_the_space(
         self, space: SearchSpace

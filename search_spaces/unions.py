@@ -66,15 +66,14 @@ class Union(SearchSpace):
     shares: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
-        if len(self.members) < 2:
-            raise ValueError(
-                f"a union needs at least two spaces, got {len(self.members)}"
-            )
+        count = len(self.members)
+        if count < 2:
+            raise ValueError(f"a union needs at least two spaces, got {count}")
         if not self.shares:
-            object.__setattr__(self, "shares", (1.0,) * len(self.members))
-        if len(self.shares) != len(self.members):
+            object.__setattr__(self, "shares", (1.0,) * count)
+        if len(self.shares) != count:
             raise ValueError(
-                f"a union of {len(self.members)} spaces needs as many shares, got {self.shares}"
+                f"a union of {count} spaces needs as many shares, got {self.shares}"
             )
         for member, share in zip(self.members, self.shares, strict=True):
             if not (type(share) in (int, float) and 0 < share < math.inf):

@@ -215,19 +215,14 @@ def _decode(
     shape: Shape,
     progress: Progress,
 ) -> list[Failure]:
-    path = folder / "images.npy"
     resolution, channels = shape_of(listing, wanted, shape)
 
     def decode(channels: int) -> list[Failure]:
+        path = folder / "images.npy"
         _reserve(path, (len(wanted), resolution, resolution, channels))
-        done = 0
-
-        def advance(count: int) -> None:
-            nonlocal done
-            done += count
-            progress("decoding images", done, len(wanted))
-
-        return decode_all(list(listing.jobs(wanted)), path, advance)
+        return decode_all(
+            list(listing.jobs(wanted)), path, _adding(len(wanted), progress)
+        )
 
     try:
         return decode(channels)
@@ -235,6 +230,18 @@ def _decode(
         if shape[1] == 1:
             raise
         return decode(3)  # the first images were grey, but not all
+
+
+def _adding(total: int, progress: Progress) -> Callable[[int], None]:
+    """A function to be told of every so many images done."""
+    done = 0
+
+    def advance(count: int) -> None:
+        nonlocal done
+        done += count
+        progress("decoding images", done, total)
+
+    return advance
 
 
 def _reserve(path: Path, shape: tuple[int, ...]) -> None:
@@ -256,11 +263,8 @@ def _check_contrast(
 ) -> None:
     if max(deviation) >= BLANK and images.max() >= DARK:
         return
-    shown = (
-        "of one colour, so there is nothing to learn"
-        if max(deviation) < BLANK
-        else "nearly black"
-    )
+    blank = max(deviation) < BLANK
+    shown = "of one colour, so there is nothing to learn" if blank else "nearly black"
     _log.warning(
         "%s: all images are %s (values from %d to %d of 255). Transparency is laid on "
         "white, and 16 bits are taken as 0 to 65535: scale pictures that use fewer",

@@ -35,9 +35,8 @@ def decode_all(
     """
     sizes = [sum(len(entry.rows) for entry in job) for job in jobs]
     if processes is None:
-        processes = min(
-            len(os.sched_getaffinity(0)), len(jobs), sum(sizes) // WORTH_A_PROCESS
-        )
+        cores, worth = len(os.sched_getaffinity(0)), sum(sizes) // WORTH_A_PROCESS
+        processes = min(cores, len(jobs), worth)
     if processes >= 2:
         return _in_processes(jobs, sizes, output, advance, processes)
     failures: list[Failure] = []

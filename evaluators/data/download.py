@@ -90,9 +90,11 @@ def _fetch(url: str, part: Path, progress: Callable[[int, int], None]) -> None:
         # nothing is missing, or what is there is another file's: the sum tells
         if error.code == 416 and done:
             return
+        said = f"HTTP {error.code} {error.reason}"
+        # a server's own trouble may pass
         if error.code >= 500:
-            raise ConnectionError(f"HTTP {error.code} {error.reason}") from error
-        raise ValueError(f"{url}: HTTP {error.code} {error.reason}") from error
+            raise ConnectionError(said) from error
+        raise ValueError(f"{url}: {said}") from error
     with response:
         # a server without ranges answers 200 and sends all of it
         resumed = response.status == 206

@@ -48,12 +48,8 @@ def from_files(settings: DataSettings, progress: Progress) -> Decoded:
         kept = np.arange(len(keys))
         if not files.test:
             test, kept = held_out_for_test(listing.labels, keys)
-            _log.warning(
-                "%s has no test images: %d of its %d are kept for that",
-                root,
-                len(test),
-                len(keys),
-            )
+            said = "%s has no test images: %d of its %d are kept for that"
+            _log.warning(said, root, len(test), len(keys))
         train, validation = divide(listing.labels[kept], settings, keys[kept])
         _tell_unvalidated(root, listing, kept[validation])
         return listing, {"train": kept[train], "validation": kept[validation]}

@@ -97,20 +97,22 @@ def _check_test(name: str, source: Source) -> None:
 
 
 def _check_split(name: str, split: Split) -> None:
+    if wrong := _wrong(split):
+        raise ValueError(f"data {name!r} {wrong}")
+
+
+def _wrong(split: Split) -> str | None:
+    """What is wrong with a user's images or labels, if anything."""
     shape, labels = tuple(split.images.shape), split.labels
     if len(shape) != 4 or shape[2] != shape[3]:
-        raise ValueError(
-            f"data {name!r} must have square images (N, C, H, W), not {shape}"
-        )
+        return f"must have square images (N, C, H, W), not {shape}"
     if labels.dtype != torch.int64 or labels.shape != shape[:1]:
-        raise ValueError(
-            f"data {name!r} must have {shape[0]} int64 labels, not {tuple(labels.shape)} {labels.dtype}"
-        )
+        given = f"{tuple(labels.shape)} {labels.dtype}"
+        return f"must have {shape[0]} int64 labels, not {given}"
     if not len(labels):
-        raise ValueError(
-            f"data {name!r} has no images; both parts of a Source need some"
-        )
+        return "has no images; both parts of a Source need some"
     if labels.min() < 0:
-        raise ValueError(f"data {name!r} has label {labels.min()}; labels count from 0")
+        return f"has label {labels.min()}; labels count from 0"
     if not (split.images.dtype == torch.uint8 or split.images.isfinite().all()):
-        raise ValueError(f"data {name!r} has images with NaN or infinity")
+        return "has images with NaN or infinity"
+    return None

@@ -35,18 +35,16 @@ def divide(labels: Indices, settings: DataSettings, keys: Keys | None) -> Parts:
     used = np.arange(len(labels))
     if settings.subset is not None:
         used = _subset(labels, settings.subset, settings.split_seed, keys)
-    count, classes = round(settings.validation * len(used)), int(labels.max()) + 1
-    if not 0 < count <= len(used) - classes:
+    share, seed = settings.validation, settings.split_seed
+    count, most = round(share * len(used)), len(used) - int(labels.max()) - 1
+    if not 0 < count <= most:
         raise ValueError(
-            f"data.validation: {settings.validation} is {count} of {len(used)} images; "
-            f"at least 1 is needed, and at most {len(used) - classes}, which leaves one "
-            "a class to train with"
+            f"data.validation: {share} is {count} of {len(used)} images; "
+            f"at least 1 is needed, and at most {most}, which leaves one a class to train with"
         )
-    seed = settings.split_seed
     if keys is None:
         validation, train = stratified(labels[used], count, seed)
     else:
-        share = settings.validation
         validation, train = held_out(labels[used], keys[used], share, seed)
     return used[train], used[validation]
 

@@ -12,18 +12,15 @@ from torch import Tensor
 
 def resolve_device(name: str) -> torch.device:
     """``cpu``, ``cuda`` or ``cuda:1`` as a device of this machine; ``ValueError`` if it is not there."""
+    known = "use 'cpu', 'cuda' or 'cuda:<index>'"
     try:
         device = torch.device(name)
     except RuntimeError:
-        raise ValueError(
-            f"unknown device {name!r}; use 'cpu', 'cuda' or 'cuda:<index>'"
-        ) from None
+        raise ValueError(f"unknown device {name!r}; {known}") from None
     if device.type == "cpu":
         return torch.device("cpu")
     if device.type != "cuda":
-        raise ValueError(
-            f"device {name!r} is not supported; use 'cpu', 'cuda' or 'cuda:<index>'"
-        )
+        raise ValueError(f"device {name!r} is not supported; {known}")
     count = torch.cuda.device_count()
     if not count:
         raise ValueError(

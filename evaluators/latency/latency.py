@@ -152,14 +152,8 @@ def measure_latency(
         UnstableLatencyError: if the median stayed five times less certain than ``interval``, or if others
             took more than ``max_load`` of the CPU (of the machine, or of the core measured on) meanwhile.
     """
-    given = {
-        "task": task,
-        "device": device,
-        "batch_size": batch_size,
-        "dtype": dtype,
-        "threads": None,
-    }
-    latency = from_values(Latency, given | settings)
+    given = {"task": task, "device": device, "batch_size": batch_size, "dtype": dtype}
+    latency = from_values(Latency, given | {"threads": None} | settings)
     result = _measure(model, latency, nullcontext(), nullcontext())
     refusal = refusal_of(result, latency)
     if refusal and not latency.keep_disturbed:

@@ -41,13 +41,20 @@ def _handle(pynvml: Any, device: torch.device) -> Any:
     )
 
 
-def _read(pynvml: Any, handle: Any) -> dict[str, float]:
-    slowed = (
+def _slowing(pynvml: Any) -> int:
+    """The bits of NVML's reasons that say heat or power; a user's own limit is none."""
+    heat = (
         pynvml.nvmlClocksThrottleReasonHwThermalSlowdown
         | pynvml.nvmlClocksThrottleReasonSwThermalSlowdown
-        | pynvml.nvmlClocksThrottleReasonSwPowerCap
+    )
+    power = (
+        pynvml.nvmlClocksThrottleReasonSwPowerCap
         | pynvml.nvmlClocksThrottleReasonHwPowerBrakeSlowdown
     )
+    return int(heat | power)
+
+
+def _read(pynvml: Any, handle: Any) -> dict[str, float]:
     clock = pynvml.nvmlDeviceGetClockInfo
     temperature = pynvml.nvmlDeviceGetTemperature
     reasons = pynvml.nvmlDeviceGetCurrentClocksThrottleReasons
@@ -57,7 +64,7 @@ def _read(pynvml: Any, handle: Any) -> dict[str, float]:
         "temperature_c": lambda: temperature(handle, pynvml.NVML_TEMPERATURE_GPU),
         # NVML tells milliwatts
         "power_w": lambda: pynvml.nvmlDeviceGetPowerUsage(handle) / 1000,
-        "throttled": lambda: int(bool(reasons(handle) & slowed)),
+        "throttled": lambda: int(bool(reasons(handle) & _slowing(pynvml))),
     }
     state = {}
     for name, ask in questions.items():

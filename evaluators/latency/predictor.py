@@ -177,19 +177,15 @@ def parts_of(arch: Arch, task: Task) -> list[Part]:
     def add(name: str, build: Callable[[], nn.Module]) -> None:
         parts.append(Part(name, build, Task(resolution=x.height, channels=x.channels)))
 
-    add(
-        f"{canonical(description.stem)} {task}",
-        partial(_sequential, description.stem, task),
-    )
-    description.stem.cost(x, task)
+    stem, head = description.stem, description.head
+    add(f"{canonical(stem)} {task}", partial(_sequential, stem, task))
+    stem.cost(x, task)
     for block in chain.from_iterable(description.stages):
         add(canonical(block), block.build)
         # only to follow the shape
         block.cost(x)
-    add(
-        f"{canonical(description.head)} {task.num_classes} classes",
-        partial(_sequential, description.head, task),
-    )
+    classes = f"{task.num_classes} classes"
+    add(f"{canonical(head)} {classes}", partial(_sequential, head, task))
     return parts
 
 

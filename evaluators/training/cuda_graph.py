@@ -84,17 +84,14 @@ class Replayed:
         # addresses that stay: batches come and go
         self._images, self._targets = images.clone(), targets.clone()
         try:
-            with (
-                torch.cuda.device(self._device),
-                # thread_local: other threads of the process may go on using the device
-                torch.cuda.graph(
-                    graph, stream=self._stream, capture_error_mode="thread_local"
-                ),
-            ):
+            # thread_local: other threads of the process may go on using the device
+            recording = torch.cuda.graph(
+                graph, stream=self._stream, capture_error_mode="thread_local"
+            )
+            with torch.cuda.device(self._device), recording:
                 self._loss = self._step(self._images, self._targets)
-        except (
-            RuntimeError
-        ) as error:  # the network synchronises, or memory is short: it trains without
+        # the network synchronises, or memory is short: it trains without
+        except RuntimeError as error:
             self.state = f"off: {' '.join(str(error).split())[:200]}"
             self._images = self._targets = torch.empty(0)
             return None

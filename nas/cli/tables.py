@@ -229,13 +229,8 @@ def checks_table(checks: Mapping[str, Check]) -> Table:
     """Exported programs: size, time, distance from the network."""
     table = FittingTable(box=SIMPLE)
     table.add_column("program")
-    for name in (
-        "megabytes",
-        "seconds",
-        "largest difference of logits",
-        "float32 rounding",
-        "largest logit",
-    ):
+    distances = "largest difference of logits", "float32 rounding", "largest logit"
+    for name in ("megabytes", "seconds", *distances):
         table.add_column(name, justify="right")
     for name, check in checks.items():
         numbers = (

@@ -188,9 +188,8 @@ def _check(
         raise ValueError(f"stopper: objectives are needed, e.g. {example}")
     for name, way in objectives.items():
         if way not in ("max", "min"):
-            raise ValueError(
-                f'stopper: the direction of objective {name} must be "max" or "min"'
-            )
+            what = f"stopper: the direction of objective {name}"
+            raise ValueError(f'{what} must be "max" or "min"')
     _check_whole("min_epochs", min_epochs, 1)
     _check_whole("eta", eta, 2)
     if not isinstance(max_epochs, int) or max_epochs < min_epochs:
@@ -248,9 +247,8 @@ def make_stopper(
     Raises:
         ValueError: for an unknown name or option.
     """
-    make: Callable[..., Any] = STOPPERS.get(name) or import_named(
-        name, "stopper", STOPPERS
-    )
+    make: Callable[..., object]
+    make = STOPPERS.get(name) or import_named(name, "stopper", STOPPERS)
     try:
         stopper = make(objectives, max_epochs=max_epochs, **options or {})
     except TypeError as error:

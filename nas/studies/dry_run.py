@@ -179,16 +179,13 @@ def _trained_batch(
     arch: Arch, config: SearchConfig, dataset: Dataset, device: torch.device
 ) -> tuple[float, float | None]:
     """Seconds of the second batch, since the first one warms up; peak memory on a GPU."""
-    recipe, network = (
-        config.training,
-        build_seeded(arch, dataset.task, config.seed).to(device),
-    )
+    recipe = config.training
+    network = build_seeded(arch, dataset.task, config.seed).to(device)
     optimizer = recipe.optimizer_of(network, torch.tensor(recipe.lr, device=device))
     step = TrainStep(network, optimizer, recipe, device, recipe.accumulate)
     count = min(recipe.batch_size, len(dataset.train.labels))
     batch = dataset.train.take(torch.arange(count), device)
     reset_peak(device)
-    seconds = 0.0
     for _ in range(2):
         with Shared(device):
             started = perf_counter()

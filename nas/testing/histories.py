@@ -108,9 +108,8 @@ class _Life:
                 self._drive(controller)
                 self._check_replay(controller)
                 controller.close()
-                controller.commit(
-                    SearchFinished(None, controller.reason or "interrupted")
-                )
+                reason = controller.reason or "interrupted"
+                controller.commit(SearchFinished(None, reason))
             except Killed:
                 self.kills += 1
                 continue

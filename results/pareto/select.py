@@ -264,9 +264,8 @@ def _diverse(
     picked, distance = [0], np.linalg.norm(costs - costs[0], axis=1)
     while len(picked) < min(count, len(front)) and distance.max() > 0:
         picked.append(_least(-distance))
-        distance = np.minimum(
-            distance, np.linalg.norm(costs - costs[picked[-1]], axis=1)
-        )
+        to_last = np.linalg.norm(costs - costs[picked[-1]], axis=1)
+        distance = np.minimum(distance, to_last)
     name, way = next(iter(aims.items()))
     why = (
         f"the most different {len(picked)} of a front of {len(front)} rows{within}: {_most(way)} {name} first, "

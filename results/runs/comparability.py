@@ -16,17 +16,17 @@ def incomparable(trials: pd.DataFrame, metrics: Iterable[str]) -> str | None:
             continue
         # of the rows that have the metric: a trial that was not measured has no
         # conditions
-        seen = sorted(
-            map(str, trials.loc[trials[name].notna(), signature].dropna().unique())
-        )
+        conditions = trials.loc[trials[name].notna(), signature]
+        seen = sorted(map(str, conditions.dropna().unique()))
         if len(seen) > 1:
             kind = "fidelities" if signature == "fidelity" else "devices"
-            what = name.removesuffix("_ms").replace("_", " ")
-            what = what.replace("latency", "latencies").replace(
-                "accuracy", "accuracies"
-            )
             return (
-                f"{what} of {len(seen)} {kind} do not compare ({'; '.join(seen)}): choose other objectives, "
-                f"or filter .trials by one {signature} and call pareto_front"
+                f"{_plural(name)} of {len(seen)} {kind} do not compare ({'; '.join(seen)}): "
+                f"choose other objectives, or filter .trials by one {signature} and call pareto_front"
             )
     return None
+
+
+def _plural(metric: str) -> str:
+    words = metric.removesuffix("_ms").replace("_", " ")
+    return words.replace("latency", "latencies").replace("accuracy", "accuracies")

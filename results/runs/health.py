@@ -86,27 +86,25 @@ def _duplicates(run: Run) -> Iterator[Concern]:
 
 
 def _failures(run: Run) -> Iterator[Concern]:
-    for status, words, advice in (
-        ("failed", "failed", "report.html lists all reasons under Failed and rejected"),
-        (
-            "infeasible",
-            "ended over a limit",
-            "narrow the space, or loosen that limit: each of them cost a measurement",
-        ),
-    ):
-        lost = run.trials[run.trials["status"] == status]
-        least = 0.05 if status == "failed" else 0.3
-        if len(lost) > least * len(run.trials):
-            reasons = lost["error"].fillna("no reason given")
-            # "flops 1.2e9" and "flops 1.3e9" are one reason
-            alike = reasons.groupby(reasons.str.replace(NUMBER, "#", regex=True))
-            often = max((members for _, members in alike), key=len)
-            yield Concern(
-                "failures" if status == "failed" else "limits",
-                f"{len(lost)} of {len(run.trials)} networks {words}, {len(often)} of them for: "
-                f"{' '.join(often.iloc[0].split())[:120]}",
-                advice,
-            )
+    advice = "report.html lists all reasons under Failed and rejected"
+    failed = run.trials[run.trials["status"] == "failed"]
+    if len(failed) > 0.05 * len(run.trials):
+        yield Concern("failures", _how_many(run, failed, "failed"), advice)
+    advice = "narrow the space, or loosen that limit: each of them cost a measurement"
+    outside = run.trials[run.trials["status"] == "infeasible"]
+    if len(outside) > 0.3 * len(run.trials):
+        yield Concern("limits", _how_many(run, outside, "ended over a limit"), advice)
+
+
+def _how_many(run: Run, lost: pd.DataFrame, words: str) -> str:
+    """How many trials were lost, and the most frequent reason."""
+    reasons = lost["error"].fillna("no reason given")
+    # "flops 1.2e9" and "flops 1.3e9" are one reason
+    alike = reasons.groupby(reasons.str.replace(NUMBER, "#", regex=True))
+    often = max((members for _, members in alike), key=len)
+    reason = " ".join(often.iloc[0].split())[:120]
+    count = f"{len(lost)} of {len(run.trials)} networks {words}"
+    return f"{count}, {len(often)} of them for: {reason}"
 
 
 def _edges(run: Run) -> Iterator[Concern]:

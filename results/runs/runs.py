@@ -52,14 +52,13 @@ def load_runs(paths: str | Path | Iterable[str | Path], *, mixed: bool = False) 
     the device that measured latency, naming what differs and where; ``mixed`` puts them together all the
     same.
     """
+    one = isinstance(paths, str | Path)
     found = _matches(paths) if isinstance(paths, str | Path) else list(paths)
     if not found:
         raise ValueError(
-            f"{paths}: no run folder there"
-            if isinstance(paths, str | Path)
-            else "no runs are named"
+            f"{paths}: no run folder there" if one else "no runs are named"
         )
-    runs = _loaded(found, skip_empty=isinstance(paths, str | Path))
+    runs = _loaded(found, skip_empty=one)
     if not runs:
         raise ValueError(f"{paths}: all runs there are empty")
     if not mixed and (differences := list(_differences(runs))):

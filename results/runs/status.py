@@ -123,11 +123,8 @@ def _budget(
 ) -> tuple[dict[str, float], float | None]:
     """What is left of each limit, and the used share of the one nearest to its end."""
     stop = run.config.get("stop") or {}
-    limits = {
-        "trials": run.config.get("trials"),
-        "hours": stop.get("hours"),
-        "epochs": stop.get("epochs"),
-    }
+    limits = {"trials": run.config.get("trials")}
+    limits |= {name: stop.get(name) for name in ("hours", "epochs")}
     known = {name: float(limit) for name, limit in limits.items() if limit}
     # Duplicates cost nothing: a search does not count them.
     open_trials = counts["running"] + counts["paused"]

@@ -58,8 +58,10 @@ def comparable(config: Mapping[str, Any]) -> tuple[bool, str]:
     if not _IMAGENET.search(name.lower()):
         return False, f"the public models are trained on ImageNet, this run on {name}"
     if classes not in (None, CLASSES):
-        reason = f"the public models tell {CLASSES} classes apart, this run {classes}"
-        return False, reason
+        return (
+            False,
+            f"the public models tell {CLASSES} classes apart, this run {classes}",
+        )
     if side is not None and not least <= side <= most:
         tested = f"the public models are tested at {least} to {most} pixels"
         return False, f"{tested}, this run at {side}"

@@ -208,13 +208,13 @@ def _check_groups(
         )
     if channels < 1:
         raise ValueError(f"channels must be at least 1, got {channels}")
-    if in_channels % (cardinality * radix):
+    groups = f"cardinality {cardinality} x radix {radix}"
+    _check_divides("in_channels", in_channels, cardinality * radix, groups)
+    _check_divides("channels", channels, cardinality, f"cardinality {cardinality}")
+
+
+def _check_divides(name: str, number: int, groups: int, words: str) -> None:
+    if number % groups:
         raise ValueError(
-            f"cardinality {cardinality} x radix {radix} does not divide in_channels {in_channels}; "
-            f"try {round_up(in_channels, cardinality * radix)}"
-        )
-    if channels % cardinality:
-        raise ValueError(
-            f"cardinality {cardinality} does not divide channels {channels}; "
-            f"try {round_up(channels, cardinality)}"
+            f"{words} does not divide {name} {number}; try {round_up(number, groups)}"
         )

@@ -166,8 +166,9 @@ class FBNetV2(Arch):
     ) -> InvertedResidual:
         expanded = nearest_width(in_channels * self.expansions[row])
         attended, expand = self.attended[row], self.expansions[row] != 1
+        # split attention has its own; without an expansion nothing else would use this
         if attended and self.attention == "split" and not expand:
-            activation = "relu"  # split attention has its own; without an expansion nothing else would use this
+            activation = "relu"
         conv = AttendedConv(
             expanded,
             KERNELS[self.operators[row]],

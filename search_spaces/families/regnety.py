@@ -198,11 +198,18 @@ class RegNetYSpace(SearchSpace):
             group_width=choose(trial, "group_width", self.group_width),
             stem_width=choose(trial, "stem_width", self.stem_width),
             attention=attention,
-            radix=choose(trial, "radix", self.radix) if attention == "split" else 1,
-            gate_reduction=choose(trial, "gate_reduction", self.gate_reduction)
-            if attention != "none"
-            else 4,
+            **self._gate(trial, attention),
         )
+
+    def _gate(self, trial: Trial, attention: str) -> dict[str, int]:
+        """The knobs of the attention, as far as there is one."""
+        knobs = {}
+        if attention == "split":
+            knobs["radix"] = choose(trial, "radix", self.radix)
+        if attention != "none":
+            reduction = choose(trial, "gate_reduction", self.gate_reduction)
+            knobs["gate_reduction"] = reduction
+        return knobs
 
     def params(self, arch: Arch) -> Knobs:
         if not isinstance(arch, RegNetY):

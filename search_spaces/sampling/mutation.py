@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import cast, overload
 
 import numpy as np
@@ -112,13 +113,12 @@ def neighbours(
         moves = _moves(trial.asked[name], params[name])
         for way in rng.permutation(len(moves)).tolist():
             # knobs that this one brings into play are not in params, so they are drawn at random
-            reached = (
+            others = (
                 suggest(ReplayTrial({**params, name: value}, rng))
                 for value in moves[way]
             )
-            other = next((found for found in reached if found.id != arch.id), None)
-            if other is not None:
-                yield other
+            # the first that makes a difference, if one does
+            yield from islice((each for each in others if each.id != arch.id), 1)
 
 
 def _outside(arch: Arch, params: Knobs, legal: Knobs) -> str:
@@ -135,11 +135,7 @@ def _moves(choices: Sequence[KnobValue], value: KnobValue) -> list[list[KnobValu
     if not _is_scale(choices):
         # categories have no order: each is one step away
         return [[other] for other in choices if other != value]
-    at = (
-        choices.nearest(float(value))
-        if isinstance(choices, Scale)
-        else choices.index(value)
-    )
+    at = _place(choices, value)
     ways = []
     # up, then down
     for sign, room in ((1, len(choices) - 1 - at), (-1, at)):
@@ -154,6 +150,12 @@ def _moves(choices: Sequence[KnobValue], value: KnobValue) -> list[list[KnobValu
             ]
         )
     return [way for way in ways if way]
+
+
+def _place(choices: Sequence[KnobValue], value: KnobValue) -> int:
+    if isinstance(choices, Scale):
+        return choices.nearest(float(value))
+    return choices.index(value)
 
 
 def _is_scale(choices: Sequence[KnobValue]) -> bool:

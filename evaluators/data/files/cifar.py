@@ -58,12 +58,11 @@ def _is_there(name: str, root: Path) -> bool:
 def _fetch(name: str, root: Path, progress: Callable[[str, int, int], None]) -> None:
     url, md5 = ARCHIVES[name]
     archive = root / url.rpartition("/")[2]
-    download(
-        url,
-        archive,
-        md5=md5,
-        progress=lambda done, total: progress(f"downloading {name}", done, total),
-    )
+
+    def tell(done: int, total: int) -> None:
+        progress(f"downloading {name}", done, total)
+
+    download(url, archive, md5=md5, progress=tell)
     unpacked = root / f".{name}.unfinished"
     shutil.rmtree(unpacked, ignore_errors=True)
     with tarfile.open(archive) as tar:

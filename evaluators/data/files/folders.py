@@ -43,13 +43,7 @@ def find_folders(root: Path) -> Files:
     root = _entered(root)
     names = class_folders(root)
     splits = _splits(root, names)
-    by_split: dict[str, str] = {}
-    for name, split in splits.items():
-        if split in by_split:
-            raise ValueError(
-                f"data.root: {root} holds {by_split[split]} and {name}; which is {split}?"
-            )
-        by_split[split] = name
+    by_split = _by_split(root, splits)
     if "train" in by_split:
         test = by_split.get("test") or by_split.get("validation")
         if test is None:
@@ -59,6 +53,18 @@ def find_folders(root: Path) -> Files:
     if splits and len(splits) == len(names):
         raise ValueError(f"data.root: {root} holds {names[0]} and no train")
     return Files([root], [])
+
+
+def _by_split(root: Path, splits: dict[str, str]) -> dict[str, str]:
+    """The folder of each split; ``ValueError`` if two would be one."""
+    by_split: dict[str, str] = {}
+    for name, split in splits.items():
+        if split in by_split:
+            raise ValueError(
+                f"data.root: {root} holds {by_split[split]} and {name}; which is {split}?"
+            )
+        by_split[split] = name
+    return by_split
 
 
 def _entered(folder: Path) -> Path:

@@ -100,16 +100,12 @@ def checked_labels(
     if not isinstance(values, list):
         raise ValueError(f"{path}: holds no labels")
     for row, value in enumerate(values):
+        which = f"{path}: label {value!r} in row {row}"
         if type(value) is not int or value < 0:
-            raise ValueError(
-                f"{path}: label {value!r} in row {row} must be a whole number from 0"
-            )
+            raise ValueError(f"{which} must be a whole number from 0")
         if classes is not None and value >= classes:
-            raise ValueError(
-                f"{path}: label {value} in row {row}, but there are {classes} classes"
-            )
+            raise ValueError(f"{which}, but there are {classes} classes")
+        # some other number, an identifier say: counting up to it would take the memory
         if value >= 1_000_000:
-            raise ValueError(
-                f"{path}: label {value} in row {row}; labels must count from 0"
-            )
+            raise ValueError(f"{which}; labels must count from 0")
     return np.asarray(values, dtype=np.int64)

@@ -46,24 +46,31 @@ def read_listing(
         listing = read_shards(name, files, classes)
     else:
         listing = _read_cifar(name, files)
+    _check_listing(name, files[0], listing, of_development=classes is None)
+    return listing
+
+
+def _check_listing(
+    name: str, first: Path, listing: Listing, *, of_development: bool
+) -> None:
+    """Whether there is enough to tell apart; ``first`` of the files is named in the error."""
     if not len(listing.labels):
-        raise ValueError(f"{files[0]}: holds no images")
+        raise ValueError(f"{first}: holds no images")
     if len(listing.classes) != CIFAR_CLASSES.get(name, len(listing.classes)):
         raise ValueError(
-            f"{files[0]}: has {len(listing.classes)} classes, {name} has {CIFAR_CLASSES[name]}"
+            f"{first}: has {len(listing.classes)} classes, {name} has {CIFAR_CLASSES[name]}"
         )
     if len(listing.classes) < 2:
         raise ValueError(
-            f"{files[0]}: has one class, {listing.classes[0]!r}; there must be two at least to tell apart"
+            f"{first}: has one class, {listing.classes[0]!r}; there must be two at least to tell apart"
         )
     counts = np.bincount(listing.labels, minlength=len(listing.classes))
-    if classes is None and (few := np.flatnonzero(counts < 2)).size:
+    if of_development and (few := np.flatnonzero(counts < 2)).size:
         label = int(few[0])
         number = "one image, and 2 are the least" if counts[label] else "no images"
         raise ValueError(
-            f"{files[0]}: class {listing.classes[label]!r} (label {label}) has {number}"
+            f"{first}: class {listing.classes[label]!r} (label {label}) has {number}"
         )
-    return listing
 
 
 CIFAR_FILES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {

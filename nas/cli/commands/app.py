@@ -34,17 +34,15 @@ class CommandLine(click.Group):
         except click.ClickException as error:
             code = complain(error.format_message())
         except OSError as error:
-            reason = (
-                f"{error.filename}: {error.strerror}" if error.filename else str(error)
-            )
+            named = f"{error.filename}: {error.strerror}"
+            reason = named if error.filename else str(error)
             code = complain(reason + _way_out(error))
         except (ValueError, ImportError, FloatingPointError) as error:
             code = complain(str(error))
         except (click.Abort, KeyboardInterrupt) as error:
             pressed = error.__cause__ or error  # click makes an Abort of it
-            click.echo(
-                str(pressed) or "interrupted before anything was finished", err=True
-            )
+            nothing = "interrupted before anything was finished"
+            click.echo(str(pressed) or nothing, err=True)
             code = 130
         sys.exit(code)
 

@@ -22,6 +22,15 @@ from results.wording import label, number
 SHOWN = ("top1", "top5", "calibration_error", "validation_accuracy", "seconds")
 
 
+OF_EPOCHS = (
+    ("accuracy", "accuracy", ".4f"),
+    ("train_loss", "loss", ".4f"),
+    ("learning_rate", "lr", ".4f"),
+    ("images_per_second", "images/s", ".0f"),
+)
+"""Of an epoch: metric, name and format."""
+
+
 class View:
     """Tell it of epochs and notes; on a terminal the last line is that of the epoch."""
 
@@ -39,22 +48,13 @@ class View:
     def epoch(self, seed: int, epochs: int, metrics: Metrics) -> None:
         text = " ".join(
             f"{name} {metrics[key]:{form}}"
-            for key, name, form in (
-                ("accuracy", "accuracy", ".4f"),
-                ("train_loss", "loss", ".4f"),
-                ("learning_rate", "lr", ".4f"),
-                ("images_per_second", "images/s", ".0f"),
-            )
+            for key, name, form in OF_EPOCHS
             if key in metrics
         )
         line = f"seed {seed} epoch {metrics['epoch']}/{epochs} {text}"
         if redraws(self._console):
-            self._bar.update(
-                self._task,
-                description=line,
-                completed=int(metrics["epoch"]),
-                total=epochs,
-            )
+            done = int(metrics["epoch"])
+            self._bar.update(self._task, description=line, completed=done, total=epochs)
         else:
             self._console.print(line, soft_wrap=True)
 
