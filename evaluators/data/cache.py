@@ -5,14 +5,12 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import json
-import logging
 import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -26,19 +24,17 @@ from evaluators.data.files.folders import class_files, class_folders, is_image
 from evaluators.data.files.listing import Listing
 from evaluators.data.probe import Shape, shape_of
 from evaluators.data.progress import Progress
+from evaluators.data.soundness import (
+    check_classes,
+    check_contrast,
+    check_corrupt,
+    tell_corrupt,
+)
 from evaluators.data.split import Split, statistics
 from evaluators.durable import replace_durably
 
 CACHE_VERSION = 4
-BLANK = 1e-3
-"""Deviation, in grey values, of images that show nothing."""
-DARK = 32
-"""Grey value; 12 bits kept in 16 reach half of it."""
 FACTS = ("classes", "mean", "deviation", "corrupt", "content")
-NAMED = 5
-"""Images that cannot be read, named in the log; all are in ``Dataset.corrupt``."""
-
-_log = logging.getLogger("splitsearch.data")
 
 
 def cache_key(paths: Iterable[Path], **settings: object) -> str:
@@ -89,7 +85,7 @@ class Decoded:
     mean: list[float]
     deviation: list[float]
     corrupt: list[str]
-    content: dict[str, Any]
+    content: dict[str, object]
     small_images: bool | None = None
     white: float | None = 255.0
 
@@ -165,11 +161,11 @@ def _build(
     good[[failure.position for failure in failures]] = False
     parts = np.split(good, np.cumsum([len(part) for part in splits.values()])[:-1])
     corrupt = sorted(f"{failure.name}: {failure.reason}" for failure in failures)
-    _check_corrupt(corrupt, len(wanted), max_corrupt)
-    _tell_corrupt(corrupt)
+    check_corrupt(corrupt, len(wanted), max_corrupt)
+    tell_corrupt(corrupt)
     if failures:
         for (name, indices), kept in zip(splits.items(), parts, strict=True):
-            _check_classes(listing, name, indices[kept])
+            check_classes(listing, name, indices[kept])
         _drop(folder / "images.npy", good)
     np.save(folder / "labels.npy", listing.labels[wanted[good]])
     sizes = {name: int(kept.sum()) for name, kept in zip(splits, parts, strict=True)}
@@ -185,7 +181,7 @@ def _write_facts(
     # of the first split, which is the one to train with: validation must not tell of
     # itself
     mean, deviation = statistics(images[: sizes[next(iter(sizes))]])
-    _check_contrast(listing, images, deviation)
+    check_contrast(listing, images, deviation)
     facts = {
         "sizes": sizes,
         "classes": listing.classes,
@@ -258,52 +254,6 @@ def _reserve(path: Path, shape: tuple[int, ...]) -> None:
             ) from error
 
 
-def _check_contrast(
-    listing: Listing, images: NDArray[np.uint8], deviation: list[float]
-) -> None:
-    if max(deviation) >= BLANK and images.max() >= DARK:
-        return
-    blank = max(deviation) < BLANK
-    shown = "of one colour, so there is nothing to learn" if blank else "nearly black"
-    _log.warning(
-        "%s: all images are %s (values from %d to %d of 255). Transparency is laid on "
-        "white, and 16 bits are taken as 0 to 65535: scale pictures that use fewer",
-        listing.files[0].parent,
-        shown,
-        images.min(),
-        images.max(),
-    )
-
-
-def _tell_corrupt(corrupt: list[str]) -> None:
-    for named in corrupt[:NAMED]:
-        _log.warning("left out: %s", named)
-    if len(corrupt) > NAMED:
-        _log.warning("left out: %d more that cannot be read", len(corrupt) - NAMED)
-
-
-def _check_corrupt(corrupt: list[str], count: int, limit: float) -> None:
-    if len(corrupt) > limit * count:
-        raise ValueError(
-            f"{len(corrupt)} of {count} images cannot be read, and data.max_corrupt={limit} allows "
-            f"{int(limit * count)}; the first is {corrupt[0]}"
-        )
-
-
-def _check_classes(listing: Listing, split: str, kept: NDArray[np.int64]) -> None:
-    """``ValueError`` if the corrupt images were all of a split, or all of a class to train with."""
-    counts = np.bincount(listing.labels[kept], minlength=len(listing.classes))
-    if not len(kept):
-        raise ValueError(
-            f"{listing.files[0]}: none of the images for {split} can be read"
-        )
-    if split == "train" and not counts.all():
-        name = listing.classes[int(counts.argmin())]
-        raise ValueError(
-            f"{listing.files[0]}: no image of class {name!r} to train with can be read"
-        )
-
-
 def _drop(path: Path, good: NDArray[np.bool_]) -> None:
     """Keep the good rows of an array file alone."""
     kept, everything = np.flatnonzero(good), np.load(path, mmap_mode="r")
@@ -329,5 +279,5 @@ def _open(folder: Path, max_corrupt: float) -> Decoded:
         ) from error
     corrupt = facts["corrupt"]
     count = sum(facts["sizes"].values()) + len(corrupt)
-    _check_corrupt(corrupt, count, max_corrupt)
+    check_corrupt(corrupt, count, max_corrupt)
     return Decoded(splits, **{name: facts[name] for name in FACTS})

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -52,7 +51,7 @@ class Dataset:
     corrupt: tuple[str, ...] = ()
     classes: tuple[str, ...] = ()
     white: float | None = 255.0
-    content: Mapping[str, Any] = field(default_factory=dict)
+    content: Mapping[str, object] = field(default_factory=dict)
 
     def normalise(self, images: Tensor) -> Tensor:
         """(N, C, H, W) images of this dataset as float32 with mean 0 and deviation 1 per channel of train."""

@@ -43,7 +43,7 @@ class TrainedModel:
     preprocess: Preprocess
     labels: tuple[str, ...]
     metrics: Mapping[str, Any] = field(default_factory=dict)
-    found_by: Mapping[str, Any] = field(default_factory=dict)
+    found_by: Mapping[str, object] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if len(self.labels) != self.task.num_classes:
@@ -56,7 +56,7 @@ class TrainedModel:
             )
 
     @property
-    def parts(self) -> dict[str, Any]:
+    def parts(self) -> dict[str, object]:
         """Content of the folder's JSON files by file name."""
         return {
             "arch.json": {"arch": self.arch.to_dict(), "task": vars(self.task)},

@@ -10,7 +10,7 @@ import torch
 
 from evaluators.durable import replace_durably
 
-DAMAGE = (
+NOT_WHOLE = (
     RuntimeError,
     EOFError,
     pickle.UnpicklingError,
@@ -59,7 +59,7 @@ def load_checkpoint(
         # weights_only: no code of the file is run, whoever wrote it
         saved = torch.load(path, map_location=device, weights_only=True)
         saved_owner, state = saved["owner"], saved["state"]
-    except DAMAGE as error:
+    except NOT_WHOLE as error:
         raise DamagedCheckpointError(
             f"checkpoint {path} is damaged or not ours; delete it to start over"
         ) from error

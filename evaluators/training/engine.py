@@ -211,12 +211,12 @@ class Training:
             with autocast(self.recipe, self.device):
                 recalibrate(self.evaluated, self._calibration_batches(turn))
             evaluation = self._evaluate(self._validation(), turn)
+        number = len(self.history) + 1
         if not math.isfinite(evaluation.loss):
-            raise FloatingPointError(
-                f"validation loss {evaluation.loss} after epoch {len(self.history) + 1}; try a lower lr"
-            )
+            what = f"validation loss {evaluation.loss} after epoch {number}"
+            raise FloatingPointError(f"{what}; try a lower lr")
         metrics: Metrics = {
-            "epoch": len(self.history) + 1,
+            "epoch": number,
             **evaluation.metrics(),
             "train_loss": train_loss,
             "learning_rate": rate,

@@ -8,7 +8,6 @@ measured is null or missing, never 0.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import click
 
@@ -29,17 +28,17 @@ def print_json(answer: Mapping[str, object]) -> None:
     click.echo(dumps({"format": ANSWER_FORMAT, **answer}))
 
 
-def front_answer(run: Run, objectives: Mapping[str, str]) -> dict[str, Any]:
+def front_answer(run: Run, objectives: Mapping[str, str]) -> dict[str, object]:
     return {"run": _place(run), **run.front_record(objectives)}
 
 
-def selection_answer(run: Run, selection: Selection) -> dict[str, Any]:
+def selection_answer(run: Run, selection: Selection) -> dict[str, object]:
     """The networks picked, best first, and ``why``."""
     networks = [network_record(row) for row in selection.rows.to_dict("records")]
     return {"run": _place(run), "why": selection.why, "networks": networks}
 
 
-def status_answer(status: Status) -> dict[str, Any]:
+def status_answer(status: Status) -> dict[str, object]:
     """``ended`` is null while the search runs; ``silent`` says that it was perhaps killed."""
     run = status.run
     return {
@@ -60,12 +59,12 @@ def status_answer(status: Status) -> dict[str, Any]:
     }
 
 
-def spaces_answer(name: str | None) -> dict[str, Any]:
+def spaces_answer(name: str | None) -> dict[str, object]:
     """Every space, or the one of that name, with all choices of all knobs."""
     return {"spaces": [_space(each) for each in ([name] if name else SPACES)]}
 
 
-def _space(name: str) -> dict[str, Any]:
+def _space(name: str) -> dict[str, object]:
     space = load_space(name)
     members = getattr(space, "members", (space,))
     families = {member.arch_type.space for member in members}

@@ -49,7 +49,7 @@ def to_text(predictions: Sequence[Prediction], out: Path | None) -> str:
     return text.getvalue()
 
 
-def _as_dict(prediction: Prediction) -> dict[str, Any]:
+def _as_dict(prediction: Prediction) -> dict[str, object]:
     if prediction.error:
         return {"file": str(prediction.path), "error": prediction.error}
     classes = [

@@ -6,7 +6,6 @@ import re
 from collections.abc import Mapping
 from html import escape
 from pathlib import Path
-from typing import Any
 
 import yaml
 
@@ -93,7 +92,7 @@ def _front_matter(model: TrainedModel) -> str:
     """What hubs of models read: the YAML of a card in Hugging Face's format."""
     licence = "apache-2.0" if _licence(model).startswith("Apache-2.0") else "other"
     tags = ["neural-architecture-search", "split-attention", model.arch.space]
-    facts: dict[str, Any] = {
+    facts: dict[str, object] = {
         "library_name": "splitsearch",
         "pipeline_tag": "image-classification",
         "license": licence,
@@ -104,7 +103,7 @@ def _front_matter(model: TrainedModel) -> str:
     return f"---\n{yaml.safe_dump(facts, sort_keys=False, allow_unicode=True)}---\n\n"
 
 
-def _results(model: TrainedModel) -> list[dict[str, Any]]:
+def _results(model: TrainedModel) -> list[dict[str, object]]:
     """The accuracy on the test images, else that on the validation images, as a hub lists it."""
     measured, data = model.metrics, str(model.metrics.get("data", "unknown"))
     for name, split in (("top1", "test"), ("accuracy", "validation")):
@@ -153,7 +152,7 @@ def _plain(value: object) -> str:
     return escape(text, quote=False)
 
 
-def portable(facts: Mapping[str, object]) -> dict[str, Any]:
+def portable(facts: Mapping[str, object]) -> dict[str, object]:
     """Facts without the places of one machine: of an absolute path only its last name is left."""
     return {
         name: Path(value).name

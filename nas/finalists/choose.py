@@ -89,7 +89,7 @@ def spread(table: pd.DataFrame, objectives: Mapping[str, str], count: int) -> li
     return [*picked, *rest][:count]
 
 
-def _entrant(row: Mapping[Any, Any], known: Mapping[str, Any]) -> Entrant:
+def _entrant(row: Mapping[Any, Any], known: Mapping[str, object]) -> Entrant:
     arch, trial = arch_from_dict(json.loads(row["arch"])), int(row["trial"])
     proxy = {"proxy_accuracy": row["accuracy"]} if pd.notna(row.get("accuracy")) else {}
     return Entrant(
@@ -97,7 +97,7 @@ def _entrant(row: Mapping[Any, Any], known: Mapping[str, Any]) -> Entrant:
     )
 
 
-def _measured(run: Run) -> dict[int, dict[str, Any]]:
+def _measured(run: Run) -> dict[int, dict[str, object]]:
     """What belongs to no epoch of each trial."""
     with EventLog(run.path / "events.db") as log:
         return {number: each.measured for number, each in records(log).items()}

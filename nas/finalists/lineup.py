@@ -15,6 +15,7 @@ from results import write_atomic
 from results.strict_json import dumps
 from search_spaces import Arch, SearchSpace, arch_from_dict, get_space
 from search_spaces.joint import OF_TRAINING, network_of, settings_of
+from search_spaces.knobs import Knobs
 from search_spaces.unions import FAMILY, Union
 
 
@@ -36,13 +37,13 @@ class Entrant:
     name: str
     seed: int = 0
     trial: int | None = None
-    known: Mapping[str, Any] = field(default_factory=dict)
+    known: Mapping[str, object] = field(default_factory=dict)
 
     def again(self, seed: int) -> Entrant:
         """The same network with another seed."""
         return replace(self, seed=seed)
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         plain = {
             name: getattr(self, name) for name in ("role", "name", "seed", "trial")
         }
@@ -77,14 +78,14 @@ class Lineup:
     entrants: Sequence[Entrant]
     _next: int = 0
 
-    def knobs(self, arch: Arch) -> dict[str, Any]:
+    def knobs(self, arch: Arch) -> Knobs:
         """As the search's own table has them, with what was chosen for the training."""
         own = {
             f"{OF_TRAINING}.{name}": value for name, value in settings_of(arch).items()
         }
         return self._of_network(network_of(arch)) | own
 
-    def _of_network(self, arch: Arch) -> dict[str, Any]:
+    def _of_network(self, arch: Arch) -> Knobs:
         """Those of a network from elsewhere by its own family's space."""
         families = (
             self.space.families if isinstance(self.space, Union) else {"": self.space}

@@ -42,17 +42,17 @@ class Plan(RetrainConfig):
     images were when it began (``Dataset.content``).
     """
 
-    arch: dict[str, Any]
+    arch: dict[str, object]
     name: str
     run: str | None = None
     trial: int | None = None
-    images: dict[str, Any] = Field(default_factory=dict)
+    images: dict[str, object] = Field(default_factory=dict)
 
     @property
     def network(self) -> Arch:
         return arch_from_dict(self.arch)
 
-    def owner(self, seed: int) -> dict[str, Any]:
+    def owner(self, seed: int) -> dict[str, object]:
         """What a checkpoint must agree on to be gone on from."""
         images = asdict(self.data) | {"cache": None, "download": False}
         own = {
@@ -231,7 +231,7 @@ def bound(plan: Plan, content: Mapping[str, object], folder: Path) -> Plan:
     return plan.model_copy(update={"images": dict(content)})
 
 
-def _flat(plan: Plan) -> Mapping[str, Any]:
+def _flat(plan: Plan) -> Mapping[str, object]:
     # ``bound`` compares those
     values = plan.model_dump(mode="json", exclude={"images"})
     parts = {

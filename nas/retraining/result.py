@@ -8,7 +8,6 @@ from collections.abc import Hashable, Mapping
 from dataclasses import asdict, dataclass
 from io import BytesIO
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import torch
@@ -161,7 +160,7 @@ def append_rows(plan: Plan, found: RetrainingResult, folder: Path) -> list[str]:
     return []
 
 
-def _event(plan: Plan, row: Mapping[Hashable, object], place: str) -> dict[str, Any]:
+def _event(plan: Plan, row: Mapping[Hashable, object], place: str) -> dict[str, object]:
     told = {
         str(name): value
         for name, value in row.items()

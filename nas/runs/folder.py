@@ -10,7 +10,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
 
 import torch
 import yaml
@@ -105,7 +104,7 @@ def changed_settings(before: SearchConfig, after: SearchConfig) -> str | None:
     return None
 
 
-def this_environment(task: Task, images: Mapping[str, object]) -> dict[str, Any]:
+def this_environment(task: Task, images: Mapping[str, object]) -> dict[str, object]:
     """What the search runs on: machine, devices, versions, and what its data asks of a network."""
     indices = range(torch.cuda.device_count())
     gpus = [device_name(torch.device("cuda", index)) for index in indices]
@@ -129,7 +128,7 @@ def task_of(run: Path) -> Task | None:
         return None
 
 
-def images_of(run: Path) -> dict[str, Any]:
+def images_of(run: Path) -> dict[str, object]:
     """What tells the search's images from others (``Dataset.content``); empty if the run does not say."""
     try:
         return dict(json.loads((run / "environment.json").read_text())["images"])

@@ -7,7 +7,7 @@ import sqlite3
 import threading
 import time
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -169,12 +169,7 @@ class _Reader:
             intermediate_values=self._curves.get(row["trial"], {}),
             constraints={n: self.limits[n].excess(row[n]) for n in limited},
         )
-        # create_trial stamps its own times
-        if "started" in row:
-            made.datetime_start = _local(row["started"])
-        if "finished" in row:
-            made.datetime_complete = _local(row["finished"])
-        return made
+        return _timed(made, row)
 
     def _knobs(
         self, row: Mapping[str, Any]
@@ -185,6 +180,15 @@ class _Reader:
         # of the knobs only those that the space asks about for this network
         params = {name: asked.params[name] for name in asked.distributions}
         return params, asked.distributions
+
+
+def _timed(made: FrozenTrial, row: Mapping[Hashable, Any]) -> FrozenTrial:
+    """``create_trial`` stamps its own times: those of the search in their place."""
+    if "started" in row:
+        made.datetime_start = _local(row["started"])
+    if "finished" in row:
+        made.datetime_complete = _local(row["finished"])
+    return made
 
 
 @dataclass

@@ -13,6 +13,7 @@ from nas.problem import Problem
 from nas.samplers.base import Draw, Outcome, RandomDraws, Sampler
 from results.limits import Limit
 from search_spaces import IMAGENET, Arch, SearchSpace, Task
+from search_spaces.knobs import Knobs
 
 REDRAWS = 5
 """Draws in a row that are of no use, after which the sampler gets a random new network to start from."""
@@ -42,7 +43,7 @@ class Proposing(Protocol):
     @property
     def objectives(self) -> Mapping[str, str]: ...
 
-    def knobs(self, arch: Arch) -> dict[str, Any]:
+    def knobs(self, arch: Arch) -> Knobs:
         """What a table shows of ``arch``, by name."""
 
     def ask(self) -> Proposal | None: ...
@@ -123,7 +124,7 @@ class Proposer:
             None if fresh is None else self._hand_out(self._strategy.adopt(fresh.arch))
         )
 
-    def knobs(self, arch: Arch) -> dict[str, Any]:
+    def knobs(self, arch: Arch) -> Knobs:
         return self.space.params(arch)
 
     def _judge(self, draw: Draw) -> Proposal | None:

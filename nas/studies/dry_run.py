@@ -97,19 +97,11 @@ def dry_run(
         for arch in (first, last)
     )
     at_once = _at_once(config, device)
-    # validation is a forward pass, about a third of a step
-    fidelity = Fidelity.of(dataset, config.training)
-    images = fidelity.visits + fidelity.at_rungs / 3
-    batches = (
-        max(1, round(images / config.training.batch_size))
-        if "training" in config.evaluators
-        else 0
-    )
-    seconds = [
-        tried.trial_seconds(batches, config.training.epochs)
+    batches, epochs = _batches(config, dataset), config.training.epochs
+    shortest, longest = (
+        config.trials * tried.trial_seconds(batches, epochs) / at_once / 3600
         for tried in (smallest, largest)
-    ]
-    shortest, longest = (config.trials * each / at_once / 3600 for each in seconds)
+    )
     if config.stop.hours is not None:
         longest = min(longest, config.stop.hours)
     states = at_once * largest.cost.params * BYTES_A_STATE
@@ -132,6 +124,16 @@ def _seconds_an_image(
 ) -> tuple[float, float]:
     size = config.training.batch_size
     return smallest.batch_seconds / size, largest.batch_seconds / size
+
+
+def _batches(config: SearchConfig, dataset: Dataset) -> int:
+    """Steps of an epoch, its validation among them."""
+    if "training" not in config.evaluators:
+        return 0
+    # validation is a forward pass, about a third of a step
+    fidelity = Fidelity.of(dataset, config.training)
+    images = fidelity.visits + fidelity.at_rungs / 3
+    return max(1, round(images / config.training.batch_size))
 
 
 def _extremes(config: SearchConfig, task: Task) -> tuple[Arch, Arch]:

@@ -45,7 +45,7 @@ class ProxyComparison:
 
     table: pd.DataFrame
     verdict: str
-    settings: dict[str, Any]
+    settings: dict[str, object]
 
 
 def compare_proxies(

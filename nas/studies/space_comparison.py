@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Any
 
 from evaluators.data.progress import Progress, silent
 from nas.config.loading import load_config
@@ -100,7 +99,7 @@ def population(config: SearchConfig, folder: Path, watch: Watch) -> Run:
     return run
 
 
-def _lasting(config: SearchConfig) -> dict[str, Any]:
+def _lasting(config: SearchConfig) -> dict[str, object]:
     """The settings that decide what the numbers mean, and how many there are."""
     return config.model_dump(exclude={"engine", "ray", "resources"})
 

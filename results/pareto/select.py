@@ -29,11 +29,11 @@ class Selection:
         return self.rows.iloc[0]
 
     @property
-    def arch(self) -> dict[str, Any]:
+    def arch(self) -> dict[str, object]:
         """Its architecture, as ``search_spaces.arch_from_dict`` takes it."""
         if "arch" not in self.rows.columns or pd.isna(self.row["arch"]):
             raise ValueError("the row picked has no architecture (column arch)")
-        arch: dict[str, Any] = json.loads(self.row["arch"])
+        arch: dict[str, object] = json.loads(self.row["arch"])
         return arch
 
 

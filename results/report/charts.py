@@ -18,7 +18,7 @@ POINTS_AT_MOST = 500
 """Points of one line at most."""
 
 
-def progress(run: Run) -> dict[str, Any] | None:
+def progress(run: Run) -> dict[str, object] | None:
     """The hypervolume after every network that raised it; None where nothing encloses one."""
     if run.no_front or not run.objectives or run.complete.empty:
         return None
@@ -38,7 +38,7 @@ def progress(run: Run) -> dict[str, Any] | None:
     }
 
 
-def learning(run: Run, front: Sequence[int]) -> dict[str, Any]:
+def learning(run: Run, front: Sequence[int]) -> dict[str, object]:
     """Learning curves of the front and samples of the stopped and the other networks; ``note`` tells the rule."""
     told = [name for name in ("accuracy", *run.objectives) if name in run.epochs]
     metric = next((name for name in told if run.epochs[name].notna().any()), None)
@@ -78,7 +78,7 @@ def _kinds(trained: pd.DataFrame, front: Sequence[int]) -> dict[str, list[int]]:
     }
 
 
-def fidelities(run: Run) -> dict[str, Any]:
+def fidelities(run: Run) -> dict[str, object]:
     """What every network was worth after the epochs at which some were stopped, by column; where they compare."""
     metrics = [
         name
@@ -96,7 +96,7 @@ def fidelities(run: Run) -> dict[str, Any]:
 
 def _curves(
     epochs: pd.DataFrame, metric: str, trials: Sequence[int], front: Sequence[int]
-) -> list[dict[str, Any]]:
+) -> list[dict[str, object]]:
     # one pass over all epochs, not one per curve
     members = dict(iter(epochs[epochs["trial"].isin(trials)].groupby("trial")))
     return [

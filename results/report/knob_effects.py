@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import pandas as pd
 
@@ -34,7 +33,7 @@ class Population:
     epoch: int | None = None
 
 
-def effects(run: Run, knobs: Sequence[str]) -> list[dict[str, Any]]:
+def effects(run: Run, knobs: Sequence[str]) -> list[dict[str, object]]:
     """Trends and distributions in every population of the run, the one least bent by selection first."""
     return [
         {
@@ -70,7 +69,7 @@ def populations(run: Run) -> Iterator[Population]:
 
 def trends(
     population: Population, objectives: Iterable[str], knobs: Sequence[str]
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """Every objective's mean at each value of each knob that varies, with a 95 % interval."""
     networks = population.networks
     metrics = [name for name in objectives if networks[name].notna().any()]
@@ -91,7 +90,7 @@ def trends(
     }
 
 
-def _trend(networks: pd.DataFrame, knob: str, metric: str) -> dict[str, Any]:
+def _trend(networks: pd.DataFrame, knob: str, metric: str) -> dict[str, object]:
     trend, scale = Trend(knob, metric)(networks), wording.scale(metric)
     values = trend["knob"]
     numeric = pd.api.types.is_numeric_dtype(values)
@@ -106,7 +105,7 @@ def _trend(networks: pd.DataFrame, knob: str, metric: str) -> dict[str, Any]:
     }
 
 
-def distributions(population: Population, knobs: Sequence[str]) -> dict[str, Any]:
+def distributions(population: Population, knobs: Sequence[str]) -> dict[str, object]:
     """The distribution of error over all of the population, and split by knobs with few values."""
     known = population.networks.dropna(subset=["accuracy"])
     if len(known) < 2:
@@ -127,7 +126,7 @@ def distributions(population: Population, knobs: Sequence[str]) -> dict[str, Any
     }
 
 
-def _edf(name: str, networks: pd.DataFrame) -> dict[str, Any]:
+def _edf(name: str, networks: pd.DataFrame) -> dict[str, object]:
     edf = EDF()(networks)
     edf = edf.iloc[thinned(range(len(edf)), POINTS_AT_MOST // 2)]
     return {

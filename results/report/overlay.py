@@ -18,7 +18,7 @@ SHARED = ("accuracy", "flops", "params", "activations")
 """Metrics that mean the same in a trials table; their latencies were taken on other devices."""
 
 
-def overlay(run: Run, name: str) -> dict[str, Any]:
+def overlay(run: Run, name: str) -> dict[str, object]:
     """What ``write_report(against=…)`` takes: public models of split attention's field, as plain values.
 
     Raises ``ValueError`` saying why a comparison would not be fair.

@@ -16,7 +16,7 @@ from results.runs.health import NUMBER, health
 from results.runs.run import Run
 from results.runs.summary import summary
 
-Stages = Callable[[Mapping[str, Any]], Sequence[Mapping[str, Any]] | None]
+Stages = Callable[[Mapping[str, object]], Sequence[Mapping[str, object]] | None]
 """From an architecture (``trials.arch``) to its stages: name, depth, width, resolution and other traits."""
 
 NOT_METRICS = ("trial", "seed")
@@ -29,7 +29,7 @@ def page_data(
     *,
     stages: Stages | None = None,
     against: Mapping[str, object] | None = None,
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """Everything the page shows about ``run``, as JSON values."""
     front, machine = run.comparable_front(), run.environment
     knobs = [
@@ -90,7 +90,7 @@ def _metrics(run: Run) -> list[str]:
     ]
 
 
-def _metric(name: str, column: "pd.Series[Any]") -> dict[str, Any]:
+def _metric(name: str, column: "pd.Series[Any]") -> dict[str, object]:
     return {
         "name": name,
         "label": wording.label(name),
@@ -102,7 +102,7 @@ def _metric(name: str, column: "pd.Series[Any]") -> dict[str, Any]:
 
 def _trials(
     trials: pd.DataFrame, metrics: Sequence[str], knobs: Sequence[str], front: set[int]
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """By column: a tenth of the size of one object per trial."""
     return {
         "trial": trials["trial"].tolist(),
@@ -117,7 +117,7 @@ def _trials(
     }
 
 
-def _stages(archs: "pd.Series[Any]", read: Stages | None) -> dict[str, Any]:
+def _stages(archs: "pd.Series[Any]", read: Stages | None) -> dict[str, object]:
     """``of``: per trial the places of its stages in ``rows``, which holds every different stage once."""
     # networks share most of their stages: each different one is sent once
     rows: dict[tuple[Any, ...], int] = {}
@@ -136,7 +136,7 @@ def _texts(column: "pd.Series[Any]") -> list[Any]:
     return column.astype(object).where(column.notna(), None).tolist()
 
 
-def _failures(trials: pd.DataFrame) -> dict[str, Any]:
+def _failures(trials: pd.DataFrame) -> dict[str, object]:
     """Reasons why trials gave no result, most frequent first."""
     lost = trials[trials["status"].isin(["failed", "infeasible"])].fillna(
         {"error": "no reason given"}

@@ -2,10 +2,9 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
 
-def environment(folder: Path) -> dict[str, Any]:
+def environment(folder: Path) -> dict[str, object]:
     """Machine, devices, versions, and under ``task`` what the data asks of a network; empty if not recorded.
 
     What cannot be read gives its reason under ``unreadable``: a report does without.

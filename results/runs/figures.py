@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from results.statistics.trends import Trend
 from results.wording import label, number, scale, with_unit
@@ -128,20 +129,7 @@ def _row(row: Mapping[Hashable, object], metrics: list[str]) -> str:
 def _picture(trials: pd.DataFrame, front: pd.DataFrame, y: str, x: str) -> str:
     """An inline SVG: notebooks keep it, and show it without JavaScript."""
     known = trials.dropna(subset=[x, y])
-    places = {
-        name: _pixels(known[name], start, end)
-        for name, start, end in (
-            (x, _MARGIN, _WIDTH - _MARGIN),
-            (y, _HEIGHT - _MARGIN, _MARGIN),
-        )
-    }
-    chosen = known["trial"].isin(front["trial"]).to_numpy()
-    order = np.argsort(chosen, kind="stable")
-    dots = "".join(
-        f'<circle cx="{places[x][i]:.1f}" cy="{places[y][i]:.1f}" r="{4 if chosen[i] else 2.5}" '
-        f'fill="{_FRONT if chosen[i] else _OTHER}"/>'
-        for i in order
-    )
+    dots = _dots(known, known["trial"].isin(front["trial"]).to_numpy(), y, x)
     ends = [
         with_unit(name, known[name].agg(end))
         for name in (y, x)
@@ -154,6 +142,17 @@ def _picture(trials: pd.DataFrame, front: pd.DataFrame, y: str, x: str) -> str:
     return (
         f'<svg width="{_WIDTH}" height="{_HEIGHT}" role="img" aria-label="{escape(words)}">{frame}{dots}</svg>'
         f"<p><small>{words}; orange: on the front</small></p>"
+    )
+
+
+def _dots(known: pd.DataFrame, chosen: NDArray[np.bool_], y: str, x: str) -> str:
+    across = _pixels(known[x], _MARGIN, _WIDTH - _MARGIN)
+    up = _pixels(known[y], _HEIGHT - _MARGIN, _MARGIN)
+    # what is drawn later lies on top: the front last
+    return "".join(
+        f'<circle cx="{across[i]:.1f}" cy="{up[i]:.1f}" r="{4 if chosen[i] else 2.5}" '
+        f'fill="{_FRONT if chosen[i] else _OTHER}"/>'
+        for i in np.argsort(chosen, kind="stable")
     )
 
 

@@ -48,9 +48,9 @@ class Run:
     seconds: float
     damage: str | None = None
     url: str | None = None
-    environment: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    environment: Mapping[str, object] = field(default_factory=dict, repr=False)
     stamp: Stamp | None = field(default=None, repr=False)
-    facts: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    facts: Mapping[str, object] = field(default_factory=dict, repr=False)
 
     @property
     def complete(self) -> pd.DataFrame:
@@ -248,7 +248,7 @@ class Run:
 
     def front_record(
         self, objectives: Mapping[str, str] | None = None
-    ) -> dict[str, Any]:
+    ) -> dict[str, object]:
         """The front as ``front.json`` has it: with its hypervolume, or with why there is none.
 
         Raises ``ValueError`` for an unknown objective.
@@ -291,7 +291,7 @@ class Run:
             raise ValueError(f"{self.path}: {reason}")
 
 
-def network_record(row: Mapping[Any, Any]) -> dict[str, Any]:
+def network_record(row: Mapping[Any, Any]) -> dict[str, object]:
     """One network for other programs: identity, every metric, and the architecture itself."""
     metrics = {
         name: value
