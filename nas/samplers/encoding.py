@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, MutableMapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import chain
 from typing import Any, Protocol
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -36,12 +38,20 @@ class Encoder:
     high: Array
     knobs: Mapping[str, Sequence[Any]]
     epoch: float
+    known: MutableMapping[Known, list[float]] = field(
+        default_factory=WeakKeyDictionary, repr=False, compare=False
+    )
+    """Log costs and knobs of networks met before: most candidates come again and again."""
 
     @classmethod
-    def of(cls, networks: Sequence[Known], epochs: Sequence[float]) -> Encoder:
+    def of(
+        cls,
+        networks: Sequence[Known],
+        epochs: Sequence[float],
+        before: Encoder | None = None,
+    ) -> Encoder:
         """The ranges of these ``networks``, at least one, each observed at its epoch."""
         costs = list(networks[0].costs)
-        logs = _logs(costs, networks, epochs)
         seen: dict[str, set[Any]] = {}
         for network in networks:
             for name, value in network.knobs.items():
@@ -53,7 +63,12 @@ class Encoder:
             # a constant tells networks apart from nothing
             if len(values) > 1
         }
-        return cls(costs, logs.min(axis=0), logs.max(axis=0), knobs, max(epochs))
+        nothing = np.zeros(len(costs) + 1)
+        made = cls(costs, nothing, nothing, knobs, max(epochs))
+        if before and before.knobs == knobs:
+            made = replace(made, known=before.known)
+        logs, _ = made._numbers(networks, epochs)
+        return replace(made, low=logs.min(axis=0), high=logs.max(axis=0))
 
     @property
     def names(self) -> list[str]:
@@ -62,56 +77,56 @@ class Encoder:
 
     @property
     def kernel(self) -> Kernel:
-        trend = len(self.costs) + 1
-        widths = [1] * trend + [
-            1 if _is_scale(values) else len(values) for values in self.knobs.values()
-        ]
-        return Kernel(np.repeat(np.arange(len(widths)), widths), trend)
+        logs = [1] * (len(self.costs) + 1)
+        widths = [*logs, *map(_width, self.knobs.values())]
+        return Kernel(np.repeat(np.arange(len(widths)), widths))
 
     def rows(self, networks: Sequence[Known], epochs: Sequence[float]) -> Array:
         """(networks, inputs), each at its epoch."""
+        logs, knobs = self._numbers(networks, epochs)
         span = np.where(self.high > self.low, self.high - self.low, 1.0)
-        # -1 to 1: the trend's weights have one prior for all inputs
-        logs = 2 * (_logs(self.costs, networks, epochs) - self.low) / span - 1
-        columns = [
-            _column(name, values, networks) for name, values in self.knobs.items()
-        ]
-        return np.hstack([logs, *columns])
+        return np.hstack([2 * (logs - self.low) / span - 1, knobs])
 
     def last(self, networks: Sequence[Known]) -> Array:
         """``rows`` at the last epoch known."""
         return self.rows(networks, [self.epoch] * len(networks))
 
+    def _numbers(
+        self, networks: Sequence[Known], epochs: Sequence[float]
+    ) -> tuple[Array, Array]:
+        """Logs of costs and epochs, (networks, costs + 1), and the knobs, (networks, inputs)."""
+        width = len(self.costs) + sum(map(_width, self.knobs.values()))
+        lists = [self._number(network) for network in networks]
+        table = np.array(lists, dtype=float).reshape(-1, width)
+        logs, knobs = np.split(table, [len(self.costs)], axis=1)
+        return np.column_stack([logs, np.log1p(epochs)]), knobs
 
-def _logs(
-    costs: Sequence[str], networks: Sequence[Known], epochs: Sequence[float]
-) -> Array:
-    rows = [
-        [*(network.costs[name] for name in costs), epoch]
-        for network, epoch in zip(networks, epochs, strict=True)
-    ]
-    return np.asarray(
-        # + 1: a network may cost 0
-        np.log(np.array(rows, dtype=float).reshape(-1, len(costs) + 1) + 1)
-    )
+    def _number(self, network: Known) -> list[float]:
+        if network not in self.known:
+            # + 1: a network may cost 0
+            logs = [math.log1p(network.costs[name]) for name in self.costs]
+            columns = (
+                _columns(network.knobs.get(name), values)
+                for name, values in self.knobs.items()
+            )
+            self.known[network] = [*logs, *chain.from_iterable(columns)]
+        return self.known[network]
 
 
 def _is_scale(values: Sequence[object]) -> bool:
+    # True and False are categories though they are integers to Python
     return all(type(value) in (int, float) for value in values)
 
 
-def _column(name: str, values: Sequence[Any], networks: Sequence[Known]) -> Array:
-    if _is_scale(values):
-        low, high = min(values), max(values)
-        # a knob that does not apply is as far from one end as from the other
-        middle = (low + high) / 2
-        column = np.array(
-            [[network.knobs.get(name, middle)] for network in networks], dtype=float
-        )
-        return np.asarray((column.reshape(-1, 1) - low) / (high - low))
-    rows = [
-        [name in network.knobs and network.knobs[name] == value for value in values]
-        for network in networks
-    ]
-    # two categories differ in two columns: sqrt(1/2 + 1/2) = 1, as the ends of a scale
-    return np.array(rows, dtype=float).reshape(-1, len(values)) * math.sqrt(0.5)
+def _width(values: Sequence[object]) -> int:
+    return 1 if _is_scale(values) else len(values)
+
+
+def _columns(value: Any, values: Sequence[Any]) -> list[float]:
+    """``value``, None where the knob does not apply, among all ``values`` of the knob."""
+    if not _is_scale(values):
+        # two categories differ in two columns: sqrt(1/2 + 1/2) = 1, as the ends of a scale
+        return [math.sqrt(0.5) * (value == other) for other in values]
+    low, high = min(values), max(values)
+    # a knob that does not apply is as far from one end as from the other
+    return [0.5 if value is None else (value - low) / (high - low)]

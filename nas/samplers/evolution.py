@@ -25,7 +25,7 @@ from search_spaces import Arch
 
 RANDOM_CANDIDATES = 100
 """The latest random networks not taken yet, to choose among."""
-NEW = 10
+NEW = 4
 """New random candidates, and mutations, each time."""
 MOST = 1000
 """Candidates at most."""
@@ -136,6 +136,8 @@ class Evolution:
         goals = np.linspace(flops[0], flops[-1], self._first)
         # a set: two goals may have the same nearest network
         chosen = {int(abs(flops - goal).argmin()) for goal in goals}
+        # the others are random candidates from the start
+        self._random = {other.arch.id: other for other in pool}
         # in random order, so that a search that ends early has seen small and large ones
         return [pool[index] for index in self._rng.permutation(sorted(chosen)).tolist()]
 
@@ -157,10 +159,11 @@ class Evolution:
                 arch = self._problem.space.mutate(arch, self._rng)
         except ValueError:  # no knob leads anywhere
             return None
-        if arch.id in self._problem.taken or not self._problem.fits(arch):
+        network = Candidate(arch, self._problem)
+        if arch.id in self._problem.taken or not network.fits:
             return None
         self._children[parent.arch.id] += 1
-        return Candidate(arch, self._problem)
+        return network
 
     def _tournament(self, parents: Sequence[Observation]) -> Candidate:
         """One of two parents drawn at random: the lonelier on the front, with fewer children so far."""
@@ -228,9 +231,9 @@ class Evolution:
         """Random networks, mutations and all one-knob neighbours of the parents that are new."""
         for draw in islice(iter(self._spare.draw, None), NEW):
             self._random[draw.arch.id] = Candidate(draw.arch, self._problem)
-        latest = list(self._random.items())[-RANDOM_CANDIDATES:]
         taken = self._problem.taken
-        self._random = {key: network for key, network in latest if key not in taken}
+        free = [item for item in self._random.items() if item[0] not in taken]
+        self._random = dict(free[-RANDOM_CANDIDATES:])
         mutated = [self._mutation(parents) for _ in range(NEW)]
         near = [network for parent in parents for network in self._near(parent.network)]
         found = [*self._random.values(), *filter(None, mutated), *near]
@@ -248,9 +251,8 @@ class Evolution:
             # kept: a network stays on the front for long, and has hundreds of
             # neighbours
             around = problem.space.neighbours(network.arch, self._rng)
-            self._neighbours[key] = [
-                Candidate(arch, problem) for arch in around if problem.fits(arch)
-            ]
+            near = [Candidate(arch, problem) for arch in around]
+            self._neighbours[key] = [other for other in near if other.fits]
         return self._neighbours[key]
 
 

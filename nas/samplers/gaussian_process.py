@@ -1,7 +1,7 @@
 """Gaussian process regression with one length scale per input group.
 
-The kernel is a Matern 5/2 plus that of a quadratic trend in the first inputs. Length scales and noise maximise the
-marginal likelihood times a prior, by its gradient. The scale of the values has a closed form and is not searched.
+The kernel is a Matern 5/2. Length scales and noise maximise the marginal likelihood times a prior, by its
+gradient. The scale of the values has a closed form and is not searched.
 """
 
 from __future__ import annotations
@@ -16,12 +16,10 @@ from scipy.optimize import minimize
 
 from results.columns import Array
 
-TREND = 10.0
-"""Prior standard deviation of the trend's weights."""
 JITTER = 1e-6
-LENGTH_SPREAD = 1.0
+LENGTH_SPREAD = 0.5
 """Prior standard deviation of the log of a length scale."""
-NOISE = (math.log(0.1), 1.5)
+NOISE = (math.log(0.3), 1.0)
 """Prior mean and standard deviation of the log of the noise's variance, the values explained having 1."""
 BOUNDS = (-6.0, 6.0)
 """Of the logs that are searched."""
@@ -33,12 +31,10 @@ OPTIMIZER_STEPS = 30
 class Kernel:
     """Covariances of values at inputs of shape (points, inputs).
 
-    ``groups`` gives the length scale of every input by its number; the columns of one category share it. The
-    first ``trend`` inputs have a quadratic trend too.
+    ``groups`` gives the length scale of every input by its number; the columns of one category share it.
     """
 
     groups: NDArray[np.intp]
-    trend: int
 
     @property
     def lengths(self) -> int:
@@ -51,10 +47,8 @@ class Kernel:
         return np.array([length] * self.lengths + [NOISE[0]])
 
     def __call__(self, a: Array, b: Array, theta: Array) -> Array:
-        near = _matern(
-            np.sqrt(_squared(self._scaled(a, theta), self._scaled(b, theta)))
-        )
-        return near + self._trend(a, b)
+        squared = _squared(self._scaled(a, theta), self._scaled(b, theta))
+        return _matern(np.sqrt(squared))
 
     def slopes(self, x: Array, theta: Array, weights: Array) -> Array:
         """The derivatives of ``sum(weights * self(x, x))`` by the log length scales; ``weights`` is symmetric."""
@@ -69,10 +63,6 @@ class Kernel:
     def _scaled(self, x: Array, theta: Array) -> Array:
         # divided by the length scale, which is searched as a logarithm
         return np.asarray(x * np.exp(-theta[self.groups]))
-
-    def _trend(self, a: Array, b: Array) -> Array:
-        # Bayesian linear regression on 1, x, x^2, written as a kernel
-        return TREND**2 * _basis(a[:, : self.trend]) @ _basis(b[:, : self.trend]).T
 
 
 @dataclass(frozen=True)
@@ -132,10 +122,8 @@ class GaussianProcess:
     def predict(self, x: Array) -> tuple[Array, Array]:
         """Mean and standard deviation of the values at ``x`` (points, inputs), without noise: (points,) each."""
         cross = self._whitened(x)
-        # k(x, x): 1 of the Matern kernel, and the trend's
-        prior = 1 + TREND**2 * (_basis(x[:, : self.kernel.trend]) ** 2).sum(axis=1)
-        # rounding may leave it just below 0
-        variance = np.maximum(prior - (cross**2).sum(axis=0), 0)
+        # k(x, x) is 1; rounding may leave it just below 0
+        variance = np.maximum(1 - (cross**2).sum(axis=0), 0)
         mean = self.mean + self.scale * (cross.T @ self.half)
         return mean, self.scale * np.sqrt(variance)
 
@@ -180,10 +168,6 @@ def _loss(
     spread = np.append(np.full(kernel.lengths, LENGTH_SPREAD), NOISE[1])
     away = (theta - kernel.start()) / spread
     return 0.5 * away @ away - likelihood, away / spread - gradient
-
-
-def _basis(x: Array) -> Array:
-    return np.hstack([np.ones((len(x), 1)), x, x**2])
 
 
 def _squared(a: Array, b: Array) -> Array:

@@ -29,7 +29,7 @@ LEAST_NOISE = 0.1
 """Of an observation, as a share of the median one's; its inverse is the most."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Candidate:
     """An architecture of a problem, with what is known of it before it is measured."""
 
@@ -43,6 +43,11 @@ class Candidate:
     @cached_property
     def costs(self) -> dict[str, float]:
         return self.problem.costs(self.arch)
+
+    @property
+    def fits(self) -> bool:
+        """Whether the limits hold that are known before it is measured."""
+        return self.problem.beyond(self.costs) == 0
 
 
 @dataclass(frozen=True)
@@ -81,11 +86,13 @@ class Surrogate:
     def __init__(self, problem: Problem) -> None:
         self._problem = problem
         self._fitted: dict[str, _Fitted] = {}
+        self._encoder: Encoder | None = None
 
     def posterior(self, observations: Sequence[Observation]) -> Posterior:
         """What ``observations``, at least one, leave possible."""
         networks = [other.network for other in observations]
-        encoder = Encoder.of(networks, [other.epoch for other in observations])
+        epochs = [other.epoch for other in observations]
+        self._encoder = encoder = Encoder.of(networks, epochs, self._encoder)
         metrics = dict.fromkeys([*self._problem.objectives, *self._problem.limits])
         # costs are exact: nothing to guess
         unsure = [name for name in metrics if name not in LIMITED]

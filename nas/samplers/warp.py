@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
+from scipy.optimize import minimize_scalar
+from scipy.stats import yeojohnson
 
 from results.columns import Array
 
-TOO_FEW = 8
+TOO_FEW = 20
 """Values for which no shape is fitted."""
 STRAIGHT = 1.0
 """The power that leaves values as they are."""
@@ -32,24 +34,35 @@ class Warp:
         if len(values) < TOO_FEW or values.min() == values.max():
             return plain
         standard = (values - centre) / scale
-        # powers from 0 to 2 keep the whole line within reach
-        power = float(np.clip(stats.yeojohnson_normmax(standard), 0, 2))
+        # these powers keep the whole line within reach
+        found = minimize_scalar(
+            lambda power: -_likelihood_of_power(standard, power),
+            bounds=(0, 2),
+            method="bounded",
+        )
         if values.min() > 0:
             logs = np.log(values)
-            of_logs = stats.boxcox_llf(0, values / scale)
-            if of_logs > stats.yeojohnson_llf(power, standard):
+            if _likelihood(logs, -np.log(values / scale)) > -found.fun:
                 return cls(True, float(logs.mean()), float(logs.std()), STRAIGHT)
-        return cls(False, centre, scale, power)
+        return cls(False, centre, scale, float(found.x))
 
     def __call__(self, values: Array) -> Array:
         plain = np.log(values) if self.logarithm else values
-        return np.asarray(
-            stats.yeojohnson((plain - self.centre) / self.scale, self.power)
-        )
+        return np.asarray(yeojohnson((plain - self.centre) / self.scale, self.power))
 
     def inverse(self, warped: Array) -> Array:
         plain = self.centre + self.scale * _inverse(warped, self.power)
         return np.exp(plain) if self.logarithm else plain
+
+
+def _likelihood_of_power(values: Array, power: float) -> float:
+    slopes = (power - 1) * np.sign(values) * np.log1p(abs(values))
+    return _likelihood(yeojohnson(values, power), slopes)
+
+
+def _likelihood(warped: Array, log_slopes: Array) -> float:
+    """The log likelihood of values that are normal once warped, up to a constant."""
+    return float(log_slopes.sum() - 0.5 * len(warped) * math.log(warped.var()))
 
 
 def _inverse(warped: Array, power: float) -> Array:
