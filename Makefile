@@ -30,8 +30,11 @@ $(STAMP): pyproject.toml constraints.txt
 search: install
 	@$(BIN)/python run_search.py search quick
 
-gpu-check: install
-	@$(BIN)/python -m benchmarks.gpu $(if $(DATA),--data $(DATA)) $(if $(DRY),--dry-run)
+# a GPU machine has a torch of its own, with all that this needs: nothing is installed over it
+GPU_PYTHON ?= $(if $(wildcard $(STAMP)),$(BIN)/python,$(PYTHON))
+gpu-check:
+	@$(GPU_PYTHON) -c 'import sys; assert sys.version_info >= (3, 11); import torch, numpy, PIL, pyarrow' 2>/dev/null || { echo "$(GPU_PYTHON) will not do: Python 3.11 or newer with torch, numpy, Pillow and pyarrow is needed, e.g. make gpu-check GPU_PYTHON=/path/to/python3" >&2; exit 2; }
+	@$(GPU_PYTHON) -m benchmarks.gpu $(if $(DATA),--data $(DATA)) $(if $(DRY),--dry-run)
 
 test: install
 	@$(BIN)/python -m pytest -n $(WORKERS) -m "not slow"

@@ -222,13 +222,14 @@ def waits(setting: Setting) -> Figures:
 
 
 def _waits_of_torch(run: Callable[[], object]) -> int:
-    torch.cuda.set_sync_debug_mode("warn")
-    try:
-        with warnings.catch_warnings(record=True) as warned:
-            warnings.simplefilter("always")
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        try:
+            # itself warns that it is a prototype
+            torch.cuda.set_sync_debug_mode("warn")
             run()
-    finally:
-        torch.cuda.set_sync_debug_mode("default")
+        finally:
+            torch.cuda.set_sync_debug_mode("default")
     return sum("called a synchronizing" in str(w.message) for w in warned)
 
 

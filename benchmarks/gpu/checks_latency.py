@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from benchmarks.gpu.checks import ARCH, RECIPE, TASK, grey
+from benchmarks.gpu.processes import wait_for
 from benchmarks.gpu.setting import Figures, MissingError, Setting, exact
 from evaluators import Latency, measure_latency
 from evaluators.devices.device import device_key
@@ -106,10 +107,7 @@ def training_beside(setting: Setting, count: int) -> Iterator[list[Any]]:
     for trainer in trainers:
         trainer.start()
     try:
-        while not all(taken.value > 2 for taken in steps):
-            if not all(trainer.is_alive() for trainer in trainers):
-                raise RuntimeError("a process that was to train beside has died")
-            sleep(0.02)
+        wait_for(lambda: all(taken.value > 2 for taken in steps), trainers)
         yield steps
     finally:
         for trainer in trainers:

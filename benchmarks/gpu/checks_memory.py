@@ -11,7 +11,7 @@ from benchmarks.gpu.checks import ARCH, RECIPE, TASK, grey, learnt, trained
 from benchmarks.gpu.setting import Figures, MissingError, Setting, exact
 from evaluators.devices.seeding import build_seeded
 from evaluators.training.engine import Training
-from evaluators.training.memory import free_memory
+from evaluators.training.memory import free_memory, limit_memory
 from search_spaces import Task, build, complexity, reference
 
 
@@ -53,9 +53,12 @@ def memory_cap(setting: Setting) -> Figures:
     most = float(peak["train_memory_mb"])
     free_memory(setting.device)
     total = torch.cuda.get_device_properties(setting.device).total_memory / 1e6
-    training = trained(
-        setting.device, recipe, dataset=dataset, memory_fraction=0.8 * most / total
-    )
+    try:
+        training = trained(
+            setting.device, recipe, dataset=dataset, memory_fraction=0.8 * most / total
+        )
+    finally:
+        limit_memory(setting.device, 1.0)
     row = training.history[0]
     assert row["batch_splits"] == 2, f"{row['batch_splits']} parts"
     return {"whole_mb": most, "parts_mb": row["train_memory_mb"]}
@@ -71,7 +74,7 @@ def memory_estimate(setting: Setting) -> Figures:
         held = []
         for batch in (4, 8):
             images = torch.zeros(batch, 3, 224, 224, device=setting.device)
-            torch.cuda.synchronize()
+            torch.cuda.synchronize(setting.device)
             before = torch.cuda.memory_allocated(setting.device)
             logits = model(images)
             held.append(torch.cuda.memory_allocated(setting.device) - before)

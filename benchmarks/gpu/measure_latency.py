@@ -16,6 +16,7 @@ from torch import nn
 
 from benchmarks.gpu.checks_latency import training_beside
 from benchmarks.gpu.measure_training import SMALL
+from benchmarks.gpu.processes import call_in_process
 from benchmarks.gpu.setting import Figures, MissingError, Setting, needs
 from evaluators import Latency, PredictedLatency, UnstableLatencyError, measure_latency
 from search_spaces import IMAGENET, Task, build, get_space, reference
@@ -94,11 +95,7 @@ def repeatability(setting: Setting) -> Figures:
     medians, refused = [], 0
     for _ in range(setting.size(10, 2)):
         taken = context.Value("d", 0.0)
-        process = context.Process(target=_once, args=(setting, taken))
-        process.start()
-        process.join()
-        if process.exitcode:
-            raise RuntimeError(f"a process ended with exit code {process.exitcode}")
+        call_in_process(_once, setting, taken)
         if taken.value:
             medians.append(float(taken.value))
         else:

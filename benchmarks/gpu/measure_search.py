@@ -68,7 +68,7 @@ def _search(setting: Setting) -> list[str]:
         "data.download": "false",
         "data.subset": data.subset,
         "data.validation": data.validation,
-        "device": setting.device.type,
+        "device": str(setting.device),
         "trials": setting.size(200, 3),
         "stop.hours": SEARCHING * setting.seconds / 3600,
         "limits.macs": setting.size("[2.0e+7, 4.0e+8]", "[2.0e+6, 1.0e+7]"),

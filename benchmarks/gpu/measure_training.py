@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset as TorchDataset
 
+from benchmarks.gpu.processes import call_in_process, wait_for
 from benchmarks.gpu.setting import Figures, MissingError, Setting, needs
 from evaluators import Augmentation, Dataset, Metrics, Recipe, load_test
 from evaluators.devices.seeding import build_seeded
@@ -126,9 +127,11 @@ def _together(count: int, setting: Setting) -> float:
     for worker in workers:
         worker.start()
     try:
-        start.wait(setting.seconds)
+        # who comes last opens a barrier, so the clock starts and stops with the slowest
+        wait_for(lambda: start.n_waiting == count, workers)
         started = perf_counter()
-        done.wait(setting.seconds)
+        start.wait()
+        wait_for(lambda: done.n_waiting == count, workers)
         return float(images.value / (perf_counter() - started))
     finally:
         for worker in workers:
@@ -275,9 +278,7 @@ def compiling(setting: Setting) -> Figures:
     seconds = []
     for _ in range(2):
         taken = context.Value("d", 0.0)
-        process = context.Process(target=_first_epoch, args=(setting, taken))
-        process.start()
-        process.join()
+        call_in_process(_first_epoch, setting, taken)
         seconds.append(float(taken.value))
     return {"first_s": seconds[0], "from_disk_s": seconds[1]}
 

@@ -13,7 +13,7 @@ import signal
 import traceback
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 from time import perf_counter
@@ -22,8 +22,9 @@ from typing import Any
 import torch
 import torch._dynamo  # the first optimiser imports it, in seconds: once here, for all the processes
 
+from benchmarks.gpu.processes import death, lead_group_until_end_of
 from benchmarks.gpu.setting import Figures, MissingError, Part, Setting
-from evaluators.devices.device import device_name
+from evaluators.devices.device import device_name, resolve_device
 from evaluators.training.memory import is_out_of_memory
 
 DEVICE_SECONDS = 120.0
@@ -34,13 +35,17 @@ OWN = Path(__file__).parents[2]
 
 @dataclass(frozen=True)
 class Row:
-    """What came of a part: ``figures``, or ``reason`` why there are none."""
+    """What came of a part: ``figures``, or ``reason`` why there are none.
+
+    ``data`` names the images, if the part has any.
+    """
 
     part: str
     status: str
     figures: Figures
     reason: str
     seconds: float
+    data: str
     device: str
     torch: str
     tiny: bool
@@ -50,6 +55,11 @@ class Row:
         """Measured; what is missing may be there by the next try, and asking costs nothing."""
         return self.status == "measured"
 
+    @property
+    def key(self) -> tuple[str, str, str, str, bool]:
+        """Rows with the same one answer the same question; the last is the answer."""
+        return self.part, self.data, self.device, self.torch, self.tiny
+
 
 def run_all(
     parts: Sequence[Part],
@@ -58,25 +68,47 @@ def run_all(
     minutes: float,
     tell: Callable[[Row], None],
 ) -> list[Row]:
-    """The rows of ``parts``, those that ``file`` has of the same device and torch as they are.
+    """The rows of ``parts``: those that ``file`` already has, and new ones.
+
+    A part is not begun if it would take time that is reserved for later ones; it comes after these, if time is
+    left then.
 
     Raises:
         MissingError: before anything is written, if the device is not there or cannot be used.
+        ValueError: if ``file`` has lines that are no rows.
     """
-    deadline = perf_counter() + 60 * minutes
-    rows = []
+    whole = 60 * minutes
+    deadline = perf_counter() + whole
+    before = {row.key: row for row in read_rows(file)}
     status, answer, reason = _in_process(_name, setting, DEVICE_SECONDS)
     if status != "measured":
         raise MissingError(reason)
-    name = str(answer["name"])
+    device = str(answer["name"])
     file.parent.mkdir(parents=True, exist_ok=True)
+
+    def row_of(part: Part, reserved: float) -> Row:
+        row = _not_reached(part, setting, device)
+        known = before.get(row.key)
+        if known is not None and known.settled:
+            return known
+        left = deadline - perf_counter() - reserved
+        if left < LEAST_SECONDS:
+            return row
+        row = _measured(part, setting, row, left)
+        _append(file, row)
+        return row
+
+    rows: dict[str, Row] = {}
+    for place, part in enumerate(parts):
+        kept = whole * sum(later.reserved for later in parts[place + 1 :])
+        rows[part.name] = row_of(part, kept)
+        if rows[part.name].status != "not reached":
+            tell(rows[part.name])
     for part in parts:
-        known = _known(file, part.name, name, setting.tiny)
-        rows.append(known or _measured(part, setting, name, deadline - perf_counter()))
-        if known is None and rows[-1].status != "not reached":
-            _append(file, rows[-1])
-        tell(rows[-1])
-    return rows
+        if rows[part.name].status == "not reached":
+            rows[part.name] = row_of(part, 0.0)
+            tell(rows[part.name])
+    return list(rows.values())
 
 
 def _append(file: Path, row: Row) -> None:
@@ -88,46 +120,59 @@ def _append(file: Path, row: Row) -> None:
 
 
 def read_rows(file: Path) -> list[Row]:
-    """The last row of every part, in the order of the file; a line cut short by a kill is left out."""
-    rows: dict[tuple[str, str, str, bool], Row] = {}
-    for line in file.read_text().splitlines() if file.exists() else []:
+    """The last row of every key, in the order of the file; a line cut short by a kill is left out.
+
+    Raises:
+        ValueError: for a line that is no row, naming it.
+    """
+    rows: dict[tuple[str, str, str, str, bool], Row] = {}
+    lines = file.read_text().splitlines() if file.exists() else []
+    for number, line in enumerate(lines, start=1):
         with suppress(json.JSONDecodeError):
-            row = Row(**json.loads(line))
-            rows[row.part, row.device, row.torch, row.tiny] = row
+            row = _row(json.loads(line), f"{file}, line {number}")
+            rows[row.key] = row
     return list(rows.values())
 
 
-def _known(file: Path, part: str, device: str, tiny: bool) -> Row | None:
-    mine = (part, device, torch.__version__, tiny)
-    return next(
-        (
-            row
-            for row in read_rows(file)
-            if (row.part, row.device, row.torch, row.tiny) == mine and row.settled
-        ),
-        None,
-    )
+def _row(values: object, where: str) -> Row:
+    names = [field.name for field in fields(Row)]
+    if not isinstance(values, dict) or sorted(values) != sorted(names):
+        raise ValueError(
+            f"{where}: no row of this check, whose fields are {', '.join(names)}; delete it"
+        )
+    if not isinstance(values["figures"], dict):
+        raise ValueError(f"{where}: figures must be a mapping; delete the line")
+    return Row(**values)
 
 
-def _measured(part: Part, setting: Setting, device: str, left: float) -> Row:
-    seconds = min(float(part.limit), left)
-    started = perf_counter()
-    if left < LEAST_SECONDS:
-        status, figures, reason = "not reached", {}, "the time for the whole was up"
-    else:
-        told = replace(setting, seconds=seconds)
-        status, figures, reason = _in_process(part.run, told, seconds)
-    took = round(perf_counter() - started, 1)
+def _not_reached(part: Part, setting: Setting, device: str) -> Row:
     return Row(
-        part.name,
-        status,
-        figures,
-        reason,
-        took,
-        device,
-        torch.__version__,
-        setting.tiny,
+        part=part.name,
+        status="not reached",
+        figures={},
+        reason="the time for the whole was up",
+        seconds=0.0,
+        data=setting.data_name if part.images else "",
+        device=device,
+        torch=torch.__version__,
+        tiny=setting.tiny,
     )
+
+
+def _measured(part: Part, setting: Setting, row: Row, left: float) -> Row:
+    seconds = min(float(part.limit), left)
+    data = setting.data if part.images else None
+    told = replace(setting, seconds=seconds, data=data)
+
+    def run(setting: Setting) -> Figures:
+        if setting.cuda:
+            torch.cuda.set_device(setting.device)  # streams and events are made there
+        return part.run(setting)
+
+    started = perf_counter()
+    status, figures, reason = _in_process(run, told, seconds)
+    took = round(perf_counter() - started, 1)
+    return replace(row, status=status, figures=figures, reason=reason, seconds=took)
 
 
 Outcome = tuple[str, dict[str, Any], str]
@@ -139,9 +184,11 @@ def _in_process(
     """Status, figures and reason of a call in a forked process; it is killed with its children in the end."""
     context = multiprocessing.get_context("fork")
     here, there = context.Pipe(duplex=False)
-    process = context.Process(target=_work, args=(run, setting, there))
+    lifeline, held = context.Pipe(duplex=False)
+    process = context.Process(target=_work, args=(run, setting, there, lifeline, held))
     process.start()
-    there.close()
+    for end in (there, lifeline):
+        end.close()
     try:
         if not here.poll(seconds):
             return "out of time", {}, f"not done after {seconds:.0f} s"
@@ -149,24 +196,25 @@ def _in_process(
         return outcome
     except EOFError:
         process.join()
-        return "failed", {}, f"the process died ({_death(process.exitcode or 0)})"
+        return "failed", {}, f"the process died ({death(process.exitcode or 0)})"
     finally:
         with suppress(ProcessLookupError):  # its children have its group
             os.killpg(process.pid or 0, signal.SIGKILL)
+        process.kill()
         process.join()
+        held.close()
 
 
-def _death(code: int) -> str:
-    return signal.Signals(-code).name if code < 0 else f"exit code {code}"
-
-
-def _work(run: Callable[[Setting], Figures], setting: Setting, out: Connection) -> None:
-    os.setsid()
+def _work(
+    run: Callable[[Setting], Figures],
+    setting: Setting,
+    out: Connection,
+    lifeline: Connection,
+    held: Connection,
+) -> None:
+    held.close()  # the runner alone holds it from now on
+    lead_group_until_end_of(lifeline)
     try:
-        if setting.cuda and not torch.cuda.is_available():
-            raise MissingError(
-                f"needs a GPU: torch {torch.__version__} sees none; --dry-run runs on the CPU"
-            )
         out.send(("measured", dict(run(setting)), ""))
     except MissingError as missing:
         out.send(("missing", {}, str(missing)))
@@ -192,5 +240,9 @@ def own_line(error: BaseException) -> str:
 
 
 def _name(setting: Setting) -> Figures:
-    torch.zeros(1, device=setting.device)  # it answers
-    return {"name": device_name(setting.device)}
+    try:
+        device = resolve_device(str(setting.device))
+    except ValueError as error:
+        raise MissingError(f"--device: {error}") from None
+    torch.zeros(1, device=device)  # it answers
+    return {"name": device_name(device)}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -37,6 +39,10 @@ class Setting:
     @property
     def cuda(self) -> bool:
         return self.device.type == "cuda"
+
+    @property
+    def data_name(self) -> str:
+        return "CIFAR-10" if self.data else "noise"
 
     def size(self, full: T, tiny: T) -> T:
         return tiny if self.tiny else full
@@ -110,23 +116,40 @@ class Goal:
 
 @dataclass(frozen=True)
 class Part:
-    """One row: ``run`` in a process of its own, for ``limit`` seconds at most."""
+    """One row: ``run`` in a process of its own, for ``limit`` seconds at most.
+
+    ``images`` tells that its figures depend on the data. ``reserved`` is the share of the time for the whole that
+    the parts before leave to it.
+    """
 
     name: str
     run: Callable[[Setting], Figures]
     limit: int = 60
     goals: tuple[Goal, ...] = field(default=())
+    images: bool = False
+    reserved: float = 0.0
 
 
 @contextmanager
 def exact() -> Iterator[None]:
-    """The same numbers every time, and no rounding of inputs: for comparing bit by bit, not for speed."""
-    before = torch.backends.cuda.matmul.allow_tf32
+    """The same numbers every time, and no rounding of inputs: for comparing bit by bit, not for speed.
+
+    cuBLAS asks for its workspace when it is first used, so that must not be before.
+    """
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    tf32 = torch.backends.cuda.matmul.allow_tf32
     torch.backends.cuda.matmul.allow_tf32 = False
+    torch.use_deterministic_algorithms(True, warn_only=True)
     try:
-        with torch.backends.cudnn.flags(
-            enabled=True, benchmark=False, deterministic=True, allow_tf32=False
+        with (
+            warnings.catch_warnings(),
+            torch.backends.cudnn.flags(
+                enabled=True, benchmark=False, deterministic=True, allow_tf32=False
+            ),
         ):
+            # an operator that only has another way is told of by the comparison, if it matters
+            warnings.filterwarnings("ignore", message=".*deterministic")
             yield
     finally:
-        torch.backends.cuda.matmul.allow_tf32 = before
+        torch.use_deterministic_algorithms(False)
+        torch.backends.cuda.matmul.allow_tf32 = tf32

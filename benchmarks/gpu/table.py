@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.gpu.runner import Row, read_rows
-from benchmarks.gpu.setting import Figures, Part
+from benchmarks.gpu.setting import Part
 
 NOTHING = """# On a GPU
 
@@ -21,10 +21,7 @@ def page(file: Path, parts: Sequence[Part]) -> str:
     if not rows:
         return NOTHING
     sections = [
-        f"## {device}, torch {version}\n\n"
-        + table(
-            [row for row in rows if (row.device, row.torch) == (device, version)], parts
-        )
+        _section(device, version, rows, parts)
         for device, version in dict.fromkeys((row.device, row.torch) for row in rows)
     ]
     return (
@@ -33,31 +30,38 @@ def page(file: Path, parts: Sequence[Part]) -> str:
     )
 
 
+def _section(
+    device: str, version: str, rows: Sequence[Row], parts: Sequence[Part]
+) -> str:
+    own = [row for row in rows if (row.device, row.torch) == (device, version)]
+    there = {row.part for row in own}
+    absent = [part.name for part in parts if part.name not in there]
+    named = f"\nNot run: {', '.join(absent)}.\n" if absent else ""
+    return f"## {device}, torch {version}\n\n{table(own, parts)}{named}"
+
+
 def table(rows: Sequence[Row], parts: Sequence[Part]) -> str:
     goals = {part.name: part.goals for part in parts}
-    lines = ["| part | found | wanted | seconds |", "|---|---|---|---|"]
+    lines = ["| part | images | found | wanted | seconds |", "|---|---|---|---|---|"]
     for row in rows:
-        found = figures(row.figures) if row.status == "measured" else why(row)
         wanted = [
             f"{goal}: {'met' if goal.met(row.figures) else '**missed**'}"
             if row.figures and not row.tiny
             else str(goal)
             for goal in goals.get(row.part, ())
         ]
-        cells = row.part, found, "; ".join(wanted), f"{row.seconds:g}"
+        cells = row.part, row.data, found(row), "; ".join(wanted), f"{row.seconds:g}"
         lines.append("| " + " | ".join(cell.replace("|", "/") for cell in cells) + " |")
     return "\n".join(lines) + "\n"
 
 
-def figures(values: Figures) -> str:
-    return (
-        ", ".join(
-            f"{name} {value:.4g}" if isinstance(value, float) else f"{name} {value}"
-            for name, value in values.items()
-        )
-        or "holds"
+def found(row: Row) -> str:
+    """Its figures, or why there are none; a dry run on small things claims nothing to hold."""
+    if row.status != "measured":
+        return f"{row.status}: {row.reason}"
+    if not row.figures:
+        return "ran" if row.tiny else "holds"
+    return ", ".join(
+        f"{name} {value:.4g}" if isinstance(value, float) else f"{name} {value}"
+        for name, value in row.figures.items()
     )
-
-
-def why(row: Row) -> str:
-    return f"{row.status}: {row.reason}"
