@@ -30,6 +30,8 @@ from evaluators.training.memory import is_out_of_memory
 DEVICE_SECONDS = 120.0
 LEAST_SECONDS = 5.0
 """With less left for it, a part is not begun."""
+DRY_LIMITS = 10
+"""A dry run asks whether the code runs, not how fast: it waits so many times as long for a busy CPU."""
 OWN = Path(__file__).parents[2]
 
 
@@ -160,7 +162,8 @@ def _not_reached(part: Part, setting: Setting, device: str) -> Row:
 
 
 def _measured(part: Part, setting: Setting, row: Row, left: float) -> Row:
-    seconds = min(float(part.limit), left)
+    limit = part.limit * setting.size(1, DRY_LIMITS)
+    seconds = min(float(limit), left)
     data = setting.data if part.images else None
     told = replace(setting, seconds=seconds, data=data)
 

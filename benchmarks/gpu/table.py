@@ -11,7 +11,8 @@ from benchmarks.gpu.setting import Part
 NOTHING = """# On a GPU
 
 Nothing of this project has run on a GPU yet. `make gpu-check` runs all there is to know in 40 minutes and writes
-this page; `make gpu-check DRY=1` runs the same code on the CPU, on small things.
+this page; `make gpu-check DRY=1` runs the same code on the CPU, on small things. [What it runs, and what it
+needs](../benchmarks.md#on-a-gpu).
 """
 
 

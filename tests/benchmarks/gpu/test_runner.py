@@ -210,7 +210,7 @@ def test_what_gave_way_comes_after(tmp_path: Path) -> None:
 @pytest.mark.skipif(torch.cuda.is_available(), reason="says what happens without a GPU")
 def test_without_a_gpu_says_so(tmp_path: Path) -> None:
     setting = Setting(torch.device("cuda", 0))
-    with pytest.raises(MissingError, match="there is no device .*sees no GPU"):
+    with pytest.raises(MissingError, match=r"there is no device .*sees no GPU"):
         rows(tmp_path, Part("a", seven), setting=setting)
     assert not list(tmp_path.iterdir())
 
