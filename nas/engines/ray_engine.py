@@ -25,7 +25,7 @@ class RayEngine:
 
     def __init__(self, config: SearchConfig, folder: Path) -> None:
         self._config, self._folder = config, folder
-        self._loggers = make_loggers(config.loggers, folder)
+        self._loggers = make_loggers(config.loggers)
 
     def run(
         self,

@@ -6,6 +6,7 @@ curve anew after a promotion or a lost worker, and call every trial finished.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Callable, Iterable, Mapping
 from importlib.util import find_spec
@@ -195,6 +196,59 @@ def _key(name: str) -> str:
     return re.sub(r"[^\w\-. /]", "_", name)
 
 
+class WeightsAndBiases:
+    """A run for each network in the group of the search's name, where the environment says (``WANDB_API_KEY``).
+
+    Its name is made of folder and trial, so a search that goes on goes on with its runs.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._group = folder.name
+        self._id = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:16]
+        self._facts: dict[int, Mapping[str, str]] = {}
+        self._open: dict[int, Any] = {}
+
+    def begin(self, trial: int, facts: Mapping[str, str]) -> None:
+        self._facts[trial] = facts
+        self._run(trial)
+
+    def add(self, trial: int, metrics: Mapping[str, float], epoch: int) -> None:
+        self._run(trial).log({**metrics, "epoch": epoch})
+
+    def rest(self, trial: int, status: str) -> None:
+        self.end(trial, status)
+
+    def end(self, trial: int, status: str) -> None:
+        run = self._run(trial)
+        run.tags = (str(status),)
+        run.finish(exit_code=int(status == TrialStatus.FAILED))
+        del self._open[trial]
+
+    def close(self) -> None:
+        for trial in list(self._open):
+            self.end(trial, TrialStatus.INTERRUPTED)
+
+    def _run(self, trial: int) -> Any:
+        """The run of a network, which goes on where it was left."""
+        if trial not in self._open:
+            import wandb  # optional, and slow to import
+
+            run = wandb.init(
+                project="splitsearch",
+                group=self._group,
+                name=f"trial-{trial:05d}",
+                id=f"{self._id}-{trial:05d}",
+                resume="allow",
+                reinit="create_new",  # others are open beside it
+                tags=[TrialStatus.RUNNING],
+                config=dict(self._facts.pop(trial, {})),
+            )
+            # its own steps count calls
+            run.define_metric("*", step_metric="epoch")
+            self._open[trial] = run
+        return self._open[trial]
+
+
 def _tensorboard(folder: Path) -> Tracker:
     return TensorBoard(folder / "tensorboard")
 
@@ -202,7 +256,10 @@ def _tensorboard(folder: Path) -> Tracker:
 TRACKERS: dict[str, Callable[[Path], Tracker]] = {
     "tensorboard": _tensorboard,
     "mlflow": MLflow,
+    "wandb": WeightsAndBiases,
 }
+OPTIONAL = ("mlflow", "wandb")
+"""Trackers that need the package of their name."""
 
 
 def make_trackers(names: Iterable[str], folder: Path) -> list[Tracking]:
@@ -212,6 +269,9 @@ def make_trackers(names: Iterable[str], folder: Path) -> list[Tracking]:
         ValueError: for one whose package is not installed.
     """
     chosen = [name for name in names if name in TRACKERS]
-    if "mlflow" in chosen and find_spec("mlflow") is None:
-        raise ValueError("loggers: mlflow needs the package mlflow: pip install mlflow")
+    for name in chosen:
+        if name in OPTIONAL and find_spec(name) is None:
+            raise ValueError(
+                f"loggers: {name} needs the package {name}: pip install {name}"
+            )
     return [Tracking(TRACKERS[name](folder)) for name in chosen]

@@ -242,8 +242,8 @@ def test_storage_nobody_knows_is_named() -> None:
     [
         ({"storage": "FOLDER/file"}, "storage .*/file: cannot be written"),
         (
-            {"loggers": ("tensorboard", "wandb")},
-            "loggers: wandb need Ray: leave out --serial",
+            {"loggers": ("tensorboard", "own:Callback")},
+            "loggers: own:Callback need Ray: leave out --serial",
         ),
     ],
 )

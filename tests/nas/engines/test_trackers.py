@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 import sys
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -172,8 +173,54 @@ def test_mlflow_has_a_run_a_network_with_its_outcome(
     assert (runs[1]["radix"], runs[1]["network"]) == ("1", "abc")
 
 
-def test_mlflow_that_is_not_installed_is_named(tmp_path: Path) -> None:
-    if "mlflow" in sys.modules:
-        pytest.skip("mlflow is installed here")
-    with pytest.raises(ValueError, match="pip install mlflow"):
-        make_trackers(["mlflow"], tmp_path)
+class FakeRun:
+    """What Weights & Biases keeps of a run under its name."""
+
+    def __init__(self) -> None:
+        self.rows: list[dict[str, float]] = []
+        self.tags: tuple[str, ...] = ()
+        self.config: dict[str, str] = {}
+        self.codes: list[int] = []
+
+    def define_metric(self, name: str, step_metric: str) -> None:
+        assert (name, step_metric) == ("*", "epoch")
+
+    def log(self, row: dict[str, float]) -> None:
+        self.rows.append(row)
+
+    def finish(self, exit_code: int) -> None:
+        self.codes.append(exit_code)
+
+
+def test_wandb_has_a_run_a_network_with_its_outcome(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs: dict[str, FakeRun] = {}
+
+    def init(**given: Any) -> FakeRun:
+        assert (given["group"], given["resume"]) == (tmp_path.name, "allow")
+        run = runs.setdefault(given["id"], FakeRun())
+        run.config |= given["config"]
+        return run
+
+    module = ModuleType("wandb")
+    module.__dict__.update(init=init, __spec__=object())
+    monkeypatch.setitem(sys.modules, "wandb", module)
+    told("wandb", tmp_path)
+    by_trial = {int(name[-5:]): run for name, run in runs.items()}
+    assert len(runs) == len(by_trial) == len(ENDS)
+    assert {trial: run.tags for trial, run in by_trial.items()} == {
+        trial: (str(status),) for trial, status in ENDS.items()
+    }
+    curve = [row for row in by_trial[0].rows if "accuracy" in row]
+    assert curve == [{"accuracy": n / 10, "epoch": n} for n in range(1, 7)]
+    assert [run.codes[-1] for run in by_trial.values()] == [0, 0, 1, 0]
+    assert by_trial[1].config["radix"] == "1"
+
+
+@pytest.mark.parametrize("name", ["mlflow", "wandb"])
+def test_a_tracker_that_is_not_installed_is_named(tmp_path: Path, name: str) -> None:
+    if find_spec(name) is not None:
+        pytest.skip(f"{name} is installed here")
+    with pytest.raises(ValueError, match=f"pip install {name}"):
+        make_trackers([name], tmp_path)
