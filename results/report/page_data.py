@@ -12,6 +12,8 @@ from results import wording
 from results.metrics import is_knob, metric
 from results.report import charts as figures
 from results.report.knob_effects import effects
+from results.runs.finalists import load_outcome
+from results.runs.finalists_table import finalists_table
 from results.runs.health import NUMBER, health
 from results.runs.run import Run
 from results.runs.summary import summary
@@ -30,18 +32,23 @@ def page_data(
     stages: Stages | None = None,
     against: Mapping[str, object] | None = None,
 ) -> dict[str, object]:
-    """Everything the page shows about ``run``, as JSON values."""
+    """Everything the page shows about ``run``, as JSON values.
+
+    Raises:
+        ValueError: if what its finalists came to cannot be read.
+    """
     front, machine = run.comparable_front(), run.environment
     knobs = [
         name
         for name in map(str, run.trials)
         if is_knob(name) and run.trials[name].notna().any()
     ]
-    metrics = _metrics(run)
+    metrics, finals = _metrics(run), _finalists(run)
     return {
         "live": False,
         "tiles": _tiles(run, front),
-        "summary": summary(run, front),
+        # whether the search was worth it comes before what it found
+        "summary": [*(finals["verdict"][:1] if finals else ()), *summary(run, front)],
         "health": [vars(finding) for finding in health(run)],
         "objectives": run.objectives,
         "metrics": [_metric(name, run.trials[name]) for name in metrics],
@@ -56,7 +63,17 @@ def page_data(
         "environment": _yaml(machine) if machine else "not recorded",
         "settings": _yaml(run.config),
         "against": against,
+        "finalists": finals,
     }
+
+
+def _finalists(run: Run) -> dict[str, object] | None:
+    """What the full trainings came to, in sentences and as a table; None where there were none."""
+    outcome = load_outcome(run.path)
+    if outcome is None:
+        return None
+    headings, rows = finalists_table(outcome.networks, run.objectives)
+    return {"verdict": outcome.verdict, "headings": headings, "rows": rows}
 
 
 def _tiles(run: Run, front: pd.DataFrame) -> list[tuple[str, str]]:

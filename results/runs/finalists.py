@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from results.metrics import metric
 from results.runs.loading import load_run
 from results.runs.run import Run
 
@@ -34,9 +35,13 @@ def load_outcome(path: str | Path) -> FinalistsOutcome | None:
         return None
     try:
         told = json.loads(source.read_text(encoding="utf-8"))
-        return FinalistsOutcome(told["verdict"], pd.DataFrame(told["networks"]))
+        verdict = [str(sentence) for sentence in told["verdict"]]
+        networks = pd.DataFrame([dict(row) for row in told["networks"]])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{source}: cannot be read ({error})") from error
+    # JSON's null has made them floats
+    counts = [name for name in networks if metric(str(name)).kind == "count"]
+    return FinalistsOutcome(verdict, networks.astype(dict.fromkeys(counts, "Int64")))
 
 
 def load_finalists(path: str | Path) -> Run | None:

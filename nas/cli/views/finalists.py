@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 from rich.box import SIMPLE
@@ -23,7 +22,7 @@ from nas.finalists.finalists import train_finalists
 from nas.finalists.outcome import Finals
 from nas.finalists.plan import RUNNING, plan_finalists
 from results.log.salvage import usable_events
-from results.wording import label, number
+from results.runs.finalists_table import finalists_table
 
 
 def run_finalists(source: Path, overrides: Sequence[str], console: Console) -> Finals:
@@ -87,42 +86,10 @@ def finish_search(
 def finals_table(networks: pd.DataFrame, objectives: dict[str, str]) -> Table:
     """A row per network; accuracies by the search's short training and by the full one."""
     table = FittingTable(title="Trained in full", title_justify="left", box=SIMPLE)
-    table.add_column("network", overflow="fold")
-    costs = [name for name in objectives if name != "accuracy"]
-    for title in ("in the search (%)", "in full (%)", "on test (%)", "seeds"):
-        table.add_column(title, justify="right")
-    for name in costs:
-        table.add_column(label(name), justify="right")
-    table.add_column("on the front (probability)", justify="right")
-    for row in networks.to_dict("records"):
-        table.add_row(
-            _named(row),
-            number("accuracy", row["proxy_accuracy"]),
-            _with_error(row),
-            number("top1", row.get("top1")),
-            number("seeds", row["seeds"]),
-            *(number(name, row[name]) for name in costs),
-            _certainty(row),
-        )
+    (first, *others), rows = finalists_table(networks, objectives)
+    table.add_column(first, overflow="fold")
+    for heading in others:
+        table.add_column(heading, justify="right")
+    for row in rows:
+        table.add_row(*row)
     return table
-
-
-def _named(row: Mapping[Hashable, object]) -> str:
-    role = row["role"]
-    return f"{row['network']}" + (
-        "" if role in ("finalist", "random") else f" ({role})"
-    )
-
-
-def _with_error(row: Mapping[Any, Any]) -> str:
-    value, error = row["accuracy"], row["accuracy_error"]
-    return number("accuracy", value) + (
-        "" if pd.isna(error) else f" ± {number('accuracy', error)}"
-    )
-
-
-def _certainty(row: Mapping[Hashable, object]) -> str:
-    if row["status"] != "complete":
-        return f"{row['status']} after {row['epochs']} epochs"
-    chance = row["front_probability"]
-    return f"{'yes' if row['on_front'] else 'no'} ({chance:.0%})"

@@ -117,3 +117,13 @@ function drawFailures() {
   section.querySelector("tbody").replaceChildren(...groups.map((g) => el("tr", {},
     el("td", {}, g.status), el("td", { class: "number" }, String(g.count)), el("td", {}, el("pre", {}, g.reason)), el("td", {}, g.trials))));
 }
+
+function drawFinalists() {
+  const section = $("finalists"), finals = data.finalists;
+  section.hidden = !finals;
+  if (!finals) return;
+  const numeric = (i) => (i > 0 && i < finals.headings.length - 1 ? "number" : null);
+  $("verdict").replaceChildren(...finals.verdict.slice(1).map((sentence) => el("p", {}, sentence)));
+  section.querySelector("thead").replaceChildren(el("tr", {}, ...finals.headings.map((text, i) => el("th", { scope: "col", class: numeric(i) }, text))));
+  section.querySelector("tbody").replaceChildren(...finals.rows.map((row) => el("tr", {}, ...row.map((text, i) => el("td", { class: numeric(i) }, text)))));
+}

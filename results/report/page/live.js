@@ -16,6 +16,7 @@ function drawWords() {
 function draw() {
   hovers.clear();
   drawWords();
+  drawFinalists();
   const some = data.trials.trial.length > 0;
   $("networks").hidden = !some;
   $("trade-off").hidden = !some || !data.metrics.length;

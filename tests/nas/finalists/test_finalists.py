@@ -76,6 +76,7 @@ def test_the_front_is_that_of_full_trainings(finals: Finals, searched: Path) -> 
     stopped = table[table["status"] == "stopped"]
     assert (stopped["epochs"] == 1).all()
     assert (done["epochs"] == 2).all()
+    assert finals.verdict[0] in (searched / "report.html").read_text()
 
 
 def test_every_seed_counts_and_every_number_is_in_the_log(finals: Finals) -> None:

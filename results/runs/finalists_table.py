@@ -1,0 +1,60 @@
+"""Networks trained in full as a table of texts: what the search said of each, and what is true, side by side."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from results.wording import label, number
+
+Row = Mapping[Any, Any]
+
+
+def finalists_table(
+    networks: pd.DataFrame, objectives: Mapping[str, str]
+) -> tuple[list[str], list[list[str]]]:
+    """Headings and rows, in the order of ``networks``; all columns but the first and the last are numbers."""
+    costs = [name for name in objectives if name != "accuracy"]
+    headings = [
+        "network",
+        "in the search (%)",
+        "in full (%)",
+        "on test (%)",
+        "seeds",
+        *map(label, costs),
+        "on the front (probability)",
+    ]
+    rows = [
+        [
+            _named(row),
+            number("accuracy", row["proxy_accuracy"]),
+            _with_error(row),
+            number("top1", row.get("top1")),
+            number("seeds", row["seeds"]),
+            *(number(name, row[name]) for name in costs),
+            _certainty(row),
+        ]
+        for row in networks.to_dict("records")
+    ]
+    return headings, rows
+
+
+def _named(row: Row) -> str:
+    role = row["role"]
+    return f"{row['network']}" + (
+        "" if role in ("finalist", "random") else f" ({role})"
+    )
+
+
+def _with_error(row: Row) -> str:
+    value, error = row["accuracy"], row["accuracy_error"]
+    return number("accuracy", value) + (
+        "" if pd.isna(error) else f" ± {number('accuracy', error)}"
+    )
+
+
+def _certainty(row: Row) -> str:
+    if row["status"] != "complete":
+        return f"{row['status']} after {number('epochs', row['epochs'])} epochs"
+    chance = row["front_probability"]
+    return f"{'yes' if row['on_front'] else 'no'} ({chance:.0%})"
