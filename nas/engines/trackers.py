@@ -196,6 +196,16 @@ def _key(name: str) -> str:
     return re.sub(r"[^\w\-. /]", "_", name)
 
 
+class WandbRun(Protocol):
+    """What is used of ``wandb.Run``."""
+
+    tags: tuple[str, ...]
+
+    def log(self, data: Mapping[str, float]) -> None: ...
+    def finish(self, exit_code: int) -> None: ...
+    def define_metric(self, name: str, step_metric: str) -> object: ...
+
+
 class WeightsAndBiases:
     """A run for each network in the group of the search's name, where the environment says (``WANDB_API_KEY``).
 
@@ -206,7 +216,7 @@ class WeightsAndBiases:
         self._group = folder.name
         self._id = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:16]
         self._facts: dict[int, Mapping[str, str]] = {}
-        self._open: dict[int, Any] = {}
+        self._open: dict[int, WandbRun] = {}
 
     def begin(self, trial: int, facts: Mapping[str, str]) -> None:
         self._facts[trial] = facts
@@ -228,12 +238,12 @@ class WeightsAndBiases:
         for trial in list(self._open):
             self.end(trial, TrialStatus.INTERRUPTED)
 
-    def _run(self, trial: int) -> Any:
+    def _run(self, trial: int) -> WandbRun:
         """The run of a network, which goes on where it was left."""
         if trial not in self._open:
             import wandb  # optional, and slow to import
 
-            run = wandb.init(
+            run: WandbRun = wandb.init(
                 project="splitsearch",
                 group=self._group,
                 name=f"trial-{trial:05d}",
