@@ -12,7 +12,7 @@ from results import wording
 from results.metrics import is_knob, metric
 from results.report import charts as figures
 from results.report.knob_effects import effects
-from results.runs.finalists import load_outcome
+from results.runs.finalists import FinalistsOutcome, load_outcome
 from results.runs.finalists_table import finalists_table
 from results.runs.health import NUMBER, health
 from results.runs.run import Run
@@ -43,12 +43,12 @@ def page_data(
         for name in map(str, run.trials)
         if is_knob(name) and run.trials[name].notna().any()
     ]
-    metrics, finals = _metrics(run), _finalists(run)
+    metrics, finals = _metrics(run), load_outcome(run.path)
     return {
         "live": False,
         "tiles": _tiles(run, front),
         # whether the search was worth it comes before what it found
-        "summary": [*(finals["verdict"][:1] if finals else ()), *summary(run, front)],
+        "summary": [*(finals.verdict[:1] if finals else ()), *summary(run, front)],
         "health": [vars(finding) for finding in health(run)],
         "objectives": run.objectives,
         "metrics": [_metric(name, run.trials[name]) for name in metrics],
@@ -63,16 +63,15 @@ def page_data(
         "environment": _yaml(machine) if machine else "not recorded",
         "settings": _yaml(run.config),
         "against": against,
-        "finalists": finals,
+        "finalists": _finalists(finals, run.objectives) if finals else None,
     }
 
 
-def _finalists(run: Run) -> dict[str, object] | None:
-    """What the full trainings came to, in sentences and as a table; None where there were none."""
-    outcome = load_outcome(run.path)
-    if outcome is None:
-        return None
-    headings, rows = finalists_table(outcome.networks, run.objectives)
+def _finalists(
+    outcome: FinalistsOutcome, objectives: Mapping[str, str]
+) -> dict[str, object]:
+    """What the full trainings came to, in sentences and as a table."""
+    headings, rows = finalists_table(outcome.networks, objectives)
     return {"verdict": outcome.verdict, "headings": headings, "rows": rows}
 
 
