@@ -1,13 +1,11 @@
 """Networks trained in full as a table of texts: what the search said of each, and what is true, side by side."""
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from typing import Any
 
 import pandas as pd
 
 from results.wording import label, number
-
-Row = Mapping[Any, Any]
 
 
 def finalists_table(
@@ -39,21 +37,21 @@ def finalists_table(
     return headings, rows
 
 
-def _named(row: Row) -> str:
+def _named(row: Mapping[Hashable, Any]) -> str:
     role = row["role"]
     return f"{row['network']}" + (
         "" if role in ("finalist", "random") else f" ({role})"
     )
 
 
-def _with_error(row: Row) -> str:
+def _with_error(row: Mapping[Hashable, Any]) -> str:
     value, error = row["accuracy"], row["accuracy_error"]
     return number("accuracy", value) + (
         "" if pd.isna(error) else f" ± {number('accuracy', error)}"
     )
 
 
-def _certainty(row: Row) -> str:
+def _certainty(row: Mapping[Hashable, Any]) -> str:
     if row["status"] != "complete":
         return f"{row['status']} after {number('epochs', row['epochs'])} epochs"
     chance = row["front_probability"]
