@@ -1,6 +1,6 @@
 """Does a rest of a few images harm a training? Digits, so many whole batches and 0 to 16 images more.
 
-    python benchmarks/last_batch.py [--seeds 8] [--batches 4 8 16] [--rests 1 2 4 8 16]
+    python benchmarks/last_batch.py [--seeds 8] [--families resnest] [--batches 4 8 16] [--rests 1 2 4 8 16]
 
 Every line is a family and a number of whole batches: accuracy on the same validation images without a rest, and
 the difference that each rest makes, with standard errors over the seeds. The last lines count the differences
@@ -71,15 +71,18 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--seeds", type=int, default=8)
+    parser.add_argument("--families", nargs="+", choices=NETWORKS, default=[*NETWORKS])
     parser.add_argument("--batches", type=int, nargs="+", default=[4, 8, 16])
     parser.add_argument("--rests", type=int, nargs="+", default=[1, 2, 4, 8, 16])
     given = parser.parse_args()
     torch.set_num_threads(1)
     distances = [
         distance
-        for family, arch in NETWORKS.items()
+        for family in given.families
         for batches in given.batches
-        for distance in compare(family, arch, batches, given.rests, given.seeds)
+        for distance in compare(
+            family, NETWORKS[family], batches, given.rests, given.seeds
+        )
     ]
     for bound in (1, 2):
         within = sum(abs(distance) <= bound for distance in distances)

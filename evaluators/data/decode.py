@@ -75,11 +75,12 @@ def decode(entries: list[Entry], output: str) -> list[Failure]:
                     raise ColourError(f"{name}: {error}") from None
                 # decoders raise anything, SyntaxError and struct.error included
                 except Exception as error:
-                    failures.append(Failure(position, name, _reason(error)))
+                    failures.append(Failure(position, name, reason(error)))
     return failures
 
 
-def _reason(error: Exception) -> str:
+def reason(error: Exception) -> str:
+    """Why an image cannot be decoded, in words."""
     if isinstance(error, UnidentifiedImageError):
         return "no image of a kind that is known"
     return str(error) or type(error).__name__

@@ -101,7 +101,7 @@ def check_test_files(
     files = find_files(settings.name, _root(settings, silent))
     if files.test:
         listing = read_listing(settings.name, files.test, classes)
-        check_readable(listing, resolution, channels)
+        check_readable(listing, resolution, channels, settings.max_corrupt)
 
 
 def _tell_copies(root: Path, listing: Listing, keys: NDArray[np.uint64]) -> None:

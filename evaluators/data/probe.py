@@ -17,8 +17,10 @@ from evaluators.data.decode import (
     is_grey,
     opened,
     pixels,
+    reason,
 )
 from evaluators.data.files.listing import Listing
+from evaluators.data.soundness import check_corrupt
 
 PROBED = 256
 Shape = tuple[int | None, int | None]
@@ -73,12 +75,16 @@ def _side(listing: Listing, sizes: set[tuple[int, int]]) -> int:
     return next(iter(sizes), (1, 1))[0]
 
 
-def check_readable(listing: Listing, resolution: int, channels: int) -> None:
+def check_readable(
+    listing: Listing, resolution: int, channels: int, max_corrupt: float
+) -> None:
     """Read the first, a middle and the last image; one that fails may be left out when the time comes.
 
     Raises:
         ColourError: if one has not the channels of the others.
+        ValueError: if these alone are more unreadable images than the share ``max_corrupt`` of all.
     """
+    corrupt = []
     chosen = np.unique(np.linspace(0, len(listing.labels) - 1, 3, dtype=np.int64))
     for name, stored in _stored(listing, chosen):
         try:
@@ -87,7 +93,10 @@ def check_readable(listing: Listing, resolution: int, channels: int) -> None:
         except ColourError as error:
             raise ColourError(f"{name}: {error}") from None
         except Exception as error:  # decoders raise anything
-            _log.warning("%s: a test image that cannot be read (%s)", name, error)
+            why = reason(error)
+            _log.warning("%s: a test image that cannot be read (%s)", name, why)
+            corrupt.append(f"{name}: {why}")
+    check_corrupt(corrupt, len(listing.labels), max_corrupt)
 
 
 def _stored(

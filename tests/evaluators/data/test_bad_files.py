@@ -15,6 +15,7 @@ from PIL import Image
 from pyarrow import parquet
 
 from evaluators import load, load_test
+from evaluators.data.dataset import check_test
 from tests.evaluators.data.image_files import (
     assert_refused,
     encoded,
@@ -82,6 +83,22 @@ class TestBadFiles:
         (tmp_path / "test").rename(tmp_path / "good" / "test")
         wanted = settings("imagefolder", tmp_path / "good", max_corrupt=0.9)
         assert_refused("24 of 24 images cannot be read", wanted, load_test)
+
+    def test_unreadable_test_images_are_refused_before_anything_is_trained(
+        self, tmp_path: Path
+    ) -> None:
+        write_folder(tmp_path / "train")
+        write_folder(tmp_path / "test", each=2)
+        for path in (tmp_path / "test").rglob("*.png"):
+            path.write_text("")
+        wanted = settings("imagefolder", tmp_path)
+        dataset = load(wanted)
+        assert_refused(
+            "3 of 6 images cannot be read",
+            wanted,
+            lambda each: check_test(each, dataset),
+        )
+        check_test(settings("imagefolder", tmp_path, max_corrupt=0.5), dataset)
 
     def test_a_link_to_nothing_is_a_corrupt_image_and_a_folder_is_none(
         self, tmp_path: Path
