@@ -16,6 +16,7 @@ from evaluators import (
     Evaluator,
     Latency,
     PredictedLatency,
+    Preprocess,
     ProxyTraining,
     ZeroCost,
     load,
@@ -63,6 +64,8 @@ def prepare(
     # the search never sees test images, but a folder without them should fail today,
     # not in a week
     check_test(data, dataset)
+    if config.finalists is not None:
+        Preprocess.of_dataset(dataset)  # their model folders will need it
     task = dataset.task
     built_in = _built_in(config, data, task, config.space.build())
     evaluators = [

@@ -28,6 +28,7 @@ EXTRAS = {
     ),
     "hub": (("huggingface_hub",), "push and load"),
     "augment": (("kornia",), "augment: {rand_augment: ...}"),
+    "excel": (("openpyxl",), "tables as .xlsx"),
 }
 """Optional parts: their packages, and what they are for."""
 LOW_DISK_GIGABYTES = 2.0

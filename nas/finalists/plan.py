@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from evaluators import Dataset, Preprocess, Recipe, load
+from evaluators import Dataset, Recipe, load
 from evaluators.data.progress import Progress
 from evaluators.fields import from_values
 from nas.config.finalists import FinalistsConfig
@@ -91,7 +91,6 @@ def plan_finalists(
     elif folder.exists():
         raise ValueError(f"{folder}: exists already and holds no {LINEUP}")
     prepared, dataset = prepare(config, progress), load(plan.data)
-    Preprocess.of_dataset(dataset)  # the model folders will need it
     plan = plan.model_copy(update={"images": dict(prepared.images)})
     if begun:
         check_images(folder, prepared.images)

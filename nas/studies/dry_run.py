@@ -7,6 +7,7 @@ batch as a trial trains; every other network lies in between, so the cost is tol
 from __future__ import annotations
 
 import os
+import resource
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from time import perf_counter
 import numpy as np
 import torch
 
-from evaluators import Dataset, Evaluator, load, load_test
+from evaluators import Dataset, Evaluator, Preprocess, load, load_test
 from evaluators.data.progress import Progress
 from evaluators.devices.device import synchronize
 from evaluators.devices.lock import Shared
@@ -46,14 +47,15 @@ LOPSIDED = 10
 class Tried:
     """One network: its exact cost, a trained batch (after one to warm up), and the other evaluators.
 
-    ``memory_mb`` (10^6 bytes) is the batch's on a GPU, None on a CPU.
+    ``memory_mb`` (10^6 bytes) is the most that the batch took of a GPU's memory; on a CPU the most that this
+    process has had, torch and images included, as a trial's would.
     """
 
     arch: Arch
     cost: Cost
     batch_seconds: float
     other_seconds: float
-    memory_mb: float | None
+    memory_mb: float
 
     def trial_seconds(self, batches: int, epochs: int) -> float:
         return epochs * batches * self.batch_seconds + self.other_seconds
@@ -106,7 +108,12 @@ def dry_run(
         longest = min(longest, config.stop.hours)
     states = at_once * largest.cost.params * BYTES_A_STATE
     disk = (states + config.trials * BYTES_A_TRIAL) / 1e6
-    odd = [*_odd_images(dataset), *_odd_disk(out, disk), *_odd_budget(config, shortest)]
+    odd = [
+        *_odd_images(dataset),
+        *_odd_memory(largest, at_once, device),
+        *_odd_disk(out, disk),
+        *_odd_budget(config, shortest),
+    ]
     return DryRun(
         smallest,
         largest,
@@ -179,8 +186,8 @@ def _tried(
 
 def _trained_batch(
     arch: Arch, config: SearchConfig, dataset: Dataset, device: torch.device
-) -> tuple[float, float | None]:
-    """Seconds of the second batch, since the first one warms up; peak memory on a GPU."""
+) -> tuple[float, float]:
+    """Seconds of the second batch, since the first one warms up; peak memory, as ``Tried.memory_mb``."""
     recipe = config.training
     network = build_seeded(arch, dataset.task, config.seed).to(device)
     optimizer = recipe.optimizer_of(network, torch.tensor(recipe.lr, device=device))
@@ -194,7 +201,8 @@ def _trained_batch(
             step(dataset.normalise(batch.images), batch.labels)
             synchronize(device)
             seconds = perf_counter() - started
-    return seconds, peak_memory(device).get("train_memory_mb")
+    resident = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
+    return seconds, peak_memory(device).get("train_memory_mb", resident)
 
 
 def _at_once(config: SearchConfig, device: torch.device) -> int:
@@ -221,8 +229,19 @@ def _odd_images(dataset: Dataset) -> Iterator[str]:
     )
     if counts.max() > LOPSIDED * counts.min():
         yield f"classes have {int(counts.min())} to {int(counts.max())} images: accuracy favours the large ones"
+    try:
+        Preprocess.of_dataset(dataset)
+    except ValueError as error:
+        yield f"retrain and export will refuse: {error}"
     if dataset.corrupt:
         yield f"{len(dataset.corrupt)} images cannot be read and are left out, the first {dataset.corrupt[0]}"
+
+
+def _odd_memory(largest: Tried, at_once: int, device: torch.device) -> Iterator[str]:
+    there = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 1e6
+    needed = at_once * largest.memory_mb
+    if device.type == "cpu" and needed > there:
+        yield f"{at_once} trials at once may need {needed:,.0f} MB of memory, the machine has {there:,.0f} MB"
 
 
 def _odd_disk(out: Path, needed_mb: float) -> Iterator[str]:

@@ -67,10 +67,10 @@ def search_command(
 
     config = nas.load_config(preset, with_engine(overrides, serial))
     out = out or Path("runs") / f"{Path(preset).stem}-{datetime.now():%Y%m%d-%H%M%S}"
+    check_finalists(config)
     if dry_run:
         print_dry_run(config, out, console)
         return 0
-    check_finalists(config)
     with watched(config, None, console) as (listeners, progress):
         run = nas.search(config, out, listeners, progress)
     return print_outcome(run, console) or finish_search(out, config, overrides, console)

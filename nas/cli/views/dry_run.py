@@ -44,10 +44,9 @@ def _finalists(cost: FinalistsCost | None) -> Iterator[str]:
 
 
 def _network(tried: Tried) -> str:
-    memory = f", {tried.memory_mb:,.0f} MB on the GPU" if tried.memory_mb else ""
     return (
         f"{tried.arch.id} {tried.cost.macs / 1e6:,.2f} M MACs, {tried.cost.params / 1e6:,.2f} M parameters, "
-        f"a batch in {1000 * tried.batch_seconds:,.0f} ms{memory}"
+        f"a batch in {1000 * tried.batch_seconds:,.0f} ms, {tried.memory_mb:,.0f} MB of memory"
     )
 
 

@@ -7,10 +7,11 @@ from itertools import product
 from pathlib import Path
 
 import pytest
+import torch
 from click.testing import CliRunner
 
 import run_search
-from evaluators import ProxyTraining
+from evaluators import ProxyTraining, Source, Split
 from nas import load_config
 from nas.studies.dry_run import dry_run
 from search_spaces import Task, complexity
@@ -63,6 +64,26 @@ def test_what_is_odd_is_said(tmp_path: Path) -> None:
     assert any("validation images" in each for each in found.odd)
     assert any("stop.hours" in each for each in found.odd)
     assert found.hours[1] == 0.001
+
+
+def floats() -> Source:
+    split = Split(torch.rand(40, 3, 8, 8), torch.arange(40) % 2)
+    return Source(split, split, True)
+
+
+def test_what_no_model_folder_could_hold_is_said_first(tmp_path: Path) -> None:
+    settings = [*TINY, "data=tests.nas.studies.test_dry_run:floats", "trials=2"]
+    found = dry_run(load_config("quick", [*settings, "engine=serial"]), tmp_path)
+    assert any("retrain and export will refuse" in each for each in found.odd)
+    with pytest.raises(ValueError, match="floats of unknown scale"):
+        dry_run(load_config("quick", [*settings, "finalists={networks: 1}"]), tmp_path)
+
+
+def test_settings_of_the_finalists_are_checked() -> None:
+    words = ["search", "quick", "--dry-run", "--set", "finalists={recipe: slow}"]
+    result = CliRunner().invoke(run_search.main, words)
+    assert result.exit_code == 2
+    assert "slow" in result.stderr
 
 
 def test_the_command_writes_nothing(
