@@ -8,7 +8,7 @@ candidate is tried that is expected to add the most hypervolume to that front.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from heapq import nsmallest
 from itertools import chain, islice
@@ -17,11 +17,15 @@ import numpy as np
 
 from nas.problem import Problem
 from nas.samplers.base import Draw, Outcome, RandomDraws
+from nas.samplers.beliefs import Beliefs
+from nas.samplers.earlier import EarlierRun
+from nas.samplers.first_design import spread_over_flops
 from nas.samplers.hypervolume import crowding, undominated
 from nas.samplers.shortlist import Shortlist
 from nas.samplers.surrogate import Candidate, Observation, Posterior, Surrogate
 from results.columns import Array
 from search_spaces import Arch
+from search_spaces.knobs import KnobValue
 
 RANDOM_CANDIDATES = 100
 """The latest random networks not taken yet, to choose among."""
@@ -56,12 +60,21 @@ class Evolution:
     by how lonely it is there, and it ages with every child. Trials stopped early count with what they reached, and
     teach the surrogate at that epoch.
 
+    ``learn_from``: folders of earlier runs in the same space, which the surrogate learns from as well. ``prefer``:
+    values of knobs that are believed to be good, which counts less the more is observed.
+
     Raises:
         ValueError: for an option that is wrong.
     """
 
     def __init__(
-        self, problem: Problem, seed: int, first: int = 8, surrogate: bool = True
+        self,
+        problem: Problem,
+        seed: int,
+        first: int = 8,
+        surrogate: bool = True,
+        learn_from: Sequence[str] = (),
+        prefer: Mapping[str, KnobValue] | None = None,
     ) -> None:
         self._problem, self._seed = problem, seed
         if not isinstance(first, int) or first < 2:
@@ -69,7 +82,11 @@ class Evolution:
                 f"`first` must be a whole number of at least 2, got {first!r}"
             )
         self._first = first
-        self._surrogate = Surrogate(problem) if surrogate else None
+        if (learn_from or prefer) and not surrogate:
+            raise ValueError("`learn_from` and `prefer` need `surrogate: true`")
+        earlier = _earlier_runs(learn_from, problem)
+        self._surrogate = Surrogate(problem, earlier) if surrogate else None
+        self._beliefs = Beliefs(prefer or {}, problem.space)
         self._observations: list[Observation] = []
         self._front: list[Observation] = []
         self._losses: Array = np.empty((0, len(problem.objectives)))
@@ -127,19 +144,21 @@ class Evolution:
     def _design(self) -> list[Candidate]:
         """Random networks evenly spread over the range of log FLOPs, in random order."""
         drawn = islice(self._problem.draws(self._rng), self._first * CHOICE)
-        pool = [Candidate(arch, self._problem) for arch in drawn]
-        pool.sort(key=lambda network: network.costs["flops"])
-        if not pool:
+        pools = [[Candidate(arch, self._problem) for arch in drawn]]
+        if believed := self._as_believed(pools[0]):
+            # beliefs may be wrong: every other network is as it was drawn
+            pools.append(believed)
+        # those not chosen are random candidates from the start
+        self._random = {other.arch.id: other for other in chain.from_iterable(pools)}
+        return spread_over_flops(pools, self._first, self._rng)
+
+    def _as_believed(self, networks: Sequence[Candidate]) -> list[Candidate]:
+        """The networks with the knobs that are preferred, if any are, as far as cheap limits allow."""
+        if not self._beliefs.preferred:
             return []
-        flops = np.log([network.costs["flops"] for network in pool])
-        # evenly in the logarithm: random networks crowd in the middle
-        goals = np.linspace(flops[0], flops[-1], self._first)
-        # a set: two goals may have the same nearest network
-        chosen = {int(abs(flops - goal).argmin()) for goal in goals}
-        # the others are random candidates from the start
-        self._random = {other.arch.id: other for other in pool}
-        # in random order, so that a search that ends early has seen small and large ones
-        return [pool[index] for index in self._rng.permutation(sorted(chosen)).tolist()]
+        archs = (self._beliefs.applied(each.arch, self._rng) for each in networks)
+        different = {arch.id: Candidate(arch, self._problem) for arch in archs}
+        return [network for network in different.values() if network.fits]
 
     @property
     def _parents(self) -> Sequence[Observation]:
@@ -200,12 +219,15 @@ class Evolution:
         pending = list(islice(reversed(self._pending.values()), IN_FLIGHT))[::-1]
         # (draws, candidates, objectives) and (draws, candidates)
         drawn, excess = posterior.sample(candidates, pending, DRAWS, self._rng)
+        weights = self._beliefs.weights(candidates, len(observed))
         if not front:
-            return Shortlist(candidates, posterior, drawn, excess)
+            return Shortlist(candidates, posterior, drawn, excess, weights)
         seen = [other.losses for other in observed if other.losses is not None]
         # what is in flight counts as if it came out as believed: nobody does it twice
         expected = np.vstack([losses, posterior.believed(pending)])
-        return Shortlist(candidates, posterior, drawn, excess, expected, np.array(seen))
+        return Shortlist(
+            candidates, posterior, drawn, excess, weights, expected, np.array(seen)
+        )
 
     def _observed(self) -> list[Observation]:
         """What the surrogate is fitted to, each network once: the front, then the latest."""
@@ -254,6 +276,15 @@ class Evolution:
             near = [Candidate(arch, problem) for arch in around]
             self._neighbours[key] = [other for other in near if other.fits]
         return self._neighbours[key]
+
+
+def _earlier_runs(folders: Sequence[str], problem: Problem) -> list[EarlierRun]:
+    if isinstance(folders, str):
+        raise ValueError(f"learn_from must be a list of run folders, got {folders!r}")
+    try:
+        return [EarlierRun(folder, problem) for folder in folders]
+    except ValueError as error:
+        raise ValueError(f"learn_from: {error}") from error
 
 
 def _different(observations: Iterable[Observation]) -> Iterable[Observation]:

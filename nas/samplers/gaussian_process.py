@@ -17,6 +17,8 @@ from scipy.optimize import minimize
 from results.columns import Array
 
 JITTER = 1e-6
+SLOPE = 1.0
+"""Prior standard deviation of a slope."""
 LENGTH_SPREAD = 0.5
 """Prior standard deviation of the log of a length scale."""
 NOISE = (math.log(0.3), 1.0)
@@ -31,7 +33,8 @@ OPTIMIZER_STEPS = 30
 class Kernel:
     """Covariances of values at inputs of shape (points, inputs).
 
-    ``groups`` gives the length scale of every input by its number; the columns of one category share it.
+    ``groups`` gives the length scale of every input by its number; the columns of one category share it. Inputs
+    beyond them have a slope each instead.
     """
 
     groups: NDArray[np.intp]
@@ -48,7 +51,13 @@ class Kernel:
 
     def __call__(self, a: Array, b: Array, theta: Array) -> Array:
         squared = _squared(self._scaled(a, theta), self._scaled(b, theta))
-        return _matern(np.sqrt(squared))
+        # Bayesian linear regression on the inputs with a slope, written as a kernel
+        line = self._sloped(a) @ self._sloped(b).T
+        return _matern(np.sqrt(squared)) + line
+
+    def variances(self, x: Array) -> Array:
+        """The diagonal of ``self(x, x)``."""
+        return np.asarray(1 + (self._sloped(x) ** 2).sum(axis=1))
 
     def slopes(self, x: Array, theta: Array, weights: Array) -> Array:
         """The derivatives of ``sum(weights * self(x, x))`` by the log length scales; ``weights`` is symmetric."""
@@ -62,7 +71,11 @@ class Kernel:
 
     def _scaled(self, x: Array, theta: Array) -> Array:
         # divided by the length scale, which is searched as a logarithm
-        return np.asarray(x * np.exp(-theta[self.groups]))
+        curved = x[:, : len(self.groups)]
+        return np.asarray(curved * np.exp(-theta[self.groups]))
+
+    def _sloped(self, x: Array) -> Array:
+        return SLOPE * x[:, len(self.groups) :]
 
 
 @dataclass(frozen=True)
@@ -122,8 +135,8 @@ class GaussianProcess:
     def predict(self, x: Array) -> tuple[Array, Array]:
         """Mean and standard deviation of the values at ``x`` (points, inputs), without noise: (points,) each."""
         cross = self._whitened(x)
-        # k(x, x) is 1; rounding may leave it just below 0
-        variance = np.maximum(1 - (cross**2).sum(axis=0), 0)
+        # rounding may leave it just below 0
+        variance = np.maximum(self.kernel.variances(x) - (cross**2).sum(axis=0), 0)
         mean = self.mean + self.scale * (cross.T @ self.half)
         return mean, self.scale * np.sqrt(variance)
 

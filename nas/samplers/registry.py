@@ -19,12 +19,16 @@ OURS: dict[str, Callable[..., Strategy]] = {
     "evolution": Evolution,
 }
 SAMPLERS = (*OURS, *OPTUNA)
+OF_THE_SPACE = ("learn_from", "prefer")
+"""Options that are checked against the space that is searched."""
 
 
 def _ours(name: str, seed: int, options: dict[str, object]) -> Sampler:
     make = partial(OURS[name], seed=seed, **options)
     try:
-        make(Problem(get_space("resnest"), {}))  # so that a wrong option is found here
+        # so that a wrong option is found here; what needs the search's space, with it
+        other = {key: it for key, it in options.items() if key not in OF_THE_SPACE}
+        partial(OURS[name], seed=seed, **other)(Problem(get_space("resnest"), {}))
     except (TypeError, ValueError) as error:
         raise ValueError(f"sampler {name}: {error}") from error
     return make

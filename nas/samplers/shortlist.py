@@ -21,13 +21,15 @@ class Shortlist:
 
     ``drawn``: losses by posterior samples, (draws, candidates, objectives). ``excess``: by how much they break the
     limits, (draws, candidates). ``expected``: the front with what is in flight, as believed, (points, objectives);
-    None while nothing is inside the limits. ``seen``: losses that give the scale.
+    None while nothing is inside the limits. ``seen``: losses that give the scale. ``weights``: how much the gain
+    of each candidate counts, (candidates,).
     """
 
     candidates: Sequence[Candidate]
     posterior: Posterior
     drawn: Array
     excess: Array
+    weights: Array
     expected: Array | None = None
     seen: Array | None = None
     chosen: int = 0
@@ -39,7 +41,9 @@ class Shortlist:
         inside = self.excess == 0
         gains = np.zeros(len(self.candidates))
         if self.expected is not None and self.seen is not None:
-            gains = _expected_gains(self.drawn, inside, self.expected, self.seen)
+            gains = _expected_gains(
+                self.drawn, inside * self.weights, self.expected, self.seen
+            )
         # where nothing is to be gained, what is most likely inside the limits, then nearest to them
         order = np.lexsort([-self.excess.mean(axis=0), inside.mean(axis=0), gains])
         return self._take(int(order[-1]))
@@ -49,6 +53,7 @@ class Shortlist:
         self.candidates = [*self.candidates[:index], *self.candidates[index + 1 :]]
         self.drawn = np.delete(self.drawn, index, axis=1)
         self.excess = np.delete(self.excess, index, axis=1)
+        self.weights = np.delete(self.weights, index)
         if self.expected is not None:
             believed = self.posterior.believed([network])
             self.expected = np.vstack([self.expected, believed])
@@ -56,16 +61,17 @@ class Shortlist:
         return network
 
 
-def _expected_gains(drawn: Array, inside: Array, front: Array, seen: Array) -> Array:
+def _expected_gains(drawn: Array, weights: Array, front: Array, seen: Array) -> Array:
     """Expected hypervolume improvement over ``front`` of every candidate, shape (candidates,).
 
-    ``drawn`` (draws, candidates, objectives) are losses by posterior samples; ``inside`` (draws, candidates)
-    tells whether a sample keeps the limits; ``seen`` gives the scale of each objective.
+    ``drawn`` (draws, candidates, objectives) are losses by posterior samples; ``weights`` (draws, candidates) say
+    how much each counts, 0 outside the limits; ``seen`` gives the scale of each objective.
     """
     # averaging costs most of the time: only those that gain much if all comes out well
     best = drawn.min(axis=0)
-    likely = hypervolume_gains(best, front, seen).argsort()[-LIKELY:]
+    most = hypervolume_gains(best, front, seen) * weights.max(axis=0)
+    likely = most.argsort()[-LIKELY:]
     gains = np.zeros(drawn.shape[1])
     by_draw = hypervolume_gains(drawn[:, likely], front, seen)
-    gains[likely] = (by_draw * inside[:, likely]).mean(axis=0)
+    gains[likely] = (by_draw * weights[:, likely]).mean(axis=0)
     return gains

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from scipy.stats import norm
@@ -80,11 +80,21 @@ class Observation:
         return float(self.metrics.get("epoch", 1))
 
 
-class Surrogate:
-    """One Gaussian process per metric that has to be measured, over log costs, the epoch and the knobs."""
+class Foresees(Protocol):
+    """What is known from elsewhere of a metric."""
 
-    def __init__(self, problem: Problem) -> None:
-        self._problem = problem
+    def foreseen(self, metric: str, networks: Sequence[Candidate]) -> Array:
+        """(networks,), whatever the unit."""
+
+
+class Surrogate:
+    """One Gaussian process per metric that has to be measured, over log costs, the epoch and the knobs.
+
+    What each of ``earlier`` foresees is an input too.
+    """
+
+    def __init__(self, problem: Problem, earlier: Sequence[Foresees] = ()) -> None:
+        self._problem, self._earlier = problem, earlier
         self._fitted: dict[str, _Fitted] = {}
         self._encoder: Encoder | None = None
 
@@ -97,7 +107,7 @@ class Surrogate:
         # costs are exact: nothing to guess
         unsure = [name for name in metrics if name not in LIMITED]
         guesses = {name: self._guess(name, observations, encoder) for name in unsure}
-        return Posterior(self._problem, encoder, guesses)
+        return Posterior(self._problem, encoder, guesses, self._earlier)
 
     def _guess(
         self, name: str, observations: Sequence[Observation], encoder: Encoder
@@ -111,7 +121,8 @@ class Surrogate:
         if len(known) < AT_LEAST:
             return Guess(float(values.mean()) if len(values) else 1.0)
         networks, epochs = [o.network for o in known], [o.epoch for o in known]
-        rows, warp = encoder.rows(networks, epochs), Warp.of(values)
+        foreseen, warp = _foreseen(self._earlier, name, networks), Warp.of(values)
+        rows = np.hstack([encoder.rows(networks, epochs), foreseen])
         data = rows, warp(values), _relative_noise(name, known)
         return Guess(float(values.mean()), self._process(name, encoder, *data), warp)
 
@@ -130,6 +141,16 @@ class Surrogate:
         logs = dict(zip(inputs, process.theta.tolist(), strict=True))
         self._fitted[name] = _Fitted(len(values), logs)
         return process
+
+
+def _foreseen(
+    earlier: Sequence[Foresees], metric: str, networks: Sequence[Candidate]
+) -> Array:
+    """(networks, earlier)"""
+    columns = np.zeros((len(networks), len(earlier)))
+    for index, each in enumerate(earlier):
+        columns[:, index] = each.foreseen(metric, networks)
+    return columns
 
 
 @dataclass(frozen=True)
@@ -185,6 +206,7 @@ class Posterior:
     problem: Problem
     encoder: Encoder
     guesses: Mapping[str, Guess]
+    earlier: Sequence[Foresees] = ()
 
     def believed(self, networks: Sequence[Candidate]) -> Array:
         """Losses at the middle of what is possible: (networks, objectives)."""
@@ -214,11 +236,11 @@ class Posterior:
     ) -> dict[str, Array]:
         """``levels``: (draws, guesses). Of every objective and limited metric: (draws, networks)."""
         rows, flying = self.encoder.last(networks), self.encoder.last(pending)
-        columns = zip(self.guesses.items(), levels.T, strict=True)
-        values = {
-            name: guess.quantiles(rows, flying, column)
-            for (name, guess), column in columns
-        }
+        values = {}
+        for (name, guess), column in zip(self.guesses.items(), levels.T, strict=True):
+            here = np.hstack([rows, _foreseen(self.earlier, name, networks)])
+            there = np.hstack([flying, _foreseen(self.earlier, name, pending)])
+            values[name] = guess.quantiles(here, there, column)
         for name in LIMITED:
             exact = np.array([network.costs[name] for network in networks], dtype=float)
             values[name] = np.broadcast_to(exact, (len(levels), len(networks)))
