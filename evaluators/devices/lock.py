@@ -21,7 +21,6 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from time import perf_counter
-from types import TracebackType
 from typing import Self
 
 import torch
@@ -67,12 +66,7 @@ class Shared:
         self._turn_ends = entered + self._turn_seconds
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         try:
             # what a GPU still has queued would run into the measurement
             synchronize(self._device)
@@ -84,7 +78,7 @@ class Shared:
         if perf_counter() < self._turn_ends:
             return
         if _somebody_waits(self._device):
-            self.__exit__(None, None, None)
+            self.__exit__()
             self.__enter__()
         else:
             self._keep_up()

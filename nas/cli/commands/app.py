@@ -7,6 +7,7 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
@@ -120,6 +121,8 @@ as_json = click.option(
     is_flag=True,
     help="Print one JSON object for scripts instead (docs: Scripts).",
 )
+with_default = partial(click.option, show_default=True)
+"""An option whose help says what it is unless given."""
 existing_file = click.Path(path_type=Path, dir_okay=False, exists=True)
 run_folder = click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
 run_place = click.argument("folder", metavar="DIR|URL")

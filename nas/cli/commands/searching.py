@@ -17,6 +17,7 @@ from nas.cli.commands.app import (
     run_folder,
     serially,
     settings,
+    with_default,
     with_engine,
 )
 
@@ -184,52 +185,20 @@ def report(
 )
 @click.option("--trials", type=int, help="End after so many trials.")
 @click.option("--total-epochs", type=int, help="End after so many epochs.")
-@click.option("--workers", default=64, show_default=True, help="Trials at once.")
-@click.option("--epochs", default=9, show_default=True, help="Of a surrogate's trial.")
-@click.option(
-    "--epoch-seconds",
-    default=60.0,
-    show_default=True,
-    help="Of a surrogate's median network.",
+@with_default("--workers", default=64, help="Trials at once.")
+@with_default("--epochs", default=9, help="Of a surrogate's trial.")
+@with_default("--epoch-seconds", default=60.0, help="Of a surrogate's median network.")
+@with_default("--start-seconds", default=0.0, help="Lost before each trial.")
+@with_default("--latency-seconds", default=0.0, help="Of a trial on a latency device.")
+@with_default("--latency-devices", default=1)
+@with_default("--stragglers", default=0.0, help="Share of trials that train slower.")
+@with_default("--slowdown", default=3.0, help="By which stragglers train slower.")
+@with_default("--failures", default=0.0, help="Chance that an epoch ends its trial.")
+@with_default("--preemptions", default=0.0, help="Per worker and hour.")
+@with_default(
+    "--outage-seconds", default=300.0, help="For which a preempted worker is gone."
 )
-@click.option(
-    "--start-seconds", default=0.0, show_default=True, help="Lost before each trial."
-)
-@click.option(
-    "--latency-seconds",
-    default=0.0,
-    show_default=True,
-    help="Of a trial on a latency device.",
-)
-@click.option("--latency-devices", default=1, show_default=True)
-@click.option(
-    "--stragglers",
-    default=0.0,
-    show_default=True,
-    help="Share of trials that train slower.",
-)
-@click.option(
-    "--slowdown",
-    default=3.0,
-    show_default=True,
-    help="By which stragglers train slower.",
-)
-@click.option(
-    "--failures",
-    default=0.0,
-    show_default=True,
-    help="Chance that an epoch ends its trial.",
-)
-@click.option(
-    "--preemptions", default=0.0, show_default=True, help="Per worker and hour."
-)
-@click.option(
-    "--outage-seconds",
-    default=300.0,
-    show_default=True,
-    help="For which a preempted worker is gone.",
-)
-@click.option("--seed", default=0, show_default=True)
+@with_default("--seed", default=0)
 @click.option(
     "--out", type=new_file, help="Also write curves over time to this .html file."
 )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from math import isnan, nan
-from types import TracebackType
 from typing import Any, Self
 
 import pandas as pd
@@ -71,12 +70,7 @@ class View:
             self._bar.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         if redraws(self._console):
             self._bar.stop()
 

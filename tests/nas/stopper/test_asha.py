@@ -1,7 +1,8 @@
+"""Successive halving by several objectives: who passes a rung, who goes on."""
+
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -9,83 +10,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nas.stopper.asha import ASHA, MultiObjectiveASHA, NoStopping, Stopper, make_stopper
-
-Point = tuple[float, ...]
-BOTH = {"accuracy": "max", "flops": "min"}
-
-
-def dominates(a: Point, b: Point) -> bool:
-    return a != b and all(x <= y for x, y in zip(a, b, strict=True))
-
-
-def crowding(front: Sequence[Point]) -> list[float]:
-    """NSGA-II's, as its paper words it: gaps to the neighbours, objective by objective; copies get -1."""
-    single = [i for i, point in enumerate(front) if point not in front[:i]]
-    distance = dict.fromkeys(single, 0.0)
-    for axis in range(len(front[0])):
-        rising = sorted(single, key=lambda i: front[i][axis])
-        values = [front[i][axis] for i in rising]
-        scale = (
-            values[3 * len(values) // 4] - values[len(values) // 4]
-            or values[-1] - values[0]
-        )
-        if scale:
-            for before, here, after in zip(
-                rising, rising[1:], rising[2:], strict=False
-            ):
-                distance[here] += (front[after][axis] - front[before][axis]) / scale
-            distance[rising[0]] = distance[rising[-1]] = math.inf
-    return [distance.get(i, -1.0) for i in range(len(front))]
-
-
-def oracle(points: Sequence[Point]) -> list[int]:
-    """Everybody's index, best first, by definition: peel fronts, order each by crowding, then by age."""
-    rest, order = list(range(len(points))), []
-    while rest:
-        front = [
-            i for i in rest if not any(dominates(points[j], points[i]) for j in rest)
-        ]
-        alone = crowding([points[i] for i in front])
-        order += [
-            i
-            for _, i in sorted(
-                zip(alone, front, strict=True), key=lambda pair: (-pair[0], pair[1])
-            )
-        ]
-        rest = [i for i in rest if i not in front]
-    return order
-
-
-def rungs(low: int, high: int) -> st.SearchStrategy[list[Point]]:
-    """Points of one rung on a coarse grid, so that ties and copies are common."""
-    # exact: no decision hangs on rounding
-    value = st.integers(low, high).map(lambda x: x / 4)
-    return st.integers(2, 4).flatmap(
-        lambda d: st.lists(st.tuples(*[value] * d), min_size=1, max_size=40)
-    )
-
-
-def metrics(point: Point) -> dict[str, float]:
-    return {f"o{axis}": value for axis, value in enumerate(point)}
-
-
-def asha(points: Sequence[Point], **options: Any) -> MultiObjectiveASHA:
-    return MultiObjectiveASHA(
-        dict.fromkeys(metrics(points[0]), "min"), **{"max_epochs": 3} | options
-    )
-
-
-def check_against_oracle(points: Sequence[Point], eta: int, every: int = 1) -> None:
-    stopper = asha(points, eta=eta, max_epochs=2)
-    for number, point in enumerate(points):
-        decision = stopper.report(number, 1, metrics(point))
-        if number % every == 0:
-            place = oracle(points[: number + 1]).index(number)
-            assert decision == ("continue" if place * eta < number + 1 else "stop"), (
-                number,
-                place,
-            )
+from nas.stopper.asha import ASHA, MultiObjectiveASHA
+from tests.nas.stopper.oracle import (
+    BOTH,
+    Point,
+    asha,
+    check_against_oracle,
+    dominates,
+    metrics,
+    oracle,
+    rungs,
+)
 
 
 class TestAgainstTheOracle:
@@ -164,47 +99,6 @@ class TestAgainstTheOracle:
             wanted = "continue" if before * 3 < number + 1 else "stop"
             assert single.report(number, 1, {"o0": value}) == wanted
             assert several.report(number, 1, {"o0": value}) == wanted
-
-
-def test_what_a_published_implementation_gets_wrong() -> None:
-    """With (1,1), (2,2), (3,3) recorded, both minimised, it stops a new (0,0)."""
-    stopper = asha([(0.0, 0.0)])
-    for number, value in enumerate([1.0, 2.0, 3.0]):
-        stopper.report(number, 1, metrics((value, value)))
-    assert stopper.report(3, 1, metrics((0.0, 0.0))) == "continue"
-
-
-@pytest.mark.parametrize("unit", [1e-300, 1.0, 1e300])
-def test_units_do_not_matter(unit: float) -> None:
-    points = np.random.default_rng(0).integers(0, 1000, (200, 2)).astype(float)
-    stoppers = asha([(0.0, 0.0)]), asha([(0.0, 0.0)])
-    for number, (a, b) in enumerate(points.tolist()):
-        plain, scaled = (
-            s.report(number, 1, metrics((a, b * u)))
-            for s, u in zip(stoppers, (1, unit), strict=True)
-        )
-        assert plain == scaled
-
-
-def test_an_outlier_does_not_hide_the_spread_of_the_others() -> None:
-    """All non-dominated; by range alone the outlier's objective would be flat and count for nothing."""
-    front = [(float(i), 1000.0 - (i if i < 50 else i + 200)) for i in range(100)]
-    points = [*front, (-1.0, 1e12)]
-    stopper = asha(points, eta=2)
-    for number, point in enumerate(points):
-        stopper.report(number, 1, metrics(point))
-    beside_the_gap = (49.5, 800.0)
-    assert stopper.report(200, 1, metrics(beside_the_gap)) == "continue"
-    assert stopper.report(201, 1, metrics((20.5, 979.5))) == "stop"
-
-
-def test_a_constant_objective_counts_for_nothing() -> None:
-    rng = np.random.default_rng(0)
-    two = MultiObjectiveASHA({"a": "max", "b": "min"})
-    three = MultiObjectiveASHA({"a": "max", "b": "min", "c": "min"})
-    for number, (a, b) in enumerate(rng.random((300, 2)).tolist()):
-        values = {"a": a, "b": b, "c": 7.0}
-        assert two.report(number, 1, values) == three.report(number, 1, values)
 
 
 class TestRungs:
@@ -313,93 +207,3 @@ def test_replay_of_the_log_rebuilds_the_state(mode: Any) -> None:
         if decision == "stop" or epochs[trial] == 27:
             del epochs[trial]
     assert len(log) == 1500
-
-
-class TestBadInput:
-    def test_an_objective_that_is_not_measured_yet_is_named(self) -> None:
-        stopper = MultiObjectiveASHA(BOTH)
-        with pytest.raises(
-            ValueError, match="trial 4, epoch 1: objective flops has not been measured"
-        ):
-            stopper.report(4, 1, {"accuracy": 0.5})
-
-    def test_an_objective_that_is_no_number_is_named(self) -> None:
-        with pytest.raises(ValueError, match="objective flops is no number but 'many'"):
-            MultiObjectiveASHA(BOTH).report(4, 1, {"accuracy": 0.5, "flops": "many"})
-
-    @pytest.mark.parametrize(
-        ("options", "message"),
-        [
-            (
-                {"min_epochs": 0},
-                "min_epochs must be a whole number of at least 1; got 0",
-            ),
-            (
-                {"min_epochs": 10},
-                "min_epochs must be at most the 9 epochs of a trial; got 10",
-            ),
-            ({"eta": 1}, "eta must be a whole number of at least 2; got 1"),
-            ({"eta": "3"}, "eta must be a whole number of at least 2; got '3'"),
-            ({"mode": "pause"}, 'mode must be "stop" or "promote"; got \'pause\''),
-            ({"etas": 3}, "unexpected keyword argument 'etas'"),
-        ],
-    )
-    def test_a_wrong_option_is_named(
-        self, options: dict[str, Any], message: str
-    ) -> None:
-        with pytest.raises(ValueError, match=message):
-            make_stopper("moasha", BOTH, 9, options)
-
-    @pytest.mark.parametrize(
-        ("name", "options", "message"),
-        [
-            (
-                "hyperband",
-                {},
-                "unknown stopper 'hyperband'; built in: none, moasha, asha",
-            ),
-            (
-                "asha",
-                {"objective": "params"},
-                "params is no objective; there are accuracy, flops",
-            ),
-            ("none", {"eta": 3}, "stopper none: .*unexpected keyword argument 'eta'"),
-            (
-                "builtins:dict",
-                {},
-                "stopper builtins:dict: dict has no report, promote and finish",
-            ),
-        ],
-    )
-    def test_a_wrong_stopper_is_named(
-        self, name: str, options: dict[str, Any], message: str
-    ) -> None:
-        with pytest.raises(ValueError, match=message):
-            make_stopper(name, BOTH, 9, options)
-
-    def test_directions_are_checked(self) -> None:
-        with pytest.raises(
-            ValueError, match='direction of objective flops must be "max" or "min"'
-        ):
-            MultiObjectiveASHA({"accuracy": "max", "flops": "less"})
-
-
-@pytest.mark.parametrize(
-    ("name", "kind"),
-    [("none", NoStopping), ("moasha", MultiObjectiveASHA), ("asha", ASHA)],
-)
-def test_every_stopper_goes_by_its_name(name: str, kind: type[Stopper]) -> None:
-    made = make_stopper(name, BOTH, 9)
-    assert type(made) is kind
-    assert made.report(0, 1, {"accuracy": 0.5, "flops": 1.0}) == "continue"
-    assert made.promote() is None
-
-
-def test_asha_goes_by_accuracy_unless_told() -> None:
-    by_flops = make_stopper("asha", BOTH, 9, {"objective": "flops"})
-    by_accuracy = make_stopper("asha", {"flops": "min", "accuracy": "max"}, 9)
-    poor = {"accuracy": 0.1, "flops": 1.0}
-    for stopper in (by_flops, by_accuracy):
-        stopper.report(0, 1, {"accuracy": 0.9, "flops": 2.0})
-    assert by_flops.report(1, 1, poor) == "continue"
-    assert by_accuracy.report(1, 1, poor) == "stop"
