@@ -105,6 +105,35 @@ def resume_command(folder: Path, overrides: tuple[str, ...], serial: bool) -> in
     return code or finish_search(folder, config, overrides, console)
 
 
+@command("slurm mine.yaml --nodes 4 --gpus 8 --time 24:00:00 > job.sh; sbatch job.sh")
+@click.argument("preset", metavar="PRESET|FILE.yaml", shell_complete=_presets_and_files)
+@settings
+@click.option("--nodes", type=click.IntRange(1), default=1, show_default=True)
+@click.option("--gpus", type=click.IntRange(0), default=0, show_default=True, help="Of each node.")  # fmt: skip
+@click.option("--time", default="24:00:00", show_default=True, help="As sbatch takes it.")  # fmt: skip
+@click.option("--sbatch", "options", multiple=True, metavar="OPTION",
+              help="A further option of sbatch, e.g. --account=mine; repeatable.")  # fmt: skip
+@click.option("--out", type=click.Path(path_type=Path),
+              help="Run folder, on a file system all nodes share [default: runs/NAME].")  # fmt: skip
+def slurm(
+    preset: str,
+    overrides: tuple[str, ...],
+    nodes: int,
+    gpus: int,
+    time: str,
+    options: tuple[str, ...],
+    out: Path | None,
+) -> None:
+    """Print the job script that runs a search on a Slurm cluster and goes on until it is over."""
+    import nas
+    from nas.cli.slurm import Job, job_script
+
+    config = nas.load_config(preset, overrides)
+    run = out or Path("runs") / Path(preset).stem
+    job = Job(nodes, gpus, time, options)
+    click.echo(job_script(config, preset, overrides, run, job), nl=False)
+
+
 @command("status runs/first")
 @run_folder
 @click.option("--watch", is_flag=True, help="Renew it until the search ends.")
