@@ -11,7 +11,7 @@ from evaluators.data.progress import Progress
 from nas.config.schema import SearchConfig
 from nas.controller import Controller, Listener
 from nas.engines.checkpoints import Checkpoints
-from nas.engines.engine import make_engine
+from nas.engines.engine import located, make_engine
 from nas.engines.trackers import make_trackers
 from nas.prepare import Prepared, prepare
 from nas.runs.folder import (
@@ -51,7 +51,7 @@ def search(
         ValueError: before anything is written, for a configuration that cannot work here.
         OSError: if the folder cannot be written.
     """
-    config, folder = _with_engine(config, serial), Path(out)
+    config, folder = located(_with_engine(config, serial)), Path(out)
     prepared = prepare(config, progress)
     new_folder(folder, config, prepared.task, prepared.images)
     with sole_driver(folder), EventLog(folder / "events.db") as log:
@@ -88,7 +88,7 @@ def resume(
         UserWarning: naming what is lost of a damaged log; the rest is gone on from.
     """
     folder = Path(path)
-    config = _with_engine(reopened(folder, tuple(overrides)), serial)
+    config = located(_with_engine(reopened(folder, tuple(overrides)), serial))
     with sole_driver(folder), sound_log(folder / "events.db") as log:
         prepared = prepare(config, progress)
         check_images(folder, prepared.images)

@@ -23,7 +23,7 @@ from evaluators import (
 )
 from evaluators.data.dataset import check_test
 from evaluators.data.progress import Progress
-from evaluators.devices.device import resolve_device
+from evaluators.devices.device import known_device, resolve_device
 from evaluators.training.fidelity import Fidelity
 from evaluators.zero_cost import PROXIES
 from nas.config.schema import SearchConfig
@@ -111,8 +111,9 @@ def _built_in(
 ) -> dict[str, Evaluator]:
     device, share = device_of(config), gpus_per_trial(config)
     latency = _latency(config, task, device)
-    # a precision that the device cannot train in
-    config.training.dtype(torch.device(device))
+    if not elsewhere(config):  # nodes of a cluster say so themselves
+        # a precision that the device cannot train in
+        config.training.dtype(torch.device(device))
     training = ProxyTraining(
         # several trials on one GPU: each may take its share of the memory
         data,
@@ -131,8 +132,8 @@ def _built_in(
 
 def _latency(config: SearchConfig, task: Task, device: str) -> Latency:
     settings = asdict(config.latency) | {"device": config.latency.device or device}
-    # where a resource is named, the device is another machine's
-    if settings.pop("resource") is None:
+    # where a resource is named, or a cluster trains, the device is another machine's
+    if settings.pop("resource") is None and not elsewhere(config):
         resolve_device(settings["device"])
     return Latency(task, **settings)
 
@@ -150,8 +151,17 @@ def _predicted(
     return PredictedLatency(latency, space, **settings, limits=cheap)
 
 
+def elsewhere(config: SearchConfig) -> bool:
+    """Whether trials run on nodes of a cluster, whose devices this machine need not have."""
+    return config.engine == "ray" and config.ray.address != "local"
+
+
 def device_of(config: SearchConfig) -> str:
-    """Where networks train; ``ValueError`` if this machine has no such device."""
+    """Where networks train; ``ValueError`` if it is on this machine, and that has no such device."""
+    if elsewhere(config):
+        if config.device == "auto":
+            return "cuda" if config.resources.gpus else "cpu"
+        return known_device(config.device).type
     if config.device == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     return resolve_device(config.device).type

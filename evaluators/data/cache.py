@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import os
@@ -32,6 +31,7 @@ from evaluators.data.soundness import (
 )
 from evaluators.data.split import Split, statistics
 from evaluators.durable import replace_durably
+from evaluators.lease import alone
 
 CACHE_VERSION = 4
 FACTS = ("classes", "mean", "deviation", "corrupt", "content")
@@ -111,7 +111,10 @@ def decoded(
     """
     if not folder.exists():
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with _alone(folder.with_suffix(".lock"), progress):
+        with alone(
+            folder.with_suffix(".lock"),
+            lambda: progress("waiting for another process to decode", 0, 0),
+        ):
             # another process may have made it while this one waited
             if not folder.exists():
                 with _made_whole(folder) as unfinished:
@@ -131,19 +134,6 @@ def _made_whole(folder: Path) -> Iterator[Path]:
         replace_durably(unfinished, folder)
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
-
-
-@contextmanager
-def _alone(path: Path, progress: Progress) -> Iterator[None]:
-    with path.open("w") as file:
-        try:
-            # a first try that does not wait, so that the user hears why the second
-            # takes long
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            progress("waiting for another process to decode", 0, 0)
-            fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 def _build(

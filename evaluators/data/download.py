@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
 import urllib.error
@@ -11,6 +10,8 @@ from collections.abc import Callable
 from http.client import HTTPException, HTTPResponse
 from pathlib import Path
 from time import sleep
+
+from evaluators.lease import alone
 
 CHUNK_BYTES = 1 << 20
 TIMEOUT_SECONDS = 30
@@ -40,9 +41,8 @@ def download(
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + ".part")
-    with path.with_name(f".{path.name}.lock").open("w") as lock:
+    with alone(path.with_name(f".{path.name}.lock")):
         # the second to come finds the file there
-        fcntl.flock(lock, fcntl.LOCK_EX)
         if path.exists() and _is_right(path, sha256, md5):
             return path
         _fetch_patiently(url, part, progress, attempts)

@@ -10,17 +10,23 @@ import torch
 from torch import Tensor
 
 
-def resolve_device(name: str) -> torch.device:
-    """``cpu``, ``cuda`` or ``cuda:1`` as a device of this machine; ``ValueError`` if it is not there."""
+def known_device(name: str) -> torch.device:
+    """``cpu``, ``cuda`` or ``cuda:1``, be it of another machine; ``ValueError`` for what is none of ours."""
     known = "use 'cpu', 'cuda' or 'cuda:<index>'"
     try:
         device = torch.device(name)
     except RuntimeError:
         raise ValueError(f"unknown device {name!r}; {known}") from None
+    if device.type not in ("cpu", "cuda"):
+        raise ValueError(f"device {name!r} is not supported; {known}")
+    return device
+
+
+def resolve_device(name: str) -> torch.device:
+    """As a device of this machine; ``ValueError`` if it is not there."""
+    device = known_device(name)
     if device.type == "cpu":
         return torch.device("cpu")
-    if device.type != "cuda":
-        raise ValueError(f"device {name!r} is not supported; {known}")
     count = torch.cuda.device_count()
     if not count:
         raise ValueError(

@@ -114,13 +114,6 @@ def _lock_files(device: torch.device) -> tuple[Path, Path]:
 
 
 @contextmanager
-def flock_exclusive(path: Path) -> Iterator[None]:
-    """Have a lock file alone, among all processes that ask for it here; it is made if need be."""
-    with _flock(path, fcntl.LOCK_EX):
-        yield
-
-
-@contextmanager
 def _flock(path: Path, mode: int) -> Iterator[None]:
     # Opened anew each time: a forked child that shares a descriptor would keep the lock of a dead parent.
     descriptor = _opened(path)

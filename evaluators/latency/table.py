@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from evaluators.data.user_cache import cache_folder
-from evaluators.devices.lock import flock_exclusive
+from evaluators.lease import alone
 
 TABLE_VERSION = 2
 WAIT_SECONDS = 60.0
@@ -42,7 +42,7 @@ class LatencyTable:
         known = self._find(signature, part)
         if known is not None:
             return known
-        with flock_exclusive(self.path.with_name(self.path.name + ".lock")):
+        with alone(self.path.with_name(self.path.name + ".lock")):
             known = self._find(signature, part)
             if known is None:
                 known = measure()

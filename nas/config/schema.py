@@ -137,10 +137,12 @@ NO_CLIENT = "Ray Client (ray://) cannot run Tune; start the search on a node, wi
 class RayConfig(Config):
     """The cluster: ``local`` starts one on this machine; ``auto`` or ``host:port`` join one.
 
-    ``runtime_env`` is Ray's: what a worker needs that its node lacks.
+    ``runtime_env`` is Ray's: what a worker needs that its node lacks. A cluster that boots, or grows, is waited
+    for ``wait_minutes``.
     """
 
     address: str = "local"
+    wait_minutes: float = Field(10, ge=0)
     runtime_env: dict[str, Any] = Field(default_factory=dict)
 
     @field_validator("address")

@@ -10,6 +10,7 @@ from evaluators import Evaluator
 from nas.config.schema import SearchConfig
 from nas.controller import Controller
 from nas.engines.checkpoints import Checkpoints
+from nas.prepare import elsewhere
 from search_spaces.extension import import_named
 
 
@@ -52,6 +53,22 @@ ENGINES: Mapping[str, Callable[[SearchConfig, Path], Engine]] = {
     "serial": _serial,
 }
 """Called with the settings and the run folder; so is a ``module:Name``."""
+
+
+def located(config: SearchConfig) -> SearchConfig:
+    """The settings, with a trial's GPUs as the cluster has them where ``device`` and they are left open.
+
+    Raises:
+        ValueError: if the cluster cannot be reached.
+    """
+    resources = config.resources
+    if not elsewhere(config) or config.device != "auto" or resources.gpus is not None:
+        return config
+    from nas.engines.ray_cluster import has_gpus  # takes seconds to import
+
+    gpus = 1.0 if has_gpus(config.ray.address) else 0.0
+    decided = resources.model_copy(update={"gpus": gpus})
+    return config.model_copy(update={"resources": decided})
 
 
 def make_engine(config: SearchConfig, folder: Path) -> Engine:

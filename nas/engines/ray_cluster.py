@@ -72,8 +72,6 @@ def connected(ray_config: RayConfig, log_file: Path) -> Iterator[None]:
     logger = logging.getLogger("ray")
     # put back at the end: the caller may have a Ray of his own
     before = list(logger.handlers), logger.propagate
-    for name in TOO_LOUD:
-        logging.getLogger(name).setLevel(logging.ERROR)
     ours = not ray.is_initialized()
     try:
         if ours:
@@ -95,13 +93,20 @@ def connected(ray_config: RayConfig, log_file: Path) -> Iterator[None]:
             handler.close()
 
 
+def has_gpus(address: str) -> bool:
+    """Whether a node of the cluster has GPUs now; ``ValueError`` if it cannot be reached."""
+    with _said_in_one_line(address):
+        nodes = GcsClient(address=_proven(address)).get_all_node_info(timeout=60)
+    return any(node.resources_total.get("GPU", 0) for node in nodes.values())
+
+
 def _init(config: RayConfig) -> None:
     options: dict[str, Any] = {
         "runtime_env": config.runtime_env or None,
         "log_to_driver": False,
         "configure_logging": False,
     }
-    try:
+    with _said_in_one_line(config.address):
         if config.address == "local":
             with _ctrl_c_afterwards(), _loopback_only():
                 ray.init("local", include_dashboard=False, **options)
@@ -109,14 +114,23 @@ def _init(config: RayConfig) -> None:
             address = _proven(config.address)
             with _ctrl_c_afterwards():
                 ray.init(address, **options)
+
+
+@contextmanager
+def _said_in_one_line(address: str) -> Iterator[None]:
+    """``ValueError`` in place of Ray's own errors and warnings."""
+    for name in TOO_LOUD:
+        logging.getLogger(name).setLevel(logging.ERROR)
+    try:
+        yield
     except AuthenticationError as error:
         raise ValueError(
-            f"ray.address {config.address}: {_about_token()}; docs/cluster.md, Tokens"
+            f"ray.address {address}: {_about_token()}; docs/cluster.md, Tokens"
         ) from error
     except (ValueError, RuntimeError, OSError) as error:
         reason = " ".join(str(error).split())
         raise ValueError(
-            f"ray.address {config.address}: no cluster could be reached ({reason:.300})"
+            f"ray.address {address}: no cluster could be reached ({reason:.300})"
         ) from error
 
 
@@ -134,11 +148,36 @@ def _proven(address: str) -> str:
     socket.create_connection(
         (where.hostname, where.port), timeout=CONNECT_SECONDS
     ).close()
-    # Ray itself looks for a token file only where the address is auto.
-    maybe_enable_token_auth_if_token_available(warn_if_disabled=False)
+    if "RAY_AUTH_MODE" not in os.environ and _asks_for_token(address):
+        # Ray itself looks for a token file only where the address is auto
+        maybe_enable_token_auth_if_token_available(warn_if_disabled=False)
     ensure_token_if_auth_enabled(create_token_if_missing=False)
     GcsClient(address=address)
     return address
+
+
+def _asks_for_token(address: str) -> bool:
+    """Whether the cluster does; to show a token that was not asked for shuts out workers that have none."""
+    with _stderr_closed():
+        try:
+            GcsClient(address=address)
+        except AuthenticationError:
+            return True
+    return False
+
+
+@contextmanager
+def _stderr_closed() -> Iterator[None]:
+    """Ray's compiled part warns there of what is not wrong."""
+    kept = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
 
 
 def _about_token() -> str:

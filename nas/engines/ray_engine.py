@@ -16,8 +16,12 @@ from nas.engines.checkpoints import Checkpoints
 from nas.engines.ray_cluster import connected
 from nas.engines.ray_latency import reserve
 from nas.engines.ray_loggers import make_loggers
+from nas.engines.ray_nodes import AllNodes, ProvenNodes
+from nas.engines.ray_probe import Needs
+from nas.engines.ray_room import Demand, Patience, Room
 from nas.engines.ray_tune import run_trials
 from nas.prepare import gpus_per_trial
+from results.log.events import Noted
 
 
 class RayEngine:
@@ -34,20 +38,39 @@ class RayEngine:
         checkpoints: Checkpoints,
     ) -> None:
         """Raises ``ValueError`` if there is no cluster, no node with room, or none with the latency resource."""
-        config = self._config
-        with connected(config.ray, self._folder / "log.txt"):
-            run_trials(
-                controller,
-                [self._placed(evaluator) for evaluator in evaluators],
-                checkpoints,
-                cpus=config.resources.cpus,
-                gpus=gpus_per_trial(config),
-                loggers=self._loggers,
-                folder=self._folder / "ray" if self._loggers else None,
-            )
+        config, demand = self._config, Demand()
+        joined = config.ray.address != "local"
 
-    def _placed(self, evaluator: Evaluator) -> Evaluator:
+        def tell(text: str) -> None:
+            controller.commit(Noted(None, text))
+
+        patience = Patience(config.ray.wait_minutes if joined else 0.0, tell)
+        with connected(config.ray, self._folder / "log.txt"):
+            try:
+                placed = [self._placed(each, patience, demand) for each in evaluators]
+                gpus = gpus_per_trial(config)
+                nodes = (
+                    ProvenNodes(Needs.of(placed), gpus, tell) if joined else AllNodes()
+                )
+                room = Room(config.resources.cpus, gpus, nodes)
+                demand.ask("trials", room.bundle, config.trials)
+                room.wait(patience)
+                run_trials(
+                    controller,
+                    placed,
+                    checkpoints,
+                    room=room,
+                    demand=demand,
+                    loggers=self._loggers,
+                    folder=self._folder / "ray" if self._loggers else None,
+                )
+            finally:
+                demand.end()
+
+    def _placed(
+        self, evaluator: Evaluator, patience: Patience, demand: Demand
+    ) -> Evaluator:
         resource = self._config.latency.resource
         if resource is None or not isinstance(evaluator, Latency):
             return evaluator
-        return reserve(evaluator, resource)
+        return reserve(evaluator, resource, patience, demand)

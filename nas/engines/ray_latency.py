@@ -12,6 +12,7 @@ import ray
 from ray.exceptions import RayActorError, RayTaskError
 
 from evaluators import Latency, Metrics
+from nas.engines.ray_room import Demand, Patience
 from search_spaces import Arch, arch_from_dict
 
 ROUNDS, PAUSE_SECONDS = 10, 3.0
@@ -60,19 +61,27 @@ class ReservedLatency:
         )
 
 
-def reserve(latency: Latency, resource: str) -> ReservedLatency:
+def reserve(
+    latency: Latency, resource: str, patience: Patience, demand: Demand
+) -> ReservedLatency:
     """Start an actor for every unit of the Ray resource that the cluster has.
 
     Raises:
-        ValueError: if no node offers it.
+        ValueError: if no node offers it in time.
     """
-    units = int(ray.cluster_resources().get(resource, 0))
-    if not units:
-        raise ValueError(
+
+    def units() -> int:
+        return int(ray.cluster_resources().get(resource, 0))
+
+    def lack() -> str:
+        return (
             f"latency.resource: no node offers {resource}; start one with "
             f"ray start --resources='{{\"{resource}\": 1}}'"
         )
+
     gpus = float(latency.device.startswith("cuda"))
+    demand.ask("latency", {resource: 1} | ({"GPU": gpus} if gpus else {}), 1)
+    patience.wait(lambda: units() > 0, lack)
     options = {
         "num_cpus": 0,
         "num_gpus": gpus,
@@ -80,4 +89,4 @@ def reserve(latency: Latency, resource: str) -> ReservedLatency:
         "max_restarts": -1,
     }
     device = ray.remote(LatencyDevice).options(**options)
-    return ReservedLatency(latency, tuple(device.remote() for _ in range(units)))
+    return ReservedLatency(latency, tuple(device.remote() for _ in range(units())))

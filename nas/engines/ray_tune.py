@@ -24,7 +24,8 @@ from ray.tune.search import Searcher
 from evaluators import Evaluator
 from nas.controller import Assignment, Controller
 from nas.engines.checkpoints import Checkpoints
-from nas.engines.ray_room import Room
+from nas.engines.ray_probe import own_line
+from nas.engines.ray_room import MOST_ASKED, Demand, Room
 from nas.engines.turns import LONGEST_SECONDS, Turns
 from nas.engines.worker import steps, threads
 from search_spaces import arch_from_dict
@@ -75,12 +76,12 @@ class Relay:
     its own errors.
     """
 
-    def __init__(self, controller: Controller, room: Callable[[], int]) -> None:
-        self.controller = controller
+    def __init__(self, controller: Controller, room: Room, demand: Demand) -> None:
+        self.controller, self.room = controller, room
         self.broken: Exception | None = None
         self.segments: set[str] = set()
         self.tune: Any = None
-        self._room, self._turns = room, Turns(controller)
+        self._demand, self._turns = demand, Turns(controller)
         self._results: list[tuple[Trial, dict[str, Any]]] = []
         self._ends: list[Callable[[], None]] = []
         self._work: deque[Assignment] = deque()
@@ -140,11 +141,19 @@ class Relay:
                 busy = len(self.segments) - sum(not going for _, going in answers)
                 # new work in the same commit: an idle worker does not wait for one of
                 # its own
-                self._work += self._turns.work(self._room() - busy - len(self._work))
+                self._work += self._turns.work(self.room() - busy - len(self._work))
+            self._ask_for_nodes()
         except Exception as error:
             self.broken = error
             return []
         return answers
+
+    def _ask_for_nodes(self) -> None:
+        controller, spending = self.controller, self.controller.spending
+        most = spending.budget.trials or MOST_ASKED
+        new = 0 if controller.reason else most - spending.trials
+        at_work = len(self.segments) + len(self._work)
+        self._demand.ask("trials", self.room.bundle, at_work + new)
 
 
 class RelaySearch(Searcher):
@@ -199,6 +208,13 @@ class RelayScheduler(FIFOScheduler):
 
     def on_trial_add(self, tune_controller: Any, trial: Trial) -> None:
         self._relay.tune = tune_controller._tune_controller
+        if refused := self._relay.room.nodes.refused:
+            elsewhere = {"ray.io/node-id": f"!in({','.join(refused)})"}
+            trial.update_resources(
+                tune.PlacementGroupFactory(
+                    [self._relay.room.bundle], bundle_label_selector=[elsewhere]
+                )
+            )
 
     def on_trial_result(
         self, tune_controller: object, trial: Trial, result: dict[str, object]
@@ -237,9 +253,8 @@ class RelayCallback(tune.Callback):
         self, iteration: int, trials: list[Trial], trial: Trial, **info: object
     ) -> None:
         report = Path(trial.error_file).read_text() if trial.error_file else ""
-        reason = next(
-            (line for line in report.splitlines()[1:] if line), "no reason is known"
-        )
+        reason = own_line(report.partition("\n")[2])
+        self._relay.room.nodes.doubt()
         number, lost = trial.config["trial"], self._relay.controller.lost
         self._relay.end(
             lambda: lost(number, f"the worker failed: {reason}", traceback=report)
@@ -251,29 +266,26 @@ def run_trials(
     evaluators: Sequence[Evaluator],
     checkpoints: Checkpoints,
     *,
-    cpus: float,
-    gpus: float,
+    room: Room,
+    demand: Demand,
     loggers: Sequence[tune.Callback] = (),
     folder: Path | None = None,
 ) -> None:
     """Run the controller's trials on Ray, as many at once as there is room for; returns early on Ctrl-C.
 
-    What the controller raises ends the run and is raised. Nodes that join the cluster are used. ``folder`` is
-    for what the loggers write.
-
-    Raises:
-        ValueError: if no node has room for a trial.
+    What the controller raises ends the run and is raised. Nodes that join the cluster are used. ``room`` says
+    what a trial gets and where; ``folder`` is for what the loggers write.
     """
-    relay = Relay(controller, Room(cpus, gpus))
+    relay = Relay(controller, room, demand)
     trainable = tune.with_parameters(
         TrialActor,
         evaluators=tuple(evaluators),
         checkpoints=checkpoints,
-        threads=threads(cpus),
+        threads=threads(room.cpus),
     )
     with _storage(folder) as storage:
         tune.run(
-            tune.with_resources(trainable, {"cpu": cpus, "gpu": gpus}),
+            tune.with_resources(trainable, {"cpu": room.cpus, "gpu": room.gpus}),
             search_alg=RelaySearch(relay),
             scheduler=RelayScheduler(relay),
             # without end: the searcher says when there is no more

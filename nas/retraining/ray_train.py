@@ -15,7 +15,8 @@ from ray.train.torch import TorchTrainer, get_device
 
 from evaluators.training.memory import is_out_of_memory
 from evaluators.training.shard import Shard
-from nas.engines.ray_room import Node, alive_nodes, room
+from nas.engines.ray_nodes import Node, alive_nodes
+from nas.engines.ray_room import room
 from nas.retraining.plan import Plan
 from nas.retraining.worker import Job, run_job
 
@@ -41,7 +42,7 @@ def workers_that_fit(plan: Plan) -> Workers:
     Raises:
         ValueError: if the nodes have no room for all processes.
     """
-    nodes = alive_nodes()
+    nodes = [*alive_nodes().values()]
     number, wanted = plan.workers, plan.resources
     on_gpus = plan.device.startswith("cuda") or (
         plan.device == "auto"

@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from filelock import FileLock, Timeout
+from evaluators.lease import Holder, leased
 
 
 @contextmanager
 def sole_driver(folder: Path) -> Iterator[None]:
-    """Hold the run folder; the kernel lets go of it when this process dies, however it dies.
+    """Hold the run folder; what a driver that died has left of it is taken over, from any host.
 
     Raises:
         ValueError: if another search is at work in it.
     """
-    lock = FileLock(folder / ".driver.lock")
-    try:
-        # at once or not at all: a second driver would wait for days
-        lock.acquire(timeout=0)
-    except Timeout:
+
+    def refuse(holder: Holder) -> None:
         raise ValueError(
-            f"{folder}: another search is at work in this folder"
-        ) from None
-    try:
+            f"{folder}: another search is at work in this folder: {holder}"
+        )
+
+    def tell(text: str) -> None:
+        warnings.warn(text, stacklevel=2)
+
+    with leased(folder / ".driver.lease", refuse, tell):
         yield
-    finally:
-        lock.release()

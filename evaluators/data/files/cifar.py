@@ -5,7 +5,6 @@ Krizhevsky 2009, "Learning Multiple Layers of Features from Tiny Images".
 
 from __future__ import annotations
 
-import fcntl
 import shutil
 import tarfile
 from collections.abc import Callable
@@ -14,6 +13,7 @@ from typing import NamedTuple
 
 from evaluators.data.download import download
 from evaluators.data.files.sources import CIFAR_FOLDERS, find_files
+from evaluators.lease import alone
 
 
 class Archive(NamedTuple):
@@ -41,8 +41,7 @@ def fetch_archive(
     if _is_there(name, root):
         return
     root.mkdir(parents=True, exist_ok=True)
-    with (root / f".{name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with alone(root / f".{name}.lock"):
         if not _is_there(name, root):
             _fetch(name, root, progress)
 

@@ -27,6 +27,7 @@ from results.log.events import (
     EpochEnded,
     Finished,
     Lost,
+    Noted,
     Promoted,
     Proposed,
     SearchFinished,
@@ -113,6 +114,8 @@ class SearchView:
     def _show_search(self, event: Event) -> None:
         if isinstance(event.content, SearchStarted):
             self._start()
+        elif isinstance(event.content, Noted):
+            self.note(event.content.text)
         elif isinstance(event.content, SearchFinished) and self._done >= MANY_TRIALS:
             self._live.stop()
             self.note(f"writing tables, study.db and report of {self._done} trials")

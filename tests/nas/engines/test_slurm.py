@@ -88,7 +88,8 @@ class Job:
 
     @property
     def printed(self) -> str:
-        return (self.folder / f"slurm-{self.number}.out").read_text()
+        path = self.folder / f"slurm-{self.number}.out"
+        return path.read_text() if path.exists() else ""
 
     @property
     def run(self) -> Run:
@@ -136,17 +137,6 @@ def test_shortly_before_its_time_is_up_it_ends_and_is_queued_again(job: Job) -> 
 
 
 @pytest.mark.slow
-def test_a_lost_node_costs_no_trial(job: Job) -> None:
-    job.submit()
-    job.wait(lambda: job.epochs() >= 6)
-    end_node(3)
-    job.wait_for_end()
-    assert job.facts["JobState"] in ("COMPLETED", "NODE_FAIL"), job.printed
-    assert complete(job.run)
-    assert job.ends() == ["12 trials done"]
-
-
-@pytest.mark.slow
 def test_scancel_ends_in_order_and_it_goes_on(job: Job) -> None:
     job.submit()
     job.wait(lambda: job.epochs() >= 6)
@@ -159,3 +149,14 @@ def test_scancel_ends_in_order_and_it_goes_on(job: Job) -> None:
     job.wait_for_end()
     assert complete(job.run)
     assert job.facts["Restarts"] == "0"
+
+
+@pytest.mark.slow
+def test_a_lost_node_costs_no_trial(job: Job) -> None:
+    job.submit()  # the last test: the node stays away
+    job.wait(lambda: job.epochs() >= 6)
+    end_node(3)
+    job.wait_for_end()
+    assert job.facts["JobState"] in ("COMPLETED", "NODE_FAIL"), job.printed
+    assert complete(job.run)
+    assert job.ends() == ["12 trials done"]
