@@ -48,7 +48,7 @@ LATENCY_NODE = r"""
 
 
 @dataclass(frozen=True)
-class Job:
+class SlurmJob:
     """What the search asks Slurm for. ``options`` are further lines for sbatch, such as ``--account=mine``."""
 
     nodes: int
@@ -75,7 +75,11 @@ class Job:
 
 
 def job_script(
-    config: SearchConfig, source: str, overrides: Sequence[str], run: Path, job: Job
+    config: SearchConfig,
+    source: str,
+    overrides: Sequence[str],
+    run: Path,
+    job: SlurmJob,
 ) -> str:
     """The script for the settings ``source``, a preset or file, with ``overrides``; it runs from this folder.
 
@@ -101,7 +105,7 @@ def job_script(
     )
 
 
-def _check(config: SearchConfig, job: Job) -> None:
+def _check(config: SearchConfig, job: SlurmJob) -> None:
     if config.engine != "ray":
         raise ValueError(f"engine {config.engine}: several nodes need the engine ray")
     resource = config.latency.resource

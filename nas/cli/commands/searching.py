@@ -126,11 +126,11 @@ def slurm(
 ) -> None:
     """Print the job script that runs a search on a Slurm cluster and goes on until it is over."""
     import nas
-    from nas.cli.slurm import Job, job_script
+    from nas.cli.slurm import SlurmJob, job_script
 
     config = nas.load_config(preset, overrides)
     run = out or Path("runs") / Path(preset).stem
-    job = Job(nodes, gpus, time, options)
+    job = SlurmJob(nodes, gpus, time, options)
     click.echo(job_script(config, preset, overrides, run, job), nl=False)
 
 
