@@ -14,12 +14,18 @@ NOT_FINAL = ("stopped", "infeasible", "duplicate", "failed", "running")
 """Values of a column ``status`` whose metrics are of part of the training, or another row's."""
 
 
+def check_column(df: pd.DataFrame, name: str, called: str = "") -> None:
+    """Raises ``ValueError`` unless there is such a column; ``called`` is the parameter that names it."""
+    if name not in df.columns:
+        there = ", ".join(map(str, df.columns))
+        raise ValueError(
+            f"{called}{called and ': '}{name} is no column; there are {there}"
+        )
+
+
 def numbers(df: pd.DataFrame, name: str) -> Array:
     """A copy of a column in float64, NaN where missing; ``ValueError`` unless it holds numbers."""
-    if name not in df.columns:
-        raise ValueError(
-            f"{name} is no column; there are {', '.join(map(str, df.columns))}"
-        )
+    check_column(df, name)
     column = df[name]
     # Tables from CSV or JSON may hold numbers as objects.
     if not pd.api.types.is_numeric_dtype(column):

@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from results.columns import Array, Mask, known_rows
+from results.columns import Array, Mask, check_column, known_rows
 from results.objectives import Objectives
+from results.parameters import check_each
 from results.pareto.archive import FrontArchive
 from results.pareto.pareto import pareto_front
 
@@ -27,6 +28,7 @@ def hypervolume_over_time(
     that came in. Without ``reference`` the worst values in ``df`` bound it. Rows without a time come last, in
     their order.
     """
+    check_column(df, time, "time")
     aims = Objectives.of(objectives)
     points = aims.points(df)
     # NaT sorts last
@@ -97,10 +99,8 @@ def attainment(
         raise ValueError(
             f"attainment is defined here for 2 or 3 objectives, not {len(objectives)}"
         )
-    if by not in df.columns:
-        raise ValueError(
-            f"attainment needs a column {by!r} that tells the searches apart"
-        )
+    check_column(df, by, "by")
+    check_each("percentiles", percentiles, 0, 100)
     aims = Objectives.of(objectives)
     costs, known = _costs(df, aims)
     columns = [*objectives, "percentile"]

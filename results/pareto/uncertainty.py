@@ -8,9 +8,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from results.columns import Array, numbers
+from results.columns import Array, check_column, numbers
 from results.metrics import error_column
 from results.objectives import Objectives
+from results.parameters import check_count
 
 IQR_PER_SIGMA = 1.349
 """The interquartile range of a normal distribution, in standard deviations."""
@@ -46,6 +47,9 @@ def front_probability(
     Raises ``ValueError`` for a spread of what is no objective, that is negative or on another index, and for
     accuracies that are no fractions.
     """
+    check_count("samples", samples)
+    if validation_images is not None:
+        check_count("validation_images", validation_images)
     points = Objectives.of(objectives).points(df)
     known = np.flatnonzero(~np.isnan(points).any(axis=1))
     sigma = _sigmas(df, objectives, spread or {}, validation_images)[known]
@@ -67,6 +71,7 @@ def repeat_spread(repeats: pd.DataFrame, metric: str, *, by: str = "trial") -> f
 
     Raises ``ValueError`` if nothing was repeated.
     """
+    check_column(repeats, by, "by")
     values = pd.Series(numbers(repeats, metric), index=repeats.index).dropna()
     groups = values.groupby(repeats[by].loc[values.index])
     freedom = len(values) - groups.ngroups

@@ -12,6 +12,7 @@ from scipy import stats
 
 from results.columns import Array
 from results.objectives import check_direction
+from results.parameters import check_count, check_share
 from results.statistics.intervals import (
     UNKNOWN,
     median_difference_interval,
@@ -64,6 +65,8 @@ def compare(
     if len(populations) != 2:
         raise ValueError(f"two populations are needed, not {len(populations)}")
     check_direction(direction)
+    check_count("best_of", best_of)
+    check_share("level", level)
     values = {name: _sample(name, df, metric) for name, df in populations.items()}
     first, second = values.values()
     tests = _tests(first, second, seed)

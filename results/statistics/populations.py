@@ -14,6 +14,7 @@ from scipy.special import gammaln
 
 from results.columns import Array, final, numbers
 from results.objectives import check_direction
+from results.parameters import check_count, check_each, check_share
 from results.statistics.intervals import (
     UNKNOWN,
     Interval,
@@ -44,6 +45,9 @@ class EDF:
     metric: str = "accuracy"
     level: float = 0.95
 
+    def __post_init__(self) -> None:
+        check_share("level", self.level)
+
     def __call__(self, df: pd.DataFrame) -> pd.DataFrame:
         values = sample_of(df, self.metric)
         errors = np.sort(1 - values if self.metric == "accuracy" else values)
@@ -69,6 +73,10 @@ class Quantile:
     quantiles: tuple[float, ...] = (0.25, 0.5, 0.75)
     level: float = 0.95
 
+    def __post_init__(self) -> None:
+        check_each("quantiles", self.quantiles, 0, 1)
+        check_share("level", self.level)
+
     def __call__(self, df: pd.DataFrame) -> pd.DataFrame:
         values = sample_of(df, self.metric)
         ends = [
@@ -93,8 +101,14 @@ class BestOf:
     direction: str = "max"
     level: float = 0.95
 
-    def __call__(self, df: pd.DataFrame) -> pd.DataFrame:
+    def __post_init__(self) -> None:
+        check_each("n", self.n, 1, math.inf)
+        for n in self.n:
+            check_count("n", n)
         check_direction(self.direction)
+        check_share("level", self.level)
+
+    def __call__(self, df: pd.DataFrame) -> pd.DataFrame:
         sign = 1.0 if self.direction == "max" else -1.0
         values = np.sort(sign * sample_of(df, self.metric))
         ends = [

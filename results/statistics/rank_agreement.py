@@ -8,6 +8,7 @@ import pandas as pd
 from scipy.stats import kendalltau, spearmanr
 
 from results.columns import Array
+from results.parameters import check_share
 from results.statistics.intervals import (
     UNKNOWN,
     Interval,
@@ -32,6 +33,7 @@ def rank_agreement(
     Raises:
         ValueError: for fewer than 4 networks with all values.
     """
+    check_share("level", level)
     # the same networks for all columns, or they would not compare
     together = proxy.join(full.rename("_full"), how="inner").dropna()
     if len(together) < LEAST:

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from results.columns import final, numbers
+from results.columns import check_column, final, numbers
 from results.metrics import is_knob
+from results.parameters import check_count, check_share
 from results.statistics.intervals import mean_interval
 
 
@@ -24,6 +25,10 @@ class Trend:
     metric: str = "accuracy"
     bins: int = 10
     level: float = 0.95
+
+    def __post_init__(self) -> None:
+        check_count("bins", self.bins)
+        check_share("level", self.level)
 
     def __call__(self, df: pd.DataFrame) -> pd.DataFrame:
         known = _finished(df, self.metric, [self.knob]).dropna(subset=[self.knob])
@@ -61,6 +66,7 @@ def importance(
     ``knobs`` default to the columns ``arch.*`` and ``training.*``. Knobs that go together share their
     importance. Raises ``ValueError`` for fewer than 10 networks.
     """
+    check_count("repeats", repeats)
     knobs = (
         [name for name in df.columns if is_knob(name)] if knobs is None else list(knobs)
     )
@@ -113,10 +119,7 @@ def _shuffled_drops(
 
 def _finished(df: pd.DataFrame, metric: str, knobs: Sequence[str]) -> pd.DataFrame:
     for name in knobs:
-        if name not in df.columns:
-            raise ValueError(
-                f"knob {name} is no column; there are {', '.join(map(str, df.columns))}"
-            )
+        check_column(df, name, "knob")
     return df[final(df) & ~np.isnan(numbers(df, metric))]
 
 

@@ -84,7 +84,7 @@ def test_attainment_by_hand():
     ]
     pd.testing.assert_frame_equal(runs, before)
     assert attainment(runs.head(0), OBJECTIVES).empty
-    with pytest.raises(ValueError, match="needs a column 'seed'"):
+    with pytest.raises(ValueError, match="by: seed is no column"):
         attainment(runs, OBJECTIVES, by="seed")
     with pytest.raises(ValueError, match="2 or 3 objectives, not 1"):
         attainment(runs, {"ms": "min"})

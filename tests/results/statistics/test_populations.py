@@ -177,7 +177,7 @@ def test_trends_follow_the_knob(searched):
     ).all()
     assert len(Trend("arch.noise", bins=5)(searched)) == 5
     assert Trend("arch.stem")(searched)["knob"].tolist() == ["deep", "plain"]
-    with pytest.raises(ValueError, match=r"knob arch\.width is no column"):
+    with pytest.raises(ValueError, match=r"knob: arch\.width is no column"):
         Trend("arch.width")(searched)
 
 
