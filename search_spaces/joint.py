@@ -50,6 +50,7 @@ class TunedArch(Arch):
 
     @cached_property
     def id(self) -> str:
+        # two trainings of one network are two trials with two accuracies
         told = canonical((self.network.id, self.training))
         return hashlib.sha256(told.encode()).hexdigest()[:12]
 
@@ -167,6 +168,7 @@ class JointSpace(SearchSpace):
     ) -> Iterator[Arch]:
         names = [name for name, _ in self.choices]
         combinations = list(product(*(values for _, values in self.choices)))
+        # every network with every setting, in random order
         for pair in rng.permutation(len(first) * len(combinations)).tolist():
             place, which = divmod(pair, len(combinations))
             settings = tuple(zip(names, combinations[which], strict=True))
@@ -182,6 +184,7 @@ class JointSpace(SearchSpace):
         """
         network, settings = network_of(arch), settings_of(arch)
         knobs = len(self.networks.params(network))
+        # in proportion: each knob is as likely as any other
         if rng.random() * (knobs + len(settings)) < knobs:
             try:
                 return tuned(self.networks.mutate(network, rng), settings)

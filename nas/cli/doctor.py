@@ -119,6 +119,7 @@ def _disks() -> Iterator[Finding]:
 def _disk(name: str, folder: Path, fix: str) -> Finding:
     there = next(parent for parent in (folder, *folder.parents) if parent.exists())
     try:
+        # only writing shows whether one may write: permissions do not tell of quotas
         with tempfile.TemporaryFile(dir=there):
             free = shutil.disk_usage(there).free / 1e9
     except OSError as error:

@@ -109,6 +109,7 @@ class Handler(BaseHTTPRequestHandler):
             return
         if self.path == "/":
             self._answer(HTTPStatus.OK, html, kind="text/html")
+        # the page asks every few seconds, and mostly nothing is new
         elif self.headers.get("If-None-Match") == tag:
             self._answer(HTTPStatus.NOT_MODIFIED, "", ETag=tag)
         else:
@@ -152,6 +153,7 @@ def make_server(
         load = load_run(folder)
         if against:
             overlay(load, against)
+    # http.server makes its handlers itself and passes them nothing
     handler = type("ReportHandler", (Handler,), {"report": LiveReport(folder, against)})
     try:
         return ReportServer((LOOPBACK, port), handler)

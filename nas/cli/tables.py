@@ -139,6 +139,7 @@ def _varying_knobs(front: pd.DataFrame) -> list[str]:
 
 def _base(knob: str) -> str:
     """What knobs that differ only in their number share: ``depth`` of ``depth1``."""
+    # operator1_2 is of stage 1, row 2
     return re.sub(r"(\d+_)?\d+$", "", knob)
 
 

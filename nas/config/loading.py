@@ -118,6 +118,7 @@ class _Loader(yaml.SafeLoader):
     def construct_mapping(
         self, node: yaml.MappingNode, deep: bool = False
     ) -> dict[Hashable, Any]:
+        # YAML would take the later of two equal keys without a word
         keys = [key.value for key, _ in node.value]
         for number, (key, _) in enumerate(node.value):
             if key.value in keys[:number]:
@@ -149,6 +150,7 @@ def _parse(text: str, source: str) -> Any:
 def _set(values: dict[str, Any], key: str, value: Any) -> None:
     *path, last = key.split(".")
     for name in path:
+        # a short form such as space: resnest gains keys
         values[name] = named(values.get(name)) or {}
         values = values[name]
         if not isinstance(values, dict):

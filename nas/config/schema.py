@@ -212,6 +212,7 @@ class SearchConfig(Config):
     @property
     def budget(self) -> Budget:
         stop, plateau = self.stop, self.stop.plateau
+        # the budget knows nothing of settings
         flat = None if plateau is None else Plateau(plateau.trials, plateau.gain)
         return Budget(self.trials, stop.hours, stop.epochs, flat)
 
@@ -229,6 +230,8 @@ class SearchConfig(Config):
 
     @model_validator(mode="after")
     def _stopper_exists(self) -> SearchConfig:
+        # built and thrown away: a wrong option is refused here, not in the middle of a
+        # search
         self.stopper.build(self.objectives, self.training.epochs)
         return self
 

@@ -45,6 +45,8 @@ class Checkpoints:
                 f"{place}/{path.name}.unfinished",
                 destination_filesystem=system,
             )
+            # a worker may die while it copies: the name appears when the content is
+            # whole
             system.move(f"{place}/{path.name}.unfinished", f"{place}/{path.name}")
 
     def prove(self) -> None:
@@ -84,6 +86,7 @@ class Checkpoints:
     def _folder(self) -> Path:
         if not self._remote:
             return Path(self.place)
+        # by the place: two searches on one machine keep their copies apart
         key = hashlib.sha256(self.place.encode()).hexdigest()[:16]
         return Path(tempfile.gettempdir()) / f"splitsearch-checkpoints-{key}"
 

@@ -84,6 +84,7 @@ def load_from_hub(
         raise ValueError(f"{out} exists already; name a new folder")
     api = hub.HfApi(endpoint=endpoint, library_name="splitsearch")
     out.parent.mkdir(parents=True, exist_ok=True)
+    # beside the target: a rename must not cross file systems
     unfinished = Path(mkdtemp(prefix=f".{out.name}.", dir=out.parent))
     try:
         with _in_one_line(api.endpoint, repo):

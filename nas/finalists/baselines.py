@@ -31,6 +31,7 @@ def baselines(
     Raises:
         ValueError: for an own network that cannot be read or is outside the limits.
     """
+    # a baseline that costs more than any finalist would prove nothing
     ceiling = max(complexity(each.arch, problem.task).macs for each in finalists)
     found = [
         *(_published(problem, ceiling) if settings.published else ()),
@@ -77,6 +78,7 @@ def _published(problem: Problem, ceiling: float) -> Iterator[Entrant]:
 
 def families(problem: Problem) -> list[str]:
     """The families that are searched, each once."""
+    # of a union, its families
     members = getattr(problem.space, "members", (problem.space,))
     return list(dict.fromkeys(member.arch_type.space for member in members))
 
@@ -110,6 +112,7 @@ def _random(
 ) -> Iterator[Entrant]:
     count = len(finalists) if settings.random is None else settings.random
     taken = {network_of(each.arch).id: each for each in finalists}
+    # another stream: the search's own seed would draw its first networks again
     draws = replace(problem, taken=taken).draws(np.random.default_rng([seed, STREAM]))
     for number, arch in enumerate(islice(draws, count), start=1):
         yield Entrant(arch, Role.RANDOM, f"random {number}")

@@ -29,10 +29,12 @@ def standard_errors(
     done = trials[trials["status"] == "complete"]
     counts = networks["seeds"].astype(float)
     if len(done) - done["arch_id"].nunique() >= LEAST_REPEATS:
+        # pooled: two or three seeds of one network tell too little of its own spread
         one = pd.Series(repeat_spread(done, ACCURACY, by="arch_id"), networks.index)
     else:
         share = (networks[ACCURACY] * validation_images + 2) / (validation_images + 4)
         one = np.sqrt(share * (1 - share) / (validation_images + 4))
+    # of a mean over so many seeds
     return one / np.sqrt(counts)
 
 
@@ -58,6 +60,7 @@ def too_close(
         return []
     accuracy, error = networks[ACCURACY].to_numpy(float), errors.to_numpy(float)
     off = np.abs(accuracy[:, None] - accuracy)
+    # the error of a difference of two independent means
     close = off < CLOSE * np.hypot(error[:, None], error)
     pairs = close & (no_dearer := _no_dearer(networks, objectives)) | (
         close & no_dearer.T

@@ -62,6 +62,7 @@ def different(
     """The table with its column ``chance``; of networks alike in all costs only the one with the best chance."""
     chance = front_probability(table, objectives, validation_images=validation_images)
     ordered = Objectives.of(objectives).best_first(table.assign(chance=chance))
+    # stable: among equal chances the better stays first
     likeliest = ordered.sort_values("chance", ascending=False, kind="stable")
     return likeliest.drop_duplicates([name for name in ALIKE_IN if name in likeliest])
 
@@ -74,10 +75,13 @@ def spread(table: pd.DataFrame, objectives: Mapping[str, str], count: int) -> li
         np.ptp(costs, axis=0), np.ptp(costs, axis=0), 1
     )
     chance = table["chance"].to_numpy(float)
+    # the first pick must not be a lucky accuracy
     likely = np.flatnonzero(chance >= min(0.5, chance.max()))
     picked = [int(likely[np.argmin(costs[likely, 0])])]
     distance = np.linalg.norm(scaled - scaled[picked[0]], axis=1)
+    # likely and different: either alone would pick twins, or outsiders
     while len(picked) < count and (worth := chance * distance).max() > 0:
+        # rounded: of what only rounding tells apart, the first
         picked.append(int(np.argmax(np.round(worth, 12))))
         distance = np.minimum(
             distance, np.linalg.norm(scaled - scaled[picked[-1]], axis=1)

@@ -100,6 +100,7 @@ class FullTraining:
         job = self.job(arch, seed)
         job.folder.mkdir(parents=True, exist_ok=True)
         state = job.state()
+        # the controller skips those that its log has
         yield from map(dict, state["history"] if state else ())
         device = resolve_device(self.plan.device)
         yield from train(job, ALONE, device, self.memory_fraction)

@@ -71,6 +71,7 @@ def train_finalists(
         sound_log(work.folder / "events.db") as log,
         _one_ray(work),
     ):
+        # a round ends when the list is through; then doubt may make it longer
         while not _round(work, entrants, log, listeners):
             more = _further_seeds(work, entrants)
             if not more:
@@ -105,6 +106,7 @@ def _round(
 
 
 def _cut_short(controller: Controller) -> bool:
+    # hours over, or Ctrl-C: no further seeds then
     return controller.spending.out_of_time or not controller.over
 
 
@@ -139,6 +141,7 @@ def _first_trainings(entrants: Sequence[Entrant], role: Role) -> frozenset[int]:
     return frozenset(
         number
         for number, each in enumerate(entrants)
+        # further seeds only settle what is in doubt: they are never halved
         if each.role == role and each.seed == 0
     )
 
@@ -152,6 +155,7 @@ def _further_seeds(work: Work, entrants: Sequence[Entrant]) -> list[Entrant]:
     errors = standard_errors(networks, trials, work.validation_images)
     close = too_close(networks, work.config.objectives, errors)
     given = Counter(each.arch.id for each in entrants)
+    # reversed: the first training of a network is the one kept
     first = {each.arch.id: each for each in reversed(entrants)}
     return [
         first[name].again(given[name])

@@ -111,4 +111,5 @@ class Lineup:
         """Nothing: the list is what it is."""
 
     def replay(self, trial: int, arch: Arch, duplicate_of: int | None = None) -> None:
+        # the list is in order, so the highest number tells how far it is
         self._next = max(self._next, trial + 1)

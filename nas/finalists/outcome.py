@@ -93,6 +93,7 @@ def _table(run: Run, validation_images: int) -> pd.DataFrame:
     others = others[others["status"] != "complete"].drop_duplicates("arch_id")
     if len(done):
         errors = standard_errors(done, run.trials, validation_images)
+        # before noise: what was measured
         front = pareto_front(done, run.objectives).index
         done = done.assign(
             accuracy_error=errors,
@@ -113,6 +114,7 @@ def with_best_random(
 ) -> pd.DataFrame:
     """Without the random networks but the best in the first objective: the best of so many is the baseline."""
     random = networks[networks["role"] == Role.RANDOM]
+    # what random search finds is the best of its draws, not their mean
     worse = Objectives.of(objectives).best_first(random).index[1:]
     return networks.drop(index=worse).reset_index(drop=True)
 
@@ -150,6 +152,7 @@ def _against_baselines(
     ahead = (theirs[name] - ours[name]) * (1 if way == "max" else -1)
     doubt = ""
     if name == ACCURACY:
+        # of the difference
         error = math.hypot(ours["accuracy_error"], theirs["accuracy_error"])
         doubt = (
             ", but within the error of the two" if abs(ahead) < CLOSE * error else ""
@@ -176,6 +179,7 @@ def proxy_in_words(run: Run) -> str | None:
     trials = run.trials[run.trials["role"] == Role.FINALIST]
     first = trials.drop_duplicates("arch_id").dropna(subset=["proxy_accuracy"])
     curves = run.epochs.pivot_table(index="trial", columns="epoch", values=ACCURACY)
+    # only epochs that all of them reached: later ones are of survivors
     curves = curves.reindex(first["trial"]).dropna(how="all").dropna(axis=1)
     if len(curves) < LEAST or curves.empty:
         return None

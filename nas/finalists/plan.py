@@ -94,6 +94,7 @@ def plan_finalists(
     plan = plan.model_copy(update={"images": dict(prepared.images)})
     if begun:
         check_images(folder, prepared.images)
+        # drawn once: what was begun is gone on with, whatever would be chosen now
         entrants = read_lineup(folder)
     else:
         entrants = _entrants(run, config, prepared)
@@ -203,10 +204,12 @@ def _plan(run: Run, settings: FinalistsConfig) -> Plan:
         raise ValueError(f"{run.path}: no network has been tried yet")
     how = settings.training
     for name in how:
+        # seeds, processes and the like are decided by the finalists themselves
         if name in OTHERS and name != "data":
             raise ValueError(
                 f"--set {name}: is for retrain; finalists have no such setting"
             )
+    # in full means all images, unless somebody says otherwise
     images = {"subset": None} | how.get("data", {})
     plan, _ = make_plan(
         str(run.path),
@@ -268,6 +271,7 @@ def _check_hours(
     before = _images(images_of(run.path))
     if hours is None or epochs.empty or not before:
         return
+    # the search may have trained on a part of them
     growth = _images(prepared.images) / before
     epoch = epochs.groupby("trial")["seconds"].mean().min() * growth
     needed = epoch * config.training.epochs / 3600
@@ -282,6 +286,7 @@ def _write_folder(
     folder: Path, config: SearchConfig, prepared: Prepared, entrants: Sequence[Entrant]
 ) -> None:
     """The whole folder appears at once."""
+    # the list is what makes the folder one of finalists: never without it
     new = folder.with_name(UNFINISHED)
     shutil.rmtree(new, ignore_errors=True)
     new_folder(new, config, prepared.task, prepared.images)

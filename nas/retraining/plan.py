@@ -54,6 +54,7 @@ class Plan(RetrainConfig):
 
     def owner(self, seed: int) -> dict[str, object]:
         """What a checkpoint must agree on to be gone on from."""
+        # where images lie, and how they came there, changes no training
         images = asdict(self.data) | {"cache": None, "download": False}
         own = {
             "recipe": asdict(self.recipe),
@@ -91,11 +92,13 @@ def make_plan(
         ValueError: naming the setting that is wrong, or the one in which the images are not the search's.
     """
     origin, overrides = find_origin(source, trial), tuple(overrides)
+    # what Python passes goes over the file and its overrides
     values = read_values(recipe, overrides, presets(RECIPES)) | settings
     check_names(values, recipe)
     images = _images(origin, data, values.pop("data", {}))
     how = {name: values.pop(name) for name in TRAINING if name in values}
     if "augment" not in how and origin.training is not None:
+        # a search that left digits unmirrored knew why
         how["augment"] = asdict(origin.training.augment)
     given = given_names(overrides) | settings.keys()
     own = carried_on(origin.settings, origin.training, given) if tuned else {}
@@ -167,6 +170,7 @@ def check_settings(data: DataSettings, origin: Origin) -> None:
     ours, theirs = data.absolute(), origin.data.absolute()
     for name in IDENTIFYING:
         here, there = getattr(ours, name), getattr(theirs, name)
+        # a published search says nothing of folders
         if here != there and not (name == "root" and there is None):
             raise ValueError(
                 f"data.{name} is {here} and was {there} in the search, whose choice may not hold there; "

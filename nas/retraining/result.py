@@ -54,6 +54,7 @@ def write_results(
     )
     values = {name: [row[name] for row in rows] for name in MEASURED if name in rows[0]}
     mean = {name: statistics.mean(each) for name, each in values.items()}
+    # deviation between seeds; one seed tells of none
     spread = {
         name: statistics.stdev(each) for name, each in values.items() if len(each) > 1
     }
@@ -72,6 +73,7 @@ def write_results(
 def _write_tables(
     found: RetrainingResult, plan: Plan, rows: list[dict[str, object]]
 ) -> None:
+    # through memory, since write_atomic takes whole contents
     buffer = BytesIO()
     found.epochs.to_parquet(buffer, index=False)
     write_atomic(found.folder / "epochs.parquet", buffer.getvalue())

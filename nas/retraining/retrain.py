@@ -107,6 +107,7 @@ def retrain(
                 if plan.engine == "serial"
                 else _on_ray(plan, folder, stack, note)
             )
+        # seed after seed: each takes all processes
         for job in unfinished:
             _one_seed(job, dataset, run, on_epoch, note, progress)
         found = write_results(folder, plan, jobs, dataset)
@@ -134,6 +135,7 @@ def _plan(
     if source is None:
         return plan, origin
     if (folder / "plan.json").exists():
+        # nothing is trained yet: then the plan may still change
         if any(folder.glob("seed-*/*.pt")):
             check_same(load_plan(folder), plan, folder)
     elif (folder.is_dir() and any(folder.iterdir())) or folder.is_file():
@@ -182,6 +184,7 @@ def _on_ray(plan: Plan, folder: Path, stack: ExitStack, note: Note) -> JobRunner
             try:
                 return run_distributed(job, workers, watch)
             except LostWorkerError as error:
+                # an epoch in between means that it gets on: the count begins anew
                 lost, epochs = (
                     (lost + 1 if len(job.history) == epochs else 1),
                     len(job.history),

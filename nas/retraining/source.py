@@ -46,6 +46,7 @@ def find_origin(source: str, trial: int | None = None) -> Origin:
         ValueError: naming what is missing or wrong.
     """
     path = Path(source)
+    # a folder first: a published network's name may be that of a folder
     if path.is_dir():
         return _of_run(path, trial)
     if trial is not None:
@@ -96,6 +97,7 @@ def _of_file(path: Path) -> Origin:
     if not isinstance(content.get("config"), dict):
         return Origin(network_of(arch), settings=settings_of(arch))
     run, trial = content.get("run"), content.get("trial")
+    # a run behind a URL cannot be written to later
     folder = Path(run) if isinstance(run, str) and "://" not in run else None
     return _found(
         arch,

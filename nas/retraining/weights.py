@@ -122,6 +122,7 @@ def official_weights(
 ) -> dict[str, Tensor]:
     """Downloaded once into the user's cache folder, and checked."""
     published = OFFICIAL[name]
+    # the name holds the sum's first digits: other weights get another file
     path = cache_folder(None) / "weights" / published.url.rpartition("/")[2]
 
     def tell(done: int, total: int) -> None:
@@ -147,6 +148,7 @@ def official_model(
             f"{name} is a network without weights: --init official takes the authors', or train it first"
             + (f" (--init {init} is for training)" if init else "")
         )
+    # the published accuracies are of these sides
     arch, task = reference(name), Task(resolution=TEST_RESOLUTIONS.get(name, 224))
     network = build_seeded(arch, task, seed=0)
     init_weights(network, arch, init, progress)
@@ -211,6 +213,7 @@ def _adapt(
     """The weights for this number of classes and image channels, and the names of those that stay new."""
     ours = network.state_dict()
     adapted, new = dict(weights), []
+    # the first convolution: in order of registration it is the stem's
     first = next(name for name, value in ours.items() if value.ndim == 4)
     for name, value in ours.items():
         if name not in adapted:
@@ -224,8 +227,11 @@ def _adapt(
             and theirs.shape[1] == 3
             and value.shape[1] == 1
         ):
+            # a grey image is three equal channels, so the sum answers to it as the
+            # three did
             adapted[name] = theirs.sum(1, keepdim=True)
         classifier = name.rpartition(".")[0] == network.last_layer
+        # other classes: nothing of it can be used
         if classifier and theirs.shape[:1] != value.shape[:1]:
             adapted[name] = value
             new.append(name)
@@ -233,6 +239,7 @@ def _adapt(
 
 
 def _seed(network: Network, arch: Arch, folder: Path, theirs: Arch) -> Start:
+    # families name their modules differently: hardly a pair would be found
     if theirs.space != arch.space:
         raise ValueError(f"{folder}: a {theirs.space} cannot seed a {arch.space}")
     smaller = load_model(folder)

@@ -98,6 +98,7 @@ def reopened(folder: Path, overrides: tuple[str, ...]) -> SearchConfig:
 
 def changed_settings(before: SearchConfig, after: SearchConfig) -> str | None:
     """The first setting that differs and may not, when a search goes on."""
+    # in the order of the schema, so that the first named is always the same
     for name in type(before).model_fields:
         if name not in RAISABLE and getattr(before, name) != getattr(after, name):
             return name

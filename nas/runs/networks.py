@@ -60,6 +60,7 @@ def _inside(problem: Problem, archs: list[Arch], entry: str) -> list[Arch]:
     """Those of ``archs`` inside the cheap limits, at least one."""
     for arch in archs:
         _check_expressible(problem.space, network_of(arch), entry)
+    # a front of another search may be partly outside; one network is named on purpose
     inside = [arch for arch in archs if problem.fits(arch)]
     if not inside:
         costs = problem.costs(archs[0])

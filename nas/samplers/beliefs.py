@@ -79,6 +79,7 @@ class Beliefs:
     def weights(self, networks: Sequence[Candidate], observations: int) -> Array:
         """How much a gain of each network counts, after so many observations: (networks,), 1 at most."""
         missed = np.array([self._missed(network.knobs) for network in networks])
+        # fades as 1 / observations: in the end only what was seen counts
         return np.asarray(np.exp(-STRENGTH * missed / max(observations, 1)))
 
     def _missed(self, knobs: Mapping[str, KnobValue]) -> float:

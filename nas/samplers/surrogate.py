@@ -118,10 +118,12 @@ class Surrogate:
             if math.isfinite(other.metrics.get(name, math.nan))
         ]
         values = np.array([other.metrics[name] for other in known], dtype=float)
+        # too few to tell networks apart: the same for all
         if len(known) < AT_LEAST:
             return Guess(float(values.mean()) if len(values) else 1.0)
         networks, epochs = [o.network for o in known], [o.epoch for o in known]
         foreseen, warp = _foreseen(self._earlier, name, networks), Warp.of(values)
+        # (networks, inputs): costs, epoch, knobs, and what earlier runs foresee
         rows = np.hstack([encoder.rows(networks, epochs), foreseen])
         data = rows, warp(values), _relative_noise(name, known)
         return Guess(float(values.mean()), self._process(name, encoder, *data), warp)
@@ -171,6 +173,7 @@ def _relative_noise(name: str, known: Sequence[Observation]) -> Array:
     spread = next((column for column in columns if _all_have(column, known)), None)
     if spread is None:
         return np.ones(len(known))
+    # relative: 1 ms known to 5 % is as sure as 100 ms known to 5 %
     relative = np.array(
         [other.metrics[spread] / (abs(other.metrics[name]) or 1) for other in known]
     )
@@ -225,6 +228,7 @@ class Posterior:
         The draws of each network are evenly spread over what is possible, metric by metric. ``pending`` count as
         observed at what is believed of them.
         """
+        # stratified: the middles of so many equal parts, which a few draws need
         levels = norm.ppf((np.arange(draws) + 0.5) / draws)
         # each metric in an order of its own: metrics are guessed independently
         orders = np.array([rng.permutation(levels) for _ in self.guesses])
@@ -243,6 +247,7 @@ class Posterior:
             values[name] = guess.quantiles(here, there, column)
         for name in LIMITED:
             exact = np.array([network.costs[name] for network in networks], dtype=float)
+            # the same in every draw: costs are exact
             values[name] = np.broadcast_to(exact, (len(levels), len(networks)))
         return values
 

@@ -83,6 +83,7 @@ def trained(
                 f"{run.path}: no complete trial has {name}, so there is nothing to simulate from"
             )
     measured = complete.dropna(subset=list(metrics))
+    # (trials, epochs)
     by_epoch = run.epochs.pivot_table("accuracy", index="trial", columns="epoch")
     curves = by_epoch.sort_index(axis=1)
     # an epoch that is missing, of a log cut off or mended, leaves its trial out

@@ -93,6 +93,7 @@ def dry_run(
     dataset = load(data, device)
     load_test(data, progress)
     first, last = _extremes(config, prepared.task)
+    # what cannot be exported should be known before it is trained
     to_program(build_seeded(first, prepared.task, config.seed))
     smallest, largest = (
         _tried(arch, config, dataset, prepared.evaluators, device)
@@ -100,6 +101,7 @@ def dry_run(
     )
     at_once = _at_once(config, device)
     batches, epochs = _batches(config, dataset), config.training.epochs
+    # all trials being the smallest network, and all the largest
     shortest, longest = (
         config.trials * tried.trial_seconds(batches, epochs) / at_once / 3600
         for tried in (smallest, largest)

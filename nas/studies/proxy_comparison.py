@@ -80,6 +80,7 @@ def compare_proxies(
             f"{source}: training.{name}: a proxy is one recipe; choose one of {list(choices)}"
         )
     known = _read(candidates, base) if candidates else standard_candidates(base)
+    # the truth trains by the last candidate's recipe, the most careful one
     *_, last = known.values()
     trainings = known | {TRUTH: longer(last, times)}
     out = Path(out)
@@ -116,6 +117,7 @@ def standard_candidates(base: SearchConfig) -> dict[str, SearchConfig]:
     found: dict[str, SearchConfig] = {}
     for name, (images, recipe) in steps.items():
         config = base.model_copy(update={"data": images, "training": recipe})
+        # a step may change nothing: what is configured can be Muon already
         if config not in found.values():
             found[name] = config
     return found
@@ -179,6 +181,7 @@ def _read(path: str | Path, base: SearchConfig) -> dict[str, SearchConfig]:
 def _networks_file(base: SearchConfig, count: int, out: Path) -> Path:
     limits = {name: (limit.min, limit.max) for name, limit in base.limits.items()}
     task = load(base.data.absolute()).task
+    # one set of networks for all: ranks compare only on the same ones
     draws = base.space.build().samples(np.random.default_rng(base.seed), limits, task)
     networks = [arch.to_dict() for arch in islice(draws, count)]
     path = (out / "networks.json").absolute()
@@ -202,6 +205,7 @@ def _judge(
 def _verdict(table: pd.DataFrame, best: pd.Series[Any]) -> str:
     ceiling = table.loc[table["proxy"] == TRUTH, "with_itself"].iloc[0]
     rivals = table[table["proxy"] != TRUTH].iloc[1:]
+    # ~ and <=: an unknown interval (NaN) rules nobody out
     alike = rivals[~(rivals["with_truth_upper"] <= best["with_truth"])]["proxy"]
     doubt = f"; not told apart from it: {', '.join(alike)}" if len(alike) else ""
     few = ", too few for intervals" if np.isnan(best["with_truth_lower"]) else ""

@@ -94,6 +94,7 @@ def sample_networks(run: Run, count: int, seed: int = 0) -> list[int]:
     front = [int(trial) for trial in run.comparable_front()["trial"]]
     ranked = complete.sort_values("accuracy", kind="stable")["trial"]
     rest = [int(trial) for trial in ranked if trial not in front]
+    # half, and more where there are too few others
     of_front = min(len(front), max((count + 1) // 2, count - len(rest)))
     along = (
         {
@@ -105,6 +106,7 @@ def sample_networks(run: Run, count: int, seed: int = 0) -> list[int]:
     )
     rng = np.random.default_rng(seed)
     parts = (
+        # one of each share of the ranks: a plain draw would crowd in the middle
         np.array_split(np.array(rest, dtype=int), count - len(along))
         if count > len(along)
         else []
@@ -133,6 +135,7 @@ def _compare(run: Run, full: pd.Series[Any]) -> ProxyStudy:
     epochs = run.epochs[run.epochs["trial"].isin(full.index)]
     proxy = epochs.pivot_table(index="trial", columns="epoch", values="accuracy")
     agreement = rank_agreement(proxy, full)
+    # the proxy's accuracies by epoch beside the full one
     named = proxy.add_prefix("epoch_").join(full)
     facts = run.trials.set_index("trial")[["arch_id", "accuracy", "flops"]]
     table = facts.join(named, how="inner").reset_index()

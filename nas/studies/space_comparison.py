@@ -48,6 +48,8 @@ def compare_spaces(
     Raises:
         ValueError: for configurations that would not compare, or an ``out`` that holds other populations.
     """
+    # random and unstopped: a population says nothing of its space once somebody has
+    # chosen
     settings = [*overrides, "sampler=random", "stopper=none", *map(_override, limits)]
     settings += [] if trials is None else [f"trials={trials}"]
     first, second = (load_config(source, settings) for source in sources)
@@ -95,6 +97,7 @@ def population(config: SearchConfig, folder: Path, watch: Watch) -> Run:
         with watch(config, folder) as (listeners, progress):
             run = resume(folder, [f"engine={config.engine}"], listeners, progress)
     if not _over(run):
+        # a population that is not whole must not be compared
         raise KeyboardInterrupt
     return run
 

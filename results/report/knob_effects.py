@@ -52,6 +52,7 @@ def populations(run: Run) -> Iterator[Population]:
     stopped = int((run.trials["status"] == "stopped").sum())
     note = "All were trained to the end on the same budget."
     if epochs:
+        # up to the first decision nobody was chosen, so no effect is bent
         early = run.at_epoch(epochs[0]).trials
         yield Population(
             f"all {len(early)} after epoch {epochs[0]}",

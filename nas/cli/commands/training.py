@@ -160,6 +160,7 @@ def _study_run(
     from nas.studies.proxy_study import proxy_study as study_proxy
 
     networks = chosen.pop("networks", None)
+    # one way for all settings: an option is short for --set
     overrides += () if networks is None else (f"networks={networks}",)
     view = View(PlainConsole(stderr=True))
     with going_on("the same command"), view:

@@ -96,6 +96,7 @@ class SearchView:
     def recall(self, events: Iterable[Event]) -> None:
         events = list(events)
         self._worked = seconds_worked(events)
+        # what an earlier run did is counted, not told again
         self._quiet = True
         for event in events:
             if event.trial is not None:
@@ -179,6 +180,7 @@ class SearchView:
 
     def _add(self, record: TrialRecord) -> None:
         point = self._objectives.costs_of(record.metrics)
+        # fmax: a metric that is missing bounds nothing
         self._worst = np.fmax(self._worst, point)
         self._front.add(point, None)
 

@@ -77,6 +77,7 @@ def _bars(console: Console) -> Iterator[Callable[[str, float], None]]:
         console=console,
         transient=True,
     )
+    # bars appear one by one, as their simulations begin
     tasks: dict[str, TaskID] = {}
 
     def show(stopper: str, share: float) -> None:
