@@ -153,6 +153,8 @@ def test_the_sdist_builds_the_same_wheel(tmp_path: Path, wheel: Path) -> None:
         name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name
     }
     assert packed - inside == set()
+    assert {"CHANGELOG.md", "CITATION.cff"} <= inside
+    assert not any(name.startswith("tests") for name in inside), "a part of them only"
 
 
 def test_a_search_runs_without_ray_and_far_from_the_clone(

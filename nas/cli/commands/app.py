@@ -53,7 +53,10 @@ def _way_out(error: OSError) -> str:
     no_room = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
     if not (no_room or "disk is full" in str(error)):
         return ""
-    return f"; make room, then go on: {program()} resume RUN (what was logged is kept)"
+    return (
+        f"; make room, then go on: {program()} resume RUN (what was logged is kept), "
+        "or the same again if no run had begun"
+    )
 
 
 def complain(message: str) -> int:
