@@ -68,7 +68,9 @@ def torment(
         try:
             if driver.wait(timeout=chance.uniform(1, options.pause)) == 0:
                 return kills
-            raise RuntimeError(f"the search ended with code {driver.returncode}")
+            raise RuntimeError(
+                f"the search ended with code {driver.returncode}:\n{told(folder)}"
+            )
         except subprocess.TimeoutExpired:
             pass
         if kills.total() >= options.kills or not (folder / "events.db").exists():
@@ -103,7 +105,23 @@ def start(command: str, *arguments: object) -> subprocess.Popen[bytes]:
     where = [*names, "--out", folder] if command == "search" else [folder]
     options = [word for setting in settings for word in ("--set", setting)]
     words = [sys.executable, ROOT / "run_search.py", command, *where, *options]
-    return subprocess.Popen(list(map(str, words)), stdout=subprocess.DEVNULL)
+    with output_of(folder).open("ab") as output:
+        return subprocess.Popen(list(map(str, words)), stdout=output)
+
+
+def output_of(folder: object) -> Path:
+    return Path(f"{folder}.txt")
+
+
+def told(folder: Path) -> str:
+    """The last that drivers printed, and what went wrong with trials."""
+    lines = output_of(folder).read_text(errors="replace").splitlines()[-20:]
+    errors = Counter(
+        str(event.data["error"])
+        for event in read_events(folder / "events.db")
+        if event.kind == "finished" and event.data.get("error")
+    )
+    return "\n".join([*lines, *(f"{n} times: {error}" for error, n in errors.items())])
 
 
 def evaluations(cluster: Cluster) -> list[int]:
@@ -118,7 +136,7 @@ def evaluations(cluster: Cluster) -> list[int]:
         try:
             parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
             ours = parent in raylets and (folder / "cmdline").read_bytes().startswith(
-                b"ray::TrialActor"
+                b"ray::ResourceTrainable"
             )
         except OSError:
             continue  # it has ended meanwhile

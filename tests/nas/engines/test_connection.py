@@ -6,6 +6,8 @@ import os
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -32,7 +34,9 @@ from nas.config.schema import RayConfig
 from nas.engines.ray_cluster import connected
 try:
     with connected(RayConfig(address=sys.argv[1]), Path("log.txt")):
-        print("joined")
+        import ray
+        actor = ray.remote(type("Worker", (), {"told": lambda self: "joined"})).remote()
+        print(ray.get(actor.told.remote()))
 except ValueError as error:
     print(error)
 """
@@ -97,28 +101,42 @@ def test_tokens_are_asked_for_in_one_line_and_at_once(tmp_path: Path) -> None:
     for name, letters in (("token", "0123456789abcdef"), ("other", "fedcba9876543210")):
         (tmp_path / name).write_text(letters * 4)
     token = {"RAY_AUTH_TOKEN_PATH": str(tmp_path / "token")}
-    here = os.environ | {"HOME": str(tmp_path), "RAY_AUTH_MODE": "token"}
+    with head(tmp_path, RAY_AUTH_MODE="token", **token) as address:
+        assert "there is none here; copy ~/.ray/" in driver(address, tmp_path)
+        assert "there is none here" in driver(address, tmp_path, RAY_AUTH_MODE="token")
+        other = {"RAY_AUTH_TOKEN_PATH": str(tmp_path / "other")}
+        assert "is not the cluster's" in driver(address, tmp_path, **other)
+        off = token | {"RAY_AUTH_MODE": "disabled"}
+        assert "export RAY_AUTH_MODE=token" in driver(address, tmp_path, **off)
+        right = driver(address, tmp_path, **token)
+        assert right == "joined", "without RAY_AUTH_MODE"
+
+
+@pytest.mark.slow
+def test_a_token_left_by_another_cluster_is_not_shown_to_one_without(
+    tmp_path: Path,
+) -> None:
+    """A driver that had it would refuse the calls of the cluster, and every actor would die."""
+    (tmp_path / ".ray").mkdir()
+    (tmp_path / ".ray" / "auth_token").write_text("0123456789abcdef" * 4)
+    with head(tmp_path, RAY_AUTH_MODE="disabled") as address:
+        assert driver(address, tmp_path) == "joined"
+
+
+@contextmanager
+def head(folder: Path, **environment: str) -> Iterator[str]:
+    """The address of a cluster in a process of its own."""
     with subprocess.Popen(
         [sys.executable, "-c", HEAD],
-        env=here | token,
+        env=os.environ | {"HOME": str(folder)} | environment,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
-    ) as head:
-        address = head.stdout.readline().strip() if head.stdout else ""
+    ) as process:
         try:
-            assert "there is none here; copy ~/.ray/" in driver(address, tmp_path)
-            assert "there is none here" in driver(
-                address, tmp_path, RAY_AUTH_MODE="token"
-            )
-            other = {"RAY_AUTH_TOKEN_PATH": str(tmp_path / "other")}
-            assert "is not the cluster's" in driver(address, tmp_path, **other)
-            off = token | {"RAY_AUTH_MODE": "disabled"}
-            assert "export RAY_AUTH_MODE=token" in driver(address, tmp_path, **off)
-            right = driver(address, tmp_path, **token)
-            assert right == "joined", "without RAY_AUTH_MODE"
+            yield process.stdout.readline().strip() if process.stdout else ""
         finally:
-            head.communicate("\n", timeout=60)
+            process.communicate("\n", timeout=60)
 
 
 def driver(address: str, folder: Path, **environment: str) -> str:
