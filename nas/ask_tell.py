@@ -57,8 +57,7 @@ class AskTell:
             self._controller.commit(
                 SearchStarted(None, config.model_dump(mode="json"), config.objectives)
             )
-            # from here on close() owns lock and log; an error before would have let go
-            # of both
+            # from here on close() owns lock and log; an error before would have let go of both
             self._opened: ExitStack | None = opened.pop_all()
 
     def ask(self) -> Assignment | None:

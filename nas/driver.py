@@ -149,8 +149,7 @@ def drive(
     except KeyboardInterrupt:
         if not controller.ended:
             raise
-    # paused trials can be promoted as long as somebody may still get ahead of them; not
-    # after the end
+    # paused trials can be promoted as long as somebody may still get ahead of them; not after the end
     _end(controller)
     checkpoints.discard(controller.ended)
 

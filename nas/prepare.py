@@ -61,8 +61,7 @@ def prepare(
     """
     data = config.data.absolute()
     dataset = load(data, progress=progress)
-    # the search never sees test images, but a folder without them should fail today,
-    # not in a week
+    # the search never sees test images, but a folder without them should fail today, not in a week
     check_test(data, dataset)
     if config.finalists is not None:
         Preprocess.of_dataset(dataset)  # their model folders will need it

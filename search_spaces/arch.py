@@ -147,15 +147,13 @@ def canonical(part: object) -> str:
 @lru_cache(maxsize=100_000)
 def _canonical_part(part: Any) -> str:
     cls = type(part)
-    # a user's class is told apart by its module, so that another Stem is not taken for
-    # ours
+    # a user's class is told apart by its module, so that another Stem is not taken for ours
     ours = cls.__module__.partition(".")[0] == __name__.partition(".")[0]
     kind = cls.__qualname__ if ours else f"{cls.__module__}:{cls.__qualname__}"
     told = [
         f"{json.dumps(field.name)}:{canonical(getattr(part, field.name))}"
         for field in fields(part)
-        # a field that is added later leaves the ids of all networks before it as they
-        # are
+        # a field that is added later leaves the ids of all networks before it as they are
         if getattr(part, field.name) != field.default
     ]
     return "{" + ",".join([f'"kind":{json.dumps(kind)}', *told]) + "}"

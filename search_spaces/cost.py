@@ -102,8 +102,7 @@ class Tally:
         area = self.height * self.width
         self.conv += weights * area
         self.params += weights + channels * bias
-        # not those of norms and activation functions: their maps have this same shape
-        # (pycls)
+        # not those of norms and activation functions: their maps have this same shape (pycls)
         self.activations += channels * area
 
     def norm(self) -> None:

@@ -96,8 +96,7 @@ class _Calls:
 def _copied(model: ModuleT) -> ModuleT:
     """As ``deepcopy``, which refuses tensors that a hook computed and left as attributes."""
     computed = {
-        # pruning and the older norms leave a computed weight on the module, history and
-        # all
+        # pruning and the older norms leave a computed weight on the module, history and all
         id(value): value.detach().clone()
         for module in model.modules()
         for value in vars(module).values()

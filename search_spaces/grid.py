@@ -50,8 +50,7 @@ class Grid(Sequence[float]):
 
     def nearest(self, value: float) -> float:
         """The point of the grid that ``value`` stands for, rounding errors aside."""
-        # rounding to the digits of low and step gives the float that Python reads from
-        # "0.3"
+        # rounding to the digits of low and step gives the float that Python reads from "0.3"
         return round(float(value), self.digits)
 
     def position(self, value: float) -> int:
@@ -80,8 +79,7 @@ class Grid(Sequence[float]):
         return (
             isinstance(value, float)
             and self.low <= value <= self.high
-            # the nearest point, and exactly that: 0.30000000000000004 is not on the
-            # grid
+            # the nearest point, and exactly that: 0.30000000000000004 is not on the grid
             and value == self[self.position(value)]
         )
 

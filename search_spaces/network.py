@@ -142,8 +142,7 @@ def complexity(arch: Describable, task: Task = IMAGENET) -> Cost:
     """Exact FLOPs, MACs, parameters and activations of ``build(arch, task)``, in microseconds."""
     description = arch.describe()
     x = Tally(task.channels, task.resolution, task.resolution)
-    # nobody before the first convolution keeps the image, which its weights' gradient
-    # needs
+    # nobody before the first convolution keeps the image, which its weights' gradient needs
     x.kept = False
     description.stem.cost(x, task)
     for block in chain.from_iterable(description.stages):

@@ -133,8 +133,7 @@ class Union(SearchSpace):
         )
 
     def _draw(self, rng: np.random.Generator) -> Arch:
-        # the family first, then a network of it: a family with more networks is not
-        # drawn more often
+        # the family first, then a network of it: a family with more networks is not drawn more often
         return self.members[self._pick(rng, range(len(self.members)))].sample(rng)
 
     def samples(

@@ -168,8 +168,7 @@ def _write_facts(
     """What is known of the images, once their arrays are complete; ``_open`` needs this file last."""
     labels = np.load(folder / "labels.npy")
     images = np.load(folder / "images.npy", mmap_mode="c")
-    # of the first split, which is the one to train with: validation must not tell of
-    # itself
+    # of the first split, which is the one to train with: validation must not tell of itself
     mean, deviation = statistics(images[: sizes[next(iter(sizes))]])
     check_contrast(listing, images, deviation)
     facts = {

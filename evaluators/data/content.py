@@ -51,8 +51,7 @@ def _hashed(name: str, stored: Stored) -> int:
     if isinstance(stored, str):
         stored = name.encode(errors="surrogateescape")
     content = stored if isinstance(stored, bytes) else stored.tobytes()
-    # 64 bits: among a million images two share a hash by chance once in 37 million such
-    # data sets
+    # 64 bits: among a million images two share a hash by chance once in 37 million such data sets
     return int.from_bytes(hashlib.blake2b(content, digest_size=8).digest())
 
 

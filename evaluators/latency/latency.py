@@ -171,8 +171,7 @@ def _measure(
     where = resolve_device(settings.device)
     session = _Session(model, settings, where)
     with confined(_threads(settings, where)) as call, _no_garbage_collection():
-        # as one of many, since compiling may take minutes; only the timing needs the
-        # device alone
+        # as one of many, since compiling may take minutes; only the timing needs the device alone
         with preparing:
             run = call(session.prepare)
         with timing:

@@ -190,8 +190,7 @@ def _erase(images: Tensor, probability: float, generator: torch.Generator) -> Te
     ratio = torch.exp((2 * ratio - 1) * math.log(1 / 0.3))
     rows = ((area * ratio).sqrt().clamp_max(1) * height).round()
     columns = ((area / ratio).sqrt().clamp_max(1) * width).round()
-    # a rectangle without rows blanks nothing: no branch, so the device is not waited
-    # for
+    # a rectangle without rows blanks nothing: no branch, so the device is not waited for
     rows = torch.where(chosen < probability, rows, 0)
     top, left = (y * (height - rows + 1)).floor(), (x * (width - columns + 1)).floor()
     return _blank(images, top, left, top + rows, left + columns)

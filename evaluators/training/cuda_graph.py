@@ -69,8 +69,7 @@ class Replayed:
         return self._loss
 
     def _warm_up(self, images: Tensor, targets: Tensor) -> Tensor:
-        # torch wants a side stream here; the two wait for each other, so the order
-        # stays
+        # torch wants a side stream here; the two wait for each other, so the order stays
         current = torch.cuda.current_stream(self._device)
         self._stream.wait_stream(current)
         with torch.cuda.stream(self._stream):

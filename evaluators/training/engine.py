@@ -93,8 +93,7 @@ class Training:
         self.history: list[Metrics] = []
         # grows when memory runs out
         self.splits = recipe.accumulate
-        # this order: converted norms would lose their hooks, and what is compiled must
-        # have them already
+        # this order: converted norms would lose their hooks, and what is compiled must have them already
         if recipe.sync_norm and shard.world_size > 1:
             self.model = synchronise(self.model, device)
         self._drops = Drops(self.model, recipe, device)
@@ -150,8 +149,7 @@ class Training:
             FloatingPointError: when the loss is infinite or NaN, saying in which epoch and step.
             RuntimeError: when memory runs out again, or on one of several processes.
         """
-        # on the device: the epoch may have changed half of the weights when memory runs
-        # out
+        # on the device: the epoch may have changed half of the weights when memory runs out
         before = deepcopy(self.state_dict()) if self._may_split() else None
         try:
             return self._epoch()
@@ -199,15 +197,13 @@ class Training:
     def _epoch(self) -> Metrics:
         reset_peak(self.device)
         started = perf_counter()
-        # 1 +: to numpy's SeedSequence (seed, epoch, 0) is (seed, epoch), which an order
-        # of images has
+        # 1 +: to numpy's SeedSequence (seed, epoch, 0) is (seed, epoch), which an order of images has
         chance = derive(self.seed, len(self.history), 1 + self.shard.rank)
         with seeded(chance, self.device), Shared(self.device) as turn:
             train_loss, images, rate = self._train(turn)
             # waiting for a latency measurement is not training
             trained = perf_counter() - started - turn.waited
-            # in the precision in which the network is evaluated, or its norms would not
-            # fit
+            # in the precision in which the network is evaluated, or its norms would not fit
             with autocast(self.recipe, self.device):
                 recalibrate(self.evaluated, self._calibration_batches(turn))
             evaluation = self._evaluate(self._validation(), turn)

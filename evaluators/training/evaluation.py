@@ -78,8 +78,7 @@ class EvaluationStep:
 
     def __call__(self, images: Tensor, labels: Tensor) -> Tensor:
         logits = self._logits(images)
-        # per image: the squares give the standard error; float64, since thousands are
-        # summed
+        # per image: the squares give the standard error; float64, since thousands are summed
         losses = F.cross_entropy(
             logits, labels, reduction="none", ignore_index=NO_LABEL
         ).double()

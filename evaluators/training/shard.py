@@ -28,8 +28,7 @@ class Shard:
 
     def of(self, batch: Tensor) -> Tensor:
         """This process's part of a batch; all parts are equally long, so up to ``world_size - 1`` are left out."""
-        # unequal parts would weigh images differently: gradients are averaged over
-        # processes
+        # unequal parts would weigh images differently: gradients are averaged over processes
         length = len(batch) // self.world_size * self.world_size
         return batch[self.rank : length : self.world_size]
 

@@ -65,8 +65,7 @@ class TrainStep:
                 targets,
                 label_smoothing=self._recipe.label_smoothing,
             )
-            # parts may differ by one image; weighted, their gradients add up to the
-            # batch's mean
+            # parts may differ by one image; weighted, their gradients add up to the batch's mean
             loss = loss * share
             self.scaler.scale(loss).backward()
         return loss.detach()

@@ -230,8 +230,7 @@ class SearchConfig(Config):
 
     @model_validator(mode="after")
     def _stopper_exists(self) -> SearchConfig:
-        # built and thrown away: a wrong option is refused here, not in the middle of a
-        # search
+        # built and thrown away: a wrong option is refused here, not in the middle of a search
         self.stopper.build(self.objectives, self.training.epochs)
         return self
 

@@ -45,8 +45,7 @@ class Checkpoints:
                 f"{place}/{path.name}.unfinished",
                 destination_filesystem=system,
             )
-            # a worker may die while it copies: the name appears when the content is
-            # whole
+            # a worker may die while it copies: the name appears when the content is whole
             system.move(f"{place}/{path.name}.unfinished", f"{place}/{path.name}")
 
     def prove(self) -> None:

@@ -139,8 +139,7 @@ class Relay:
                 for tell in ends:
                     tell()
                 busy = len(self.segments) - sum(not going for _, going in answers)
-                # new work in the same commit: an idle worker does not wait for one of
-                # its own
+                # new work in the same commit: an idle worker does not wait for one of its own
                 self._work += self._turns.work(self.room() - busy - len(self._work))
             self._ask_for_nodes()
         except Exception as error:

@@ -121,8 +121,7 @@ def _reason(error: WorkerGroupError) -> Exception:
     failures = [
         getattr(each, "_base_exc", each) for each in error.worker_failures.values()
     ]
-    # when one process dies, all others fail too, of the broken connection: not their
-    # fault
+    # when one process dies, all others fail too, of the broken connection: not their fault
     own = [each for each in failures if not _is_of_connection(each)]
     if own:
         return _without_memory(own[0]) or own[0]

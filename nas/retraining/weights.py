@@ -227,8 +227,7 @@ def _adapt(
             and theirs.shape[1] == 3
             and value.shape[1] == 1
         ):
-            # a grey image is three equal channels, so the sum answers to it as the
-            # three did
+            # a grey image is three equal channels, so the sum answers to it as the three did
             adapted[name] = theirs.sum(1, keepdim=True)
         classifier = name.rpartition(".")[0] == network.last_layer
         # other classes: nothing of it can be used

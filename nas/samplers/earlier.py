@@ -54,8 +54,7 @@ class EarlierRun:
         new = [network for network in networks if network not in known]
         if new:
             mean, _ = guess.process.predict(self._posterior.encoder.last(new))
-            # without the mean: another data set has another level, the order may be the
-            # same
+            # without the mean: another data set has another level, the order may be the same
             known.update(zip(new, mean - guess.process.mean, strict=True))
         return np.array([known[network] for network in networks])
 

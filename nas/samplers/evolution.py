@@ -194,8 +194,7 @@ class Evolution:
 
         def fitness(index: int) -> float:
             children = self._children[parents[index].network.arch.id]
-            # every child makes its parent less attractive, so that the whole front gets
-            # its turn
+            # every child makes its parent less attractive, so that the whole front gets its turn
             return float(lonely[index] / (1 + children))
 
         return parents[max(a, b, key=fitness)].network
@@ -270,8 +269,7 @@ class Evolution:
         """The one-knob neighbours inside the cheap limits, worked out once."""
         key, problem = network.arch.id, self._problem
         if key not in self._neighbours:
-            # kept: a network stays on the front for long, and has hundreds of
-            # neighbours
+            # kept: a network stays on the front for long, and has hundreds of neighbours
             around = problem.space.neighbours(network.arch, self._rng)
             near = [Candidate(arch, problem) for arch in around]
             self._neighbours[key] = [other for other in near if other.fits]

@@ -64,8 +64,7 @@ class Kernel:
         scaled = self._scaled(x, theta)
         weighted = weights * _matern_slope(np.sqrt(_squared(scaled, scaled)))
         rows = weighted.sum(axis=1)
-        # sum over pairs of w_ij (x_i - x_j)^2, multiplied out: no (points, points,
-        # inputs) array
+        # sum over pairs of w_ij (x_i - x_j)^2, multiplied out: no (points, points, inputs) array
         by_input = 2 * (rows @ scaled**2 - (scaled * (weighted @ scaled)).sum(axis=0))
         return np.bincount(self.groups, by_input, self.lengths).astype(np.float64)
 

@@ -63,8 +63,7 @@ class Emulator:
 
     def _fit(self, inputs: Array, targets: Array) -> None:
         """``targets`` (networks, epochs + others): a curve, then what comes once per network."""
-        # a forest of many outputs splits by their sum of squares: each must weigh the
-        # same
+        # a forest of many outputs splits by their sum of squares: each must weigh the same
         self._centre, self._scale = targets.mean(0), targets.std(0) + 1e-12
         self._forest = ExtraTreesRegressor(
             TREES, min_samples_leaf=2, bootstrap=True, oob_score=True, random_state=0

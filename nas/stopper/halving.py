@@ -54,8 +54,7 @@ class Halving:
         for place, each in enumerate(fields):
             self._home |= dict.fromkeys(each.trials, place)
             if rungs:
-                # the first rung waits for the whole field, each next for those that
-                # passed
+                # the first rung waits for the whole field, each next for those that passed
                 self._fields[place][1][0].expected = set(each.trials)
         self._sent_on: set[tuple[int, int]] = set()
 

@@ -175,8 +175,7 @@ class ParetoRung:
         """Its front: all before dominate it, and it is dominated by none from there on."""
         low, high = 0, len(self._fronts)
         while low < high:
-            # bisection holds because whoever is dominated by front k is dominated by
-            # all before it
+            # bisection holds because whoever is dominated by front k is dominated by all before it
             middle = (low + high) // 2
             if dominated(self._last.points, by=self._fronts[middle].points)[0]:
                 low = middle + 1

@@ -40,8 +40,7 @@ class FrontArchive(Generic[Item]):
             self.items = [
                 self.items[index] for index in np.flatnonzero(~dominated).tolist()
             ]
-        # fronts hold tens to hundreds of points: a copy costs less than a cleverer
-        # structure
+        # fronts hold tens to hundreds of points: a copy costs less than a cleverer structure
         self.points = np.vstack([self.points[~dominated], point])
         self.items.append(item)
         self._volume = None

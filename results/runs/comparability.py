@@ -14,8 +14,7 @@ def incomparable(trials: pd.DataFrame, metrics: Iterable[str]) -> str | None:
         # Counted metrics have no signature: they compare everywhere.
         if signature not in trials or name not in trials:
             continue
-        # of the rows that have the metric: a trial that was not measured has no
-        # conditions
+        # of the rows that have the metric: a trial that was not measured has no conditions
         conditions = trials.loc[trials[name].notna(), signature]
         seen = sorted(map(str, conditions.dropna().unique()))
         if len(seen) > 1:

@@ -57,8 +57,7 @@ class BottleneckBlock(ResidualBlock):
             if spec.downsample == "conv"
             else nn.AvgPool2d(3, spec.stride, 1)
         )
-        # split attention has its norm and ReLU inside, so there is no bn2 beside it
-        # with it
+        # split attention has its norm and ReLU inside, so there is no bn2 beside it with it
         if spec.radix:
             self.conv2: nn.Module = SplitAttention(
                 width,
@@ -97,8 +96,7 @@ class BottleneckBlock(ResidualBlock):
         x.conv2d(spec.width, 1)
         x.norm()
         x.relu()
-        # before the convolution it is cheaper: all that follows sees a quarter of the
-        # pixels
+        # before the convolution it is cheaper: all that follows sees a quarter of the pixels
         if spec.downsample == "avd_first":
             x.avg_pool(3, spec.stride, 1)
         if spec.radix:
@@ -132,8 +130,7 @@ class BottleneckBlock(ResidualBlock):
 def _shortcut(spec: Bottleneck) -> nn.Module:
     if spec.shortcut == "identity":
         return nn.Identity()
-    # ResNet-D: pooling uses every pixel where a strided 1x1 convolution skips three in
-    # four
+    # ResNet-D: pooling uses every pixel where a strided 1x1 convolution skips three in four
     pool = nn.AvgPool2d(
         spec.stride, spec.stride, ceil_mode=True, count_include_pad=False
     )

@@ -48,8 +48,7 @@ class InvertedResidualModule(ResidualBlock):
                 conv, nn.BatchNorm2d(width), activation(spec.conv.activation)
             )
         self.depthwise = spec.conv.build()
-        # linear: a ReLU here would lose what the narrow map holds (Sandler et al. 2018,
-        # section 3.2)
+        # linear: a ReLU here would lose what the narrow map holds (Sandler et al. 2018, section 3.2)
         self.project = nn.Conv2d(width, spec.out_channels, 1, bias=False)
         self.project_bn = nn.BatchNorm2d(spec.out_channels)
 

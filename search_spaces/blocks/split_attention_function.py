@@ -36,8 +36,7 @@ def weighted_sum(maps: Tensor, weights: Tensor, radix: int) -> Tensor:
     """
     splits, shares = by_split(maps, radix), by_split(weights, radix)
     if radix == 2:
-        # a softmax over two sums to one, so the sum is an interpolation: one pass over
-        # the maps
+        # a softmax over two sums to one, so the sum is an interpolation: one pass over the maps
         return torch.lerp(splits[:, 0], splits[:, 1], shares[:, 1])
     out = splits[:, 0] * shares[:, 0]
     for index in range(1, radix):

@@ -84,8 +84,7 @@ class ConstrainedSampler:
         candidates before they are costed: plain draws, or changes to the last draw where those are too rare.
         """
         tried = []
-        # 1. plain draws, handed out as they come: where limits are wide this is all
-        # there is
+        # 1. plain draws, handed out as they come: where limits are wide this is all there is
         for draw in islice(self._plain(), WARM_UP):
             tried.append(draw)
             if not draw.outside:
@@ -107,8 +106,7 @@ class ConstrainedSampler:
         fit = self._fit(cube, tried + inside)
         # the chain starts at a draw inside, or its first steps would come from nowhere
         at, here = inside[-1], cube.point(inside[-1].tape)
-        # independent candidates forget at once where they came from; changes need many
-        # steps to
+        # independent candidates forget at once where they came from; changes need many steps to
         if fit.expected_inside(cube.anywhere(here, SURVEY)) > RARE:
             for _, draw in self._screened(cube, fit, at, cube.anywhere):
                 yield draw
@@ -118,14 +116,12 @@ class ConstrainedSampler:
     def _wandering(self, cube: Cube, fit: CostFit, at: Sample) -> Iterator[Sample]:
         """Where the chain of changes stands, once in so many candidates that it has forgotten the last."""
         here = cube.point(at.tape)
-        # so many candidates that NEARBY of them were expected inside: then the chain
-        # has moved on
+        # so many candidates that NEARBY of them were expected inside: then the chain has moved on
         period = NEARBY / max(fit.expected_inside(cube.nearby(here, SURVEY)), 1e-3)
         time = 0.0
         for tried_since, there in self._screened(cube, fit, at, cube.nearby):
             time += tried_since
-            # a state that the chain stays in for long is drawn several times: that is
-            # its weight
+            # a state that the chain stays in for long is drawn several times: that is its weight
             yield from repeat(at, int(time // period))
             time %= period
             at = there
@@ -154,8 +150,7 @@ class ConstrainedSampler:
         acceptance (Christen and Fox 2005) stays longer where there was little chance to pass.
         """
         here = cube.point(at.tape)
-        # importance of the present state: target density over proposal density, up to a
-        # constant
+        # importance of the present state: target density over proposal density, up to a constant
         weight = 1 / fit.passes(here[None])[0]
         since = 0
         while True:
@@ -163,8 +158,7 @@ class ConstrainedSampler:
             rows = candidates(here, BATCH)
             passes = fit.passes(rows)
             used = 0
-            # stage one: the cheap screen, passed with the probability that the fit
-            # gives
+            # stage one: the cheap screen, passed with the probability that the fit gives
             for index in np.flatnonzero(self.rng.random(BATCH) < passes).tolist():
                 # stage two: the exact cost
                 there = self._draw(cube.tape(rows[index]))
@@ -192,8 +186,7 @@ class ConstrainedSampler:
         """Changes to ``at``, then to what comes of it, none of which leads farther outside."""
         while True:
             there = self._draw(cube.tape(cube.nearby(cube.point(at.tape), 1)[0]))
-            # equals are taken: a plateau must be crossed, and inside (0) every step is
-            # one
+            # equals are taken: a plateau must be crossed, and inside (0) every step is one
             at = at if there.outside > at.outside else there
             yield at
 

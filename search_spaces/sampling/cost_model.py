@@ -67,8 +67,7 @@ class CostFit:
 
     def passes(self, rows: FloatArray) -> FloatArray:
         """Probability with which each row, (rows, knobs), is worth costing; never 0."""
-        # a heavy tail, so that what the fit is wrong about is found in the end
-        # in standard errors
+        # a heavy tail, so that what the fit is wrong about is found in the end in standard errors
         beyond = np.maximum(0, self._misses(rows) / self.error - SLACK)
         passes: FloatArray = (1 / (1 + beyond**4)).prod(1)
         return passes
@@ -101,8 +100,7 @@ def _fit(
         for array in (features, log_costs, shares / shares.sum())
     )
     rng = torch.Generator().manual_seed(seed)
-    # random, or the terms would share every gradient and stay alike for ever
-    # (features, TERMS)
+    # random, or the terms would share every gradient and stay alike for ever (features, TERMS)
     terms = 0.3 * torch.randn(x.shape[1], TERMS, dtype=x.dtype, generator=rng)
     # together they start at the mean cost: logsumexp adds log(TERMS)
     terms[0] += y.mean() - np.log(TERMS)

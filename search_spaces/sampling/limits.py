@@ -34,8 +34,7 @@ class Window:
         off = 0.0
         for metric, (low, high) in self.ends.items():
             if costs[metric] < low:
-                # logarithms make twice too much and half too little equally far
-                # outside, whatever the unit
+                # logarithms make twice too much and half too little equally far outside, whatever the unit
                 off += math.log(low / costs[metric])
             elif costs[metric] > high:
                 off += math.log(costs[metric] / high)

@@ -34,8 +34,7 @@ class RandomTrial:
     def suggest_float(
         self, name: str, low: float, high: float, *, step: float | None = None
     ) -> float:
-        # a continuous knob becomes a fine grid, so that every axis has a finite number
-        # of positions
+        # a continuous knob becomes a fine grid, so that every axis has a finite number of positions
         step = step or (high - low) / FLOAT_STEPS
         return low + step * self._pick(name, round((high - low) / step) + 1)
 
@@ -75,14 +74,12 @@ class Cube:
 
     def nearby(self, here: FloatArray, count: int) -> FloatArray:
         """Some knobs moved by a choice or more, round the ends; there and back are equally likely."""
-        # which knobs move: mostly few, at times nearly all, so that the chain can leave
-        # any valley
+        # which knobs move: mostly few, at times nearly all, so that the chain can leave any valley
         moved = self.rng.random((count, len(here))) < self.rng.random((count, 1)) ** 4
         if len(here):
             # at least one always does
             moved[np.arange(count), self.rng.integers(len(here), size=count)] = True
         # step lengths from 0.01 to 1, evenly over the orders of magnitude
         steps = self.rng.normal(size=moved.shape) * 0.01 ** self.rng.random((count, 1))
-        # one choice more in the same direction: a step shorter than a choice would
-        # change nothing
+        # one choice more in the same direction: a step shorter than a choice would change nothing
         return np.where(moved, (here + steps + np.sign(steps) / self.sizes) % 1, here)

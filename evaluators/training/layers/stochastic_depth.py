@@ -27,8 +27,7 @@ class Drops:
             norms = _branch_ends(model)
             for number, end in enumerate(norms, start=1):
                 end.register_forward_hook(
-                    # linear decay (Huang et al. 2016, section 3): early blocks make
-                    # what all others use
+                    # linear decay (Huang et al. 2016, section 3): early blocks make what all others use
                     _Skip(recipe.stochastic_depth * number / len(norms))
                 )
         if recipe.drop_block:
