@@ -84,6 +84,7 @@ def synflow(model: nn.Module, task: Task) -> float:
     logarithms: list[float] = []
 
     def scaled(module: nn.Module, args: object, output: Tensor) -> Tensor:
+        # positive: weights are magnitudes and the input is ones
         scale = output.detach().mean()
         logarithms.append(scale.log().item())
         return output / scale

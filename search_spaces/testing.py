@@ -234,6 +234,7 @@ class SpaceContract:
 def unsettled(model: nn.Module, x: Tensor) -> nn.Module:
     """The model with norms and statistics far from their start."""
     for name, parameter in model.named_parameters():
+        # norms and biases: at their start a fold would be right by chance
         if parameter.ndim == 1:
             nn.init.uniform_(
                 parameter, *((0.5, 2.0) if name.endswith("weight") else (-0.5, 0.5))
@@ -307,4 +308,5 @@ def count_saved_bytes(model: nn.Module, task: Task) -> float:
             if at not in fixed
         )
 
+    # a difference: what does not grow with the batch falls out
     return (saved_bytes(4) - saved_bytes(2)) / 2

@@ -43,6 +43,7 @@ def from_files(settings: DataSettings, progress: Progress) -> Decoded:
 
     def contents() -> Contents:
         listing = read_listing(settings.name, files.development)
+        # by content, so that copies stay on one side of every border
         keys = content_keys(listing, progress)
         _tell_copies(root, listing, keys)
         kept = np.arange(len(keys))
@@ -56,6 +57,7 @@ def from_files(settings: DataSettings, progress: Progress) -> Decoded:
 
     facts = asdict(settings)
     decisive = {name: facts[name] for name in DECISIVE}
+    # tested: without test images a part of these is kept from the search
     key = cache_key(files.development, tested=bool(files.test), **decisive)
     folder = cache_folder(settings.cache) / f"{settings.name}-{key}"
     shape = settings.resolution, None
@@ -75,6 +77,7 @@ def test_from_files(settings: DataSettings, progress: Progress) -> Split:
         if not files.test:
             return ours, {"test": held_out_for_test(ours.labels, keys)[0]}
         listing = read_listing(settings.name, files.test, development.classes)
+        # test images that one could have trained on flatter every network
         seen = np.isin(content_keys(listing, progress), keys)
         if seen.any():
             _log.warning(

@@ -81,5 +81,6 @@ def _most_probable(
         return []
     with torch.inference_mode():
         logits = network(torch.stack(images).to(device)).float()
+    # softmax in float32, whatever the network computes in
     values, classes = (x.tolist() for x in logits.softmax(1).topk(top))
     return [list(zip(*each, strict=True)) for each in zip(classes, values, strict=True)]

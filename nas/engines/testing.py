@@ -147,6 +147,7 @@ class EngineContract:
     ) -> None:
         class FullDisk(EventLog):
             def commit(self, contents: Sequence[Content]) -> list[Event]:
+                # late enough that trials are under way
                 if any(isinstance(content, Finished) for content in contents):
                     raise OSError("no space left on device")
                 return super().commit(contents)
@@ -191,6 +192,7 @@ def controller(
     stopper: Stopper | None = None,
 ) -> Controller:
     """Of random networks of two radices, half of them each."""
+    # two radices, so that one of them can be broken
     space = get_space("resnest", radix=[1, 2])
     return Controller(
         Proposer(space, _OBJECTIVES, make_sampler("random", SEED), SEED),

@@ -99,6 +99,7 @@ def _front_matter(model: TrainedModel) -> str:
         "tags": tags,
     }
     if results := _results(model):
+        # hubs list accuracies by this key
         facts["model-index"] = [{"name": model.arch.id, "results": results}]
     return f"---\n{yaml.safe_dump(facts, sort_keys=False, allow_unicode=True)}---\n\n"
 
@@ -148,6 +149,7 @@ def _row(name: str, value: object) -> str:
 def _plain(value: object) -> str:
     """Text that Markdown and HTML show as it is: names of data, labels and reasons come from anywhere."""
     text = f"{value:.6g}" if isinstance(value, float) else str(value)
+    # an underscore inside a word is plain to Markdown: top_5 stays readable
     text = re.sub(r"[\\`*\[\]|~]|(?<!\w)_|_(?!\w)", r"\\\g<0>", " ".join(text.split()))
     return escape(text, quote=False)
 

@@ -78,8 +78,10 @@ class _MortalLog(MemoryLog):
         self._open, durable, fate = True, len(self.events), self._rng.random()
         try:
             yield
+            # nothing was written: there is no moment at which a kill would matter
             if len(self.events) == durable:
                 return
+            # killed before the disk had it: half of the kills, the other half after
             if fate < self._kill / 2:
                 raise Killed
         except Killed:
@@ -162,6 +164,7 @@ class _Life:
                     going = self._step(controller, busy)
                     if not going:
                         break
+            # between two turns as well
             if self.rng.random() < self.world.kill / 4:
                 self._check_replay(controller)
                 raise Killed
@@ -171,10 +174,12 @@ class _Life:
     ) -> bool:
         """A worker begins or gets on; False if the search is over."""
         self.steps += 1
+        # 20 seconds a step on average, so that hours run out in some histories
         self.clock[0] += self.rng.expovariate(1 / 20)
         if self.steps > MANY_STEPS:
             raise ViolationError("the search does not end")
         work = None
+        # with workers free, half of the steps begin something
         if len(busy) < self.world.workers and (not busy or self.rng.random() < 0.5):
             work = controller.next()
         if work is not None:
@@ -214,6 +219,7 @@ class _Life:
     def _report_late(self, controller: Controller) -> None:
         before = len(self.events)
         trial = self.rng.choice(sorted(controller.ended))
+        # a worker that was given up may still speak
         going = controller.report(trial, {"epoch": 99, "accuracy": 0.5})
         if going or len(self.events) != before:
             raise ViolationError(
@@ -223,6 +229,7 @@ class _Life:
     def _evaluate(self, work: Assignment) -> Iterator[dict[str, Any]]:
         """What the evaluators yield: epochs from the first on, as one that has a checkpoint tells them again."""
         knobs = small_space().params(work.arch)
+        # by the knobs: a network is worth the same whoever trains it, in any order
         worth = random.Random(repr(sorted(knobs.items())))  # noqa: S311
         metrics: list[dict[str, Any]] = [{"flops": worth.uniform(1e6, 1e9)}]
         metrics.append({"latency_ms": worth.uniform(1.0, 3.0)})
@@ -273,6 +280,7 @@ class _Life:
 
 
 def _check_same(live: TrialRecord, replayed: TrialRecord) -> None:
+    # to a replay nobody is at work any more
     if live.status is TrialStatus.RUNNING:
         live = replace(live, status=TrialStatus.INTERRUPTED)
     if live != replayed:
@@ -289,6 +297,7 @@ def _check_stopper(live: Any, replayed: Any) -> None:
             )
     if len(live.told) != len(replayed.told):
         raise ViolationError("a stopper was told more, or less, than in the replay")
+    # asked until they have nobody left: this empties both
     expected, promoted = (list(iter(made.promote, None)) for made in (live, replayed))
     if promoted != expected:
         raise ViolationError(

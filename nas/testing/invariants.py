@@ -56,6 +56,7 @@ def check_log(events: Iterable[Event]) -> None:
 def _wrong(event: Event, record: TrialRecord) -> str | None:
     """What the event may not do to its trial, in the state it is in."""
     content, status = event.content, record.status
+    # the first event of a trial, and only that
     if isinstance(content, Proposed):
         return "proposed twice" if record.proposal else None
     if record.proposal is None:
@@ -83,6 +84,7 @@ def _check_end(event: Event, known: Iterable[TrialRecord]) -> None:
     reason = str(event.data.get("reason"))
     if reason == "interrupted" or reason.endswith("hours worked"):
         return
+    # paused ones too: close() has stopped them
     still_open = [record.number for record in known if not record.status.over]
     if still_open:
         raise ViolationError(
@@ -98,6 +100,7 @@ def _check_networks(known: dict[int, TrialRecord], asked: int | None) -> None:
         for record in trials
         if record.proposal and record.proposal.duplicate_of is None
     ]
+    # duplicates aside, a network is trained once
     often = Counter(record.proposal.arch_id for record in new if record.proposal)
     twice = [arch for arch, count in often.items() if count > 1]
     if twice:

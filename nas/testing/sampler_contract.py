@@ -90,6 +90,7 @@ class SamplerContract:
         made = Proposer(space, QUALITY_OBJECTIVES, sampler)
         run_proposer(made, self.trials)
         flying: list[str] = []
+        # nothing is told meanwhile: all of it is under way at once
         while len(flying) < 16:
             proposal = made.ask()
             assert proposal is not None
@@ -109,6 +110,7 @@ class SamplerContract:
         nine = get_space("resnest", radix=[1, 2, 4], cardinality=[1, 2, 4], **TINY)
         made = Proposer(nine, QUALITY_OBJECTIVES, sampler)
         run_proposer(made, 9)
+        # all nine are taken: what still comes can only repeat them
         rest = list(iter(made.ask, None))
         assert all(proposal.duplicate_of is not None for proposal in rest)
 
@@ -147,6 +149,7 @@ class SamplerContract:
         new = run_proposer(again, 5)
         old = {proposal.arch.id for proposal in [*done, *flying]}
         assert not old & {proposal.arch.id for proposal in new}
+        # numbers go on as well: a log has one trial of each
         assert min(proposal.trial for proposal in new) > max(
             proposal.trial for proposal in [*done, *flying]
         )

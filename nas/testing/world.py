@@ -113,6 +113,7 @@ class World:
                 epochs=rng.choice([None, None, rng.randint(3, 20)]),
                 plateau=rng.choice([None, None, None, Plateau(rng.randint(2, 4))]),
             ),
+            # on what is measured before training, and on what training tells
             limits=rng.choice(
                 [{}, {"latency_ms": Limit(max=2.5)}, {"accuracy": Limit(min=0.2)}]
             ),

@@ -114,6 +114,7 @@ def distributions(population: Population, knobs: Sequence[str]) -> dict[str, obj
     splits = {"": [_edf("all", known)]}
     for knob in knobs:
         values = known[knob].dropna().unique()
+        # more curves than a reader tells apart
         if 2 <= len(values) <= SPLITS:
             named = knob.removeprefix("arch.")
             splits[named] = [

@@ -260,6 +260,7 @@ class Run:
             "objectives": dict(objectives),
             "reference_point": self.reference_point(objectives),
             "hypervolume": None if reason else self.hypervolume(objectives=objectives),
+            # best in the first objective first, as front() orders them
             "networks": [network_record(row) for row in front.to_dict("records")],
             "no_front": reason,
         }

@@ -40,6 +40,7 @@ class Trend:
             if binned
             else knob
         )
+        # observed: bins without networks are no rows
         for value, group in known.groupby(groups, observed=True):
             values = numbers(group, self.metric)
             lower, upper = mean_interval(values, self.level)
@@ -129,6 +130,7 @@ def _encoded(knobs: pd.DataFrame) -> pd.DataFrame:
     for name in knobs.columns:
         column = knobs[name]
         if not pd.api.types.is_numeric_dtype(column):
+            # a tree splits codes anywhere, so their order hardly matters
             column = column.astype("category").cat.codes
         columns[name] = column.astype("float64").fillna(-1.0)
     return pd.DataFrame(columns)

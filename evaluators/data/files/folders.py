@@ -45,6 +45,7 @@ def find_folders(root: Path) -> Files:
     splits = _splits(root, names)
     by_split = _by_split(root, splits)
     if "train" in by_split:
+        # a val without a test is what one tests with
         test = by_split.get("test") or by_split.get("validation")
         if test is None:
             _check_no_class(root, by_split["train"], names)
@@ -71,6 +72,7 @@ def _entered(folder: Path) -> Path:
     """Archives are often unpacked into a folder of their own name."""
     match class_folders(folder):
         case [only] if class_folders(folder / only):
+            # a folder called train is a split, not a wrapping
             if only == folder.name or not _said(only):
                 return _entered(folder / only)
     return folder

@@ -40,6 +40,7 @@ def find_shards(root: Path, looked_for: str) -> Files:
     }
     if None in whole:
         return Files(whole[None], [])
+    # published sets often keep their test labels back, and call validation what one tests with
     test = whole.get("test") or whole.get("validation") or []
     if "train" not in whole:
         raise ValueError(
@@ -128,6 +129,7 @@ def _read(path: Path, name: str) -> _Shard:
         with parquet.ParquetFile(path) as file:
             image_column(file.schema_arrow)
             column, names = _label_column(file.schema_arrow, name)
+            # the labels' column only: images stay where they are until they are decoded
             values = file.read([column], use_threads=False).column(0).to_pylist()
             groups = range(file.num_row_groups)
             sizes = [file.metadata.row_group(group).num_rows for group in groups]

@@ -64,6 +64,7 @@ def _check_listing(
         raise ValueError(
             f"{first}: has one class, {listing.classes[0]!r}; there must be two at least to tell apart"
         )
+    # two a class: one to train with, one to validate or test
     counts = np.bincount(listing.labels, minlength=len(listing.classes))
     if of_development and (few := np.flatnonzero(counts < 2)).size:
         label = int(few[0])
@@ -95,6 +96,7 @@ def _cifar_folder(name: str, root: Path) -> Path | None:
 def _read_cifar(name: str, files: Sequence[Path]) -> Listing:
     key = "labels" if name == "cifar10" else "fine_labels"
     labels, sizes = [], []
+    # two batches with the same content are one that was copied
     owners: dict[bytes, Path] = {}
     for path in files:
         content = read_cifar(str(path))
@@ -107,6 +109,7 @@ def _read_cifar(name: str, files: Sequence[Path]) -> Listing:
         labels.append(found)
         sizes.append(len(found))
     if len(set(sizes)) > 1:
+        # official batches are equally long, so a short one was cut off
         odd = int(np.argmin(sizes))
         raise ValueError(
             f"{files[odd]}: has {sizes[odd]} images, another batch {max(sizes)}; fetch {name} again"
