@@ -26,66 +26,89 @@ def model_card(
     folded: bool,
 ) -> str:
     """Markdown: what the network is, what was measured of it and how, how it was found, how to use it."""
-    task, preprocess = model.task, model.preprocess
+    page = [
+        *_title(model),
+        *_measured(model, cost, latency, folded),
+        *_found(model),
+        *_files(model, checks, folded),
+        *USE,
+        "## Licence",
+        "",
+        f"The network's definition: Apache-2.0 (SplitSearch). The weights: {_plain(_licence(model))}.",
+        "",
+    ]
+    return _front_matter(model) + "\n".join(page)
+
+
+USE = (
+    "## Use",
+    "",
+    "```python",
+    "from evaluators import load_model",
+    "",
+    'model = load_model("path/to/this/folder")',
+    "logits = model(images)  # normalised as preprocess.json says",
+    "```",
+    "",
+    "From a hub: `splitsearch load OWNER/NAME --out path/to/this/folder`.",
+    "`splitsearch predict path/to/this/folder image.jpg` does all of it.",
+    "",
+)
+
+
+def _title(model: TrainedModel) -> list[str]:
+    task = model.task
     grey = "grey" if task.channels == 1 else "colour"
-    measured = model.metrics
-    return _front_matter(model) + "\n".join(
-        [
-            f"# {_plain(model.arch.space)} {model.arch.id}",
-            "",
-            f"Classifies {grey} images of {task.resolution}x{task.resolution} pixels into {task.num_classes} "
-            "classes. Found and exported with SplitSearch.",
-            "",
-            "## Measured",
-            "",
-            "| | |",
-            "|---|---|",
-            *(
-                _row(label(name), _shown(name, value))
-                for name, value in measured.items()
-                if name not in EXACT
-            ),
-            _row("FLOPs (fvcore's total)", f"{cost.flops:,}"),
-            _row("multiply-adds (convolution + linear)", f"{cost.macs:,}"),
-            _row("parameters", f"{cost.params:,}"),
-            *_latency_rows(latency, folded),
-            "",
-            *([] if measured else ["No accuracy was measured on the way here.", ""]),
-            "## How it was found",
-            "",
-            *(
-                f"- {_plain(name)}: {_plain(value)}"
-                for name, value in model.found_by.items()
-            ),
-            *([] if model.found_by else ["Not recorded."]),
-            "",
-            "## Files",
-            "",
-            "- `model.safetensors`: weights, batch norms as trained; `arch.json`: architecture and task",
-            "- `preprocess.json`: the central square "
-            f"({preprocess.crop:.3g} of the shorter side), resized ({preprocess.interpolation}) to "
-            f"{preprocess.resolution} pixels, values 0 to 1, minus mean, divided by std",
-            "- `labels.json`: class names in the order of the logits; `model.json`: the facts of this page",
-            *(_program(name, check, folded) for name, check in checks.items()),
-            "",
-            "## Use",
-            "",
-            "```python",
-            "from evaluators import load_model",
-            "",
-            'model = load_model("path/to/this/folder")',
-            "logits = model(images)  # normalised as preprocess.json says",
-            "```",
-            "",
-            "From a hub: `splitsearch load OWNER/NAME --out path/to/this/folder`.",
-            "`splitsearch predict path/to/this/folder image.jpg` does all of it.",
-            "",
-            "## Licence",
-            "",
-            f"The network's definition: Apache-2.0 (SplitSearch). The weights: {_plain(_licence(model))}.",
-            "",
-        ]
-    )
+    return [
+        f"# {_plain(model.arch.space)} {model.arch.id}",
+        "",
+        f"Classifies {grey} images of {task.resolution}x{task.resolution} pixels into {task.num_classes} "
+        "classes. Found and exported with SplitSearch.",
+        "",
+    ]
+
+
+def _measured(
+    model: TrainedModel, cost: Cost, latency: LatencyResult | str, folded: bool
+) -> list[str]:
+    # exact costs are counted here, for the network as it is exported
+    measured = {k: v for k, v in model.metrics.items() if k not in EXACT}
+    rows = [_row(label(name), _shown(name, value)) for name, value in measured.items()]
+    return [
+        "## Measured",
+        "",
+        "| | |",
+        "|---|---|",
+        *rows,
+        _row("FLOPs (fvcore's total)", f"{cost.flops:,}"),
+        _row("multiply-adds (convolution + linear)", f"{cost.macs:,}"),
+        _row("parameters", f"{cost.params:,}"),
+        *_latency_rows(latency, folded),
+        "",
+        *([] if model.metrics else ["No accuracy was measured on the way here.", ""]),
+    ]
+
+
+def _found(model: TrainedModel) -> list[str]:
+    facts = [
+        f"- {_plain(name)}: {_plain(value)}" for name, value in model.found_by.items()
+    ]
+    return ["## How it was found", "", *(facts or ["Not recorded."]), ""]
+
+
+def _files(model: TrainedModel, checks: Mapping[str, Check], folded: bool) -> list[str]:
+    preprocess = model.preprocess
+    return [
+        "## Files",
+        "",
+        "- `model.safetensors`: weights, batch norms as trained; `arch.json`: architecture and task",
+        "- `preprocess.json`: the central square "
+        f"({preprocess.crop:.3g} of the shorter side), resized ({preprocess.interpolation}) to "
+        f"{preprocess.resolution} pixels, values 0 to 1, minus mean, divided by std",
+        "- `labels.json`: class names in the order of the logits; `model.json`: the facts of this page",
+        *(_program(name, check, folded) for name, check in checks.items()),
+        "",
+    ]
 
 
 def _front_matter(model: TrainedModel) -> str:
