@@ -187,6 +187,8 @@ def proxy_in_words(run: Run) -> str | None:
     proxy = first.set_index("trial")[["proxy_accuracy"]].astype(float)
     row = rank_agreement(proxy, full).iloc[0]
     tau = row["kendall"]
+    if math.isnan(tau):
+        return "The search's short trainings cannot be judged: accuracies are all the same."
     how = (
         "ranked them as the full trainings do"
         if tau >= STRONG

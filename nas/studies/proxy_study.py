@@ -140,15 +140,23 @@ def _compare(run: Run, full: pd.Series[Any]) -> ProxyStudy:
     facts = run.trials.set_index("trial")[["arch_id", "accuracy", "flops"]]
     table = facts.join(named, how="inner").reset_index()
     table["on_front"] = table["trial"].isin(run.comparable_front()["trial"])
-    last = agreement.iloc[-1]
-    of = f"{int(last['networks'])} networks"
+    return ProxyStudy(agreement, table, proxy_verdict(agreement.iloc[-1]))
+
+
+def proxy_verdict(last: pd.Series[Any]) -> str:
+    """How the proxy ranks, by the row of ``rank_agreement`` for its last epoch."""
+    proxy, of = (
+        f"your {int(last['epoch'])}-epoch proxy",
+        f"{int(last['networks'])} networks",
+    )
+    if np.isnan(last["kendall"]):
+        return f"{proxy} cannot be judged: of {of} all have the same accuracy, in the search or in full"
     between = (
         f"{of}, too few for an interval"
         if np.isnan(last["kendall_lower"])
         else f"{last['kendall_lower']:.2f} to {last['kendall_upper']:.2f}, 95 % interval of {of}"
     )
-    verdict = f"your {int(last['epoch'])}-epoch proxy ranks at tau {last['kendall']:.2f} ({between})"
-    return ProxyStudy(agreement, table, verdict)
+    return f"{proxy} ranks at tau {last['kendall']:.2f} ({between})"
 
 
 def _write(folder: Path, study: ProxyStudy) -> None:

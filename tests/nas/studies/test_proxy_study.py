@@ -10,8 +10,9 @@ import pytest
 from scipy.stats import kendalltau
 
 import nas
-from nas.studies.proxy_study import proxy_study, sample_networks
+from nas.studies.proxy_study import proxy_study, proxy_verdict, sample_networks
 from results import load_run
+from results.statistics.rank_agreement import rank_agreement
 
 
 @pytest.fixture(scope="module")
@@ -72,3 +73,12 @@ def test_too_few_or_too_many(run: Path, count: int) -> None:
         ValueError, match=f"networks {count}: must be at least 4, and at most 9"
     ):
         sample_networks(load_run(run), count)
+
+
+def test_equal_accuracies_tell_nothing_of_a_proxy() -> None:
+    proxy = pd.DataFrame({9: [0.1, 0.2, 0.3, 0.4]}).rename_axis(columns="epoch")
+    same = rank_agreement(proxy, pd.Series([0.5] * 4)).iloc[-1]
+    assert proxy_verdict(same) == (
+        "your 9-epoch proxy cannot be judged: of 4 networks all have the same accuracy, "
+        "in the search or in full"
+    )
