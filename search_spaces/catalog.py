@@ -42,6 +42,7 @@ def get_space(
     """
     if not isinstance(name, str):
         return _union(name, knobs)
+    # built-in names first, so that nobody's module can take their place
     space = SPACES.get(name) or _own(name)
     known = [field.name for field in fields(space)]
     for knob, choices in knobs.items():

@@ -164,6 +164,7 @@ def load_model(folder: str | Path, device: str = "cpu") -> Network:
     Raises:
         ValueError: naming the file that is missing, damaged or does not fit.
     """
+    # weights of its own, all replaced: load_strictly sees to it
     network = _blank(read_model_folder(folder))
     load_strictly(network, load_weights(folder), str(Path(folder) / WEIGHTS))
     return network.eval().to(resolve_device(device))

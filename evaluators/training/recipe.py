@@ -133,6 +133,7 @@ class Recipe:
         top = min(self.warmup_epochs, LONGEST_WARMUP * self.epochs)
         if epoch < top:
             return peak * epoch / top
+        # the middle of the last step lies before it; only a caller's question comes here
         if epoch >= self.epochs:
             return 0.0
         return peak * _half_cosine(1, 0, (epoch - top) / (self.epochs - top))
@@ -225,6 +226,7 @@ def _half_cosine(start: float, end: float, progress: float) -> float:
 def split_parameters(model: nn.Module) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
     """Weights of convolutions and linear layers, and the rest: every norm parameter and every bias."""
     kinds = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear)
+    # by module, not by shape: a norm's weight and a bias are vectors, and so may be others
     decayed = {
         id(module.weight) for module in model.modules() if isinstance(module, kinds)
     }

@@ -53,6 +53,7 @@ def recipe_of(values: object) -> Recipe:
     if isinstance(values, Recipe) or not isinstance(values, Mapping):
         return from_values(Recipe, values)
     choices = dict(_lists(values))
+    # a recipe of first choices: whoever knows nothing of lists can use it
     first = _replaced(values, {name: listed[0] for name, listed in choices.items()})
     recipe = from_values(Recipe, first)
     several = {name: listed for name, listed in choices.items() if len(listed) > 1}

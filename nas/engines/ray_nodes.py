@@ -67,10 +67,12 @@ class ProvenNodes(AllNodes):
     def __call__(self) -> dict[str, Node]:
         """Those that may train now. Takes in answers, and asks nodes that are new."""
         alive = alive_nodes()
+        # a copy: an answer takes its node off the list
         for node in [*self._asked]:
             self._take_answer(node, alive)
         for node, resources in alive.items():
             if self._is_to_be_asked(node, resources):
+                # soft=False: on this node or not at all, since it is this one that is asked
                 there = NodeAffinitySchedulingStrategy(node, soft=False)
                 probe = self._probe.options(scheduling_strategy=there)
                 self._asked[node] = probe.remote(self._needs)
@@ -90,6 +92,7 @@ class ProvenNodes(AllNodes):
 
     def doubt(self) -> None:
         """A worker was lost: ask all nodes again, which go on meanwhile."""
+        # at once, and all: what failed one worker may fail any
         self._again |= dict.fromkeys(self._proven, time.monotonic())
 
     def _is_to_be_asked(self, node: str, resources: Node) -> bool:
@@ -105,6 +108,7 @@ class ProvenNodes(AllNodes):
             del self._asked[node]
             return
         try:
+            # the search must not wait for a node that is slow to answer
             ray.get(self._asked[node], timeout=0)
         except GetTimeoutError:
             return

@@ -60,6 +60,7 @@ def export(
     out = Path(out)
     if out.exists() or out.is_symlink():
         raise ValueError(f"{out} exists already; name a new folder")
+    # before anything is written: a device that is not there should cost no minutes
     resolve_device(device)
     if onnx:
         onnx_runtime()
@@ -115,6 +116,7 @@ def _write(
         exported = to_program(deployed)
         for done, (name, save) in enumerate(wanted.items(), start=1):
             progress(f"writing {name}", done, len(wanted) + 1)
+            # against the network as trained: folding must not move its logits either
             checks[name] = save(exported, folder / name, network)
     card = model_card(
         model, complexity(model.arch, model.task), latency, checks, folded

@@ -98,6 +98,7 @@ def plan_finalists(
         entrants = read_lineup(folder)
     else:
         entrants = _entrants(run, config, prepared)
+    # a training is a trial of the run of finalists
     config = config.model_copy(update={"trials": len(entrants)})
     _check_hours(run, config, entrants, prepared)
     if not begun:

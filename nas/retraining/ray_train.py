@@ -49,6 +49,7 @@ def workers_that_fit(plan: Plan) -> Workers:
         and room(nodes, wanted.cpus or 1, wanted.gpus or 1) >= number
     )
     gpus = (1.0 if on_gpus else 0.0) if wanted.gpus is None else wanted.gpus
+    # on the CPU every core counts; beside a GPU one feeds it
     cpus = wanted.cpus or (1.0 if gpus else equal_share(nodes, number))
     fits = room(nodes, cpus, gpus)
     if fits < number:

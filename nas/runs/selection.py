@@ -46,6 +46,7 @@ def write_selection(selection: Selection, run: Run, out: Path) -> list[Path]:
     several = len(selection.rows) > 1
     paths = []
     for place in range(len(selection.rows)):
+        # a file a network, since retrain takes one
         one = Selection(selection.rows.iloc[[place]], selection.why)
         path = out.with_stem(f"{out.stem}-{place + 1}") if several else out
         write_atomic(path, dumps(_content(one, run), indent=2) + "\n")

@@ -179,6 +179,7 @@ def _parse(what: str, spec: str) -> tuple[str, dict[str, Any]]:
         form = f"option=value, e.g. {EXAMPLES[what]}"
         key, value = split_pair(pair, f"{what} {spec!r}: {pair!r}", form)
         try:
+            # as in settings: eta=4 is a number, mode=promote a text
             options[key] = yaml.safe_load(value)
         except yaml.YAMLError as error:
             raise ValueError(f"{what} {spec!r}: {value!r} is no value") from error

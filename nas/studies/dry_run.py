@@ -109,6 +109,7 @@ def dry_run(
     if config.stop.hours is not None:
         longest = min(longest, config.stop.hours)
     states = at_once * largest.cost.params * BYTES_A_STATE
+    # checkpoints of what is under way, and what the log and the tables keep
     disk = (states + config.trials * BYTES_A_TRIAL) / 1e6
     odd = [
         *_odd_images(dataset),

@@ -116,7 +116,7 @@ def shown(column: "pd.Series[Any]", scale: float = 1.0) -> list[float | int | No
         return [None if value is pd.NA else int(value) for value in column.tolist()]
     values = column.to_numpy(dtype=float, na_value=np.nan) * scale
     return [
-        # six digits: more are not seen, and the page is half as large
+        # six digits: more are not seen
         float(f"{value:.6g}") if np.isfinite(value) else None
         for value in values.tolist()
     ]

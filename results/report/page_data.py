@@ -45,6 +45,7 @@ def page_data(
     ]
     metrics, finals = _metrics(run), load_outcome(run.path)
     return {
+        # the watch server says otherwise
         "live": False,
         "tiles": _tiles(run, front),
         # whether the search was worth it comes before what it found

@@ -202,6 +202,7 @@ class Run:
         Raises ``ValueError`` as that does, and for latencies that do not compare.
         """
         objectives = self._objectives(objectives)
+        # every column that the choice looks at must compare
         asked = {*objectives}.union(
             *(choice.get(key) or () for key in ("under", "over", "near", "buckets"))
         )

@@ -72,6 +72,7 @@ def write_snapshot(
 
     ``stamp`` None marks tables that are not all of their log: they are never taken for it.
     """
+    # the same in every table: so a reader sees whether they belong together
     note = {
         "fold": FOLD_VERSION,
         "stamp": stamp,

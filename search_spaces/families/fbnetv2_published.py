@@ -19,6 +19,7 @@ def _published(
     rows = [row for stage in stages for row in stage]
     return FBNetV2(
         tuple(len(stage) for stage in stages),
+        # "k5+ 24 4" is a 5x5 kernel with attention, 24 channels wide, expanded 4 times
         operators=tuple(row[0].rstrip("+") for row in rows),
         widths=tuple(int(row[1]) for row in rows),
         expansions=tuple(float(row[2]) if len(row) > 2 else 1.0 for row in rows),

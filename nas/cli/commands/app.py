@@ -31,6 +31,7 @@ class CommandLine(click.Group):
         # a search before, in this process, may have lost its terminal
         console.file = sys.stdout
         try:
+            # standalone_mode: click would print errors its own way, and exit with 1
             code = super().main(*arguments, **options | {"standalone_mode": False})
         except click.ClickException as error:
             code = complain(error.format_message())

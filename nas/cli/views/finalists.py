@@ -76,6 +76,7 @@ def finish_search(
     """What the settings want after the search: finalists, and of them a model folder. Returns the exit code."""
     if config.finalists is None:
         return 0
+    # trials=80 was for the search; how it runs holds for the finalists too
     running = [each for each in overrides if each.partition("=")[0] in RUNNING]
     code = print_finals(run_finalists(folder, running, console), console)
     if code == 0 and config.select is not None:

@@ -32,6 +32,7 @@ def follow(folder: Path, console: Console) -> None:
     status = read_status(folder)
     with Live(status_view(status), console=console, auto_refresh=False) as live:
         try:
+            # a search that was killed never ends: Ctrl-C is then the reader's
             while status.run.ended is None:
                 time.sleep(EVERY)
                 status = read_status(folder)
