@@ -10,7 +10,7 @@ from pathlib import Path
 from evaluators.data.progress import Progress
 from nas.config.schema import SearchConfig
 from nas.controller import Controller, Listener
-from nas.engines.checkpoints import Checkpoints
+from nas.engines.checkpoints import Checkpoints, Sweeper
 from nas.engines.engine import located, make_engine
 from nas.engines.trackers import make_trackers
 from nas.prepare import Prepared, prepare
@@ -143,8 +143,11 @@ def drive(
     controller.commit(
         SearchStarted(None, config.model_dump(mode="json"), config.objectives)
     )
+    sweeper = Sweeper(checkpoints, len(prepared.evaluators))
+    controller.listeners.append(sweeper)
     try:
-        engine.run(controller, prepared.evaluators, checkpoints)
+        with sweeper:
+            engine.run(controller, prepared.evaluators, checkpoints)
     # the first Ctrl-C ends the trials; this is the second, or one while Ray starts
     except KeyboardInterrupt:
         if not controller.ended:

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import shutil
+import socket
 import tempfile
 from collections.abc import Container
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 import fsspec
 import pyarrow as pa
 from pyarrow import fs
+
+from results import Event
+from results.log.events import Finished
 
 
 @dataclass(frozen=True)
@@ -28,6 +36,7 @@ class Checkpoints:
         path = self._folder / name
         if self._remote:
             system, place = open_place(self.place)
+            self._delete_copies_of_the_dead()
             path.parent.mkdir(parents=True, exist_ok=True)
             # a copy of this machine may be older than what another has put there
             path.unlink(missing_ok=True)
@@ -47,6 +56,18 @@ class Checkpoints:
             )
             # a worker may die while it copies: the name appears when the content is whole
             system.move(f"{place}/{path.name}.unfinished", f"{place}/{path.name}")
+
+    def release(self, path: Path) -> None:
+        """Delete what ``fetch`` gave, if it is a copy: the trial goes on elsewhere, or not at all."""
+        if self._remote:
+            path.unlink(missing_ok=True)
+
+    def delete(self, trial: int, evaluators: int) -> None:
+        """Delete the checkpoints of a trial that is over, of the first so many evaluators."""
+        system, place = open_place(self.place)
+        for number in range(evaluators):
+            with suppress(FileNotFoundError):
+                system.delete_file(f"{place}/{trial}-{number}.pt")
 
     def prove(self) -> None:
         """Write a file there and delete it.
@@ -69,8 +90,7 @@ class Checkpoints:
     def discard(self, trials: Container[int]) -> None:
         """Delete the checkpoints of these trials, and the local copies of all."""
         if self._remote:
-            for copy in self._folder.glob("*-*"):
-                copy.unlink(missing_ok=True)
+            shutil.rmtree(self._copies, ignore_errors=True)
         system, place = open_place(self.place)
         for file in system.get_file_info(fs.FileSelector(place, allow_not_found=True)):
             number, hyphen, _ = file.base_name.partition("-")
@@ -85,9 +105,45 @@ class Checkpoints:
     def _folder(self) -> Path:
         if not self._remote:
             return Path(self.place)
+        return self._copies / f"{socket.gethostname()}-{os.getpid()}"
+
+    @property
+    def _copies(self) -> Path:
         # by the place: two searches on one machine keep their copies apart
         key = hashlib.sha256(self.place.encode()).hexdigest()[:16]
         return Path(tempfile.gettempdir()) / f"splitsearch-checkpoints-{key}"
+
+    def _delete_copies_of_the_dead(self) -> None:
+        """A worker that was killed could not release its copies."""
+        for folder in self._copies.glob(f"{socket.gethostname()}-*"):
+            try:
+                os.kill(int(folder.name.rpartition("-")[2]), 0)
+            except ProcessLookupError:
+                shutil.rmtree(folder, ignore_errors=True)
+            except PermissionError:
+                pass  # another user's worker, alive
+
+
+class Sweeper:
+    """A listener of the controller that deletes the checkpoints of each trial that is over.
+
+    In a thread, since storage may be far away; what it could not delete, ``Checkpoints.discard`` does at the end.
+    """
+
+    def __init__(self, checkpoints: Checkpoints, evaluators: int) -> None:
+        self._checkpoints, self._evaluators = checkpoints, evaluators
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="checkpoints")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        self._thread.shutdown()
+
+    def __call__(self, event: Event) -> None:
+        if isinstance(event.content, Finished) and event.trial is not None:
+            delete = self._checkpoints.delete
+            self._thread.submit(delete, event.trial, self._evaluators)
 
 
 def open_place(place: str) -> tuple[fs.FileSystem, str]:

@@ -40,11 +40,15 @@ def steps(
         for number in range(assignment.skip, len(evaluators)):
             checkpoint = checkpoints.fetch(f"{assignment.trial}-{number}.pt")
             evaluate = evaluators[number].evaluate
-            for metrics in evaluate(
-                assignment.arch, seed=assignment.seed, checkpoint=checkpoint
-            ):
-                checkpoints.keep(checkpoint)
-                yield Step(checked(metrics, type(evaluators[number]).__name__))
+            try:
+                for metrics in evaluate(
+                    assignment.arch, seed=assignment.seed, checkpoint=checkpoint
+                ):
+                    checkpoints.keep(checkpoint)
+                    yield Step(checked(metrics, type(evaluators[number]).__name__))
+            finally:
+                # the worker may be given another trial now
+                checkpoints.release(checkpoint)
         yield Step()
     # whatever a network does wrong ends its trial, not the search
     except Exception as error:
