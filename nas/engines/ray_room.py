@@ -44,7 +44,7 @@ class Room:
         Raises:
             ValueError: if no node has room for one in time, or none of those that have may train.
         """
-        patience.wait(self._could_be, lambda: f"resources: {self._lack()}")
+        patience.wait(self._could_be, lambda: f"resources: {self.lack()}")
         while not self.now():
             if reason := self.nodes.reason:
                 raise ValueError(f"no node of the cluster can train: {reason}")
@@ -58,7 +58,8 @@ class Room:
     def _could_be(self) -> bool:
         return room([*alive_nodes().values()], self.cpus, self.gpus) > 0
 
-    def _lack(self) -> str:
+    def lack(self) -> str:
+        """What a trial wants and what there is."""
         offer = largest([*alive_nodes().values()], first="GPU" if self.gpus else "CPU")
         return f"a trial wants {self.cpus:g} CPUs and {self.gpus:g} GPUs; {offer}"
 

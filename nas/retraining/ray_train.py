@@ -15,8 +15,8 @@ from ray.train.torch import TorchTrainer, get_device
 
 from evaluators.training.memory import is_out_of_memory
 from evaluators.training.shard import Shard
-from nas.engines.ray_nodes import Node, alive_nodes
-from nas.engines.ray_room import room
+from nas.engines.ray_nodes import AllNodes, Node, alive_nodes
+from nas.engines.ray_room import Demand, Patience, Room, room
 from nas.retraining.plan import Plan
 from nas.retraining.worker import Job, run_job
 
@@ -53,10 +53,35 @@ def workers_that_fit(plan: Plan) -> Workers:
     cpus = wanted.cpus or (1.0 if gpus else equal_share(nodes, number))
     fits = room(nodes, cpus, gpus)
     if fits < number:
-        raise ValueError(
-            f"workers {number}: {cpus:g} CPUs and {gpus:g} GPUs each, of which the nodes have room for {fits}"
-        )
+        raise ValueError(_lack(Workers(number, cpus, gpus), fits))
     return Workers(number, cpus, gpus)
+
+
+def _lack(wanted: Workers, fits: int) -> str:
+    return (
+        f"workers {wanted.number}: {wanted.cpus:g} CPUs and {wanted.gpus:g} GPUs each, of which the nodes have "
+        f"room for {fits}"
+    )
+
+
+def workers_in_time(plan: Plan, tell: Callable[[str], None]) -> Workers:
+    """As ``workers_that_fit``; a cluster that boots, or grows, is asked for the nodes and waited for."""
+    if plan.ray.address != "local":
+        number, wanted = plan.workers, plan.resources
+        cpus, gpus = wanted.cpus or 1.0, wanted.gpus
+        if gpus is None:
+            gpus = float(plan.device.startswith("cuda"))
+        space = Room(cpus, gpus, AllNodes())
+        demand = Demand()
+        demand.ask("workers", space.bundle, number)
+        try:
+            Patience(plan.ray.wait_minutes, tell).wait(
+                lambda: space.now() >= number,
+                lambda: _lack(Workers(number, cpus, gpus), space.now()),
+            )
+        finally:
+            demand.end()
+    return workers_that_fit(plan)
 
 
 def equal_share(nodes: Sequence[Node], number: int) -> float:

@@ -172,11 +172,11 @@ def _on_ray(plan: Plan, folder: Path, stack: ExitStack, note: Note) -> JobRunner
     from nas.retraining.ray_train import (
         LostWorkerError,
         run_distributed,
-        workers_that_fit,
+        workers_in_time,
     )
 
     stack.enter_context(connected(plan.ray, folder / "log.txt"))
-    workers = workers_that_fit(plan)
+    workers = workers_in_time(plan, note)
 
     def run(job: Job, watch: Callable[[], None]) -> None:
         lost, epochs = 0, -1

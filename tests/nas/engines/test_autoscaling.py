@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -15,24 +16,37 @@ from results.log.events import Noted
 from tests.nas.engines.test_cluster import OWN
 
 ROOT = Path(__file__).parents[3]
-CLUSTER = """
-import subprocess, sys
-from ray.cluster_utils import AutoscalingCluster
-trainer = {"resources": {"CPU": 1, "object_store_memory": 80_000_000}, "node_config": {}, "max_workers": 3}
-cluster = AutoscalingCluster({"CPU": 0, "object_store_memory": 80_000_000}, {"trainer": trainer})
-cluster.start()
-try:
-    code = subprocess.run([sys.executable, *sys.argv[1:]]).returncode
-finally:
-    cluster.shutdown()
-sys.exit(code)
-"""
+TRAINER = {"CPU": 1, "object_store_memory": 80_000_000}
+AUTOSCALER = {
+    "cluster_name": "fake", "max_workers": 3, "upscaling_speed": 1, "idle_timeout_minutes": 1, "auth": {},
+    "provider": {
+        "type": "fake_multinode", "head_node_id": 51 * "f" + "00000", "disable_node_updaters": True,
+        "disable_launch_config_check": True,
+    },
+    "head_node_type": "head",
+    "available_node_types": {
+        "head": {"resources": {"CPU": 0}, "node_config": {}, "max_workers": 0},
+        "trainer": {"resources": TRAINER, "node_config": {}, "min_workers": 0, "max_workers": 3},
+    },
+    "file_mounts": {}, "file_mounts_sync_continuously": False,
+    **dict.fromkeys((
+        "cluster_synced_files", "rsync_exclude", "rsync_filter", "initialization_commands", "setup_commands",
+        "head_setup_commands", "worker_setup_commands", "head_start_ray_commands", "worker_start_ray_commands",
+    ), ()),
+}  # fmt: skip
+"""Ray's provider for tests: its nodes are processes of this machine."""
 SETTINGS = (
     "ray.address=auto", "trials=9", "sampler=random", "data=digits", "reference_point=null",
     "objectives={accuracy: max, params: min}", "evaluators=[complexity, 'own:Slow']",
 )  # fmt: skip
-APART = 'mount --bind "$1" /tmp/ray; shift; "$@"; code=$?; wait; exit $code'
-"""Ray's cluster for tests stops every Ray it finds: here it finds its own only."""
+CLUSTER = """
+mount --bind "$PWD/ray" /tmp/ray
+export AUTOSCALER_UPDATE_INTERVAL_S=1 RAY_FAKE_CLUSTER=1 RAY_AUTH_MODE=disabled
+ray start --head --autoscaling-config=autoscaler.json --num-cpus=0 --object-store-memory=80000000 \\
+    --include-dashboard=false
+"$@"
+"""
+"""All of it ends with this shell, which is the first process of a namespace."""
 
 
 @pytest.mark.slow
@@ -46,8 +60,9 @@ def test_a_cluster_without_nodes_grows_to_all_it_may_have(tmp_path: Path) -> Non
     words = [word for setting in SETTINGS for word in ("--set", setting)]
     search = [str(ROOT / "run_search.py"), "search", "quick", "--out", "run", *words]
     programs = str(Path(sys.executable).parent)
+    (tmp_path / "autoscaler.json").write_text(json.dumps(AUTOSCALER))
     done = subprocess.run(
-        [*alone, "bash", "-c", APART, "bash", str(tmp_path / "ray"), sys.executable, "-c", CLUSTER, *search],
+        [*alone, "bash", "-c", CLUSTER, "bash", sys.executable, *search],
         cwd=tmp_path,
         env=os.environ | {"PYTHONPATH": str(tmp_path), "PATH": f"{programs}:{os.environ['PATH']}"},
         capture_output=True,
@@ -65,9 +80,8 @@ def test_a_cluster_without_nodes_grows_to_all_it_may_have(tmp_path: Path) -> Non
         "waiting up to 10 min for nodes; resources: a trial wants 1 CPUs and 0 GPUs; "
         "the largest node has 0 CPUs and 0 GPUs"
     ]
-    began = events[0].time
-    firsts = run.epochs.groupby("node")["time"].min() if "time" in run.epochs else []
-    print(
-        "first epochs of the nodes, seconds after the start:",
-        [t - began for t in firsts],
-    )
+    firsts = {
+        each.data["node"]: each.time for each in reversed(events) if "node" in each.data
+    }
+    waited = [round(time - events[0].time) for time in sorted(firsts.values())]
+    print("the nodes' first epochs, in seconds after the start:", waited)

@@ -73,6 +73,8 @@ def test_three_nodes_share_a_retraining_and_a_study(
         *joined,
         "--set",
         "workers=4",
+        "--set",
+        "ray.wait_minutes=0",
         "--out",
         "more",
     )
