@@ -20,20 +20,21 @@ export PATH={programs}:$PATH run={run}
 export RAY_AUTH_MODE=token RAY_AUTH_TOKEN=$(python -c 'import secrets; print(secrets.token_hex(32))')
 export RAY_USAGE_STATS_ENABLED=0 head=$(hostname -I | cut -d' ' -f1):$((20000 + SLURM_JOB_ID % 10000))
 
+# `scancel` sends SIGTERM to all that runs here: the driver still needs the head while it ends
+python -c 'import os, signal, sys
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+os.execvp(sys.argv[1], sys.argv[1:])' ray start --head --node-ip-address="${{head%:*}}" --port="${{head#*:}}" \
+    --num-cpus="$SLURM_CPUS_ON_NODE" --include-dashboard=false > "slurm-$SLURM_JOB_ID.ray.log" 2>&1
 # a node that is lost, or joins late, is no reason to end
-srun --no-kill --kill-on-bad-exit=0 --cpu-bind=none bash -c '
+[ "$SLURM_NNODES" = 1 ] || srun --no-kill --kill-on-bad-exit=0 --cpu-bind=none --exclude="$SLURMD_NODENAME" \
+    --nodes=$((SLURM_NNODES - 1)) --ntasks=$((SLURM_NNODES - 1)) bash -c '
     trap exit TERM
-    set -- --num-cpus="$SLURM_CPUS_ON_NODE" --block
-    if [ "$SLURM_NODEID" = 0 ]; then
-        exec ray start --head --node-ip-address="${{head%:*}}" --port="${{head#*:}}" --include-dashboard=false "$@"
-    fi{latency_node}
-    until ray start --address="$head" "$@"; do sleep 5; done' > "slurm-$SLURM_JOB_ID.ray.log" 2>&1 &
-timeout 300 bash -c 'until : < "/dev/tcp/${{head%:*}}/${{head#*:}}"; do sleep 1; done' 2> /dev/null
+    set -- --num-cpus="$SLURM_CPUS_ON_NODE"{latency_node}
+    until ray start --address="$head" "$@" --block; do sleep 5; done' >> "slurm-$SLURM_JOB_ID.ray.log" 2>&1 &
 
 if [ -f "$run/events.db" ]; then set -- resume "$run"; else set -- search {settings} --out "$run"; fi
 {command} "$@" --set ray.address="$head" &
 driver=$!
-# Slurm's signals would end Ray too: the driver alone gets them
 trap 'kill -TERM "$driver"' TERM
 trap 'again=yes; kill -TERM "$driver"' USR1
 while kill -0 "$driver" 2> /dev/null; do wait "$driver"; done  # which also ends for a signal
@@ -42,9 +43,7 @@ if [ "$again" ] && [ "$code" = 130 ]; then scontrol requeue "$SLURM_JOB_ID"; fi
 exit "$code"
 """
 LATENCY_NODE = r"""
-    if [ "$SLURM_NODEID" = "$((SLURM_NNODES - 1))" ]; then
-        set -- --num-cpus=0 --resources={resource} --block
-    fi"""
+    if [ "$SLURM_NODEID" = "$((SLURM_NNODES - 1))" ]; then set -- --num-cpus=0 --resources={resource}; fi"""
 
 
 @dataclass(frozen=True)

@@ -237,9 +237,13 @@ def _term_as_ctrl_c() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield  # signals are not this thread's
         return
-    before = signal.signal(
-        signal.SIGTERM, lambda number, frame: signal.raise_signal(signal.SIGINT)
-    )
+
+    def once(number: int, frame: object) -> None:
+        # a job script and Slurm itself may both send it
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        signal.raise_signal(signal.SIGINT)
+
+    before = signal.signal(signal.SIGTERM, once)
     try:
         yield
     finally:
