@@ -17,6 +17,7 @@ PROGRAM = "splitsearch "
 ELSEWHERE = (
     "ray.address=auto",
     "--init",
+    "--sbatch",
     "cifar10",
     "CIFAR",
     "/runs/first",
@@ -41,7 +42,8 @@ class Block:
         """The arguments of every call of our command in it."""
         for line in self.text.replace("\\\n", " ").splitlines():
             if line.startswith(PROGRAM):
-                yield shlex.split(line.removeprefix(PROGRAM), comments=True)
+                typed, _, _ = line.removeprefix(PROGRAM).partition(" > ")
+                yield shlex.split(typed, comments=True)
 
 
 def blocks(page: Path) -> list[Block]:
