@@ -20,7 +20,8 @@ from results.log.event_log import (
     read,
     read_events,
 )
-from results.log.events import Event, event_of, lift
+from results.log.events import Event, Proposed, Retrained, event_of, lift
+from results.log.record import TrialRecord
 
 FARTHEST = 2**40
 """Events behind the last readable one at which the search for more is given up."""
@@ -75,20 +76,25 @@ def mend(path: Path) -> str | None:
 
 def _consistent(events: Sequence[Event]) -> Iterator[Event]:
     """The events without those of trials that a loss may have touched, from the loss on."""
-    under_way: set[int] = set()
+    under_way: dict[int, TrialRecord] = {}
+    known: set[int | None] = {None}
     place = 0
     for event in events:
-        # a gap: what it held may have been of any trial that was under way
         if event.id != place + 1:
-            under_way.clear()
+            under_way.clear()  # of a trial in a gap, what it has lost is not known
         place = event.id
-        if event.kind == "proposed" and event.trial is not None:
-            under_way.add(event.trial)
-        # an event without its beginning cannot be replayed
-        if event.trial is None or event.trial in under_way:
+        if isinstance(event.content, Proposed) and event.trial is not None:
+            under_way[event.trial] = TrialRecord(event.trial)
+            known.add(event.trial)
+        if isinstance(event.content, Retrained) or event.trial is None:
+            # what came of a network later belongs to no trial under way
+            if event.trial in known:
+                yield event
+        elif record := under_way.get(event.trial):
+            record.apply(event)
+            if record.status.over:
+                del under_way[event.trial]
             yield event
-        if event.kind == "finished" and event.trial is not None:
-            under_way.discard(event.trial)
 
 
 def _survivors(connection: sqlite3.Connection) -> tuple[list[Event], bool]:

@@ -52,7 +52,9 @@ class CommandLine(click.Group):
 def _way_out(error: OSError) -> str:
     """What a person can do about it, if that is known."""
     no_room = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-    if not (no_room or "disk is full" in str(error)):
+    # SQLite's words for a full disk, and for a quota that is used up
+    words = ("disk is full", "disk I/O error")
+    if not no_room and not any(word in str(error) for word in words):
         return ""
     return (
         f"; make room, then go on: {program()} resume RUN (what was logged is kept), "

@@ -6,7 +6,7 @@ import pytest
 from results import Event, EventLog, load_run
 from results.log.event_log import read_events
 from results.log.events import lift
-from results.log.salvage import surviving_events
+from results.log.salvage import mend, surviving_events
 
 
 @pytest.fixture
@@ -80,6 +80,32 @@ def test_a_row_that_is_no_event_is_damage_too(whole):
     left, damage = surviving_events(whole)
     assert len(left) == 399
     assert damage == "the event log is damaged: event 7 and event 9 could not be read"
+
+
+def test_of_a_damaged_log_trials_that_a_gap_may_have_touched_end_there(tmp_path):
+    path = tmp_path / "events.db"
+    with EventLog(path) as log:
+        log.append("search_started", config={}, objectives={"accuracy": "max"})
+        for trial in range(3):
+            log.append("proposed", trial=trial)
+        log.append("finished", trial=0, status="complete", error=None)
+        log.append("retrained", trial=0, seed=1, accuracy=0.9)
+        log.append("epoch", trial=1, epoch=1)
+        log.append("epoch", trial=1, epoch=2)
+        log.append("finished", trial=2, status="failed", error="x")
+        log.append("retrained", trial=0, seed=2, accuracy=0.8)
+        log.append("proposed", trial=3)
+        log.append("note", text="seen")
+    with sqlite3.connect(path) as connection:
+        connection.execute("UPDATE events SET data = '5' WHERE id = 8")
+    connection.close()
+    assert "event 8 could not be read" in mend(path)
+    kept = [(event.kind, event.trial) for event in read_events(path)]
+    before = [("proposed", 0), ("proposed", 1), ("proposed", 2), ("finished", 0)]
+    assert kept == [
+        ("search_started", None), *before, ("retrained", 0), ("epoch", 1),
+        ("retrained", 0), ("proposed", 3), ("note", None),
+    ]  # fmt: skip
 
 
 def test_where_nothing_is_left_it_is_said(whole):
