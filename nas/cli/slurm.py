@@ -15,6 +15,7 @@ SCRIPT = r"""#!/bin/bash
 {directives}
 # Stopped before its time is up, the search ends in order and is queued again to go on; after `scancel`, or once
 # it is over, it is not. Submitting this file again goes on with what is in the run folder.
+trap again=yes USR1  # from Slurm, before the time is up
 cd {working_folder} || exit
 export PATH={programs}:$PATH run={run}
 export RAY_AUTH_MODE=token RAY_AUTH_TOKEN=$(python -c 'import secrets; print(secrets.token_hex(32))')
@@ -37,9 +38,10 @@ if [ -f "$run/events.db" ]; then set -- resume "$run"; else set -- search {setti
 driver=$!
 trap 'kill -TERM "$driver"' TERM
 trap 'again=yes; kill -TERM "$driver"' USR1
+[ -z "$again" ] || kill -TERM "$driver"
 while kill -0 "$driver" 2> /dev/null; do wait "$driver"; done  # which also ends for a signal
 wait "$driver"; code=$?
-if [ "$again" ] && [ "$code" = 130 ]; then scontrol requeue "$SLURM_JOB_ID"; fi
+if [ "$again" ] && [ "$code" -ge 128 ]; then scontrol requeue "$SLURM_JOB_ID"; fi
 exit "$code"
 """
 LATENCY_NODE = r"""
