@@ -46,7 +46,7 @@ def cluster() -> Iterator[Cluster]:
 def search(
     cluster: Cluster, folder: Path, *settings: str
 ) -> subprocess.CompletedProcess[str]:
-    (folder / "own.py").write_text(OWN.replace("sleep(0.5)", "sleep(0.05)"))
+    (folder / "own.py").write_text(OWN.replace("sleep(0.5)", "sleep(0.3)"))
     words = [
         word
         for setting in (*SETTINGS, f"ray.address={cluster.address}", *settings)
