@@ -26,8 +26,8 @@ from results.log.event_log import read_events
 ROOT = Path(__file__).parents[1]
 NODE = {"num_cpus": 1}
 SETTINGS = [
-    "training.epochs=4", "latency.max_seconds=0.2", "stopper={name: moasha, eta: 2, mode: promote}",
-    "sampler=random", "seed=1",
+    "training.epochs=4", "latency.max_seconds=0.2", "latency.max_load=1",
+    "stopper={name: moasha, eta: 2, mode: promote}", "sampler=random", "seed=1",
 ]  # fmt: skip
 
 
@@ -47,6 +47,8 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name) / "run"
+        # whoever else trains on this machine does not hold up this search
+        os.environ["SPLITSEARCH_LOCK_DIR"] = name
         cluster = Cluster(
             initialize_head=True, head_node_args=NODE | {"include_dashboard": False}
         )
