@@ -19,8 +19,8 @@ from search_spaces import Arch, SearchSpace
 from search_spaces.knobs import KnobValue
 from search_spaces.sampling.mutation import ReplayTrial, Scale
 
-STRENGTH = 20.0
-"""Observations after which a gain without one preferred knob still counts 1/e."""
+STRENGTH = 8.0
+"""Observations after which the gain of a network without any preferred knob counts 1/e."""
 MANY = 20
 """Values that are not listed any more."""
 LOOKED_AT = 100
@@ -83,12 +83,13 @@ class Beliefs:
         return np.asarray(np.exp(-STRENGTH * missed / max(observations, 1)))
 
     def _missed(self, knobs: Mapping[str, KnobValue]) -> float:
-        """Preferred knobs that have another value, each by its distance as a share of the knob's range."""
-        return sum(
+        """How far the preferred knobs are off on average, each as a share of its range: 0 to 1."""
+        distances = [
             self._distance(name, knobs[name], value)
             for name, value in self.preferred.items()
             if name in knobs
-        )
+        ]
+        return sum(distances) / max(len(distances), 1)
 
     def _distance(self, name: str, value: KnobValue, wanted: KnobValue) -> float:
         low, high = self._choices[name][0], self._choices[name][-1]

@@ -71,7 +71,7 @@ class Evolution:
         self,
         problem: Problem,
         seed: int,
-        first: int = 8,
+        first: int = 5,
         surrogate: bool = True,
         learn_from: Sequence[str] = (),
         prefer: Mapping[str, KnobValue] | None = None,
