@@ -149,9 +149,10 @@ def _first_trainings(entrants: Sequence[Entrant], role: Role) -> frozenset[int]:
 def _further_seeds(work: Work, entrants: Sequence[Entrant]) -> list[Entrant]:
     """Networks too close to call, each once more, unless it has had its share of seeds."""
     trials = load_run(work.folder).trials
-    networks = with_best_random(per_network(trials), work.config.objectives)
-    if networks.empty:
+    done = per_network(trials)
+    if done.empty:
         return []
+    networks = with_best_random(done, work.config.objectives)
     errors = standard_errors(networks, trials, work.validation_images)
     close = too_close(networks, work.config.objectives, errors)
     given = Counter(each.arch.id for each in entrants)

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from nas.finalists.certainty import ACCURACY, CLOSE, front_chances, standard_errors
-from nas.finalists.lineup import Role
+from nas.finalists.lineup import Entrant, Role
 from nas.finalists.plan import Work
 from nas.retraining.plan import Plan
 from nas.retraining.result import append_rows, write_results
@@ -57,13 +57,15 @@ class Finals:
 def conclude(work: Work, note: Note) -> Finals:
     """Write the model folder of every network trained to the end, the tables and the report."""
     run = load_run(work.folder)
+    run = replace(run, trials=introduced(run.trials, work.entrants))
     for arch_id in per_network(run.trials)["arch_id"]:
         for text in _write_model(work, str(arch_id), run.trials):
             note(text)
     networks = _table(run, work.validation_images)
-    finals = Finals(work.folder, run, networks, verdict(run, networks))
-    told = networks.drop(columns=["started", "finished"]).to_dict("records")
-    content = {"verdict": finals.verdict, "networks": told}
+    told = verdict(run, networks, work.validation_images)
+    finals = Finals(work.folder, run, networks, told)
+    rows = networks.drop(columns=["started", "finished"]).to_dict("records")
+    content = {"verdict": finals.verdict, "networks": rows}
     write_atomic(work.folder / "finalists.json", dumps(content, indent=2) + "\n")
     write_atomic(work.folder / "finalists.csv", networks.to_csv(index=False))
     run.export()
@@ -85,6 +87,18 @@ def _write_model(work: Work, arch_id: str, trials: pd.DataFrame) -> list[str]:
     plan: Plan = jobs[0].plan.model_copy(update=found_at)
     folder = work.training.folder / arch_id
     return append_rows(plan, write_results(folder, plan, jobs, work.dataset), folder)
+
+
+def introduced(trials: pd.DataFrame, entrants: Sequence[Entrant]) -> pd.DataFrame:
+    """``trials`` with who each network is, also where a training failed before it could tell."""
+    by_id = {entrant.arch.id: entrant for entrant in entrants}
+    who = [by_id[arch_id] for arch_id in trials["arch_id"]]
+    told = trials.assign(
+        role=[str(entrant.role) for entrant in who],
+        network=[entrant.name for entrant in who],
+    )
+    further = [name for name in ("search_trial", "proxy_accuracy") if name not in told]
+    return told.reindex(columns=[*told, *further])
 
 
 def _table(run: Run, validation_images: int) -> pd.DataFrame:
@@ -119,26 +133,42 @@ def with_best_random(
     return networks.drop(index=worse).reset_index(drop=True)
 
 
-def verdict(run: Run, networks: pd.DataFrame) -> list[str]:
+def verdict(run: Run, networks: pd.DataFrame, validation_images: int) -> list[str]:
     """What a person should know, the most important first: a baseline that wins stands before all else."""
     done = networks[networks["status"] == "complete"]
     if done.empty:
-        return ["No network has been trained to its end."]
-    sentences = [*_against_baselines(done, run.objectives)]
+        return [
+            "No network has been trained to its end.",
+            *filter(None, (_failures(run),)),
+        ]
+    sentences = [*_against_baselines(done, run.objectives, validation_images)]
     front = done[done["on_front"]]
     sure = int((front["front_probability"] >= SURE).sum())
     sentences.append(
         f"{counted(len(front), 'network')} on the front at full fidelity, "
-        f"{sure} of them with a probability of at least {SURE:.0%}."
+        f"{sure} of them with a probability of at least {SURE:.0%}"
+        f" (on these {counted(validation_images, 'validation image')})."
     )
     proxy = proxy_in_words(run) if ACCURACY in run.epochs else None
-    return [*sentences, proxy] if proxy else sentences
+    return [*sentences, *filter(None, (proxy, _failures(run)))]
+
+
+def _failures(run: Run) -> str | None:
+    """Which trainings failed, and why the first did."""
+    failed = run.trials[run.trials["status"] == "failed"]
+    if failed.empty:
+        return None
+    first = failed.iloc[0]
+    return (
+        f"{counted(len(failed), 'training')} failed, that of {first['network']} by: "
+        f"{first['error']}"
+    )
 
 
 def _against_baselines(
-    done: pd.DataFrame, objectives: Mapping[str, str]
+    done: pd.DataFrame, objectives: Mapping[str, str], validation_images: int
 ) -> Iterator[str]:
-    """The best of the search against the best baseline, in the first objective."""
+    """The best of the search against the best baseline, in the first objective, and what to do about it."""
     name, way = next(iter(objectives.items()))
     searched = done["role"] == Role.FINALIST
     if searched.all() or not searched.any():
@@ -150,17 +180,24 @@ def _against_baselines(
     baseline = f"{_called(theirs)} ({with_unit(name, theirs[name])})"
     best = f"{ours['network']} ({with_unit(name, ours[name])})"
     ahead = (theirs[name] - ours[name]) * (1 if way == "max" else -1)
-    doubt = ""
-    if name == ACCURACY:
-        # of the difference
-        error = math.hypot(ours["accuracy_error"], theirs["accuracy_error"])
-        doubt = (
-            ", but within the error of the two" if abs(ahead) < CLOSE * error else ""
-        )
+    close = name == ACCURACY and abs(ahead) < CLOSE * math.hypot(
+        ours["accuracy_error"], theirs["accuracy_error"]
+    )
+    doubt = ", but within the error of the two" if close else ""
     if ahead > 0:
         yield f"A BASELINE WINS: {baseline} is better than {best}, the best of the search{doubt}."
     else:
         yield f"The best of the search, {best}, is no worse than the best baseline, {baseline}{doubt}."
+    if close:
+        yield (
+            f"{counted(validation_images, 'validation image')} and so many seeds do not tell the two apart: "
+            "more images tell more (data.validation), so do seeds (finalists.seeds); or take the cheaper one."
+        )
+    elif ahead > 0:
+        yield (
+            "The search has not found what it should: give it more trials, let it begin with the baseline "
+            "(start_from), and see below whether its short trainings rank."
+        )
 
 
 def _called(row: pd.Series[Any]) -> str:

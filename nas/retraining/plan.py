@@ -105,6 +105,11 @@ def make_plan(
     chosen = built(
         lambda plain: with_settings(from_values(Recipe, plain), own), how, recipe
     )
+    if chosen.rung_images is not None:
+        raise ValueError(
+            f"{recipe}: rung_images: {chosen.rung_images} is for short trainings; a full one keeps its best "
+            "epoch, which takes the same validation images after all of them; leave it out"
+        )
     if not other_data:
         check_settings(images, origin)
     config = built(lambda plain: RetrainConfig(**plain), values, recipe)

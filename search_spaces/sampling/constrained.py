@@ -27,7 +27,8 @@ OFTEN = 0.05
 """Share of plain draws inside the limits from which plain draws go on."""
 SURVEY = 100_000
 """Positions at which the fit, not the cost, is asked how rare the inside is."""
-BATCH = 512
+FEWEST, MOST = 16, 512
+"""Candidates screened at once: about twice as many as the last move took, which leaves the others behind."""
 RARE = 1e-4
 """Share of plain draws inside the limits below which draws start from one that lies inside."""
 NEARBY = 40
@@ -152,14 +153,14 @@ class ConstrainedSampler:
         here = cube.point(at.tape)
         # importance of the present state: target density over proposal density, up to a constant
         weight = 1 / fit.passes(here[None])[0]
-        since = 0
+        since, count = 0, FEWEST
         while True:
             # the fit prices a whole batch at once
-            rows = candidates(here, BATCH)
+            rows = candidates(here, count)
             passes = fit.passes(rows)
             used = 0
             # stage one: the cheap screen, passed with the probability that the fit gives
-            for index in np.flatnonzero(self.rng.random(BATCH) < passes).tolist():
+            for index in np.flatnonzero(self.rng.random(count) < passes).tolist():
                 # stage two: the exact cost
                 there = self._draw(cube.tape(rows[index]))
                 if there.outside:
@@ -171,9 +172,11 @@ class ConstrainedSampler:
                 yield since + index + 1 - used, at
                 since, used = 0, index + 1
                 if moves:
+                    count = min(max(FEWEST, 2 * (index + 1)), MOST)
                     break
             else:
-                since += BATCH - used
+                since += count - used
+                count = min(2 * count, MOST)
 
     def _fit(self, cube: Cube, draws: list[Sample]) -> CostFit:
         rows = np.array([cube.point(draw.tape) for draw in draws])

@@ -62,7 +62,7 @@ def deliver_model(folder: Path, config: SearchConfig, console: Console) -> None:
         choice = config.select or SelectConfig()
         out, selection = deliver(folder, choice, config.export, progress)
     lines = (
-        f"{selection.row['network']}: {selection.why}",
+        f"chosen    {selection.row['network']}: {selection.why}",
         f"model     {out}",
         f"try       {as_typed('predict', out, 'IMAGE')}",
     )

@@ -18,6 +18,7 @@ from rich.text import Text
 
 from evaluators.data.progress import Progress
 from nas.cli.fitting import FittingTable
+from nas.cli.naming import called_trial
 from nas.cli.progress import PLAIN_LINE_SECONDS, redraws
 from nas.cli.terminal import LastingOutput
 from nas.config.schema import SearchConfig
@@ -132,11 +133,11 @@ class SearchView:
             case EpochEnded():
                 self._epochs += 1
                 # a line an epoch would drown the ends of trials
-                doing = f"trial {trial} {self._doing(record)}"
+                doing = f"{called_trial(record)} {self._doing(record)}"
                 self._line(doing, every=PLAIN_LINE_SECONDS)
             case Lost(reason=reason):
                 what = "lost its worker and goes on with another"
-                self._line(f"trial {trial} {what}: {reason}")
+                self._line(f"{called_trial(record)} {what}: {reason}")
             case Finished():
                 self._finish(self._open.pop(trial))
 
@@ -158,13 +159,15 @@ class SearchView:
 
     def _start(self) -> None:
         self._entered = time.monotonic()
+        if self._started is not None:  # another round of finalists
+            return
         if redraws(self._console):
             self._live.start()
         else:
             self._console.print("starting workers, drawing the first networks")
 
     def _finish(self, record: TrialRecord) -> None:
-        trial, status = record.number, record.status
+        called, status = called_trial(record), record.status
         self._ended[status] += 1
         self._under_way -= record.reached
         if status is TrialStatus.COMPLETE:
@@ -173,10 +176,10 @@ class SearchView:
                 with_unit(name, record.metrics[name])
                 for name in self._config.objectives
             )
-            self._line(f"trial {trial} {values}")
+            self._line(f"{called} {values}")
         elif status is not TrialStatus.DUPLICATE:
             reason = f": {record.error}" if record.error else ""
-            self._line(f"trial {trial} {status}{reason}")
+            self._line(f"{called} {status}{reason}")
 
     def _add(self, record: TrialRecord) -> None:
         point = self._objectives.costs_of(record.metrics)
@@ -296,7 +299,8 @@ class SearchView:
         for record in shown:
             flops = record.metrics.get("flops")
             cost = "" if flops is None else number("flops", flops)
-            network = record.proposal.arch_id if record.proposal else ""
+            arch_id = record.proposal.arch_id if record.proposal else ""
+            network = str(record.metrics.get("network", arch_id))
             running.add_row(str(record.number), network, cost, self._doing(record))
         if len(shown) < len(at_work):
             running.add_row("…", f"{len(at_work) - len(shown)} more")
