@@ -19,7 +19,8 @@ trap again=yes USR1  # from Slurm, before the time is up
 cd {working_folder} || exit
 export PATH={programs}:$PATH run={run}
 export RAY_AUTH_MODE=token RAY_AUTH_TOKEN=$(python -c 'import secrets; print(secrets.token_hex(32))')
-export RAY_USAGE_STATS_ENABLED=0 head=$(hostname -I | cut -d' ' -f1):$((20000 + SLURM_JOB_ID % 10000))
+export RAY_USAGE_STATS_ENABLED=0 port=$((20000 + (SLURM_JOB_ID + 1000 * ${{SLURM_RESTART_COUNT:-0}}) % 10000))
+export head=$(hostname -I | cut -d' ' -f1):$port
 
 # `scancel` sends SIGTERM to all that runs here: the driver still needs the head while it ends
 python -c 'import os, signal, sys
