@@ -56,6 +56,14 @@ CANDIDATES: dict[str, dict[str, Any]] = {
     "truth": ONE_PASS
     | {"epochs": 5, "batch_size": 128, "rung_images": 500, "optimizer": "muon"},
     "muon": SHORT | {"optimizer": "muon"},
+    "muon, batches of 32": SHORT | {"optimizer": "muon", "batch_size": 32},
+    "muon, batches of 32, twice the rate": SHORT
+    | {"optimizer": "muon", "batch_size": 32, "lr": 0.8},
+    "muon, batches of 128": SHORT | {"optimizer": "muon", "batch_size": 128},
+    "muon, half the rate": SHORT | {"optimizer": "muon", "lr": 0.2},
+    "muon, twice the rate": SHORT | {"optimizer": "muon", "lr": 0.8},
+    "muon, averaged weights": SHORT | {"optimizer": "muon", "ema": 0.95},
+    "muon, no smoothing": SHORT | {"optimizer": "muon", "label_smoothing": 0.0},
     "sgd": SHORT,
     "preset": {
         "epochs": 6,
