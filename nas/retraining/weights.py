@@ -141,8 +141,10 @@ def official_model(
     Raises:
         ValueError: if there is no such network, or ``init`` is not ``official``.
     """
-    if name not in REFERENCES:
-        raise ValueError(f"{name} is neither a model folder nor a published network")
+    try:
+        reference(name)
+    except ValueError as error:
+        raise ValueError(f"{name} is no model folder, and there is {error}") from None
     if init != "official":
         raise ValueError(
             f"{name} is a network without weights: --init official takes the authors', or train it first"

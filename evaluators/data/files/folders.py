@@ -168,7 +168,8 @@ def read_folders(root: Path, classes: list[str] | None) -> Listing:
         paths += images
         labels += [classes.index(name)] * len(images)
         others += passed_over
-    _tell(root, len(paths), len(found), others)
+    beside = sum(map(is_image, os.scandir(root)))
+    _tell(root, len(paths), len(found), others, beside)
     containers = [(path, 0) for path in paths]
     numbers = np.asarray(labels, np.int64)
     return listed("file", paths, containers, [1] * len(paths), numbers, classes)
@@ -198,12 +199,17 @@ def _class_name(root: Path, folder: str) -> str:
     return unicodedata.normalize("NFC", folder)
 
 
-def _tell(root: Path, images: int, classes: int, others: Counter[str]) -> None:
-    text = f"{root}: {images} images of {classes} classes"
+def _tell(
+    root: Path, images: int, classes: int, others: Counter[str], beside: int
+) -> None:
+    passed_over = []
     if others:
         kinds = ", ".join(
             f"{count} {suffix}" for suffix, count in others.most_common(5)
         )
-        _log.warning("%s; passed over, as no images that can be read: %s", text, kinds)
-    else:
-        _log.info("%s", text)
+        passed_over.append(f"passed over, as no images that can be read: {kinds}")
+    if beside:
+        passed_over.append(f"images beside the class folders, in no class: {beside}")
+    level = logging.WARNING if passed_over else logging.INFO
+    text = "; ".join([f"{root}: {images} images of {classes} classes", *passed_over])
+    _log.log(level, "%s", text)

@@ -151,10 +151,12 @@ class TestFolders:
         picture(52).save(root / "class0" / "a.jp2")
         for name in ("a.heic", "b.heic", "notes.txt", "README"):
             (root / "class1" / name).write_text("no image")
+        picture(53).save(root / "stray.png")
         load(settings("imagefolder", root))
         assert len(caplog.messages) == 2
         assert "19 images of 2 classes; passed over" in caplog.text
         assert "2 .heic, 1 without a suffix, 1 .txt" in caplog.text
+        assert "images beside the class folders, in no class: 1" in caplog.text
 
     def test_a_class_whose_name_no_file_can_hold(self, tmp_path: Path) -> None:
         write_folder(tmp_path / "mine")

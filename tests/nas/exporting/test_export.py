@@ -321,7 +321,7 @@ def test_bad_input_gets_one_line_and_leaves_nothing(tmp_path: Path) -> None:
         ),
         (
             ["nonsense", "--out", out],
-            "nonsense is neither a model folder nor a published network",
+            "nonsense is no model folder, and there is no published network 'nonsense'",
         ),
         ([tmp_path / "empty", "--out", out], "no model folder, arch.json is missing"),
         ([tmp_path / "retrained", "--out", tmp_path / "empty"], "empty exists already"),
