@@ -76,11 +76,12 @@ class Objectives(Mapping[str, str]):
         return points
 
     def worst(self, df: pd.DataFrame) -> dict[str, float]:
-        """The worst value of each objective in ``df``: a reference point where none was chosen; NaN: none."""
+        """The worst finite value of each objective in ``df``, a reference point if none is chosen; NaN: none."""
         worst = {}
         for name, direction in self.items():
             # pandas leaves NaN out of min and max
             values = pd.Series(numbers(df, name))
+            values = values[np.isfinite(values)]
             worst[name] = float(values.min() if direction == "max" else values.max())
         return worst
 

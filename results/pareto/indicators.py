@@ -91,9 +91,9 @@ def attainment(
 ) -> pd.DataFrame:
     """What the given share of repeated searches reached: their empirical attainment surfaces.
 
-    ``by`` names the column that tells the searches apart. Columns ``percentile`` (of the searches) and the
-    objectives; each percentile's rows are the corners of its surface, none where fewer searches reached anything.
-    2 or 3 objectives (Fonseca et al., 2011).
+    ``by`` names the column that tells the searches apart; a row without it is of none. Columns ``percentile`` (of
+    the searches) and the objectives; each percentile's rows are the corners of its surface, none where fewer
+    searches reached anything. 2 or 3 objectives (Fonseca et al., 2011).
     """
     if len(objectives) not in (2, 3):
         raise ValueError(
@@ -102,6 +102,7 @@ def attainment(
     check_column(df, by, "by")
     check_each("percentiles", percentiles, 0, 100)
     aims = Objectives.of(objectives)
+    df = df[df[by].notna()]
     costs, known = _costs(df, aims)
     columns = [*objectives, "percentile"]
     if not len(costs):

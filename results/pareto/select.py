@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from results.columns import Array, final, numbers
-from results.limits import Limits, spell, violation
+from results.limits import Limits, as_limits, spell, violation
 from results.objectives import Objectives
 from results.pareto.pareto import pareto_front
 
@@ -43,7 +43,7 @@ def select(
     *,
     maximize: str | None = None,
     minimize: str | None = None,
-    under: Mapping[str, float] | None = None,
+    under: Limits | None = None,
     over: Mapping[str, float] | None = None,
     knee: bool = False,
     near: Mapping[str, float] | None = None,
@@ -127,11 +127,13 @@ def _aims(
     return Objectives(aims)
 
 
-def _limits(
-    under: Mapping[str, float] | None, over: Mapping[str, float] | None
-) -> Limits:
-    most, least = dict(under or {}), dict(over or {})
-    return {name: (least.get(name), most.get(name)) for name in most | least}
+def _limits(under: Limits | None, over: Mapping[str, float] | None) -> Limits:
+    """``under`` may hold whole limits too, which ``over`` then raises the lower end of."""
+    limits = as_limits(under)
+    for name, least in (over or {}).items():
+        most = limits[name].max if name in limits else None
+        limits |= as_limits({name: (least, most)})
+    return limits
 
 
 def _within(

@@ -44,8 +44,8 @@ def front_probability(
       rather too wide;
     - else, and where a given spread is missing: none, the number is taken as exact.
 
-    Raises ``ValueError`` for a spread of what is no objective, that is negative or on another index, and for
-    accuracies that are no fractions.
+    Raises ``ValueError`` for a spread of what is no objective, that is negative, infinite or on another index, and
+    for accuracies that are no fractions where their error is one.
     """
     check_count("samples", samples)
     if validation_images is not None:
@@ -105,18 +105,19 @@ def _sigmas(
 def _given(df: pd.DataFrame, name: str, spread: Spread) -> Array:
     """The user's own standard deviations (rows,)."""
     if isinstance(spread, str):
-        return _not_negative(name, numbers(df, spread))
+        return _checked(name, numbers(df, spread))
     if not isinstance(spread, pd.Series):
-        return _not_negative(name, np.full(len(df), float(spread)))
+        return _checked(name, np.full(len(df), float(spread)))
     if not df.index.isin(spread.index).all():
         raise ValueError(f"spread of {name}: it is on another index than the table")
     wide = spread.reindex(df.index).to_numpy(dtype=float, na_value=np.nan)
-    return _not_negative(name, wide)
+    return _checked(name, wide)
 
 
-def _not_negative(name: str, sigma: Array) -> Array:
-    if (sigma < 0).any():
-        raise ValueError(f"spread of {name}: {np.nanmin(sigma):g} is negative")
+def _checked(name: str, sigma: Array) -> Array:
+    wrong = sigma[(sigma < 0) | np.isinf(sigma)]
+    if len(wrong):
+        raise ValueError(f"spread of {name}: {wrong[0]:g} is no standard deviation")
     return sigma
 
 
@@ -124,7 +125,9 @@ def _logged(df: pd.DataFrame, name: str, images: int | None) -> Array:
     """The standard errors (rows,) that were logged, and a guess where that is possible; NaN where not."""
     sigma, column = np.full(len(df), np.nan), error_column(name)
     if column in df.columns:
-        sigma = numbers(df, column)
+        sigma = _checked(name, numbers(df, column))
+        if name == "accuracy":
+            _fractions(df)
     guess = sigma
     if name == "accuracy" and images:
         guess = _accuracy_error(df, images)
@@ -137,13 +140,19 @@ def _logged(df: pd.DataFrame, name: str, images: int | None) -> Array:
 
 def _accuracy_error(df: pd.DataFrame, images: int) -> Array:
     """As if two more images had been right and two more wrong."""
+    share = _fractions(df)
+    centre = (share * images + 2) / (images + 4)
+    return np.asarray(np.sqrt(centre * (1 - centre) / (images + 4)))
+
+
+def _fractions(df: pd.DataFrame) -> Array:
+    """Accuracies that are of the kind of their error."""
     share = numbers(df, "accuracy")
     if not (np.isnan(share) | ((share >= 0) & (share <= 1))).all():
         raise ValueError(
             "accuracy is needed as a fraction from 0 to 1 for its error, not in per cent"
         )
-    centre = (share * images + 2) / (images + 4)
-    return np.asarray(np.sqrt(centre * (1 - centre) / (images + 4)))
+    return share
 
 
 def _rivals(costs: Array, sigma: Array) -> NDArray[np.intp]:

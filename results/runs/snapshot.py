@@ -51,15 +51,22 @@ def _workbook(table: pd.DataFrame) -> bytes:
             "tables as .xlsx need openpyxl: pip install 'splitsearch[excel]'"
         ) from error
 
+    def cell(value: object) -> object:
+        if isinstance(value, pd.Timestamp) and value.tzinfo:
+            return value.tz_convert("UTC").tz_localize(None)
+        if not isinstance(value, str):
+            return value
+        text = ILLEGAL_CHARACTERS_RE.sub("", value)
+        # Excel would take a text that begins so for a formula.
+        return f"'{text}" if text.startswith("=") else text
+
     columns = {}
     for name, column in table.items():
         if isinstance(column.dtype, pd.DatetimeTZDtype):
             column = column.dt.tz_convert("UTC").dt.tz_localize(None)
-        elif pd.api.types.is_string_dtype(column):
-            column = column.str.replace(ILLEGAL_CHARACTERS_RE, "", regex=True)
-            # Excel would take a text that begins so for a formula.
-            column = column.str.replace(r"^=", "'=", regex=True)
-        columns[name] = column
+        elif not pd.api.types.is_numeric_dtype(column):
+            column = column.map(cell, na_action="ignore")
+        columns[cell(name)] = column
     file = BytesIO()
     pd.DataFrame(columns).to_excel(file, index=False, engine="openpyxl")
     return file.getvalue()

@@ -88,6 +88,10 @@ def _sample(name: str, df: pd.DataFrame, metric: str) -> Array:
         values = sample_of(df, metric)
     except ValueError as error:
         raise ValueError(f"population {name}: {error}") from error
+    if infinite := int(np.isinf(values).sum()):
+        raise ValueError(
+            f"population {name}: {metric} is infinite in {infinite} rows; leave them out, or count them as failed"
+        )
     if len(values) < 2:
         raise ValueError(
             f"population {name}: one network with {metric} is too few to compare; 2 or more are needed"

@@ -90,6 +90,25 @@ def test_attainment_by_hand():
         attainment(runs, {"ms": "min"})
 
 
+def test_a_row_of_no_search_does_not_count_in_attainment():
+    table = pd.DataFrame(
+        {"run": ["a", "b", None], "x": [2.0, 1.0, 0.5], "y": [1.0, 2.0, 0.5]}
+    )
+    aims = {"x": "min", "y": "min"}
+    found = attainment(table, aims, percentiles=(50, 100))
+    pd.testing.assert_frame_equal(
+        found, attainment(table[:2], aims, percentiles=(50, 100))
+    )
+
+
+def test_an_infinite_value_is_no_reference_point():
+    table = pd.DataFrame(
+        {"finished": [1, 2, 3], "x": [1.0, 2.0, np.inf], "y": [2.0, 1.0, 3.0]}
+    )
+    found = hypervolume_over_time(table, {"x": "min", "y": "min"})
+    assert found["hypervolume"].tolist() == [1.0, 1.0, 1.0]
+
+
 def test_a_search_that_reached_nothing_counts_in_attainment():
     table = pd.DataFrame(
         {

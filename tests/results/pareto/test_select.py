@@ -35,6 +35,9 @@ def test_the_best_within_limits_says_why(table):
     assert picked(select(table, minimize="latency_ms", over={"accuracy": 0.85})) == [5]
     # no second objective: first
     assert picked(select(table, maximize="accuracy", under={"latency_ms": 5})) == [4]
+    for limit in ([0, 5], {"max": 5}, {"min": 0, "max": 5}):
+        chosen = select(table, maximize="accuracy", under={"latency_ms": limit})
+        assert picked(chosen) == [4]
     pd.testing.assert_frame_equal(table, before)
 
 

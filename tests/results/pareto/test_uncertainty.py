@@ -91,8 +91,16 @@ def test_bad_spreads_are_named():
     table = pd.DataFrame({"accuracy": [0.9], "latency_ms": [2.0]})
     with pytest.raises(ValueError, match="spread of flops: not among the objectives"):
         front_probability(table, OBJECTIVES, {"flops": 1.0})
-    with pytest.raises(ValueError, match="spread of accuracy: -1 is negative"):
+    with pytest.raises(
+        ValueError, match="spread of accuracy: -1 is no standard deviation"
+    ):
         front_probability(table, OBJECTIVES, {"accuracy": -1.0})
+    with pytest.raises(ValueError, match="inf is no standard deviation"):
+        front_probability(table, OBJECTIVES, {"latency_ms": np.inf})
+    with pytest.raises(ValueError, match="not in per cent"):
+        front_probability(table.assign(accuracy=90, accuracy_se=0.003), OBJECTIVES)
+    with pytest.raises(ValueError, match=r"-0\.1 is no standard deviation"):
+        front_probability(table.assign(accuracy_se=-0.1), OBJECTIVES)
 
 
 def test_the_spread_of_repetitions_is_pooled():

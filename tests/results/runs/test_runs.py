@@ -201,13 +201,15 @@ def test_a_workbook_opens_with_its_times_and_texts(make, tmp_path):
     """Read by openpyxl: Excel has no time zones, and takes a text with "=" first for a formula."""
     openpyxl = pytest.importorskip("openpyxl")
     trials = load_run(make("run")).trials.assign(note=["=1+1", "a\x1b[b"])
+    trials["=mixed"] = [pd.Timestamp("2026-01-01", tz="UTC"), "=2"]
     write_table(trials, tmp_path / "out.xlsx")
     header, first, second = openpyxl.load_workbook(tmp_path / "out.xlsx").active.values
     row = dict(zip(header, first, strict=True))
     assert row["started"] == trials["started"][0].tz_localize(None).to_pydatetime()
     assert (row["accuracy"], row["flops"]) == (0.5, 100)
-    assert (row["note"], second[-1]) == ("'=1+1", "a[b")
-    assert list(header) == list(trials)
+    assert (row["note"], second[-2:]) == ("'=1+1", ("a[b", "'=2"))
+    assert first[-1] == pd.Timestamp("2026-01-01").to_pydatetime()
+    assert list(header) == [*[*trials][:-1], "'=mixed"]
 
 
 def test_what_cannot_be_loaded_together_is_named(make, tmp_path):

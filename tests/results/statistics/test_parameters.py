@@ -52,6 +52,12 @@ WRONG: list[tuple[str, Use]] = [
     ("quantiles must be several numbers", lambda _: Quantile(quantiles=0.5)),
     ("bins must be a whole number", lambda _: Trend("arch.radix", bins=0)),
     ("repeats must be a whole number", lambda t: importance(t, repeats=0)),
+    (
+        "population b: accuracy is infinite in 1 rows",
+        lambda t: compare(
+            {"a": t, "b": t.assign(accuracy=[np.inf, *t["accuracy"][1:]])}
+        ),
+    ),
     ("best_of must be a whole", lambda t: compare({"a": t, "b": t}, best_of=0)),
     ("samples must be a whole", lambda t: front_probability(t, AIMS, samples=0)),
     (
