@@ -26,7 +26,7 @@ from evaluators.models.folder import (
 )
 from evaluators.models.preprocess import Preprocess
 from nas.retraining.inherit import inherit
-from search_spaces import REFERENCES, Arch, Network, Task, reference
+from search_spaces import Arch, Network, Task, reference
 
 
 class Published(NamedTuple):
