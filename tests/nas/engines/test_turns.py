@@ -15,6 +15,8 @@ from ray.tune.experiment import Trial
 
 from nas.budget import Budget
 from nas.controller import Controller
+from nas.engines.ray_nodes import AllNodes
+from nas.engines.ray_room import Demand, Room
 from nas.engines.ray_tune import Relay
 from nas.engines.turns import Turns
 from nas.samplers.proposer import Proposer
@@ -148,6 +150,24 @@ class Tune:
         self.done.append(("stop", trial.config["trial"], len(self._log.commits)))
 
 
+class Workers(Room):
+    """So many, without a cluster."""
+
+    def __init__(self, count: int) -> None:
+        super().__init__(cpus=1, gpus=0, nodes=AllNodes())
+        self.count = count
+
+    def now(self) -> int:
+        return self.count
+
+
+class Asked(Demand):
+    """What a cluster would be asked for."""
+
+    def ask(self, what: str, bundle: dict[str, float], times: int) -> None:
+        self.times = times
+
+
 def trial(number: int, status: str = Trial.RUNNING) -> Any:
     return SimpleNamespace(config={"trial": number}, status=status)
 
@@ -155,11 +175,12 @@ def trial(number: int, status: str = Trial.RUNNING) -> Any:
 def test_results_that_lie_ready_share_a_commit_and_are_acted_on_after_it(
     log: SlowLog, controller: Controller
 ) -> None:
-    relay = Relay(controller, room=lambda: 4)
+    relay = Relay(controller, Workers(4), demand := Asked())
     relay.tune = tune = Tune(log)
     begun = [relay.assignment() for _ in range(4)]
     assert [work.trial for work in begun if work] == [0, 1, 2, 3]
     assert log.commits == [4]
+    assert demand.times == controller.state.spending.budget.trials
     relay.segments |= {"a", "b", "c", "d"}
 
     def told(number: int, flops: Any, status: str = Trial.RUNNING) -> None:
@@ -185,7 +206,7 @@ def test_results_that_lie_ready_share_a_commit_and_are_acted_on_after_it(
 def test_what_the_controller_raises_is_kept_and_nothing_is_acted_on(
     log: SlowLog, controller: Controller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    relay = Relay(controller, room=lambda: 1)
+    relay = Relay(controller, Workers(1), Asked())
     relay.tune = tune = Tune(log)
     assert relay.assignment() is not None
 
