@@ -466,6 +466,7 @@ WRONG = {
     "data=3": "data: must be a mapping of settings, got 3",
     "data.validation=2": "data: validation: must be above 0 and below 1, got 2",
     "worker=2": "fast: worker: unknown key; did you mean workers?",
+    "rung_images=50": "fast: rung_images: 50 is for short trainings",
 }
 
 
