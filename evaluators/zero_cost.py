@@ -27,7 +27,7 @@ from evaluators.devices.seeding import seeded
 from evaluators.evaluator import Metrics
 from search_spaces import IMAGENET, Arch, SplitAttention, Task, build
 from search_spaces.blocks.inverted_residual import InvertedResidualModule
-from search_spaces.blocks.layers import SqueezeExcite
+from search_spaces.blocks.squeeze_excite import SqueezeExcite
 
 MAX_RESOLUTION = 64
 """Larger images are not needed to tell networks apart, and cost what should be free."""

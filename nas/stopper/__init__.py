@@ -1,4 +1,4 @@
-"""When a trial stops: multi-objective ASHA, median and own rules."""
+"""When a trial stops: multi-objective ASHA, ASHA by one metric, successive halving, or a rule of one's own."""
 
 from nas.stopper.asha import MultiObjectiveASHA
 

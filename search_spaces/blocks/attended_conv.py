@@ -9,11 +9,11 @@ from torch import nn
 
 from search_spaces.blocks.layers import (
     Activation,
-    SqueezeExcite,
     activation,
     activation_cost,
 )
 from search_spaces.blocks.split_attention import SplitAttention
+from search_spaces.blocks.squeeze_excite import SqueezeExcite
 from search_spaces.cost import Tally
 
 
