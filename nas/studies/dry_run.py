@@ -24,6 +24,7 @@ from evaluators.devices.device import synchronize
 from evaluators.devices.lock import Shared
 from evaluators.devices.seeding import build_seeded
 from evaluators.latency.cores import allowed_cores
+from evaluators.latency.result import UnstableLatencyError
 from evaluators.training.fidelity import Fidelity
 from evaluators.training.memory import peak_memory, reset_peak
 from evaluators.training.train_step import TrainStep
@@ -48,7 +49,7 @@ class Tried:
     """One network: its exact cost, a trained batch (after one to warm up), and the other evaluators.
 
     ``memory_mb`` (10^6 bytes) is the most that the batch took of a GPU's memory; on a CPU the most that this
-    process has had, torch and images included, as a trial's would.
+    process has had, torch and images included, as a trial's would. ``unmeasured`` says why a latency is missing.
     """
 
     arch: Arch
@@ -56,6 +57,7 @@ class Tried:
     batch_seconds: float
     other_seconds: float
     memory_mb: float
+    unmeasured: str | None = None
 
     def trial_seconds(self, batches: int, epochs: int) -> float:
         return epochs * batches * self.batch_seconds + self.other_seconds
@@ -112,6 +114,7 @@ def dry_run(
     # checkpoints of what is under way, and what the log and the tables keep
     disk = (states + config.trials * BYTES_A_TRIAL) / 1e6
     odd = [
+        *_odd_latency(smallest, largest),
         *_odd_images(dataset),
         *_odd_memory(largest, at_once, device),
         *_odd_disk(out, disk),
@@ -178,13 +181,19 @@ def _tried(
     evaluators: list[Evaluator],
     device: torch.device,
 ) -> Tried:
-    started = perf_counter()
+    started, unmeasured = perf_counter(), None
     for evaluator in evaluators:
         if "epoch" not in evaluator.metrics and "accuracy" not in evaluator.metrics:
-            list(evaluator.evaluate(arch, seed=config.seed))
+            try:
+                list(evaluator.evaluate(arch, seed=config.seed))
+            except (
+                UnstableLatencyError
+            ) as error:  # of the machine now, not of the settings
+                unmeasured = str(error)
     others = perf_counter() - started
     seconds, memory = _trained_batch(arch, config, dataset, device)
-    return Tried(arch, complexity(arch, dataset.task), seconds, others, memory)
+    cost = complexity(arch, dataset.task)
+    return Tried(arch, cost, seconds, others, memory, unmeasured)
 
 
 def _trained_batch(
@@ -220,6 +229,12 @@ def _at_once(config: SearchConfig, device: torch.device) -> int:
         else by_cpu
     )
     return max(1, min(by_cpu, by_gpu, config.trials))
+
+
+def _odd_latency(*tried: Tried) -> Iterator[str]:
+    reasons = dict.fromkeys(each.unmeasured for each in tried if each.unmeasured)
+    for reason in islice(reasons, 1):
+        yield f"trials would fail as things are now: {reason}"
 
 
 def _odd_images(dataset: Dataset) -> Iterator[str]:

@@ -66,6 +66,24 @@ def test_what_is_odd_is_said(tmp_path: Path) -> None:
     assert found.hours[1] == 0.001
 
 
+def test_a_busy_machine_costs_the_latency_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    busy = "latency was disturbed: others took 87% of the CPU"
+    monkeypatch.setattr(
+        "evaluators.latency.latency.refusal_of", lambda result, settings: busy
+    )
+    settings = [
+        "evaluators=[complexity, latency, training]",
+        "objectives.latency_ms=min",
+        "latency.keep_disturbed=false",
+    ]
+    found = dry_run(load_config("quick", [*TINY, *settings]), tmp_path)
+    (told,) = (each for each in found.odd if "latency" in each)
+    assert told.startswith(f"trials would fail as things are now: {busy}")
+    assert found.hours[1] > 0
+
+
 def floats() -> Source:
     split = Split(torch.rand(40, 3, 8, 8), torch.arange(40) % 2)
     return Source(split, split, True)
