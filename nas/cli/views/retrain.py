@@ -42,7 +42,8 @@ class View:
             console=console,
             transient=True,
         )
-        self._task = self._bar.add_task("", total=None)
+        self._task = self._bar.add_task("starting", total=None)
+        self._told = ""
 
     def epoch(self, seed: int, epochs: int, metrics: Metrics) -> None:
         text = " ".join(
@@ -64,6 +65,13 @@ class View:
         self._bar.update(
             self._task, description=what, completed=done, total=total or None
         )
+        self._say(what)
+
+    def _say(self, what: str) -> None:
+        """Where nothing is redrawn, what happens is told once, when it begins."""
+        if what != self._told and not redraws(self._console):
+            self._told = what
+            self._console.print(what, soft_wrap=True)
 
     def __enter__(self) -> Self:
         if redraws(self._console):
