@@ -108,6 +108,7 @@ def _somebody_waits(device: torch.device) -> bool:
 
 
 def _lock_files(device: torch.device) -> tuple[Path, Path]:
+    # not $TMPDIR, which differs between users and jobs: all of a machine must meet here
     folder = Path(os.environ.get("SPLITSEARCH_LOCK_DIR", "/tmp"))  # noqa: S108 - _opened is careful
     key = f"splitsearch-{device_key(device)}"
     return folder / f"{key}.turnstile", folder / f"{key}.inside"

@@ -88,7 +88,7 @@ class Training:
         self.seed, self.shard = seed, shard
         self.fidelity = Fidelity.of(dataset, recipe)
         self._order = BatchOrder(self.fidelity, recipe.batch_size, seed, shard)
-        # channels last: a third less time on the CPU (benchmarks/training.py)
+        # a third less time on the CPU (benchmarks/training.py); torch's overloads lack the format alone
         self.model = model.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.history: list[Metrics] = []
         # grows when memory runs out
