@@ -76,7 +76,9 @@ class FieldError(ValueError):
     """A setting that will not do: ``path`` names it inside ``owner``, ``problem`` says what would be right."""
 
     def __init__(self, owner: str, path: Iterable[str], problem: str) -> None:
-        self.owner, self.path, self.problem = owner, tuple(path), problem
+        self.owner = owner
+        self.path = tuple(path)
+        self.problem = problem
         super().__init__(owner, self.path, problem)  # all three, for pickle
 
     def __str__(self) -> str:

@@ -135,8 +135,10 @@ class _Beat(threading.Thread):
 
     def __init__(self, path: Path, me: Holder) -> None:
         super().__init__(name="lease", daemon=True)
-        self.me, self.lost = me, False
-        self._path, self._ended = path, threading.Event()
+        self.me = me
+        self.lost = False
+        self._path = path
+        self._ended = threading.Event()
 
     def run(self) -> None:
         while not self._ended.wait(BEAT_SECONDS):

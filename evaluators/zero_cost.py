@@ -139,7 +139,8 @@ def _zen_score(features: nn.Module, task: Task) -> float:
             args[0].var((0, 2, 3), unbiased=False).mean().sqrt().log().item()
         )
 
-    images, step = _noise(task), ZEN_STEP * _noise(task)
+    images = _noise(task)
+    step = ZEN_STEP * _noise(task)
     with torch.no_grad():
         norms = _norms_on_the_way(features)
         hooks = [norm.register_forward_pre_hook(note) for norm in norms]

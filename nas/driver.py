@@ -51,7 +51,8 @@ def search(
         ValueError: before anything is written, for a configuration that cannot work here.
         OSError: if the folder cannot be written.
     """
-    config, folder = located(_with_engine(config, serial)), Path(out)
+    config = located(_with_engine(config, serial))
+    folder = Path(out)
     prepared = prepare(config, progress)
     new_folder(folder, config, prepared.task, prepared.images)
     with sole_driver(folder), EventLog(folder / "events.db") as log:

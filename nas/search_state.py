@@ -44,7 +44,9 @@ class SearchState:
         limits: Mapping[str, Limit],
         reference_point: Mapping[str, float] | None,
     ) -> None:
-        self.proposer, self.stopper, self.limits = proposer, stopper, dict(limits)
+        self.proposer = proposer
+        self.stopper = stopper
+        self.limits = dict(limits)
         self.spending = Spending(budget, proposer.objectives, reference_point)
         self.trials: dict[int, TrialRecord] = {}
         self.undecided: dict[int, list[Content]] = {}

@@ -62,7 +62,9 @@ class Tally:
     )
 
     def __init__(self, channels: int, height: int, width: int) -> None:
-        self.channels, self.height, self.width = channels, height, width
+        self.channels = channels
+        self.height = height
+        self.width = width
         self.conv = self.linear = self.batch_norm = self.adaptive_avg_pool2d = 0
         self.params = self.activations = self.saved = 0
         # Whether autograd holds the present map already: several operators may need it,

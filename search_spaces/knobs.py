@@ -40,7 +40,8 @@ def choose(trial: Trial, name: str, choices: Sequence[ValueT]) -> ValueT:
         # low + n * step in binary floats is 0.30000000000000004; the grid has 0.3
         return cast("ValueT", choices.nearest(value))
     if (step := even_step(choices)) > 0:
-        low, high = int(choices[0]), int(choices[-1])
+        low = int(choices[0])
+        high = int(choices[-1])
         return cast("ValueT", trial.suggest_int(name, low, high, step=step))
     return cast("ValueT", trial.suggest_categorical(name, choices))
 
@@ -52,7 +53,9 @@ def even_step(choices: Sequence[KnobValue]) -> int:
     # a bool is an int to isinstance, but (False, True) is a category
     if len(choices) < 2 or set(map(type, choices)) != {int}:
         return 0
-    first, second, last = int(choices[0]), int(choices[1]), int(choices[-1])
+    first = int(choices[0])
+    second = int(choices[1])
+    last = int(choices[-1])
     step = second - first
     evenly = step > 0 and tuple(choices) == tuple(range(first, last + 1, step))
     return step if evenly else 0

@@ -51,9 +51,11 @@ class Network(nn.Sequential):
             for number, stage in enumerate(description.stages, start=1)
         }
         super().__init__(OrderedDict(stem | stages | head))
-        self.description, self.task = description, task
+        self.description = description
+        self.task = task
         # what does not begin with one of these names is the head
-        self._body, self._stages = [*stem, *stages], frozenset(stages)
+        self._body = [*stem, *stages]
+        self._stages = frozenset(stages)
 
     def features(self, x: Tensor) -> list[Tensor]:
         """The output of every stage, the last one being what ``classify`` takes.

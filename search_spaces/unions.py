@@ -184,7 +184,8 @@ class Union(SearchSpace):
         others = [place for place, name in enumerate(self.families) if name != home]
         member = self.members[self._pick(rng, others)]
         macs = complexity(arch).macs
-        nearest, distance = arch, math.inf
+        nearest = arch
+        distance = math.inf
         # A crossing keeps the cost, not the knobs: two families have no knobs in
         # common, and a network of
         # like cost is the fairest rival.

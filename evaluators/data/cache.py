@@ -245,7 +245,8 @@ def _reserve(path: Path, shape: tuple[int, ...]) -> None:
 
 def _drop(path: Path, good: NDArray[np.bool_]) -> None:
     """Keep the good rows of an array file alone."""
-    kept, everything = np.flatnonzero(good), np.load(path, mmap_mode="r")
+    kept = np.flatnonzero(good)
+    everything = np.load(path, mmap_mode="r")
     shorter = path.with_name("shorter.npy")
     _reserve(shorter, (len(kept), *everything.shape[1:]))
     array = np.load(shorter, mmap_mode="r+")

@@ -102,7 +102,8 @@ def images(entry: Entry) -> Iterator[tuple[str, Stored]]:
 def _parquet_images(entry: Entry) -> Iterator[tuple[str, Stored]]:
     from pyarrow import parquet
 
-    start, rows = 0, iter(entry.rows)
+    start = 0
+    rows = iter(entry.rows)
     with parquet.ParquetFile(entry.path) as file:
         column = [image_column(file.schema_arrow)]
         row = next(rows, None)

@@ -34,7 +34,8 @@ def decode_all(
     """
     sizes = [sum(len(entry.rows) for entry in job) for job in jobs]
     if processes is None:
-        cores, worth = len(os.sched_getaffinity(0)), sum(sizes) // WORTH_A_PROCESS
+        cores = len(os.sched_getaffinity(0))
+        worth = sum(sizes) // WORTH_A_PROCESS
         processes = min(cores, len(jobs), worth)
     if processes >= 2:
         return _in_processes(jobs, sizes, output, advance, processes)
@@ -88,10 +89,8 @@ class _Worker:
         command = [sys.executable, "-P", str(program.__file__)]
         pipe = subprocess.PIPE
         self._process = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True)  # noqa: S603 - no shell
-        self._stdin, self._stdout = (
-            cast(IO[str], self._process.stdin),
-            cast(IO[str], self._process.stdout),
-        )
+        self._stdin = cast(IO[str], self._process.stdin)
+        self._stdout = cast(IO[str], self._process.stdout)
         return self
 
     def __exit__(self, kind: object, *error: object) -> None:

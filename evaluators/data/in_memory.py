@@ -103,7 +103,8 @@ def _check_split(name: str, split: Split) -> None:
 
 def _wrong(split: Split) -> str | None:
     """What is wrong with a user's images or labels, if anything."""
-    shape, labels = tuple(split.images.shape), split.labels
+    shape = tuple(split.images.shape)
+    labels = split.labels
     if len(shape) != 4 or shape[2] != shape[3]:
         return f"must have square images (N, C, H, W), not {shape}"
     if labels.dtype != torch.int64 or labels.shape != shape[:1]:

@@ -36,7 +36,8 @@ def divide(labels: Indices, settings: DataSettings, keys: Keys | None) -> Parts:
     if settings.subset is not None:
         used = _subset(labels, settings.subset, settings.split_seed, keys)
     share, seed = settings.validation, settings.split_seed
-    count, most = round(share * len(used)), len(used) - int(labels.max()) - 1
+    count = round(share * len(used))
+    most = len(used) - int(labels.max()) - 1
     if not 0 < count <= most:
         raise ValueError(
             f"data.validation: {share} is {count} of {len(used)} images; "
@@ -116,7 +117,8 @@ class _Ordered:
         # by class, then by mixed key
         self._by_class = np.lexsort((mixed, labels))
         self._key = mixed[self._by_class]
-        self.label, self.sizes = labels[self._by_class], np.bincount(labels)
+        self.label = labels[self._by_class]
+        self.sizes = np.bincount(labels)
         self.rank = _ranks(self.sizes)
 
     def middle_of_copies(self) -> NDArray[np.float64]:
@@ -124,7 +126,8 @@ class _Ordered:
         # equal keys are neighbours in this order
         new = (np.diff(self._key) != 0) | (np.diff(self.label) != 0)
         group = np.concatenate([[0], np.cumsum(new)])
-        sums, counts = np.bincount(group, self.rank), np.bincount(group)
+        sums = np.bincount(group, self.rank)
+        counts = np.bincount(group)
         middle: NDArray[np.float64] = np.ceil(sums / counts)[group]
         return middle
 

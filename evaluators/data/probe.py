@@ -38,7 +38,8 @@ def shape_of(
         ValueError: if these are no squares of one size, and no resolution is given.
     """
     resolution, channels = shape
-    sizes, grey = set(), []
+    sizes = set()
+    grey = []
     for _, stored in _stored(listing, _some(listing, wanted)):
         with suppress(Exception):  # decoding will say what is wrong with it
             with warnings.catch_warnings(action="ignore"):

@@ -90,7 +90,8 @@ class Shared:
         So it always has work, and a measurement that comes waits for two turns of it at most.
         """
         if self._device.type == "cuda":
-            before, self._given = self._given, torch.cuda.Event()
+            before = self._given
+            self._given = torch.cuda.Event()
             self._given.record(torch.cuda.current_stream(self._device))
             if before is not None:
                 before.synchronize()

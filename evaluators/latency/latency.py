@@ -219,7 +219,9 @@ class _Session:
     def __init__(
         self, model: nn.Module, settings: Latency, device: torch.device
     ) -> None:
-        self.model, self.settings, self.device = model, settings, device
+        self.model = model
+        self.settings = settings
+        self.device = device
         self.cuda = device.type == "cuda"
         self.allocated = torch.cuda.memory_allocated(device) if self.cuda else 0
 
@@ -233,7 +235,8 @@ class _Session:
 
     def prepare(self) -> Forward:
         """The forward pass as it is to be timed: folded, moved, compiled, captured as the settings say."""
-        settings, task = self.settings, self.settings.task
+        settings = self.settings
+        task = self.settings.task
         # a copy: dtype and layout of the caller's model stay
         model = fold(self.model) if settings.fold else copy.deepcopy(self.model).eval()
         layout = (

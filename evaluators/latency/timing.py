@@ -93,10 +93,8 @@ def warm_up(milliseconds: Callable[[], float], max_seconds: float) -> None:
     median = math.inf
     while perf_counter() < deadline:
         # clock rates, caches and lazy set-up have settled once two windows agree
-        previous, median = (
-            median,
-            float(np.median([milliseconds() for _ in range(WARMUP_WINDOW)])),
-        )
+        previous = median
+        median = float(np.median([milliseconds() for _ in range(WARMUP_WINDOW)]))
         if abs(previous - median) <= WARMUP_TOLERANCE * median:
             return
 

@@ -44,7 +44,8 @@ def predict(
         if value < 1:
             raise ValueError(f"{name} must be at least 1, not {value}")
     facts = read_model_folder(folder)
-    network, where = load_model(folder, device), resolve_device(device)
+    network = load_model(folder, device)
+    where = resolve_device(device)
     top = min(top, len(facts.labels))
     remaining = iter(files)
     while batch := list(islice(remaining, batch_size)):

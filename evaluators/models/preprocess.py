@@ -40,7 +40,8 @@ class Preprocess:
     interpolation: str = "bilinear"
 
     def __post_init__(self) -> None:
-        size, numbers = self.resolution, (*self.mean, *self.std, self.crop)
+        size = self.resolution
+        numbers = (*self.mean, *self.std, self.crop)
         finite = all(map(_is_number, numbers))
         wrong = {
             "resolution must be a positive int": type(size) is not int or size < 1,

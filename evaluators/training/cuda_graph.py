@@ -43,7 +43,8 @@ class Replayed:
         self, step: Callable[[Tensor, Tensor], Tensor], device: torch.device
     ) -> None:
         self.state = "not recorded yet"
-        self._step, self._device = step, device
+        self._step = step
+        self._device = device
         self._shapes: tuple[torch.Size, torch.Size] | None = None
         self._eager_left = EAGER_STEPS
         self._stream = torch.cuda.Stream(device)
@@ -81,7 +82,8 @@ class Replayed:
         """The step on buffers of its own, recorded without running it; None if it cannot be."""
         graph = torch.cuda.CUDAGraph()
         # addresses that stay: batches come and go
-        self._images, self._targets = images.clone(), targets.clone()
+        self._images = images.clone()
+        self._targets = targets.clone()
         try:
             # thread_local: other threads of the process may go on using the device
             recording = torch.cuda.graph(

@@ -74,7 +74,9 @@ class EvaluationStep:
     def __init__(
         self, network: nn.Module, recipe: Recipe, device: torch.device
     ) -> None:
-        self._network, self._recipe, self._device = network, recipe, device
+        self._network = network
+        self._recipe = recipe
+        self._device = device
 
     def __call__(self, images: Tensor, labels: Tensor) -> Tensor:
         logits = self._logits(images)

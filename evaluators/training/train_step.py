@@ -30,8 +30,11 @@ class TrainStep:
         self.scaler = torch.amp.GradScaler(
             device.type, enabled=recipe.dtype(device) == torch.float16
         )
-        self._model, self._optimizer = model, optimizer
-        self._recipe, self._device, self._splits = recipe, device, splits
+        self._model = model
+        self._optimizer = optimizer
+        self._recipe = recipe
+        self._device = device
+        self._splits = splits
 
     def __call__(self, images: Tensor, targets: Tensor) -> Tensor:
         # None: the first backward writes gradients, no zeros are read and added to

@@ -96,7 +96,8 @@ def _devices() -> Iterator[Finding]:
 
 
 def _threads() -> Finding:
-    threads, usable = torch.get_num_threads(), allowed_cores()
+    threads = torch.get_num_threads()
+    usable = allowed_cores()
     value = f"torch uses {threads} of {usable} usable cores ({os.cpu_count()} in all)"
     crowded = f"export OMP_NUM_THREADS={usable}: more threads than cores are many times slower"
     return Finding("threads", value, crowded if threads > usable else "")

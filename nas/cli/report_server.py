@@ -30,9 +30,12 @@ class LiveReport:
     """The data of a run's page, worked out again when the event log has grown; safe to share by threads."""
 
     def __init__(self, folder: Path, against: str | None = None) -> None:
-        self.folder, self._against = folder, against
+        self.folder = folder
+        self._against = against
         self._lock = threading.Lock()
-        self._tag, self._data, self._page = "", "", ""
+        self._tag = ""
+        self._data = ""
+        self._page = ""
         self._not_before = 0.0
 
     def current(self) -> tuple[str, str, str]:
@@ -69,7 +72,8 @@ class LiveReport:
         data = page_data(run, stages=stage_reader(run), against=against) | {
             "live": True
         }
-        self._tag, self._data = tag, script_json(data)
+        self._tag = tag
+        self._data = script_json(data)
         self._page = page(data, title=self.folder.resolve().name)
         self._not_before = time.monotonic() + REST * (time.monotonic() - began)
 

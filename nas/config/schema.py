@@ -211,7 +211,8 @@ class SearchConfig(Config):
 
     @property
     def budget(self) -> Budget:
-        stop, plateau = self.stop, self.stop.plateau
+        stop = self.stop
+        plateau = self.stop.plateau
         # the budget knows nothing of settings
         flat = None if plateau is None else Plateau(plateau.trials, plateau.gain)
         return Budget(self.trials, stop.hours, stop.epochs, flat)

@@ -131,7 +131,8 @@ class Sweeper:
     """
 
     def __init__(self, checkpoints: Checkpoints, evaluators: int) -> None:
-        self._checkpoints, self._evaluators = checkpoints, evaluators
+        self._checkpoints = checkpoints
+        self._evaluators = evaluators
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="checkpoints")
 
     def __enter__(self) -> Self:

@@ -77,10 +77,8 @@ def connected(ray_config: RayConfig, log_file: Path) -> Iterator[None]:
         if ours:
             _init(ray_config)
         # ray.init has put its own there
-        logger.handlers, logger.propagate = (
-            [handler],
-            False,
-        )
+        logger.handlers = [handler]
+        logger.propagate = False
         with _term_as_ctrl_c():
             yield
     finally:

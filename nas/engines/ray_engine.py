@@ -28,7 +28,8 @@ class RayEngine:
     """As many trials at once as the cluster has room for."""
 
     def __init__(self, config: SearchConfig, folder: Path) -> None:
-        self._config, self._folder = config, folder
+        self._config = config
+        self._folder = folder
         self._loggers = make_loggers(config.loggers)
 
     def run(
@@ -38,7 +39,8 @@ class RayEngine:
         checkpoints: Checkpoints,
     ) -> None:
         """Raises ``ValueError`` if there is no cluster, no node with room, or none with the latency resource."""
-        config, demand = self._config, Demand()
+        config = self._config
+        demand = Demand()
         joined = config.ray.address != "local"
 
         def tell(text: str) -> None:

@@ -52,7 +52,8 @@ class ProvenNodes(AllNodes):
     """
 
     def __init__(self, needs: Needs, gpus: float, tell: Callable[[str], None]) -> None:
-        self._needs, self._tell = ray.put(needs), tell
+        self._needs = ray.put(needs)
+        self._tell = tell
         # a process of its own each time, so that what one has loaded is gone with it
         self._probe = ray.remote(
             num_cpus=0, num_gpus=min(gpus, 0.001), max_calls=1, max_retries=0

@@ -25,8 +25,12 @@ class Room:
     def __init__(
         self, cpus: float, gpus: float, nodes: AllNodes, every: float = 2.0
     ) -> None:
-        self.nodes, self.cpus, self.gpus = nodes, cpus, gpus
-        self._every, self._looked, self._trials = every, -math.inf, 0
+        self.nodes = nodes
+        self.cpus = cpus
+        self.gpus = gpus
+        self._every = every
+        self._looked = -math.inf
+        self._trials = 0
 
     def __call__(self) -> int:
         if time.monotonic() - self._looked >= self._every:
@@ -73,7 +77,8 @@ class Patience:
 
     def wait(self, there: Callable[[], bool], lack: Callable[[], str]) -> None:
         """Return once ``there``; ``ValueError`` of what is lacking if that takes too long."""
-        until, told = time.monotonic() + 60 * self.minutes, False
+        until = time.monotonic() + 60 * self.minutes
+        told = False
         while not there():
             if time.monotonic() >= until:
                 raise ValueError(lack())

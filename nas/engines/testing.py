@@ -174,7 +174,8 @@ def run_engine(
     """Run a search of a few networks, or go on with the one in ``tmp_path``; what its log then holds."""
     folder = tmp_path / "run"
     folder.mkdir(exist_ok=True)
-    path, checkpoints = folder / "events.db", Checkpoints(str(folder / "checkpoints"))
+    path = folder / "events.db"
+    checkpoints = Checkpoints(str(folder / "checkpoints"))
     checkpoints.prove()
     with open_log(path) as log:
         made = controller(log, evaluators, trials=trials, stopper=stopper)

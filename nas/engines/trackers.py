@@ -140,7 +140,8 @@ class MLflow:
     def __init__(self, folder: Path) -> None:
         from mlflow import MlflowClient  # optional, and slow to import
 
-        self._client, self._folder = MlflowClient(), str(folder.resolve())
+        self._client = MlflowClient()
+        self._folder = str(folder.resolve())
         known = self._client.get_experiment_by_name(folder.name)
         self._experiment = (
             known.experiment_id

@@ -33,7 +33,8 @@ class Turns:
     def __init__(
         self, controller: Controller, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self._controller, self._clock = controller, clock
+        self._controller = controller
+        self._clock = clock
         self._due = self._began = clock()
         self._cut_short = False
 
@@ -44,7 +45,8 @@ class Turns:
     @contextmanager
     def turn(self) -> Iterator[None]:
         """Act on the controller's answers only after the block: they are on disk then."""
-        self._began, self._cut_short = self._clock(), False
+        self._began = self._clock()
+        self._cut_short = False
         with self._controller.step():
             yield
         now = self._clock()

@@ -45,7 +45,8 @@ def push_to_hub(
         ConnectionError: if the hub is not there.
         ImportError: if ``huggingface_hub`` is not installed.
     """
-    folder, hub = Path(folder), _library()
+    folder = Path(folder)
+    hub = _library()
     load_model(folder)  # nothing is uploaded that could not be loaded again
     if not (folder / CARD).is_file():
         raise ValueError(
@@ -79,7 +80,8 @@ def load_from_hub(
         ConnectionError: if the hub is not there.
         ImportError: if ``huggingface_hub`` is not installed.
     """
-    out, hub = Path(out), _library()
+    out = Path(out)
+    hub = _library()
     if out.exists() or out.is_symlink():
         raise ValueError(f"{out} exists already; name a new folder")
     api = hub.HfApi(endpoint=endpoint, library_name="splitsearch")

@@ -129,7 +129,8 @@ def _front_matter(model: TrainedModel) -> str:
 
 def _results(model: TrainedModel) -> list[dict[str, object]]:
     """The accuracy on the test images, else that on the validation images, as a hub lists it."""
-    measured, data = model.metrics, str(model.metrics.get("data", "unknown"))
+    measured = model.metrics
+    data = str(model.metrics.get("data", "unknown"))
     for name, split in (("top1", "test"), ("accuracy", "validation")):
         if name in measured:
             metric = {"type": "accuracy", "value": float(measured[name])}

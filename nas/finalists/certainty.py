@@ -58,7 +58,8 @@ def too_close(
     """
     if ACCURACY not in objectives or len(networks) < 2:
         return []
-    accuracy, error = networks[ACCURACY].to_numpy(float), errors.to_numpy(float)
+    accuracy = networks[ACCURACY].to_numpy(float)
+    error = errors.to_numpy(float)
     off = np.abs(accuracy[:, None] - accuracy)
     # the error of a difference of two independent means
     close = off < CLOSE * np.hypot(error[:, None], error)

@@ -94,7 +94,8 @@ def spread(table: pd.DataFrame, objectives: Mapping[str, str], count: int) -> li
 
 
 def _entrant(row: Mapping[Any, Any], known: Mapping[str, object]) -> Entrant:
-    arch, trial = arch_from_dict(json.loads(row["arch"])), int(row["trial"])
+    arch = arch_from_dict(json.loads(row["arch"]))
+    trial = int(row["trial"])
     proxy = {"proxy_accuracy": row["accuracy"]} if pd.notna(row.get("accuracy")) else {}
     return Entrant(
         arch, Role.FINALIST, f"trial {trial}", trial=trial, known={**known, **proxy}

@@ -126,7 +126,8 @@ def _evaluators(work: Work, entrants: list[Entrant]) -> list[Evaluator]:
 
 def _halving(work: Work, entrants: Sequence[Entrant]) -> Halving:
     """Finalists compete by all objectives; random networks by the first, since only their best is shown."""
-    objectives, settings = work.config.objectives, work.settings
+    objectives = work.config.objectives
+    settings = work.settings
     first = dict(list(objectives.items())[:1])
     fields = [
         Field(_first_trainings(entrants, role), aims)

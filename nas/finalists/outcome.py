@@ -220,7 +220,8 @@ def proxy_in_words(run: Run) -> str | None:
     curves = curves.reindex(first["trial"]).dropna(how="all").dropna(axis=1)
     if len(curves) < LEAST or curves.empty:
         return None
-    epoch, full = curves.columns[-1], curves.iloc[:, -1]
+    epoch = curves.columns[-1]
+    full = curves.iloc[:, -1]
     proxy = first.set_index("trial")[["proxy_accuracy"]].astype(float)
     row = rank_agreement(proxy, full).iloc[0]
     tau = row["kendall"]

@@ -90,7 +90,8 @@ def plan_finalists(
         _check_same(folder, config)
     elif folder.exists():
         raise ValueError(f"{folder}: exists already and holds no {LINEUP}")
-    prepared, dataset = prepare(config, progress), load(plan.data)
+    prepared = prepare(config, progress)
+    dataset = load(plan.data)
     plan = plan.model_copy(update={"images": dict(prepared.images)})
     if begun:
         check_images(folder, prepared.images)
@@ -267,7 +268,8 @@ def _check_hours(
     run: Run, config: SearchConfig, entrants: Sequence[Entrant], prepared: Prepared
 ) -> None:
     """``ValueError`` if the shortest training would take longer than all the hours, by the search's epochs."""
-    hours, trials = config.stop.hours, {each.trial for each in entrants}
+    hours = config.stop.hours
+    trials = {each.trial for each in entrants}
     epochs = run.epochs[run.epochs["trial"].isin(trials)]
     before = _images(images_of(run.path))
     if hours is None or epochs.empty or not before:

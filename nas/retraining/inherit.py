@@ -33,7 +33,8 @@ def inherit(network: Network, smaller: Network) -> tuple[float, tuple[str, ...]]
     theirs = dict(smaller.named_modules())
     # the classes of another task mean something else
     classes_differ = network.task.num_classes != smaller.task.num_classes
-    copied, new = 0, []
+    copied = 0
+    new = []
     for path, module in network.named_modules():
         source = theirs.get(path)
         for name, target in _own_tensors(module):

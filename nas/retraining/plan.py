@@ -91,7 +91,8 @@ def make_plan(
     Raises:
         ValueError: naming the setting that is wrong, or the one in which the images are not the search's.
     """
-    origin, overrides = find_origin(source, trial), tuple(overrides)
+    origin = find_origin(source, trial)
+    overrides = tuple(overrides)
     # what Python passes goes over the file and its overrides
     values = read_values(recipe, overrides, presets(RECIPES)) | settings
     check_names(values, recipe)
@@ -172,7 +173,8 @@ def check_settings(data: DataSettings, origin: Origin) -> None:
     """``ValueError`` if the images are not the search's; a published search does not say where they lay."""
     if origin.data is None:
         return
-    ours, theirs = data.absolute(), origin.data.absolute()
+    ours = data.absolute()
+    theirs = origin.data.absolute()
     for name in IDENTIFYING:
         here, there = getattr(ours, name), getattr(theirs, name)
         # a published search says nothing of folders

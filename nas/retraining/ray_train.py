@@ -68,7 +68,8 @@ def workers_in_time(plan: Plan, tell: Callable[[str], None]) -> Workers:
     """As ``workers_that_fit``; a cluster that boots, or grows, is asked for the nodes and waited for."""
     if plan.ray.address != "local":
         number, wanted = plan.workers, plan.resources
-        cpus, gpus = wanted.cpus or 1.0, wanted.gpus
+        cpus = wanted.cpus or 1.0
+        gpus = wanted.gpus
         if gpus is None:
             gpus = float(plan.device.startswith("cuda"))
         space = Room(cpus, gpus, AllNodes())

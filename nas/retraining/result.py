@@ -141,7 +141,8 @@ def append_rows(plan: Plan, found: RetrainingResult, folder: Path) -> list[str]:
     """Tell the run's log of every seed, once; returns what the user should know if that cannot be."""
     if plan.run is None or plan.trial is None:
         return []
-    run, place = Path(plan.run), str(folder.absolute())
+    run = Path(plan.run)
+    place = str(folder.absolute())
     if not (run / LOG).is_file():
         return [f"{run} holds no {LOG}, so its tables do not tell of this retraining"]
     known = load_run(run).retrained

@@ -179,16 +179,15 @@ def _on_ray(plan: Plan, folder: Path, stack: ExitStack, note: Note) -> JobRunner
     workers = workers_in_time(plan, note)
 
     def run(job: Job, watch: Callable[[], None]) -> None:
-        lost, epochs = 0, -1
+        lost = 0
+        epochs = -1
         while True:  # a lost worker is replaced, unless that brings no epoch
             try:
                 return run_distributed(job, workers, watch)
             except LostWorkerError as error:
                 # an epoch in between means that it gets on: the count begins anew
-                lost, epochs = (
-                    (lost + 1 if len(job.history) == epochs else 1),
-                    len(job.history),
-                )
+                lost = lost + 1 if len(job.history) == epochs else 1
+                epochs = len(job.history)
                 if lost > LOST_WORKERS:
                     raise
                 note(f"a worker was lost ({error}); going on after epoch {epochs}")

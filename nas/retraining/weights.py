@@ -93,15 +93,18 @@ def init_weights(
     path = Path(init)
     if init == "official":
         name = official_name(arch)
-        weights, source = official_weights(name, progress), f"official {name}"
+        weights = official_weights(name, progress)
+        source = f"official {name}"
     elif path.is_dir():
         theirs = read_model_folder(path).arch
         # another network of the family: what has the same name and place is taken over
         if theirs.id != arch.id:
             return _seed(network, arch, path, theirs)
-        weights, source = load_weights(path), init
+        weights = load_weights(path)
+        source = init
     else:
-        weights, source = read_weights(path), init
+        weights = read_weights(path)
+        source = init
     adapted, new = _adapt(weights, network)
     load_strictly(network, adapted, source)
     return Start(source, 1 - _count(network, new) / _count(network), new)
@@ -151,7 +154,8 @@ def official_model(
             + (f" (--init {init} is for training)" if init else "")
         )
     # the published accuracies are of these sides
-    arch, task = reference(name), Task(resolution=TEST_RESOLUTIONS.get(name, 224))
+    arch = reference(name)
+    task = Task(resolution=TEST_RESOLUTIONS.get(name, 224))
     network = build_seeded(arch, task, seed=0)
     init_weights(network, arch, init, progress)
     model = TrainedModel(
@@ -214,7 +218,8 @@ def _adapt(
 ) -> tuple[dict[str, Tensor], tuple[str, ...]]:
     """The weights for this number of classes and image channels, and the names of those that stay new."""
     ours = network.state_dict()
-    adapted, new = dict(weights), []
+    adapted = dict(weights)
+    new = []
     # the first convolution: in order of registration it is the stem's
     first = next(name for name, value in ours.items() if value.ndim == 4)
     for name, value in ours.items():

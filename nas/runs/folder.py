@@ -90,7 +90,8 @@ def reopened(folder: Path, overrides: tuple[str, ...]) -> SearchConfig:
             f"{folder}: holds finalists; go on with: finalists {folder.parent}"
         )
     source = str(folder / "config.yaml")
-    before, after = load_config(source), load_config(source, overrides)
+    before = load_config(source)
+    after = load_config(source, overrides)
     if wrong := changed_settings(before, after):
         raise ValueError(f"--set {wrong}: {UNCHANGEABLE}")
     return after

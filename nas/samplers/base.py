@@ -49,7 +49,8 @@ class RandomDraws:
     """Every architecture inside the cheap limits equally likely, none twice."""
 
     def __init__(self, problem: Problem, seed: int) -> None:
-        self._problem, self._seed = problem, seed
+        self._problem = problem
+        self._seed = seed
 
     @cached_property
     def _draws(self) -> Iterator[Arch]:

@@ -92,7 +92,8 @@ class Beliefs:
         return sum(distances) / max(len(distances), 1)
 
     def _distance(self, name: str, value: KnobValue, wanted: KnobValue) -> float:
-        low, high = self._choices[name][0], self._choices[name][-1]
+        low = self._choices[name][0]
+        high = self._choices[name][-1]
         if (
             _is_number(value)
             and _is_number(wanted)

@@ -76,7 +76,8 @@ class Evolution:
         learn_from: Sequence[str] = (),
         prefer: Mapping[str, KnobValue] | None = None,
     ) -> None:
-        self._problem, self._seed = problem, seed
+        self._problem = problem
+        self._seed = seed
         if not isinstance(first, int) or first < 2:
             raise ValueError(
                 f"`first` must be a whole number of at least 2, got {first!r}"
@@ -267,7 +268,8 @@ class Evolution:
 
     def _near(self, network: Candidate) -> list[Candidate]:
         """The one-knob neighbours inside the cheap limits, worked out once."""
-        key, problem = network.arch.id, self._problem
+        key = network.arch.id
+        problem = self._problem
         if key not in self._neighbours:
             # kept: a network stays on the front for long, and has hundreds of neighbours
             around = problem.space.neighbours(network.arch, self._rng)

@@ -104,7 +104,8 @@ class GaussianProcess:
         ``theta``: where the search for hyperparameters starts.
         """
         noise = np.ones(len(x)) if noise is None else noise
-        mean, spread = float(y.mean()), float(y.std()) or 1.0
+        mean = float(y.mean())
+        spread = float(y.std()) or 1.0
         # standardised, so that priors fit whatever the unit
         z = (y - mean) / spread
         start = kernel.start() if theta is None else theta
@@ -123,7 +124,8 @@ class GaussianProcess:
         cls, kernel: Kernel, x: Array, y: Array, noise: Array, theta: Array
     ) -> GaussianProcess:
         """With given hyperparameters."""
-        mean, spread = float(y.mean()), float(y.std()) or 1.0
+        mean = float(y.mean())
+        spread = float(y.std()) or 1.0
         # (y - mean) is whitened by the Cholesky factor: half of what the inverse does, kept for predictions
         lower = _lower(kernel, x, noise, theta)
         half = solve_triangular(lower, (y - mean) / spread, lower=True)

@@ -36,7 +36,9 @@ class OptunaStrategy:
     def __init__(
         self, problem: Problem, make: Callable[..., BaseSampler], seed: int
     ) -> None:
-        self._problem, self._seed, self._make = problem, seed, make
+        self._problem = problem
+        self._seed = seed
+        self._make = make
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self._study = self._new_study()
         self._taken_on = self._drawn = False

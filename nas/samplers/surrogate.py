@@ -94,7 +94,8 @@ class Surrogate:
     """
 
     def __init__(self, problem: Problem, earlier: Sequence[Foresees] = ()) -> None:
-        self._problem, self._earlier = problem, earlier
+        self._problem = problem
+        self._earlier = earlier
         self._fitted: dict[str, _Fitted] = {}
         self._encoder: Encoder | None = None
 
@@ -122,7 +123,8 @@ class Surrogate:
         if len(known) < AT_LEAST:
             return Guess(float(values.mean()) if len(values) else 1.0)
         networks, epochs = [o.network for o in known], [o.epoch for o in known]
-        foreseen, warp = _foreseen(self._earlier, name, networks), Warp.of(values)
+        foreseen = _foreseen(self._earlier, name, networks)
+        warp = Warp.of(values)
         # (networks, inputs): costs, epoch, knobs, and what earlier runs foresee
         rows = np.hstack([encoder.rows(networks, epochs), foreseen])
         data = rows, warp(values), _relative_noise(name, known)

@@ -29,7 +29,8 @@ class Warp:
     @classmethod
     def of(cls, values: Array) -> Warp:
         """The likelier of both; the values themselves if they are few. ``values``: (points,), at least one."""
-        centre, scale = float(values.mean()), float(values.std()) or 1.0
+        centre = float(values.mean())
+        scale = float(values.std()) or 1.0
         plain = cls(False, centre, scale, STRAIGHT)
         if len(values) < TOO_FEW or values.min() == values.max():
             return plain
@@ -67,7 +68,8 @@ def _likelihood(warped: Array, log_slopes: Array) -> float:
 
 def _inverse(warped: Array, power: float) -> Array:
     """Yeo and Johnson (2000), equation 1, solved for the value."""
-    up, down = np.maximum(warped, 0), np.maximum(-warped, 0)
+    up = np.maximum(warped, 0)
+    down = np.maximum(-warped, 0)
     above = np.expm1(up) if power == 0 else (1 + power * up) ** (1 / power) - 1
     other = 2 - power
     below = np.expm1(down) if other == 0 else (1 + other * down) ** (1 / other) - 1

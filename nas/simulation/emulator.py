@@ -42,7 +42,9 @@ class Emulator:
     def __init__(
         self, run: Run, space: SearchSpace, task: Task, measured: Sequence[str] = ()
     ) -> None:
-        self.space, self.task, self.measured = space, task, list(measured)
+        self.space = space
+        self.task = task
+        self.measured = list(measured)
         known, curves, pace = trained(run, measured)
         if len(known) < LEAST_NETWORKS:
             raise ValueError(
@@ -64,7 +66,8 @@ class Emulator:
     def _fit(self, inputs: Array, targets: Array) -> None:
         """``targets`` (networks, epochs + others): a curve, then what comes once per network."""
         # a forest of many outputs splits by their sum of squares: each must weigh the same
-        self._centre, self._scale = targets.mean(0), targets.std(0) + 1e-12
+        self._centre = targets.mean(0)
+        self._scale = targets.std(0) + 1e-12
         self._forest = ExtraTreesRegressor(
             TREES, min_samples_leaf=2, bootstrap=True, oob_score=True, random_state=0
         )
@@ -101,7 +104,8 @@ class Emulator:
         found = found * self._scale + self._centre
         # the id as chance: the same network always errs in the same way
         missed = self._missed[int(arch.id, 16) % len(self._missed)]
-        curve, others = found[: self.epochs] + missed, found[self.epochs :]
+        curve = found[: self.epochs] + missed
+        others = found[self.epochs :]
         others[self._positive] = np.exp(others[self._positive])
         seconds, *measured = others.tolist()
         costs = self._costs(arch) | dict(zip(self.measured, measured, strict=True))

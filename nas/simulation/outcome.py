@@ -102,7 +102,9 @@ def _hypervolumes(
     corner = aims.reference(reference)
     points = aims.points(complete)
     ends = np.searchsorted(complete["finished"], times, side="right")
-    front, volumes, before = FrontArchive[None](len(aims)), [], 0
+    front = FrontArchive[None](len(aims))
+    volumes = []
+    before = 0
     for end in ends:
         for point in points[before:end]:
             if not front.covers(point):
@@ -142,7 +144,8 @@ def compare_outcomes(
 
     ``epochs_to_first`` and ``hours_to_first`` are NaN where that hypervolume was not reached.
     """
-    rows, goal = {}, None
+    rows = {}
+    goal = None
     for name, simulation in simulations.items():
         timeline = simulation.timeline(objectives, reference, points=1000)
         volume = timeline["hypervolume"].iloc[-1]
@@ -171,14 +174,16 @@ def _spent_and_reached(simulation: Simulation) -> dict[str, float]:
 
 def figure(timelines: Mapping[str, pd.DataFrame]) -> go.Figure:
     """The curves of several simulations over virtual time, below each other."""
-    rows, titles = len(CURVE_TITLES), list(CURVE_TITLES.values())
+    rows = len(CURVE_TITLES)
+    titles = list(CURVE_TITLES.values())
     chart = make_subplots(rows, 1, shared_xaxes=True, subplot_titles=titles)
     for number, (name, timeline) in enumerate(timelines.items()):
         # steps of the golden angle keep neighbouring colours apart, however many there are
         colour = f"hsl({number * 137 % 360}, 60%, 45%)"
         style = {"name": name, "legendgroup": name, "line": {"color": colour}}
         for row, column in enumerate(CURVE_TITLES, start=1):
-            x, y = timeline["hours"], timeline[column]
+            x = timeline["hours"]
+            y = timeline[column]
             line = go.Scatter(x=x, y=y, showlegend=row == 1, **style)
             chart.add_trace(line, row=row, col=1)
     chart.update_xaxes(title_text="hours", row=len(CURVE_TITLES), col=1)

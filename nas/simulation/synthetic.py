@@ -49,7 +49,8 @@ class Curves:
         self, macs: Array, quality: Array, epochs: int, rng: np.random.Generator
     ) -> Array:
         """Shape (networks, epochs)."""
-        m, q = macs[:, None] / 1e9, quality[:, None]
+        m = macs[:, None] / 1e9
+        q = quality[:, None]
         # a power law in the cost, spread log-normally by the quality
         error = self.scale * m**-self.power * np.exp(self.spread * q)
         limit = np.maximum(1 - self.floor - error, self.chance)
@@ -84,14 +85,18 @@ class SyntheticWorkload:
             raise ValueError(f"epochs must be at least 1, got {epochs}")
         if not 0 < seconds < np.inf:
             raise ValueError(f"seconds must be positive, got {seconds:g}")
-        self.space, self.epochs, self.seed, self.task = space, epochs, seed, task
+        self.space = space
+        self.epochs = epochs
+        self.seed = seed
+        self.task = task
         self._curves = curves or Curves()
         rng = np.random.default_rng(seed)
         archs = [space.sample(rng) for _ in range(pool)]
         self._pool = [self._costs(arch) for arch in archs]
         self._macs = np.array([costs["macs"] for costs in self._pool])
         self._knobs = np.array([self._of_knobs(arch) for arch in archs])
-        self._median, self._seconds = float(np.median(self._macs)), seconds
+        self._median = float(np.median(self._macs))
+        self._seconds = seconds
         self._blocks: OrderedDict[int, list[Trajectory]] = OrderedDict()
 
     def trajectory(self, arch: Arch | int) -> Trajectory:

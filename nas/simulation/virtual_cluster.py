@@ -36,7 +36,8 @@ class Cluster:
         most = {"stragglers": 1.0, "failures": 1.0}
         for field in fields(self):
             value = getattr(self, field.name)
-            low, high = least.get(field.name, 0), most.get(field.name, math.inf)
+            low = least.get(field.name, 0)
+            high = most.get(field.name, math.inf)
             if not (low <= value <= high and value < math.inf):
                 upper = f" and at most {high:g}" if high < math.inf else ""
                 limit = f"at least {low}{upper}"

@@ -126,7 +126,8 @@ class Recorded:
             )
         self.epochs = curves.shape[1]
         self._costs = table.to_dict("records")
-        self._accuracy, self._seconds = curves.tolist(), pace.tolist()
+        self._accuracy = curves.tolist()
+        self._seconds = pace.tolist()
 
     def __len__(self) -> int:
         return len(self._costs)

@@ -73,7 +73,9 @@ class MultiObjectiveASHA:
         mode: Mode = "stop",
     ) -> None:
         _check(objectives, min_epochs, max_epochs, eta, mode)
-        self.objectives, self.eta, self.mode = dict(objectives), eta, mode
+        self.objectives = dict(objectives)
+        self.eta = eta
+        self.mode = mode
         self.rungs = []
         # at max_epochs itself there is nothing left to stop
         while min_epochs < max_epochs:
@@ -130,7 +132,8 @@ class MultiObjectiveASHA:
     def promote(self) -> int | None:
         """As ASHA does: the highest rung first, there the best first."""
         for rung in reversed(range(len(self.rungs))):
-            paused, size = self._paused[rung], len(self._recorded[rung])
+            paused = self._paused[rung]
+            size = len(self._recorded[rung])
             if not paused or self._nothing_new[rung] == size:
                 continue
             # those of the quota that went on already are not paused any more

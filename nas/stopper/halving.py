@@ -103,7 +103,8 @@ class Halving:
                     above.expected = set(rung.passed)
 
     def _best(self, points: Mapping[int, Array]) -> list[int]:
-        ranked, left = ParetoRung(), set(points)
+        ranked = ParetoRung()
+        left = set(points)
         # by number: the order of arrival is chance
         for trial in sorted(points):
             ranked.add(trial, points[trial])

@@ -173,7 +173,8 @@ class ParetoRung:
 
     def _level_of_last(self) -> int:
         """Its front: all before dominate it, and it is dominated by none from there on."""
-        low, high = 0, len(self._fronts)
+        low = 0
+        high = len(self._fronts)
         while low < high:
             # bisection holds because whoever is dominated by front k is dominated by all before it
             middle = (low + high) // 2

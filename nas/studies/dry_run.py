@@ -102,7 +102,8 @@ def dry_run(
         for arch in (first, last)
     )
     at_once = _at_once(config, device)
-    batches, epochs = _batches(config, dataset), config.training.epochs
+    batches = _batches(config, dataset)
+    epochs = config.training.epochs
     # all trials being the smallest network, and all the largest
     shortest, longest = (
         config.trials * tried.trial_seconds(batches, epochs) / at_once / 3600
@@ -181,7 +182,8 @@ def _tried(
     evaluators: list[Evaluator],
     device: torch.device,
 ) -> Tried:
-    started, unmeasured = perf_counter(), None
+    started = perf_counter()
+    unmeasured = None
     for evaluator in evaluators:
         if "epoch" not in evaluator.metrics and "accuracy" not in evaluator.metrics:
             try:

@@ -73,7 +73,8 @@ def halved(count: int, epochs: int, settings: FinalistsConfig) -> Trainings:
     for rung in rungs_below(epochs, settings.min_epochs, settings.eta):
         # all that are left train on to the rung, then the best 1/eta go on
         trained += count * (rung - last)
-        count, last = math.ceil(count / settings.eta), rung
+        count = math.ceil(count / settings.eta)
+        last = rung
     return Trainings(trained + count * (epochs - last), count)
 
 

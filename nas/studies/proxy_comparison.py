@@ -102,7 +102,8 @@ def compare_proxies(
 
 def standard_candidates(base: SearchConfig) -> dict[str, SearchConfig]:
     """The configured training, then step by step: distinct images, one cycle, Muon; the visits stay the same."""
-    fidelity, data = _fidelity(base), base.data
+    fidelity = _fidelity(base)
+    data = base.data
     distinct = base.training
     if data.subset is not None:
         data = _whole(data, fidelity.validated)

@@ -145,10 +145,8 @@ def _compare(run: Run, full: pd.Series[Any]) -> ProxyStudy:
 
 def proxy_verdict(last: pd.Series[Any]) -> str:
     """How the proxy ranks, by the row of ``rank_agreement`` for its last epoch."""
-    proxy, of = (
-        f"your {int(last['epoch'])}-epoch proxy",
-        f"{int(last['networks'])} networks",
-    )
+    proxy = f"your {int(last['epoch'])}-epoch proxy"
+    of = f"{int(last['networks'])} networks"
     if np.isnan(last["kendall"]):
         return f"{proxy} cannot be judged: of {of} all have the same accuracy, in the search or in full"
     between = (

@@ -63,7 +63,9 @@ class _MortalLog(MemoryLog):
         self, events: list[Event], rng: random.Random, kill: float, clock: list[float]
     ) -> None:
         super().__init__(clock=lambda: clock[0])
-        self.events, self._rng, self._kill = events, rng, kill
+        self.events = events
+        self._rng = rng
+        self._kill = kill
         self._open = False
 
     def commit(self, contents: Sequence[Content]) -> list[Event]:
@@ -75,7 +77,9 @@ class _MortalLog(MemoryLog):
         if self._open:
             yield
             return
-        self._open, durable, fate = True, len(self.events), self._rng.random()
+        self._open = True
+        durable = len(self.events)
+        fate = self._rng.random()
         try:
             yield
             # nothing was written: there is no moment at which a kill would matter
@@ -97,7 +101,9 @@ class _Life:
     """A search from its first driver to its last."""
 
     def __init__(self, seed: int, world: World, rng: random.Random) -> None:
-        self.seed, self.world, self.rng = seed, world, rng
+        self.seed = seed
+        self.world = world
+        self.rng = rng
         self.events: list[Event] = []
         self.clock = [1.7e9]
         self.kills = self.raised = self.steps = 0
@@ -199,7 +205,8 @@ class _Life:
         self, controller: Controller, busy: dict[int, Iterator[dict[str, object]]]
     ) -> None:
         """One worker gets on, by chance to its end."""
-        world, trial = self.world, self.rng.choice(sorted(busy))
+        world = self.world
+        trial = self.rng.choice(sorted(busy))
         fate = self.rng.random()
         if fate < world.lose:
             del busy[trial]

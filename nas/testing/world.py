@@ -97,9 +97,11 @@ class World:
     @classmethod
     def draw(cls, rng: random.Random) -> World:
         """Any world, with a search that ends soon."""
-        names, weights = list(SAMPLER_WEIGHTS), list(SAMPLER_WEIGHTS.values())
+        names = list(SAMPLER_WEIGHTS)
+        weights = list(SAMPLER_WEIGHTS.values())
         name = rng.choices(names, weights)[0]
-        epochs, seed = rng.randint(1, 5), rng.randrange(100)
+        epochs = rng.randint(1, 5)
+        seed = rng.randrange(100)
         stopper, mode = rng.choice(
             [("none", None), ("moasha", "stop"), ("moasha", "promote")]
         )

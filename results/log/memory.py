@@ -25,7 +25,8 @@ class MemoryLog:
     def commit(self, contents: Sequence[Content]) -> list[Event]:
         """Add events, all or none, and return them; raises ``TypeError`` for data that JSON does not have."""
         rows = [encoded(content) for content in contents]
-        now, place = self._clock(), len(self.events)
+        now = self._clock()
+        place = len(self.events)
         added = [
             Event(number, now, kind, trial, json.loads(text))
             for number, (kind, trial, text) in enumerate(rows, start=place + 1)

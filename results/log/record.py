@@ -49,7 +49,9 @@ class TrialRecord:
         match event.content:
             case Proposed() as proposal:
                 self.proposal = proposal
-                self.status, self.error, self.finished = TrialStatus.RUNNING, None, None
+                self.status = TrialStatus.RUNNING
+                self.error = None
+                self.finished = None
                 # a trial that is proposed again (a damaged log) began when it first did
                 self.started = event.time if self.started is None else self.started
             case Measured(metrics=metrics):
@@ -66,7 +68,9 @@ class TrialRecord:
                 self.losses += 1
                 self.status = TrialStatus.INTERRUPTED
             case Finished(status=status, error=error):
-                self.status, self.error, self.finished = status, error, event.time
+                self.status = status
+                self.error = error
+                self.finished = event.time
 
     def _end_epoch(self, metrics: dict[str, Any]) -> None:
         # Logs of old repeat the epochs after a checkpoint: the later account holds.

@@ -146,7 +146,8 @@ def _next_readable(connection: sqlite3.Connection, place: int) -> int | None:
         step *= 2
         if step > FARTHEST:
             return None
-    bad, good = place + step // 2, place + step
+    bad = place + step // 2
+    good = place + step
     # between an unreadable place and a readable one lies the border
     while good - bad > 1:
         middle = (bad + good) // 2

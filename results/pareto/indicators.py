@@ -34,7 +34,8 @@ def hypervolume_over_time(
     # NaT sorts last
     known = df.loc[known_rows(points)].sort_values(time, kind="stable")
     corner = aims.reference(reference or aims.worst(known))
-    front, volumes = FrontArchive[None](len(aims)), []
+    front = FrontArchive[None](len(aims))
+    volumes = []
     for point in aims.points(known):
         # A point beyond the reference adds no volume.
         if (point < corner).all() and not front.covers(point):

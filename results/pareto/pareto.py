@@ -52,7 +52,8 @@ def pareto_rank(
     costs = Objectives.of(objectives).points(df)
     excess = violation(df, limits)
     known = known_rows(costs) & ~np.isnan(excess)
-    inside, outside = known & (excess == 0), known & (excess > 0)
+    inside = known & (excess == 0)
+    outside = known & (excess > 0)
     ranks = np.zeros(len(df), dtype=np.int64)
     if inside.any():
         ranks[inside] = moocore.pareto_rank(costs[inside])

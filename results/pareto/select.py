@@ -262,7 +262,8 @@ def _diverse(
     front = aims.best_first(pareto_front(table, aims))
     costs = _scaled_costs(front, aims)
     # greedy farthest point (Gonzalez 1985): each pick is the one that is worst covered so far
-    picked, distance = [0], np.linalg.norm(costs - costs[0], axis=1)
+    picked = [0]
+    distance = np.linalg.norm(costs - costs[0], axis=1)
     while len(picked) < min(count, len(front)) and distance.max() > 0:
         picked.append(_least(-distance))
         to_last = np.linalg.norm(costs - costs[picked[-1]], axis=1)

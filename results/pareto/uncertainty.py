@@ -123,7 +123,8 @@ def _checked(name: str, sigma: Array) -> Array:
 
 def _logged(df: pd.DataFrame, name: str, images: int | None) -> Array:
     """The standard errors (rows,) that were logged, and a guess where that is possible; NaN where not."""
-    sigma, column = np.full(len(df), np.nan), error_column(name)
+    sigma = np.full(len(df), np.nan)
+    column = error_column(name)
     if column in df.columns:
         sigma = _checked(name, numbers(df, column))
         if name == "accuracy":

@@ -48,7 +48,8 @@ def effects(run: Run, knobs: Sequence[str]) -> list[dict[str, object]]:
 
 def populations(run: Run) -> Iterator[Population]:
     """All networks at the epoch at which stopping began, if it did, and those that were trained to the end."""
-    complete, epochs = run.complete, stopping_epochs(run.trials)
+    complete = run.complete
+    epochs = stopping_epochs(run.trials)
     stopped = int((run.trials["status"] == "stopped").sum())
     note = "All were trained to the end on the same budget."
     if epochs:
@@ -92,7 +93,8 @@ def trends(
 
 
 def _trend(networks: pd.DataFrame, knob: str, metric: str) -> dict[str, object]:
-    trend, scale = Trend(knob, metric)(networks), wording.scale(metric)
+    trend = Trend(knob, metric)(networks)
+    scale = wording.scale(metric)
     values = trend["knob"]
     numeric = pd.api.types.is_numeric_dtype(values)
     numeric = numeric and not pd.api.types.is_bool_dtype(values)

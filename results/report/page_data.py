@@ -37,13 +37,15 @@ def page_data(
     Raises:
         ValueError: if what its finalists came to cannot be read.
     """
-    front, machine = run.comparable_front(), run.environment
+    front = run.comparable_front()
+    machine = run.environment
     knobs = [
         name
         for name in map(str, run.trials)
         if is_knob(name) and run.trials[name].notna().any()
     ]
-    metrics, finals = _metrics(run), load_outcome(run.path)
+    metrics = _metrics(run)
+    finals = load_outcome(run.path)
     return {
         # the watch server says otherwise
         "live": False,
@@ -169,7 +171,8 @@ def _failures(trials: pd.DataFrame) -> dict[str, object]:
 
 def _group(rows: pd.DataFrame) -> dict[str, object]:
     """Trials that ended for one reason; the first one's words stand for all."""
-    reason, more = rows["error"].iloc[0], len(rows) - 1
+    reason = rows["error"].iloc[0]
+    more = len(rows) - 1
     if rows["error"].nunique() > 1:
         reason += f"\n… and {more} more that differ in numbers alone"
     some = ", ".join(map(str, rows["trial"].head(20)))

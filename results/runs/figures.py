@@ -76,7 +76,8 @@ def knob_figure(trials: pd.DataFrame, knob: str, metric: str) -> Figure:
     """The mean of a metric at each value of a knob, with 95 % intervals where there are several networks."""
     import plotly.graph_objects as go
 
-    trend, factor = Trend(knob, metric)(trials), scale(metric)
+    trend = Trend(knob, metric)(trials)
+    factor = scale(metric)
     value = trend["value"] * factor
     bars = go.Scatter(
         x=trend["knob"].astype(str), y=value, mode="markers", marker={"color": _ACCENT, "size": 10},
@@ -136,7 +137,9 @@ def _picture(trials: pd.DataFrame, front: pd.DataFrame, y: str, x: str) -> str:
         for end in ("min", "max")
     ]
     words = f"{escape(ends[0])} to {escape(ends[1])} (up), {escape(ends[2])} to {escape(ends[3])} (across)"
-    edge, right, floor = _MARGIN // 2, _WIDTH - _MARGIN // 2, _HEIGHT - _MARGIN // 2
+    edge = _MARGIN // 2
+    right = _WIDTH - _MARGIN // 2
+    floor = _HEIGHT - _MARGIN // 2
     axes = f"M{edge} {edge}V{floor}H{right}"
     frame = f'<path d="{axes}" fill="none" stroke="{_OTHER}"/>'
     return (

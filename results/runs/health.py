@@ -36,7 +36,8 @@ def health(run: Run) -> list[Concern]:
 
 def _noise(run: Run) -> Iterator[Concern]:
     """Whether accuracies differ by more than chance: a share of n images has the binomial's standard error."""
-    images, known = _validation_images(run), run.complete["accuracy"].dropna()
+    images = _validation_images(run)
+    known = run.complete["accuracy"].dropna()
     if not images or len(known) < ENOUGH:
         return
     mean, spread = float(known.mean()), float(known.std())
@@ -112,7 +113,8 @@ def _edges(run: Run) -> Iterator[Concern]:
     front = run.comparable_front()
     for name in (str(column) for column in run.trials):
         if is_knob(name) and pd.api.types.is_integer_dtype(run.trials[name]):
-            tried, chosen = run.trials[name].dropna(), front[name].dropna()
+            tried = run.trials[name].dropna()
+            chosen = front[name].dropna()
             if len(chosen) >= 5 and tried.nunique() >= 3:
                 yield from _edge(name.removeprefix("arch."), tried, chosen)
 
@@ -156,7 +158,8 @@ def _progress(run: Run) -> Iterator[Concern]:
 
 def _rung(run: Run) -> Iterator[Concern]:
     """Whether the accuracy by which networks were first stopped ranks those that trained on as their end does."""
-    epochs, complete = stopping_epochs(run.trials), run.complete
+    epochs = stopping_epochs(run.trials)
+    complete = run.complete
     if not epochs or len(complete) < LEAST_FOR_INTERVAL:
         return
     early = at_epoch(complete, run.epochs, epochs[0]).set_index("trial")[["accuracy"]]
@@ -186,7 +189,8 @@ def _unused(run: Run) -> Iterator[Concern]:
 
 
 def _few(run: Run) -> Iterator[Concern]:
-    found, known = run.comparable_front(), len(run.complete)
+    found = run.comparable_front()
+    known = len(run.complete)
     if 0 < len(found) <= 2 and known >= 2 * ENOUGH and len(run.objectives) > 1:
         yield Concern(
             "few networks on the front",

@@ -157,7 +157,8 @@ class Run:
         first objective) at each value of ``knob``. Raises ``ValueError`` for another name or an unknown column.
         """
         first, *others = self.objectives or {"accuracy": "max"}
-        trials, front = self.complete, self.comparable_front()
+        trials = self.complete
+        front = self.comparable_front()
         metric = self._column(metric or first)
         match name:
             case "front":
@@ -180,7 +181,8 @@ class Run:
 
     def _repr_html_(self) -> str:
         """What a notebook shows of the run."""
-        front, counts = self.comparable_front(), (len(self.trials), len(self.complete))
+        front = self.comparable_front()
+        counts = (len(self.trials), len(self.complete))
         sentence = (
             f"{self.path.name}: {counts[0]} networks, {counts[1]} trained to the end, "
             f"{self.no_front or f'{len(front)} on the front'}"

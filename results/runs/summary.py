@@ -41,11 +41,13 @@ def summary(run: Run, front: pd.DataFrame) -> list[str]:
 
 def _of_front(run: Run, front: pd.DataFrame) -> list[str]:
     """How many networks are on the front, which is best, and what they enclose."""
-    first, best = next(iter(run.objectives)), front.iloc[0]
+    first = next(iter(run.objectives))
+    best = front.iloc[0]
     values = ", ".join(with_unit(name, best[name]) for name in run.objectives)
     count = counted(len(front), "network")
     corner = [with_unit(name, value) for name, value in run.reference_point().items()]
-    reference, enclosed = ", ".join(corner), run.hypervolume()
+    reference = ", ".join(corner)
+    enclosed = run.hypervolume()
     return [
         f"{count} on the Pareto front; best in {first}: trial {best['trial']} ({values}).",
         f"The hypervolume {enclosed:.4g} is measured from {reference}."

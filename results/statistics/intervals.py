@@ -38,7 +38,8 @@ def quantile_interval(values: Array, share: float, level: float = 0.95) -> Inter
     Unknown where even the least and the greatest are too near: the median needs 6 values, the 90 % quantile 36
     (David and Nagaraja, 2003, "Order Statistics", section 7.1).
     """
-    count, tail = len(values), (1 - level) / 2
+    count = len(values)
+    tail = (1 - level) / 2
     # How many of the values lie below the quantile is binomial, so each value's place has a known chance.
     below = int(stats.binom.ppf(tail, count, share))
     above = int(stats.binom.isf(tail, count, share)) + 1
@@ -66,7 +67,8 @@ def superiority_interval(
         np.var(wins.mean(axis=axis), ddof=1) / wins.shape[1 - axis] for axis in (0, 1)
     ]
     freedoms = [size - 1 for size in wins.shape[::-1]]
-    chance, variance = float(wins.mean()), float(sum(variances))
+    chance = float(wins.mean())
+    variance = float(sum(variances))
     if variance == 0:
         freedom = float(min(freedoms))
     else:  # Welch and Satterthwaite

@@ -60,7 +60,8 @@ def _agreement(values: Array, target: Array, level: float) -> dict[str, Any]:
 
 def _interval(correlate: Any, values: Array, target: Array, level: float) -> Interval:
     """Of Fisher's z (the correlation's inverse hyperbolic tangent), with the jackknife's error."""
-    found, count = _correlation(correlate, values, target), len(values)
+    found = _correlation(correlate, values, target)
+    count = len(values)
     if count < LEAST_FOR_INTERVAL or math.isnan(found):
         return UNKNOWN
     others = ~np.eye(count, dtype=bool)

@@ -32,7 +32,8 @@ class Trend:
 
     def __call__(self, df: pd.DataFrame) -> pd.DataFrame:
         known = _finished(df, self.metric, [self.knob]).dropna(subset=[self.knob])
-        knob, rows = known[self.knob], []
+        knob = known[self.knob]
+        rows = []
         binned = pd.api.types.is_numeric_dtype(knob) and knob.nunique() > self.bins
         groups = (
             # bins of equal count: equal widths would leave some with one network
@@ -79,7 +80,8 @@ def importance(
     varying = [name for name in knobs if known[name].nunique(dropna=False) > 1]
     if not varying:
         raise ValueError("no knob varies, so none can matter")
-    features, target = _encoded(known[varying]), numbers(known, metric)
+    features = _encoded(known[varying])
+    target = numbers(known, metric)
     drops, scores = _shuffled_drops(features, target, repeats, seed)
     lower, upper = np.quantile(drops, (0.025, 0.975), axis=1)
     rows = {"knob": varying, "importance": drops.mean(axis=1)}

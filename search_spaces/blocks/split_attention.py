@@ -72,7 +72,9 @@ class SplitAttention(nn.Module):
     ) -> None:
         super().__init__()
         _check_groups(in_channels, channels, cardinality, radix)
-        self.channels, self.cardinality, self.radix = channels, cardinality, radix
+        self.channels = channels
+        self.cardinality = cardinality
+        self.radix = radix
         # one group of the convolution writes one split of one cardinal group
         groups = groups or cardinality * radix
         between = gate_channels or gate_width(

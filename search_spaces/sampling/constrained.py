@@ -106,7 +106,8 @@ class ConstrainedSampler:
             inside = list(islice(self._walk(cube, start), WARM_UP))
         fit = self._fit(cube, tried + inside)
         # the chain starts at a draw inside, or its first steps would come from nowhere
-        at, here = inside[-1], cube.point(inside[-1].tape)
+        at = inside[-1]
+        here = cube.point(inside[-1].tape)
         # independent candidates forget at once where they came from; changes need many steps to
         if fit.expected_inside(cube.anywhere(here, SURVEY)) > RARE:
             for _, draw in self._screened(cube, fit, at, cube.anywhere):
@@ -153,7 +154,8 @@ class ConstrainedSampler:
         here = cube.point(at.tape)
         # importance of the present state: target density over proposal density, up to a constant
         weight = 1 / fit.passes(here[None])[0]
-        since, count = 0, FEWEST
+        since = 0
+        count = FEWEST
         while True:
             # the fit prices a whole batch at once
             rows = candidates(here, count)
@@ -168,9 +170,12 @@ class ConstrainedSampler:
                 # one that seldom passes the screen is seldom left again
                 moves = self.rng.random() * weight * passes[index] < 1
                 if moves:
-                    at, here, weight = there, rows[index], 1 / passes[index]
+                    at = there
+                    here = rows[index]
+                    weight = 1 / passes[index]
                 yield since + index + 1 - used, at
-                since, used = 0, index + 1
+                since = 0
+                used = index + 1
                 if moves:
                     count = min(max(FEWEST, 2 * (index + 1)), MOST)
                     break

@@ -54,11 +54,9 @@ class Cube:
     """The axes known so far, and moves among the points. A knob that turns up later stays random."""
 
     def __init__(self, sizes: Mapping[str, int], rng: np.random.Generator) -> None:
-        self.names, self.sizes, self.rng = (
-            list(sizes),
-            np.array(list(sizes.values()), dtype=float),
-            rng,
-        )
+        self.names = list(sizes)
+        self.sizes = np.array(list(sizes.values()), dtype=float)
+        self.rng = rng
 
     def point(self, tape: dict[str, float]) -> FloatArray:
         """A knob that the tape lacks made no difference: it may stand anywhere, and from now on stands."""

@@ -51,7 +51,8 @@ class Listing(NamedTuple):
         for same in np.split(order, borders):
             path, group = self.containers[container[same[0]]]
             for part in _cut(same, ROWS_A_JOB):
-                rows, positions = row[part].tolist(), part.tolist()
+                rows = row[part].tolist()
+                positions = part.tolist()
                 yield [Entry(self.kind, str(path), group, rows, positions)]
 
 

@@ -158,7 +158,8 @@ def _numbered(values: list[Any], path: Path) -> tuple[list[int], list[str]]:
 
 def _renumbered(shard: _Shard, known: list[str]) -> NDArray[np.int64]:
     """From a file's own numbers of classes to everyone's."""
-    own, numbers = shard.names, [str(number) for number in range(len(known))]
+    own = shard.names
+    numbers = [str(number) for number in range(len(known))]
     if own is None or (known == numbers and not set(own) & set(known)):
         # the file, or all others, have no names
         return checked_labels(shard.labels.tolist(), shard.path, len(known))

@@ -115,7 +115,8 @@ def _read_cifar(name: str, files: Sequence[Path]) -> Listing:
             f"{files[odd]}: has {sizes[odd]} images, another batch {max(sizes)}; fetch {name} again"
         )
     containers = [(path, 0) for path in files]
-    together, classes = np.concatenate(labels), _cifar_classes(name, files[0].parent)
+    together = np.concatenate(labels)
+    classes = _cifar_classes(name, files[0].parent)
     return listed("cifar", list(files), containers, sizes, together, classes)
 
 

@@ -84,7 +84,8 @@ class _Blank:
     """Sets squares of each map to 0 and scales the rest up; a gate's maps of one pixel stay."""
 
     def __init__(self, rate: Tensor, size: int) -> None:
-        self._rate, self._size = rate, size
+        self._rate = rate
+        self._size = size
 
     def __call__(self, norm: nn.Module, inputs: object, maps: Tensor) -> Tensor | None:
         height, width = maps.shape[2:]
