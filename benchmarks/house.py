@@ -36,10 +36,8 @@ class Module:
     """One file, read: its tree, its code lines, and how many tokens and comments it has."""
 
     def __init__(self, path: Path, root: Path) -> None:
-        self.path, self.name = (
-            path,
-            ".".join(path.relative_to(root).with_suffix("").parts),
-        )
+        self.path = path
+        self.name = ".".join(path.relative_to(root).with_suffix("").parts)
         text = path.read_text(encoding="utf-8")
         self.tree = ast.parse(text)
         self.lines = len(text.splitlines())
@@ -84,11 +82,10 @@ class Module:
             if isinstance(node, Definition):
                 names = [node.name]
             elif isinstance(node, ast.Assign | ast.AnnAssign):
-                targets = (
-                    node.targets if isinstance(node, ast.Assign) else [node.target]
-                )
                 names = [
-                    target.id for target in targets if isinstance(target, ast.Name)
+                    target.id
+                    for target in _targets(node)
+                    if isinstance(target, ast.Name)
                 ]
             else:
                 names = []
@@ -120,6 +117,12 @@ class Module:
                     base = ".".join([*parent, base]).strip(".")
                 yield base
                 yield from (f"{base}.{alias.name}" for alias in node.names)
+
+
+def _targets(node: ast.Assign | ast.AnnAssign) -> Iterator[ast.expr]:
+    """What it assigns to; ``A, B = 1, 2`` has two targets."""
+    for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
+        yield from target.elts if isinstance(target, ast.Tuple) else [target]
 
 
 def in_circles(modules: dict[str, Module]) -> int:

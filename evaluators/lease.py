@@ -22,7 +22,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-BEAT_SECONDS, STALE_SECONDS = 5.0, 30.0
+BEAT_SECONDS = 5.0
+STALE_SECONDS = 30.0
 NO_LOCKS = (errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK)
 """What ``flock`` answers on file systems that have none."""
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from results.objectives import Objectives
+from results.objectives import Directions, Objectives
 from results.pareto.archive import FrontArchive
 
 
@@ -37,7 +37,7 @@ class Spending:
     def __init__(
         self,
         budget: Budget,
-        objectives: Mapping[str, str],
+        objectives: Directions,
         reference: Mapping[str, float] | None = None,
     ) -> None:
         self.budget = budget

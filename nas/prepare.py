@@ -90,7 +90,8 @@ def prepare_for_others(
 def _decided(
     config: SearchConfig, evaluators: list[Evaluator], dataset: Dataset
 ) -> Prepared:
-    space, task = config.search_space, dataset.task
+    space = config.search_space
+    task = dataset.task
     sampler = make_sampler(config.sampler.name, config.seed, config.sampler.model_extra)
     proposer = Proposer(
         space,
@@ -108,7 +109,8 @@ def _decided(
 def _built_in(
     config: SearchConfig, data: DataSettings, task: Task, space: SearchSpace
 ) -> dict[str, Evaluator]:
-    device, share = device_of(config), gpus_per_trial(config)
+    device = device_of(config)
+    share = gpus_per_trial(config)
     latency = _latency(config, task, device)
     if not elsewhere(config):  # nodes of a cluster say so themselves
         # a precision that the device cannot train in

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from results.limits import Limit
-from results.objectives import Objectives
+from results.objectives import Directions, Objectives
 from search_spaces import IMAGENET, Arch, SearchSpace, Task, complexity
 from search_spaces.sampling.limits import LIMITED
 
@@ -24,7 +24,7 @@ class Problem:
     """
 
     space: SearchSpace
-    objectives: Mapping[str, str]
+    objectives: Directions
     limits: Mapping[str, Limit] = field(default_factory=dict)
     task: Task = IMAGENET
     taken: Mapping[str, Any] = field(default_factory=dict)

@@ -58,7 +58,8 @@ class SearchState:
         if event.kind != "search_started" and self._last is not None:
             self.spending.seconds += max(0.0, event.time - self._last)
         self._last = event.time
-        content, number = event.content, event.trial
+        content = event.content
+        number = event.trial
         if content is None or number is None or isinstance(content, Retrained):
             return
         if isinstance(content, Proposed):
@@ -92,7 +93,8 @@ class SearchState:
 
     def apply(self, event: Event) -> None:
         """Take in an event that is in the log, now or in a replay."""
-        content, number = event.content, event.trial
+        content = event.content
+        number = event.trial
         if content is None or number is None:
             return
         if isinstance(content, Proposed):

@@ -22,7 +22,9 @@ class Metric:
     signature: str = ""
 
 
-COUNT, TEXT, TIME = Metric("count"), Metric("text"), Metric("time")
+COUNT = Metric("count")
+TEXT = Metric("text")
+TIME = Metric("time")
 FRACTION = Metric(unit="fraction")
 TRAINED_LOSS = Metric(signature="fidelity")
 TRAINED_ACCURACY = Metric(unit="fraction", signature="fidelity")

@@ -10,6 +10,9 @@ from results.columns import Array, final, numbers
 
 DIRECTIONS = ("max", "min")
 
+Directions = Mapping[str, str]
+"""Objectives as a user writes them: each metric with ``"max"`` or ``"min"``. `Objectives` is one, too."""
+
 
 class Objectives(Mapping[str, str]):
     """Metrics with the direction that is wanted, ``"max"`` or ``"min"``, the most important first.
@@ -18,7 +21,7 @@ class Objectives(Mapping[str, str]):
     better. Raises ``ValueError`` if there is none, or for another direction.
     """
 
-    def __init__(self, directions: Mapping[str, str]) -> None:
+    def __init__(self, directions: Directions) -> None:
         if not directions:
             raise ValueError(
                 'no objectives given; for example {"accuracy": "max", "flops": "min"}'
@@ -31,7 +34,7 @@ class Objectives(Mapping[str, str]):
         )
 
     @classmethod
-    def of(cls, value: Mapping[str, str]) -> Self:
+    def of(cls, value: Directions) -> Self:
         """``value`` itself if it is one already."""
         return value if isinstance(value, cls) else cls(value)
 

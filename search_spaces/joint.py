@@ -13,7 +13,7 @@ from functools import cached_property
 from itertools import product
 from typing import Any, ClassVar, Self
 
-import numpy as np
+from numpy.random import Generator
 
 from search_spaces import catalog
 from search_spaces.arch import Arch, brief, canonical
@@ -134,10 +134,10 @@ class JointSpace(SearchSpace):
         }
         return tuned(arch, settings)
 
-    def _draw(self, rng: np.random.Generator) -> Arch:
+    def _draw(self, rng: Generator) -> Arch:
         return TunedArch(self.networks.sample(rng), self._settings(rng))
 
-    def _settings(self, rng: np.random.Generator) -> Chosen:
+    def _settings(self, rng: Generator) -> Chosen:
         return tuple(
             (name, values[int(rng.integers(len(values)))])
             for name, values in self.choices
@@ -145,7 +145,7 @@ class JointSpace(SearchSpace):
 
     def samples(
         self,
-        rng: np.random.Generator,
+        rng: Generator,
         limits: CostLimits | None = None,
         task: Task = IMAGENET,
     ) -> Iterator[Arch]:
@@ -164,7 +164,7 @@ class JointSpace(SearchSpace):
         )
 
     def _with_other_settings(
-        self, first: Sequence[TunedArch], rng: np.random.Generator
+        self, first: Sequence[TunedArch], rng: Generator
     ) -> Iterator[Arch]:
         names = [name for name, _ in self.choices]
         combinations = list(product(*(values for _, values in self.choices)))
@@ -176,13 +176,14 @@ class JointSpace(SearchSpace):
             if other != first[place]:
                 yield other
 
-    def mutate(self, arch: Arch, rng: np.random.Generator) -> Arch:
+    def mutate(self, arch: Arch, rng: Generator) -> Arch:
         """Another choice for the training, or a mutation of the network; every knob is as likely.
 
         Raises:
             ValueError: if ``arch`` is not in this space, or nothing else is.
         """
-        network, settings = network_of(arch), settings_of(arch)
+        network = network_of(arch)
+        settings = settings_of(arch)
         knobs = len(self.networks.params(network))
         # in proportion: each knob is as likely as any other
         if rng.random() * (knobs + len(settings)) < knobs:
@@ -192,8 +193,9 @@ class JointSpace(SearchSpace):
                 pass
         return neighbour(*self._around(network), arch, rng)
 
-    def neighbours(self, arch: Arch, rng: np.random.Generator) -> list[Arch]:
-        network, settings = network_of(arch), settings_of(arch)
+    def neighbours(self, arch: Arch, rng: Generator) -> list[Arch]:
+        network = network_of(arch)
+        settings = settings_of(arch)
         others = self.networks.neighbours(network, rng)
         return [
             *(tuned(other, settings) for other in others),

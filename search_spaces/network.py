@@ -45,7 +45,8 @@ class Network(nn.Sequential):
     """
 
     def __init__(self, description: Description, task: Task) -> None:
-        stem, head = description.stem.layers(task), description.head.layers(task)
+        stem = description.stem.layers(task)
+        head = description.head.layers(task)
         stages = {
             f"layer{number}": nn.Sequential(*(block.build() for block in stage))
             for number, stage in enumerate(description.stages, start=1)

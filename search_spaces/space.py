@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import ClassVar
 
-import numpy as np
+from numpy.random import Generator
 
 from search_spaces.arch import Arch
 from search_spaces.grid import Grid
@@ -38,7 +38,7 @@ class SearchSpace(ABC):
 
     def sample(
         self,
-        rng: np.random.Generator,
+        rng: Generator,
         limits: CostLimits | None = None,
         task: Task = IMAGENET,
     ) -> Arch:
@@ -57,13 +57,13 @@ class SearchSpace(ABC):
             (self, rng), (ends, task), lambda: self.samples(rng, limits, task)
         )
 
-    def _draw(self, rng: np.random.Generator) -> Arch:
+    def _draw(self, rng: Generator) -> Arch:
         """One architecture, whatever it costs."""
         return self.suggest(RandomTrial(rng))
 
     def samples(
         self,
-        rng: np.random.Generator,
+        rng: Generator,
         limits: CostLimits | None = None,
         task: Task = IMAGENET,
     ) -> Iterator[Arch]:
@@ -79,7 +79,7 @@ class SearchSpace(ABC):
             self.suggest, rng, Window.of(limits or {}), task
         ).distinct()
 
-    def mutate(self, arch: Arch, rng: np.random.Generator) -> Arch:
+    def mutate(self, arch: Arch, rng: Generator) -> Arch:
         """Another architecture of this space, one small change away.
 
         One knob that ``arch`` has moves to the next value, or to another category; knobs that come into play
@@ -90,7 +90,7 @@ class SearchSpace(ABC):
         """
         return neighbour(self.suggest, self.params, arch, rng)
 
-    def neighbours(self, arch: Arch, rng: np.random.Generator) -> list[Arch]:
+    def neighbours(self, arch: Arch, rng: Generator) -> list[Arch]:
         """All that ``mutate`` could give, each once; knobs that come into play are random.
 
         Raises:

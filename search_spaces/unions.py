@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields, replace
 from typing import ClassVar
 
 import numpy as np
+from numpy.random import Generator
 
 from search_spaces.arch import Arch
 from search_spaces.knobs import Knobs, KnobValue, Trial, choose
@@ -132,13 +133,13 @@ class Union(SearchSpace):
             f"the union of {', '.join(self.families)} has no {type(arch).__name__} like {arch.id}"
         )
 
-    def _draw(self, rng: np.random.Generator) -> Arch:
+    def _draw(self, rng: Generator) -> Arch:
         # the family first, then a network of it: a family with more networks is not drawn more often
         return self.members[self._pick(rng, range(len(self.members)))].sample(rng)
 
     def samples(
         self,
-        rng: np.random.Generator,
+        rng: Generator,
         limits: CostLimits | None = None,
         task: Task = IMAGENET,
     ) -> Iterator[Arch]:
@@ -159,14 +160,14 @@ class Union(SearchSpace):
         raise ValueError("; ".join(reasons))
 
     def _pick(
-        self, rng: np.random.Generator, places: Sequence[int] | Mapping[int, object]
+        self, rng: Generator, places: Sequence[int] | Mapping[int, object]
     ) -> int:
         """One of these members, by their shares."""
         open_places = list(places)
         shares = np.array([self.shares[place] for place in open_places])
         return int(rng.choice(open_places, p=shares / shares.sum()))
 
-    def mutate(self, arch: Arch, rng: np.random.Generator) -> Arch:
+    def mutate(self, arch: Arch, rng: Generator) -> Arch:
         """Another network one small change away; now and then one of another family, of like cost.
 
         Raises:
@@ -180,7 +181,7 @@ class Union(SearchSpace):
         except ValueError:  # the only network of its family
             return self._cross(arch, home, rng)
 
-    def _cross(self, arch: Arch, home: str, rng: np.random.Generator) -> Arch:
+    def _cross(self, arch: Arch, home: str, rng: Generator) -> Arch:
         others = [place for place, name in enumerate(self.families) if name != home]
         member = self.members[self._pick(rng, others)]
         macs = complexity(arch).macs
@@ -193,7 +194,8 @@ class Union(SearchSpace):
             other = member.sample(rng)
             off = abs(math.log(complexity(other).macs / macs))
             if off < distance:
-                nearest, distance = other, off
+                nearest = other
+                distance = off
             if distance < LIKE_COST:
                 break
         return nearest

@@ -21,6 +21,7 @@ from evaluators.data.decode import ColourError, Failure
 from evaluators.data.decode_pool import decode_all
 from evaluators.data.files.folders import class_files, class_folders, is_image
 from evaluators.data.files.listing import Listing
+from evaluators.data.partition import Indices
 from evaluators.data.probe import Shape, shape_of
 from evaluators.data.progress import Progress
 from evaluators.data.soundness import (
@@ -90,7 +91,7 @@ class Decoded:
     white: float | None = 255.0
 
 
-Contents = tuple[Listing, dict[str, NDArray[np.int64]]]
+Contents = tuple[Listing, dict[str, Indices]]
 
 
 def decoded(
@@ -139,7 +140,7 @@ def _made_whole(folder: Path) -> Iterator[Path]:
 def _build(
     folder: Path,
     listing: Listing,
-    splits: dict[str, NDArray[np.int64]],
+    splits: dict[str, Indices],
     shape: Shape,
     max_corrupt: float,
     progress: Progress,
@@ -183,7 +184,7 @@ def _write_facts(
 
 
 def _cut(
-    images: NDArray[np.uint8], labels: NDArray[np.int64], sizes: dict[str, int]
+    images: NDArray[np.uint8], labels: Indices, sizes: dict[str, int]
 ) -> dict[str, Split]:
     """The splits, by name, of arrays that hold one after the other."""
     # (N, H, W, C) on disk; a view as (N, C, H, W), channels last in memory
@@ -196,7 +197,7 @@ def _cut(
 def _decode(
     folder: Path,
     listing: Listing,
-    wanted: NDArray[np.int64],
+    wanted: Indices,
     shape: Shape,
     progress: Progress,
 ) -> list[Failure]:

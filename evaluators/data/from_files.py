@@ -14,7 +14,7 @@ from evaluators.data.content import content_keys
 from evaluators.data.files.cifar import ARCHIVES, fetch_archive
 from evaluators.data.files.listing import Listing
 from evaluators.data.files.sources import find_files, read_listing
-from evaluators.data.partition import divide, held_out_for_test
+from evaluators.data.partition import Indices, divide, held_out_for_test
 from evaluators.data.probe import check_readable
 from evaluators.data.progress import Progress, silent
 from evaluators.data.settings import DataSettings
@@ -123,9 +123,7 @@ def _tell_copies(root: Path, listing: Listing, keys: NDArray[np.uint64]) -> None
         )
 
 
-def _tell_unvalidated(
-    root: Path, listing: Listing, validation: NDArray[np.int64]
-) -> None:
+def _tell_unvalidated(root: Path, listing: Listing, validation: Indices) -> None:
     counts = np.bincount(listing.labels[validation], minlength=len(listing.classes))
     if not counts.all():
         _log.warning(

@@ -35,7 +35,8 @@ def divide(labels: Indices, settings: DataSettings, keys: Keys | None) -> Parts:
     used = np.arange(len(labels))
     if settings.subset is not None:
         used = _subset(labels, settings.subset, settings.split_seed, keys)
-    share, seed = settings.validation, settings.split_seed
+    share = settings.validation
+    seed = settings.split_seed
     count = round(share * len(used))
     most = len(used) - int(labels.max()) - 1
     if not 0 < count <= most:
@@ -97,7 +98,8 @@ def held_out(labels: Indices, keys: Keys, share: float, seed: int) -> Parts:
     depends on its own size alone, so that an image more in one leaves the others.
     """
     in_order = _Ordered(labels, keys, seed)
-    label, sizes = in_order.label, in_order.sizes
+    label = in_order.label
+    sizes = in_order.sizes
     # half up; numpy's own rounding goes to even, so that 0.5 would give none
     wanted = np.maximum(np.floor(share * sizes + 0.5).astype(np.int64), 1)
     border = np.minimum(wanted, sizes - 1)[label]

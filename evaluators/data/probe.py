@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from contextlib import suppress
 
 import numpy as np
-from numpy.typing import NDArray
 
 from evaluators.data.decode import (
     ColourError,
@@ -20,6 +19,7 @@ from evaluators.data.decode import (
     reason,
 )
 from evaluators.data.files.listing import Listing
+from evaluators.data.partition import Indices
 from evaluators.data.soundness import check_corrupt
 
 PROBED = 256
@@ -29,9 +29,7 @@ Shape = tuple[int | None, int | None]
 _log = logging.getLogger("splitsearch.data")
 
 
-def shape_of(
-    listing: Listing, wanted: NDArray[np.int64], shape: Shape
-) -> tuple[int, int]:
+def shape_of(listing: Listing, wanted: Indices, shape: Shape) -> tuple[int, int]:
     """Resolution and channels to decode at: as given, else as some of the images have them.
 
     Raises:
@@ -52,7 +50,7 @@ def shape_of(
     return resolution, channels or (1 if grey and all(grey) else 3)
 
 
-def _some(listing: Listing, wanted: NDArray[np.int64]) -> NDArray[np.int64]:
+def _some(listing: Listing, wanted: Indices) -> Indices:
     if listing.kind == "file":
         chosen = np.linspace(
             0, len(wanted) - 1, min(PROBED, len(wanted)), dtype=np.int64
@@ -100,9 +98,7 @@ def check_readable(
     check_corrupt(corrupt, len(listing.labels), max_corrupt)
 
 
-def _stored(
-    listing: Listing, chosen: NDArray[np.int64]
-) -> Iterator[tuple[str, Stored]]:
+def _stored(listing: Listing, chosen: Indices) -> Iterator[tuple[str, Stored]]:
     for job in listing.jobs(chosen):
         for entry in job:
             yield from images(entry)

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evaluators.data.files.listing import Listing
+from evaluators.data.partition import Indices
 
 BLANK = 1e-3
 """Deviation, in grey values, of images that show nothing."""
@@ -54,7 +55,7 @@ def check_corrupt(corrupt: list[str], count: int, limit: float) -> None:
         )
 
 
-def check_classes(listing: Listing, split: str, kept: NDArray[np.int64]) -> None:
+def check_classes(listing: Listing, split: str, kept: Indices) -> None:
     """``ValueError`` if the corrupt images were all of a split, or all of a class to train with."""
     counts = np.bincount(listing.labels[kept], minlength=len(listing.classes))
     if not len(kept):

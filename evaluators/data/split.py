@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from evaluators.data.partition import Indices
 from evaluators.devices.device import sent
 
 
@@ -26,7 +27,7 @@ class Split(NamedTuple):
     def to(self, device: torch.device | str) -> Split:
         return Split(self.images.to(device), self.labels.to(device))
 
-    def at(self, indices: NDArray[np.int64]) -> Split:
+    def at(self, indices: Indices) -> Split:
         """The images at these indices, where they are."""
         index = torch.from_numpy(indices)
         return Split(_rows(self.images, index), self.labels[index])

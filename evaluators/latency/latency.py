@@ -251,7 +251,8 @@ class _Session:
         shape = (settings.batch_size, task.channels, side, side)
         with self._circumstances():
             images = torch.randn(shape, generator=torch.Generator().manual_seed(0))
-            model, images = model.to(**to), images.to(**to)
+            model = model.to(**to)
+            images = images.to(**to)
             forward = compiled(model, images) if settings.compile else model
             if self.cuda:
                 # compiling may have taken more than the network needs

@@ -177,7 +177,8 @@ def parts_of(arch: Arch, task: Task) -> list[Part]:
     def add(name: str, build: Callable[[], nn.Module]) -> None:
         parts.append(Part(name, build, Task(resolution=x.height, channels=x.channels)))
 
-    stem, head = description.stem, description.head
+    stem = description.stem
+    head = description.head
     add(f"{canonical(stem)} {task}", partial(_sequential, stem, task))
     stem.cost(x, task)
     for block in chain.from_iterable(description.stages):

@@ -120,7 +120,8 @@ def median_interval(samples: Sequence[float]) -> float:
     Evaluation of Computer and Communication Systems", appendix A): holds for skewed and bimodal samples.
     Infinite where there are too few for an interval, fewer than ``LEAST_SAMPLES``.
     """
-    ordered, count = sorted(samples), len(samples)
+    ordered = sorted(samples)
+    count = len(samples)
     # ranks of the two order statistics between which the median lies
     lower = math.floor((count - NORMAL_95 * math.sqrt(count)) / 2)
     upper = math.ceil(1 + (count + NORMAL_95 * math.sqrt(count)) / 2)

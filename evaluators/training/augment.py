@@ -144,7 +144,8 @@ def _resized_crop(images: Tensor, least: float, generator: torch.Generator) -> T
     height = (area / ratio).sqrt().clamp_max(1)
     # affine maps in grid_sample's coordinates, where an image goes from -1 to 1
     theta = torch.zeros(len(images), 2, 3, device=images.device)
-    theta[:, 0, 0], theta[:, 1, 1] = width, height
+    theta[:, 0, 0] = width
+    theta[:, 1, 1] = height
     theta[:, 0, 2] = (1 - width) * (2 * x - 1)
     theta[:, 1, 2] = (1 - height) * (2 * y - 1)
     # one resampling does crop and resize

@@ -51,7 +51,8 @@ class BatchOrder:
 
     def _visited(self, epoch: int) -> Tensor:
         """Indices of the images of this epoch, in order."""
-        images, visits = self.fidelity.images, self.fidelity.visits
+        images = self.fidelity.images
+        visits = self.fidelity.visits
         # so many images lie before this epoch: whole passes, and a part of one
         first, offset = divmod(epoch * visits, images)
         passes = range(first, first + math.ceil((offset + visits) / images))

@@ -58,7 +58,8 @@ def load_checkpoint(
     try:
         # weights_only: no code of the file is run, whoever wrote it
         saved = torch.load(path, map_location=device, weights_only=True)
-        saved_owner, state = saved["owner"], saved["state"]
+        saved_owner = saved["owner"]
+        state = saved["state"]
     except NOT_WHOLE as error:
         raise DamagedCheckpointError(
             f"checkpoint {path} is damaged or not ours; delete it to start over"

@@ -33,7 +33,8 @@ class Fidelity:
         Raises:
             ValueError: if the recipe asks for more images than there are.
         """
-        images, validated = len(dataset.train.labels), len(dataset.validation.labels)
+        images = len(dataset.train.labels)
+        validated = len(dataset.validation.labels)
         visits = _enough("images_per_epoch", recipe.images_per_epoch, images, "train")
         at_rungs = _enough("rung_images", recipe.rung_images, validated, "validate")
         return cls(

@@ -13,6 +13,7 @@ import click
 
 from nas.config.loading import load_space
 from results import Run, Selection
+from results.objectives import Directions
 from results.runs.run import network_record
 from results.runs.status import Status
 from results.strict_json import dumps
@@ -28,7 +29,7 @@ def print_json(answer: Mapping[str, object]) -> None:
     click.echo(dumps({"format": ANSWER_FORMAT, **answer}))
 
 
-def front_answer(run: Run, objectives: Mapping[str, str]) -> dict[str, object]:
+def front_answer(run: Run, objectives: Directions) -> dict[str, object]:
     return {"run": _place(run), **run.front_record(objectives)}
 
 

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from evaluators import Prediction, predict
+from evaluators.data.progress import Progress
 from results.strict_json import dumps
 
 
 def predict_all(
     model: Path,
     images: Sequence[Path],
-    progress: Callable[[str, int, int], None],
+    progress: Progress,
     **options: Any,
 ) -> list[Prediction]:
     """``evaluators.predict`` on all images, telling how many are done."""

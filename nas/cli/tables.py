@@ -22,6 +22,7 @@ from nas.config.pairs import split_pair
 from nas.exporting.programs import Check
 from results import Comparison, Run
 from results.metrics import is_knob
+from results.objectives import Directions
 from results.runs.health import health
 from results.runs.summary import summary
 from results.wording import label, number
@@ -67,7 +68,7 @@ def _what_next(run: Run, any_found: bool) -> Iterator[str]:
         yield f"pick      {as_typed('select', run.path)} {choice}"
 
 
-def _example_pick(objectives: Mapping[str, str]) -> str:
+def _example_pick(objectives: Directions) -> str:
     """How ``select`` could be called for a search of these objectives."""
     (first, way), *others = objectives.items()
     bounds = [
@@ -221,7 +222,8 @@ def simulations_table(table: pd.DataFrame) -> Table:
     for stopper, row in table.iterrows():
         counts = [f"{int(row[key]):,}" for key in SIMULATED_COUNTS]
         volume = f"{row['hypervolume'] / first:.2%}" if first else "0"
-        hours, busy = f"{row['hours']:.1f}", f"{row['utilisation']:.0%}"
+        hours = f"{row['hours']:.1f}"
+        busy = f"{row['utilisation']:.0%}"
         shown.add_row(str(stopper), hours, *counts, busy, volume)
     return shown
 

@@ -25,6 +25,7 @@ from nas.config.finalists import ExportConfig, FinalistsConfig, SelectConfig
 from nas.config.searched_recipe import SearchedRecipe, plain_values, recipe_of
 from nas.stopper.asha import Stopper, make_stopper
 from results.limits import Limit
+from results.objectives import Directions
 from search_spaces import SearchSpace, get_space
 from search_spaces.joint import JointSpace
 
@@ -74,11 +75,11 @@ class StopperConfig(Config):
     name: str = "none"
     instead: dict[str, dict[str, Literal["max", "min"]]] = Field(default_factory=dict)
 
-    def build(self, objectives: Mapping[str, str], max_epochs: int) -> Stopper:
+    def build(self, objectives: Directions, max_epochs: int) -> Stopper:
         watched = self._watched(objectives)
         return make_stopper(self.name, watched, max_epochs, self.model_extra)
 
-    def _watched(self, objectives: Mapping[str, str]) -> dict[str, str]:
+    def _watched(self, objectives: Directions) -> dict[str, str]:
         for name in self.instead:
             if name not in objectives:
                 there = ", ".join(objectives)

@@ -196,10 +196,8 @@ def _loopback_only() -> Iterator[None]:
 
     Ray does so by itself on macOS and Windows, where it takes no other nodes; its switch for that is read once.
     """
-    variable, before = (
-        ray_constants.ENABLE_RAY_CLUSTERS_ENV_VAR,
-        ray_constants.ENABLE_RAY_CLUSTER,
-    )
+    variable = ray_constants.ENABLE_RAY_CLUSTERS_ENV_VAR
+    before = ray_constants.ENABLE_RAY_CLUSTER
     ray_constants.ENABLE_RAY_CLUSTER = False
     os.environ[variable] = "0"
     try:

@@ -15,7 +15,8 @@ from evaluators import Latency, Metrics
 from nas.engines.ray_room import Demand, Patience
 from search_spaces import Arch, arch_from_dict
 
-ROUNDS, PAUSE_SECONDS = 10, 3.0
+ROUNDS = 10
+PAUSE_SECONDS = 3.0
 """How often a trial asks every device before it fails, and how long it waits in between: Ray restarts actors."""
 
 

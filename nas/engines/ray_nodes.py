@@ -15,7 +15,8 @@ from nas.engines.ray_probe import Needs, look, own_line
 
 Node = Mapping[str, float]
 """What a node has in all, by the name of the resource."""
-ATTEMPTS, PAUSE_SECONDS = 3, 5.0
+ATTEMPTS = 3
+RETRY_SECONDS = 5.0
 """How often in a row a node may fail to answer well, and the pause in between."""
 
 
@@ -123,7 +124,7 @@ class ProvenNodes(AllNodes):
 
     def _fail(self, node: str, reason: str) -> None:
         self._failures[node] += 1
-        self._again[node] = time.monotonic() + PAUSE_SECONDS
+        self._again[node] = time.monotonic() + RETRY_SECONDS
         if self._failures[node] >= ATTEMPTS:
             del self._again[node]
             self._proven.discard(node)

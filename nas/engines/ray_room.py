@@ -16,7 +16,8 @@ ROUNDING = 1e-6
 """Ten tenths of a GPU are a GPU."""
 MOST_ASKED = 1000
 """Trials that a cluster is asked to grow for at once."""
-LOOK_SECONDS, ASK_SECONDS = 0.5, 5.0
+CHECK_SECONDS = 0.5
+ASK_SECONDS = 5.0
 
 
 class Room:
@@ -52,7 +53,7 @@ class Room:
         while not self.now():
             if reason := self.nodes.reason:
                 raise ValueError(f"no node of the cluster can train: {reason}")
-            time.sleep(LOOK_SECONDS)
+            time.sleep(CHECK_SECONDS)
 
     @property
     def bundle(self) -> dict[str, float]:
@@ -85,7 +86,7 @@ class Patience:
             if not told:
                 self.tell(f"waiting up to {self.minutes:g} min for nodes; {lack()}")
                 told = True
-            time.sleep(LOOK_SECONDS)
+            time.sleep(CHECK_SECONDS)
 
 
 class Demand:

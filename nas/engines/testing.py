@@ -35,7 +35,8 @@ from results.log.events import Content, Finished
 from search_spaces import Arch, get_space
 
 _OBJECTIVES = {"accuracy": "max", "flops": "min"}
-EPOCHS, SEED = 3, 7
+EPOCHS = 3
+SEED = 7
 
 
 @dataclass(frozen=True)

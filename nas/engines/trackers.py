@@ -47,7 +47,8 @@ class Tracking:
         self._tracker = tracker
 
     def __call__(self, event: Event) -> None:
-        trial, tracker = event.trial, self._tracker
+        trial = event.trial
+        tracker = self._tracker
         if isinstance(event.content, SearchFinished):
             tracker.close()
         if trial is None:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from results import front_probability, repeat_spread
-from results.objectives import Objectives
+from results.objectives import Directions, Objectives
 
 ACCURACY = "accuracy"
 CLOSE = 1.64
@@ -39,7 +37,7 @@ def standard_errors(
 
 
 def front_chances(
-    networks: pd.DataFrame, objectives: Mapping[str, str], errors: pd.Series[float]
+    networks: pd.DataFrame, objectives: Directions, errors: pd.Series[float]
 ) -> pd.Series[float]:
     """The probability of each network to be on the front, costs being taken as they are."""
     spreads = dict.fromkeys(objectives, 0.0) | {ACCURACY: errors}
@@ -49,7 +47,7 @@ def front_chances(
 
 
 def too_close(
-    networks: pd.DataFrame, objectives: Mapping[str, str], errors: pd.Series[float]
+    networks: pd.DataFrame, objectives: Directions, errors: pd.Series[float]
 ) -> list[str]:
     """Ids of networks of which one might take another off the front, and accuracy does not clearly say so.
 
@@ -70,9 +68,7 @@ def too_close(
     return [str(name) for name in networks["arch_id"][pairs.any(axis=1)]]
 
 
-def _no_dearer(
-    networks: pd.DataFrame, objectives: Mapping[str, str]
-) -> NDArray[np.bool_]:
+def _no_dearer(networks: pd.DataFrame, objectives: Directions) -> NDArray[np.bool_]:
     """Entry (i, j): i is no worse than j in every objective but accuracy."""
     others = {name: way for name, way in objectives.items() if name != ACCURACY}
     if not others:

@@ -13,7 +13,7 @@ from nas.finalists.lineup import Entrant, Role
 from results import EventLog, Run, front_probability, pareto_rank
 from results.limits import Limits, violation
 from results.log.record import records
-from results.objectives import Objectives
+from results.objectives import Directions, Objectives
 from search_spaces import arch_from_dict
 
 ALIKE_IN = ("flops", "macs", "params", "activations")
@@ -57,7 +57,7 @@ def inside(run: Run, limits: Limits | None) -> pd.DataFrame:
 
 
 def different(
-    table: pd.DataFrame, objectives: Mapping[str, str], validation_images: int
+    table: pd.DataFrame, objectives: Directions, validation_images: int
 ) -> pd.DataFrame:
     """The table with its column ``chance``; of networks alike in all costs only the one with the best chance."""
     chance = front_probability(table, objectives, validation_images=validation_images)
@@ -67,7 +67,7 @@ def different(
     return likeliest.drop_duplicates([name for name in ALIKE_IN if name in likeliest])
 
 
-def spread(table: pd.DataFrame, objectives: Mapping[str, str], count: int) -> list[int]:
+def spread(table: pd.DataFrame, objectives: Directions, count: int) -> list[int]:
     """Places of ``count`` rows: likely ones, far from each other."""
     aims = Objectives.of(objectives)
     costs = aims.points(table)

@@ -12,6 +12,7 @@ from typing import Any
 from nas.runs.folder import LINEUP
 from nas.samplers.proposer import Proposal
 from results import write_atomic
+from results.objectives import Directions
 from results.strict_json import dumps
 from search_spaces import Arch, SearchSpace, arch_from_dict, get_space
 from search_spaces.joint import OF_TRAINING, network_of, settings_of
@@ -51,7 +52,8 @@ class Entrant:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Entrant:
-        arch, role = arch_from_dict(values["arch"]), Role(values["role"])
+        arch = arch_from_dict(values["arch"])
+        role = Role(values["role"])
         return cls(**{**values, "arch": arch, "role": role})
 
 
@@ -74,7 +76,7 @@ class Lineup:
     """The proposer of a fixed list: trial n is its nth training, and nothing is learnt."""
 
     space: SearchSpace
-    objectives: Mapping[str, str]
+    objectives: Directions
     entrants: Sequence[Entrant]
     _next: int = 0
 

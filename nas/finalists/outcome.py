@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,13 +18,14 @@ from nas.retraining.result import append_rows, write_results
 from nas.retraining.retrain import Note
 from nas.runs.stages import stage_reader
 from results import Run, load_run, pareto_front, write_atomic, write_report
-from results.objectives import Objectives
+from results.objectives import Directions, Objectives
 from results.runs.finalists import per_network
 from results.statistics.rank_agreement import LEAST, rank_agreement
 from results.strict_json import dumps
 from results.wording import counted, with_unit
 
-STRONG, WEAK = 0.6, 0.3
+STRONG = 0.6
+WEAK = 0.3
 """Kendall's tau from which on the proxy ranks well, and from which on it ranks at all."""
 SURE = 0.9
 
@@ -123,9 +124,7 @@ def _table(run: Run, validation_images: int) -> pd.DataFrame:
     )
 
 
-def with_best_random(
-    networks: pd.DataFrame, objectives: Mapping[str, str]
-) -> pd.DataFrame:
+def with_best_random(networks: pd.DataFrame, objectives: Directions) -> pd.DataFrame:
     """Without the random networks but the best in the first objective: the best of so many is the baseline."""
     random = networks[networks["role"] == Role.RANDOM]
     # what random search finds is the best of its draws, not their mean
@@ -166,7 +165,7 @@ def _failures(run: Run) -> str | None:
 
 
 def _against_baselines(
-    done: pd.DataFrame, objectives: Mapping[str, str], validation_images: int
+    done: pd.DataFrame, objectives: Directions, validation_images: int
 ) -> Iterator[str]:
     """The best of the search against the best baseline, in the first objective, and what to do about it."""
     name, way = next(iter(objectives.items()))

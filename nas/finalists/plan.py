@@ -186,7 +186,9 @@ def _running(search: SearchConfig) -> dict[str, Any]:
 
 def _sorted(overrides: Sequence[str]) -> tuple[list[str], list[str], list[str]]:
     """Those of the finalists themselves, of how the search runs, of the recipe."""
-    own, running, recipe = list[str](), list[str](), list[str]()
+    own = list[str]()
+    running = list[str]()
+    recipe = list[str]()
     for each in overrides:
         name = each.partition("=")[0].partition(".")[0].strip()
         kind = (

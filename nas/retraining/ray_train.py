@@ -43,7 +43,8 @@ def workers_that_fit(plan: Plan) -> Workers:
         ValueError: if the nodes have no room for all processes.
     """
     nodes = [*alive_nodes().values()]
-    number, wanted = plan.workers, plan.resources
+    number = plan.workers
+    wanted = plan.resources
     on_gpus = plan.device.startswith("cuda") or (
         plan.device == "auto"
         and room(nodes, wanted.cpus or 1, wanted.gpus or 1) >= number
@@ -67,7 +68,8 @@ def _lack(wanted: Workers, fits: int) -> str:
 def workers_in_time(plan: Plan, tell: Callable[[str], None]) -> Workers:
     """As ``workers_that_fit``; a cluster that boots, or grows, is asked for the nodes and waited for."""
     if plan.ray.address != "local":
-        number, wanted = plan.workers, plan.resources
+        number = plan.workers
+        wanted = plan.resources
         cpus = wanted.cpus or 1.0
         gpus = wanted.gpus
         if gpus is None:

@@ -96,7 +96,8 @@ def _of_file(path: Path) -> Origin:
     content = json.loads(path.read_text(encoding="utf-8"))
     if not isinstance(content.get("config"), dict):
         return Origin(network_of(arch), settings=settings_of(arch))
-    run, trial = content.get("run"), content.get("trial")
+    run = content.get("run")
+    trial = content.get("trial")
     # a run behind a URL cannot be written to later
     folder = Path(run) if isinstance(run, str) and "://" not in run else None
     return _found(

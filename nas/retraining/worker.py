@@ -28,7 +28,10 @@ from nas.retraining.plan import Plan
 from results import write_atomic
 from search_spaces import Network
 
-LAST, BEFORE, BEST, START = "last.pt", "before.pt", "best.pt", "start.safetensors"
+LAST = "last.pt"
+BEFORE = "before.pt"
+BEST = "best.pt"
+START = "start.safetensors"
 TOLD_OF_VALIDATION = (
     "accuracy",
     "accuracy_se",

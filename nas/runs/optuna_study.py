@@ -33,6 +33,7 @@ from nas.samplers.optuna import STUDY_DIRECTIONS
 from results import Run, load_run
 from results.limits import Limit
 from results.metrics import is_knob
+from results.objectives import Directions
 from search_spaces import SearchSpace, arch_from_dict
 
 STUDY = "search"
@@ -96,7 +97,7 @@ def mirrored(folder: Path, every: float = 10.0) -> Iterator[None]:
 
 @contextmanager
 def _study(
-    path: Path, objectives: Mapping[str, str]
+    path: Path, objectives: Directions
 ) -> Iterator[tuple[optuna.Study, RDBStorage]]:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     storage = _storage(path)

@@ -12,6 +12,7 @@ from functools import cached_property
 from typing import TypeGuard
 
 import numpy as np
+from numpy.random import Generator
 
 from nas.samplers.surrogate import Candidate
 from results.columns import Array
@@ -71,7 +72,7 @@ class Beliefs:
                     found[name] = choices
         return found
 
-    def applied(self, arch: Arch, rng: np.random.Generator) -> Arch:
+    def applied(self, arch: Arch, rng: Generator) -> Arch:
         """``arch`` with all preferred knobs that it can have."""
         params = {**self.space.params(arch), **self.preferred}
         return self.space.suggest(ReplayTrial(params, rng))

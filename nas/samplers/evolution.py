@@ -14,6 +14,7 @@ from heapq import nsmallest
 from itertools import chain, islice
 
 import numpy as np
+from numpy.random import Generator
 
 from nas.problem import Problem
 from nas.samplers.base import Draw, Outcome, RandomDraws
@@ -31,7 +32,7 @@ RANDOM_CANDIDATES = 100
 """The latest random networks not taken yet, to choose among."""
 NEW = 4
 """New random candidates, and mutations, each time."""
-MOST = 1000
+LARGEST_POOL = 1000
 """Candidates at most."""
 DRAWS = 16
 """Posterior samples that gains are averaged over."""
@@ -99,7 +100,7 @@ class Evolution:
         self._spare = RandomDraws(problem, seed)
 
     @cached_property
-    def _rng(self) -> np.random.Generator:
+    def _rng(self) -> Generator:
         """Begun at the first draw, and differently after a restart."""
         return np.random.default_rng([self._seed, len(self._problem.taken)])
 
@@ -263,7 +264,7 @@ class Evolution:
         different = {network.arch.id: network for network in found}
         new = [network for key, network in different.items() if key not in taken]
         # a large front has thousands of neighbours: a random part of all
-        kept = sorted(self._rng.permutation(len(new))[:MOST].tolist())
+        kept = sorted(self._rng.permutation(len(new))[:LARGEST_POOL].tolist())
         return [new[index] for index in kept]
 
     def _near(self, network: Candidate) -> list[Candidate]:

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from itertools import cycle
 
 import numpy as np
+from numpy.random import Generator
 
 from nas.samplers.surrogate import Candidate
 
 
 def spread_over_flops(
-    pools: Sequence[Sequence[Candidate]], count: int, rng: np.random.Generator
+    pools: Sequence[Sequence[Candidate]], count: int, rng: Generator
 ) -> list[Candidate]:
     """At most ``count`` networks evenly spread over the range of log FLOPs, from ``pools`` in turn."""
     logs = [np.log([network.costs["flops"] for network in pool]) for pool in pools]

@@ -88,7 +88,8 @@ def _cut(point: Array, upper: Array, defining: Array) -> tuple[Array, Array]:
         # what the bound's other defining points have in this objective
         others = np.delete(defining[beaten], objective, axis=1)[:, :, objective]
         stays = value >= others.max(axis=1, initial=-np.inf)
-        bounds, points = upper[beaten][stays], defining[beaten][stays]
+        bounds = upper[beaten][stays]
+        points = defining[beaten][stays]
         bounds[:, objective] = value
         points[:, objective] = point
         uppers.append(bounds)

@@ -12,6 +12,7 @@ import numpy as np
 from nas.problem import Problem
 from nas.samplers.base import Draw, Outcome, RandomDraws, Sampler
 from results.limits import Limit
+from results.objectives import Directions
 from search_spaces import IMAGENET, Arch, SearchSpace, Task
 from search_spaces.knobs import Knobs
 
@@ -80,7 +81,7 @@ class Proposer:
     def __init__(
         self,
         space: SearchSpace,
-        objectives: Mapping[str, str],
+        objectives: Directions,
         sampler: Sampler,
         seed: int = 0,
         *,
@@ -89,7 +90,7 @@ class Proposer:
         start_from: Sequence[Arch] = (),
     ) -> None:
         self.space = space
-        self.objectives: Mapping[str, str] = dict(objectives)
+        self.objectives: Directions = dict(objectives)
         self._trials: dict[int, _Trial] = {}
         self._by_arch: dict[str, _Trial] = {}
         self.problem = Problem(

@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
+from numpy.random import Generator
 from scipy.stats import norm
 
 from nas.problem import Problem
@@ -66,7 +67,8 @@ class Observation:
 
     @classmethod
     def of(cls, network: Candidate, outcome: Outcome) -> Observation:
-        problem, metrics = network.problem, outcome.metrics
+        problem = network.problem
+        metrics = outcome.metrics
         excess = problem.beyond(metrics)
         measured = all(
             math.isfinite(metrics.get(name, math.nan)) for name in problem.objectives
@@ -122,7 +124,8 @@ class Surrogate:
         # too few to tell networks apart: the same for all
         if len(known) < AT_LEAST:
             return Guess(float(values.mean()) if len(values) else 1.0)
-        networks, epochs = [o.network for o in known], [o.epoch for o in known]
+        networks = [o.network for o in known]
+        epochs = [o.epoch for o in known]
         foreseen = _foreseen(self._earlier, name, networks)
         warp = Warp.of(values)
         # (networks, inputs): costs, epoch, knobs, and what earlier runs foresee
@@ -223,7 +226,7 @@ class Posterior:
         networks: Sequence[Candidate],
         pending: Sequence[Candidate],
         draws: int,
-        rng: np.random.Generator,
+        rng: Generator,
     ) -> tuple[Array, Array]:
         """Losses, (draws, networks, objectives), and by how much limits are broken in all, (draws, networks).
 
@@ -241,7 +244,8 @@ class Posterior:
         self, networks: Sequence[Candidate], pending: Sequence[Candidate], levels: Array
     ) -> dict[str, Array]:
         """``levels``: (draws, guesses). Of every objective and limited metric: (draws, networks)."""
-        rows, flying = self.encoder.last(networks), self.encoder.last(pending)
+        rows = self.encoder.last(networks)
+        flying = self.encoder.last(pending)
         values = {}
         for (name, guess), column in zip(self.guesses.items(), levels.T, strict=True):
             here = np.hstack([rows, _foreseen(self.earlier, name, networks)])

@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from results.columns import Array
-from results.objectives import Objectives
+from results.objectives import Directions, Objectives
 from results.pareto.archive import FrontArchive
 
 CURVE_TITLES = {
@@ -46,7 +46,7 @@ class Simulation:
 
     def timeline(
         self,
-        objectives: Mapping[str, str],
+        objectives: Directions,
         reference: Mapping[str, float],
         points: int = 200,
     ) -> pd.DataFrame:
@@ -94,7 +94,7 @@ def _ramps(starts: Array, rates: Array, times: Array) -> Array:
 def _hypervolumes(
     complete: pd.DataFrame,
     times: Array,
-    objectives: Mapping[str, str],
+    objectives: Directions,
     reference: Mapping[str, float],
 ) -> Array:
     """Hypervolume at each of ``times`` of the trials finished by then; they come in the order of their end."""
@@ -115,7 +115,7 @@ def _hypervolumes(
 
 
 def common_reference(
-    simulations: Mapping[str, Simulation], objectives: Mapping[str, str]
+    simulations: Mapping[str, Simulation], objectives: Directions
 ) -> dict[str, float]:
     """The worst values among all complete trials: a reference point that is fair to all.
 
@@ -137,7 +137,7 @@ def common_reference(
 
 def compare_outcomes(
     simulations: Mapping[str, Simulation],
-    objectives: Mapping[str, str],
+    objectives: Directions,
     reference: Mapping[str, float],
 ) -> pd.DataFrame:
     """One row per simulation: what was spent, what came of it, and what it took to get where the first one ended.

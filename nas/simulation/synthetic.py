@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 
 import numpy as np
+from numpy.random import Generator
 
 from nas.simulation.workload import Trajectory
 from results.columns import Array
@@ -46,7 +47,7 @@ class Curves:
     noise: float = 0.003
 
     def accuracy(
-        self, macs: Array, quality: Array, epochs: int, rng: np.random.Generator
+        self, macs: Array, quality: Array, epochs: int, rng: Generator
     ) -> Array:
         """Shape (networks, epochs)."""
         m = macs[:, None] / 1e9
@@ -118,7 +119,7 @@ class SyntheticWorkload:
         return self._blocks[block][place]
 
     def _trajectories(
-        self, costs: list[dict[str, float]], knobs: Array, rng: np.random.Generator
+        self, costs: list[dict[str, float]], knobs: Array, rng: Generator
     ) -> list[Trajectory]:
         macs = np.array([cost["macs"] for cost in costs])
         # two standard normal parts of equal weight: standard normal again

@@ -25,6 +25,7 @@ from nas.simulation.workload import Proposes, RandomRows, Recorded, Workload
 from nas.stopper.asha import Stopper, make_stopper
 from results import load_run
 from results.limits import Limit
+from results.objectives import Directions
 from search_spaces import get_space
 from search_spaces.sampling.limits import LIMITED
 
@@ -42,7 +43,7 @@ class CurveSource:
 
     make: Callable[[], tuple[Proposes, Workload]]
     epochs: int
-    objectives: Mapping[str, str]
+    objectives: Directions
     reference: Mapping[str, float] | None = None
     trials: int | None = None
     limits: Mapping[str, Limit] | None = None
@@ -201,7 +202,8 @@ def what_if_summary(source: CurveSource, answer: Answer) -> list[str]:
 
 
 def _against_first(table: pd.DataFrame, first: str, name: str) -> str:
-    row, base = table.loc[name], table.loc[first]
+    row = table.loc[name]
+    base = table.loc[first]
     if pd.isna(row["epochs_to_first"]):
         return f"{name} does not reach the hypervolume of {first}."
     epochs = row["epochs_to_first"] / base["epochs"]

@@ -11,7 +11,7 @@ import numpy as np
 
 from nas.stopper.rung import ParetoRung, SortedRung
 from results.columns import Array
-from results.objectives import Objectives
+from results.objectives import Directions, Objectives
 from search_spaces.extension import import_named
 
 Decision = Literal["continue", "stop", "pause"]
@@ -66,7 +66,7 @@ class MultiObjectiveASHA:
 
     def __init__(
         self,
-        objectives: Mapping[str, str],
+        objectives: Directions,
         min_epochs: int = 1,
         max_epochs: int = 9,
         eta: int = 3,
@@ -184,7 +184,7 @@ class ASHA(MultiObjectiveASHA):
 
 
 def _check(
-    objectives: Mapping[str, str], min_epochs: int, max_epochs: int, eta: int, mode: str
+    objectives: Directions, min_epochs: int, max_epochs: int, eta: int, mode: str
 ) -> None:
     if not objectives:
         example = '{"accuracy": "max", "flops": "min"}'
@@ -210,12 +210,12 @@ def _check_whole(name: str, value: object, least: int) -> None:
         )
 
 
-def _none(objectives: Mapping[str, str], max_epochs: int) -> NoStopping:
+def _none(objectives: Directions, max_epochs: int) -> NoStopping:
     return NoStopping()
 
 
 def _asha(
-    objectives: Mapping[str, str],
+    objectives: Directions,
     max_epochs: int,
     objective: str | None = None,
     **options: Any,
@@ -238,7 +238,7 @@ STOPPERS: dict[str, Callable[..., Stopper]] = {
 
 def make_stopper(
     name: str,
-    objectives: Mapping[str, str],
+    objectives: Directions,
     max_epochs: int,
     options: Mapping[str, object] | None = None,
 ) -> Stopper:

@@ -12,7 +12,7 @@ import numpy as np
 from nas.stopper.asha import Decision
 from nas.stopper.rung import ParetoRung
 from results.columns import Array
-from results.objectives import Objectives
+from results.objectives import Directions, Objectives
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class Field:
     """Trials that are compared with each other, by these objectives."""
 
     trials: frozenset[int]
-    objectives: Mapping[str, str]
+    objectives: Directions
 
 
 @dataclass

@@ -69,7 +69,8 @@ def finalists_cost(
 
 def halved(count: int, epochs: int, settings: FinalistsConfig) -> Trainings:
     """What successive halving of ``count`` networks trains."""
-    trained, last = 0, 0
+    trained = 0
+    last = 0
     for rung in rungs_below(epochs, settings.min_epochs, settings.eta):
         # all that are left train on to the rung, then the best 1/eta go on
         trained += count * (rung - last)

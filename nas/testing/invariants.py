@@ -55,7 +55,8 @@ def check_log(events: Iterable[Event]) -> None:
 
 def _wrong(event: Event, record: TrialRecord) -> str | None:
     """What the event may not do to its trial, in the state it is in."""
-    content, status = event.content, record.status
+    content = event.content
+    status = record.status
     # the first event of a trial, and only that
     if isinstance(content, Proposed):
         return "proposed twice" if record.proposal else None

@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from results.columns import Array, Mask, check_column, known_rows
-from results.objectives import Objectives
+from results.objectives import Directions, Objectives
 from results.parameters import check_each
 from results.pareto.archive import FrontArchive
 from results.pareto.pareto import pareto_front
@@ -17,7 +17,7 @@ from results.pareto.pareto import pareto_front
 
 def hypervolume_over_time(
     df: pd.DataFrame,
-    objectives: Mapping[str, str],
+    objectives: Directions,
     reference: Mapping[str, float] | None = None,
     *,
     time: str = "finished",
@@ -54,7 +54,7 @@ def hypervolume_over_time(
 def epsilon_indicator(
     df: pd.DataFrame,
     other: pd.DataFrame,
-    objectives: Mapping[str, str],
+    objectives: Directions,
     *,
     scaled: bool = True,
 ) -> float:
@@ -71,7 +71,7 @@ def epsilon_indicator(
 def igd_plus(
     df: pd.DataFrame,
     other: pd.DataFrame,
-    objectives: Mapping[str, str],
+    objectives: Directions,
     *,
     scaled: bool = True,
 ) -> float:
@@ -85,7 +85,7 @@ def igd_plus(
 
 def attainment(
     df: pd.DataFrame,
-    objectives: Mapping[str, str],
+    objectives: Directions,
     *,
     by: str = "run",
     percentiles: Sequence[float] = (25, 50, 75),
@@ -148,7 +148,7 @@ def _costs(df: pd.DataFrame, objectives: Objectives) -> tuple[Array, Mask]:
 
 
 def _two_fronts(
-    df: pd.DataFrame, other: pd.DataFrame, objectives: Mapping[str, str], scaled: bool
+    df: pd.DataFrame, other: pd.DataFrame, objectives: Directions, scaled: bool
 ) -> tuple[Array, Array]:
     aims = Objectives.of(objectives)
     points, _ = _costs(pareto_front(df, aims), aims)

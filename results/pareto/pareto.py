@@ -13,7 +13,7 @@ import pandas as pd
 
 from results.columns import known_rows
 from results.limits import Limits, violation
-from results.objectives import Objectives
+from results.objectives import Directions, Objectives
 from results.pareto.archive import dominated_volume
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def pareto_front(
-    df: pd.DataFrame, objectives: Mapping[str, str], limits: Limits | None = None
+    df: pd.DataFrame, objectives: Directions, limits: Limits | None = None
 ) -> pd.DataFrame:
     """The rows of ``df`` that no other row dominates, with their index and order.
 
@@ -43,7 +43,7 @@ def pareto_front(
 
 
 def pareto_rank(
-    df: pd.DataFrame, objectives: Mapping[str, str], limits: Limits | None = None
+    df: pd.DataFrame, objectives: Directions, limits: Limits | None = None
 ) -> "Ranks":
     """How many fronts must be taken away before a row is on the front: 0 on it, NA where an objective is missing.
 
@@ -67,7 +67,7 @@ def pareto_rank(
 
 
 def hypervolume(
-    df: pd.DataFrame, objectives: Mapping[str, str], reference: Mapping[str, float]
+    df: pd.DataFrame, objectives: Directions, reference: Mapping[str, float]
 ) -> float:
     """The volume between the front of ``df`` and ``reference``, in the product of the objectives' units.
 

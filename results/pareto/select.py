@@ -10,7 +10,7 @@ import pandas as pd
 
 from results.columns import Array, final, numbers
 from results.limits import Limits, as_limits, spell, violation
-from results.objectives import Objectives
+from results.objectives import Directions, Objectives
 from results.pareto.pareto import pareto_front
 
 TIES = "ties go to the better in the remaining objectives, in their order, then to the row that comes first"
@@ -39,7 +39,7 @@ class Selection:
 
 def select(
     df: pd.DataFrame,
-    objectives: Mapping[str, str] | None = None,
+    objectives: Directions | None = None,
     *,
     maximize: str | None = None,
     minimize: str | None = None,
@@ -110,7 +110,7 @@ def _best(table: pd.DataFrame, aims: Objectives, within: str) -> Selection:
 
 def _aims(
     df: pd.DataFrame,
-    objectives: Mapping[str, str] | None,
+    objectives: Directions | None,
     maximize: str | None,
     minimize: str | None,
 ) -> Objectives:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from results.columns import Array, check_column, numbers
 from results.metrics import error_column
-from results.objectives import Objectives
+from results.objectives import Directions, Objectives
 from results.parameters import check_count
 
 IQR_PER_SIGMA = 1.349
@@ -25,7 +25,7 @@ Spread: TypeAlias = "float | str | pd.Series[Any]"
 
 def front_probability(
     df: pd.DataFrame,
-    objectives: Mapping[str, str],
+    objectives: Directions,
     spread: Mapping[str, Spread] | None = None,
     *,
     validation_images: int | None = None,
@@ -85,7 +85,7 @@ def repeat_spread(repeats: pd.DataFrame, metric: str, *, by: str = "trial") -> f
 
 def _sigmas(
     df: pd.DataFrame,
-    objectives: Mapping[str, str],
+    objectives: Directions,
     spread: Mapping[str, Spread],
     images: int | None,
 ) -> Array:

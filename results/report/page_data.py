@@ -10,6 +10,7 @@ import yaml
 
 from results import wording
 from results.metrics import is_knob, metric
+from results.objectives import Directions
 from results.report import charts as figures
 from results.report.knob_effects import effects
 from results.runs.finalists import FinalistsOutcome, load_outcome
@@ -70,9 +71,7 @@ def page_data(
     }
 
 
-def _finalists(
-    outcome: FinalistsOutcome, objectives: Mapping[str, str]
-) -> dict[str, object]:
+def _finalists(outcome: FinalistsOutcome, objectives: Directions) -> dict[str, object]:
     """What the full trainings came to, in sentences and as a table."""
     headings, rows = finalists_table(outcome.networks, objectives)
     return {"verdict": outcome.verdict, "headings": headings, "rows": rows}

@@ -10,13 +10,16 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from results.objectives import Directions
 from results.statistics.trends import Trend
 from results.wording import label, number, scale, with_unit
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
-_ACCENT, _FRONT, _OTHER = "#0072b2", "#d55e00", "#9aa5ac"
+_ACCENT = "#0072b2"
+_FRONT = "#d55e00"
+_OTHER = "#9aa5ac"
 """Okabe and Ito's colours, as in the report."""
 
 
@@ -100,14 +103,16 @@ def _titled(figure: Figure, across: str, up: str) -> Figure:
     return figure
 
 
-_WIDTH, _HEIGHT, _MARGIN = 420, 260, 34
+_WIDTH = 420
+_HEIGHT = 260
+_MARGIN = 34
 _ROWS = 10
 
 
 def notebook_view(
     trials: pd.DataFrame,
     front: pd.DataFrame,
-    objectives: Mapping[str, str],
+    objectives: Directions,
     sentence: str,
 ) -> str:
     """HTML: a sentence, the front in its first two objectives, its first networks. No script, no request."""

@@ -5,11 +5,12 @@ from typing import Any
 
 import pandas as pd
 
+from results.objectives import Directions
 from results.wording import label, number
 
 
 def finalists_table(
-    networks: pd.DataFrame, objectives: Mapping[str, str]
+    networks: pd.DataFrame, objectives: Directions
 ) -> tuple[list[str], list[list[str]]]:
     """Headings and rows, in the order of ``networks``; all columns but the first and the last are numbers."""
     costs = [name for name in objectives if name != "accuracy"]
@@ -45,7 +46,8 @@ def _named(row: Mapping[Hashable, Any]) -> str:
 
 
 def _with_error(row: Mapping[Hashable, Any]) -> str:
-    value, error = row["accuracy"], row["accuracy_error"]
+    value = row["accuracy"]
+    error = row["accuracy_error"]
     return number("accuracy", value) + (
         "" if pd.isna(error) else f" ± {number('accuracy', error)}"
     )

@@ -40,7 +40,8 @@ def _noise(run: Run) -> Iterator[Concern]:
     known = run.complete["accuracy"].dropna()
     if not images or len(known) < ENOUGH:
         return
-    mean, spread = float(known.mean()), float(known.std())
+    mean = float(known.mean())
+    spread = float(known.std())
     # binomial: each image is right or wrong
     error = sqrt(mean * (1 - mean) / images)
     if 2 * error > spread:

@@ -11,7 +11,7 @@ import pandas as pd
 from results import strict_json
 from results.atomic import write_atomic
 from results.metrics import error_column, is_knob, knob_column
-from results.objectives import Objectives
+from results.objectives import Directions, Objectives
 from results.pareto.indicators import hypervolume_over_time
 from results.pareto.pareto import hypervolume, pareto_front
 from results.pareto.select import Selection, select
@@ -107,7 +107,7 @@ class Run:
         found = at_epoch(self.trials, self.epochs, epoch)
         return replace(self, trials=found, stamp=None)
 
-    def front(self, objectives: Mapping[str, str] | None = None) -> pd.DataFrame:
+    def front(self, objectives: Directions | None = None) -> pd.DataFrame:
         """The Pareto front of the complete trials, best in the first objective first.
 
         Raises ``ValueError`` for an unknown objective, and for latencies that cannot be compared because they
@@ -120,7 +120,7 @@ class Run:
     def hypervolume(
         self,
         reference: Mapping[str, float] | None = None,
-        objectives: Mapping[str, str] | None = None,
+        objectives: Directions | None = None,
     ) -> float:
         """The hypervolume of the complete trials against ``reference`` (default: ``reference_point``)."""
         objectives = self._objectives(objectives)
@@ -132,7 +132,7 @@ class Run:
     def hypervolume_over_time(
         self,
         reference: Mapping[str, float] | None = None,
-        objectives: Mapping[str, str] | None = None,
+        objectives: Directions | None = None,
     ) -> pd.DataFrame:
         """``results.hypervolume_over_time`` of the complete trials; arguments as for ``hypervolume``."""
         objectives = self._objectives(objectives)
@@ -196,9 +196,7 @@ class Run:
             )
         return name
 
-    def select(
-        self, objectives: Mapping[str, str] | None = None, **choice: Any
-    ) -> Selection:
+    def select(self, objectives: Directions | None = None, **choice: Any) -> Selection:
         """``results.select`` among the complete trials; ``choice`` are its keyword arguments.
 
         Raises ``ValueError`` as that does, and for latencies that do not compare.
@@ -215,9 +213,7 @@ class Run:
         )
         return select(self.complete, objectives, **choice)
 
-    def reference_point(
-        self, objectives: Mapping[str, str] | None = None
-    ) -> dict[str, float]:
+    def reference_point(self, objectives: Directions | None = None) -> dict[str, float]:
         """The settings' ``reference_point`` if it covers the objectives, else each one's worst complete value.
 
         The latter moves as trials come in: compare hypervolumes against it only within one table. It is NaN
@@ -249,9 +245,7 @@ class Run:
             self.path / "front.json", strict_json.dumps(front, indent=2) + "\n"
         )
 
-    def front_record(
-        self, objectives: Mapping[str, str] | None = None
-    ) -> dict[str, object]:
+    def front_record(self, objectives: Directions | None = None) -> dict[str, object]:
         """The front as ``front.json`` has it: with its hypervolume, or with why there is none.
 
         Raises ``ValueError`` for an unknown objective.
@@ -281,16 +275,16 @@ class Run:
             else self.front()
         )
 
-    def _objectives(self, objectives: Mapping[str, str] | None) -> Objectives:
+    def _objectives(self, objectives: Directions | None) -> Objectives:
         aims = Objectives.of(self.objectives if objectives is None else objectives)
         aims.points(self.trials)
         return aims
 
-    def _incomparable(self, objectives: Mapping[str, str]) -> str | None:
+    def _incomparable(self, objectives: Directions) -> str | None:
         """Why the complete trials do not compare."""
         return incomparable(self.complete, objectives)
 
-    def _check_comparable(self, objectives: Mapping[str, str]) -> None:
+    def _check_comparable(self, objectives: Directions) -> None:
         if reason := self._incomparable(objectives):
             raise ValueError(f"{self.path}: {reason}")
 

@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from results.metrics import METRICS
+from results.objectives import Directions
 from results.pareto.pareto import pareto_front
 from results.runs.comparability import incomparable
 from results.runs.loading import EmptyRunError, load_run
@@ -34,7 +35,7 @@ class Runs:
         """The trials that were trained and measured to the end."""
         return self.trials[self.trials["status"] == "complete"]
 
-    def front(self, objectives: Mapping[str, str] | None = None) -> pd.DataFrame:
+    def front(self, objectives: Directions | None = None) -> pd.DataFrame:
         """The Pareto front of all complete trials together; ``objectives`` default to those of the first run.
 
         Raises ``ValueError`` for metrics that do not compare, ``mixed`` or not.

@@ -103,7 +103,8 @@ def _shuffled_drops(
     from sklearn.inspection import permutation_importance
     from sklearn.model_selection import KFold
 
-    drops, scores = [], []
+    drops = []
+    scores = []
     # On networks the forest has seen, every knob looks important.
     for train, test in KFold(5, shuffle=True, random_state=seed).split(features):
         forest = RandomForestRegressor(100, min_samples_leaf=2, random_state=seed)

@@ -49,7 +49,8 @@ class BottleneckBlock(ResidualBlock):
     def __init__(self, spec: Bottleneck) -> None:
         super().__init__()
         self.spec = spec
-        width, groups = spec.width, spec.cardinality
+        width = spec.width
+        groups = spec.cardinality
         self.conv1 = nn.Conv2d(spec.in_channels, width, 1, bias=False)
         self.bn1 = nn.BatchNorm2d(width)
         self.avd_layer = (

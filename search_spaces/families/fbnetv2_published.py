@@ -62,11 +62,9 @@ _L1 = [
     "k5+ 112 2.51, k5+ 112 1.77, k5+ 112 2.77, k5+ 112 3.77 2",
     "k3+ 184 5.57, k5+ 184 2.84 2, k5+ 184 4.88 2, skip 224",
 ]
-_F1_ACTS, _F4_ACTS, _L1_ACTS = (
-    "relu relu relu hswish hswish",
-    "hswish hswish relu hswish hswish",
-    "hswish hswish hswish hswish hswish",
-)
+_F1_ACTS = "relu relu relu hswish hswish"
+_F4_ACTS = "hswish hswish relu hswish hswish"
+_L1_ACTS = "hswish hswish hswish hswish hswish"
 
 FBNETV2S: dict[str, Arch] = {
     "fbnetv2_f0": _published(

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from itertools import islice, repeat
 
 import numpy as np
+from numpy.random import Generator
 
 from search_spaces.arch import Arch
 from search_spaces.knobs import Trial
@@ -27,7 +28,8 @@ OFTEN = 0.05
 """Share of plain draws inside the limits from which plain draws go on."""
 SURVEY = 100_000
 """Positions at which the fit, not the cost, is asked how rare the inside is."""
-FEWEST, MOST = 16, 512
+SMALLEST_BATCH = 16
+LARGEST_BATCH = 512
 """Candidates screened at once: about twice as many as the last move took, which leaves the others behind."""
 RARE = 1e-4
 """Share of plain draws inside the limits below which draws start from one that lies inside."""
@@ -54,7 +56,7 @@ class ConstrainedSampler:
     """Draws inside a window, the costs being those of ``complexity(arch, task)``."""
 
     suggest: Callable[[Trial], Arch]
-    rng: np.random.Generator
+    rng: Generator
     window: Window
     task: Task
     sizes: dict[str, int] = field(default_factory=dict)
@@ -155,7 +157,7 @@ class ConstrainedSampler:
         # importance of the present state: target density over proposal density, up to a constant
         weight = 1 / fit.passes(here[None])[0]
         since = 0
-        count = FEWEST
+        count = SMALLEST_BATCH
         while True:
             # the fit prices a whole batch at once
             rows = candidates(here, count)
@@ -177,11 +179,11 @@ class ConstrainedSampler:
                 since = 0
                 used = index + 1
                 if moves:
-                    count = min(max(FEWEST, 2 * (index + 1)), MOST)
+                    count = min(max(SMALLEST_BATCH, 2 * (index + 1)), LARGEST_BATCH)
                     break
             else:
                 since += count - used
-                count = min(2 * count, MOST)
+                count = min(2 * count, LARGEST_BATCH)
 
     def _fit(self, cube: Cube, draws: list[Sample]) -> CostFit:
         rows = np.array([cube.point(draw.tape) for draw in draws])

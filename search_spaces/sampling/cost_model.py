@@ -54,7 +54,9 @@ class CostFit:
         features = _features(rows, sizes)
         # every fourth is for the error alone: on its own draws a fit looks better than it is
         unseen = np.arange(len(rows)) % 4 == 0
-        x, share, seen_costs = features[~unseen], shares[~unseen], log_costs[~unseen]
+        x = features[~unseen]
+        share = shares[~unseen]
+        seen_costs = log_costs[~unseen]
         weights = np.stack([_fit(x, column, share, seed) for column in seen_costs.T])
         residuals = log_costs[unseen] - _predict(features[unseen], weights)
         # weighted as the fit is: the error near the limits is the one that decides

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import cast, overload
 
-import numpy as np
+from numpy.random import Generator
 
 from search_spaces.arch import Arch
 from search_spaces.knobs import Knobs, KnobValue, Trial, ValueT
@@ -49,7 +49,7 @@ class ReplayTrial:
     """
 
     params: Mapping[str, KnobValue]
-    rng: np.random.Generator
+    rng: Generator
     asked: dict[str, Sequence[KnobValue]] = field(default_factory=dict)
 
     def suggest_int(self, name: str, low: int, high: int, *, step: int = 1) -> int:
@@ -78,7 +78,7 @@ def neighbour(
     suggest: Callable[[Trial], Arch],
     params_of: Callable[[Arch], Knobs],
     arch: Arch,
-    rng: np.random.Generator,
+    rng: Generator,
 ) -> Arch:
     """Another architecture, one knob away from ``arch``; each knob that ``arch`` has is equally likely.
 
@@ -96,7 +96,7 @@ def neighbours(
     suggest: Callable[[Trial], Arch],
     params_of: Callable[[Arch], Knobs],
     arch: Arch,
-    rng: np.random.Generator,
+    rng: Generator,
 ) -> Iterator[Arch]:
     """The nearest other architecture each way that a knob can move, in random order; some may be equal.
 

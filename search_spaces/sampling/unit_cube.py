@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.random import Generator
 from numpy.typing import NDArray
 
 from search_spaces.knobs import ValueT
@@ -24,7 +25,7 @@ class RandomTrial:
     ``tape`` and ``sizes`` fill with what was picked, and out of how many.
     """
 
-    rng: np.random.Generator
+    rng: Generator
     tape: dict[str, float] = field(default_factory=dict)
     sizes: dict[str, int] = field(default_factory=dict)
 
@@ -53,7 +54,7 @@ class RandomTrial:
 class Cube:
     """The axes known so far, and moves among the points. A knob that turns up later stays random."""
 
-    def __init__(self, sizes: Mapping[str, int], rng: np.random.Generator) -> None:
+    def __init__(self, sizes: Mapping[str, int], rng: Generator) -> None:
         self.names = list(sizes)
         self.sizes = np.array(list(sizes.values()), dtype=float)
         self.rng = rng

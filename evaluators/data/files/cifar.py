@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import shutil
 import tarfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
 from evaluators.data.download import download
 from evaluators.data.files.sources import CIFAR_FOLDERS, find_files
+from evaluators.data.progress import Progress
 from evaluators.lease import alone
 
 
@@ -34,9 +34,7 @@ ARCHIVES = {
 }
 
 
-def fetch_archive(
-    name: str, root: Path, progress: Callable[[str, int, int], None]
-) -> None:
+def fetch_archive(name: str, root: Path, progress: Progress) -> None:
     """Put the data set into ``root``, unless it is there; raises as ``download`` does."""
     if _is_there(name, root):
         return
@@ -54,7 +52,7 @@ def _is_there(name: str, root: Path) -> bool:
     return True
 
 
-def _fetch(name: str, root: Path, progress: Callable[[str, int, int], None]) -> None:
+def _fetch(name: str, root: Path, progress: Progress) -> None:
     url, md5 = ARCHIVES[name]
     archive = root / url.rpartition("/")[2]
 

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from evaluators.data.decode import Entry
+from evaluators.data.partition import Indices
 
 SPLIT_WORDS = {
     "train": ("train", "training"),
@@ -18,7 +18,8 @@ SPLIT_WORDS = {
     "validation": ("val", "valid", "validation", "dev"),
 }
 """As on the Hugging Face hub (docs: datasets, "Structure your repository"), in any case."""
-FILES_A_JOB, ROWS_A_JOB = 250, 2000
+FILES_A_JOB = 250
+ROWS_A_JOB = 2000
 
 
 class Listing(NamedTuple):
@@ -30,14 +31,15 @@ class Listing(NamedTuple):
     kind: str
     files: list[Path]
     containers: list[tuple[Path, int]]
-    container: NDArray[np.int64]
-    row: NDArray[np.int64]
-    labels: NDArray[np.int64]
+    container: Indices
+    row: Indices
+    labels: Indices
     classes: list[str]
 
-    def jobs(self, wanted: NDArray[np.int64]) -> Iterator[list[Entry]]:
+    def jobs(self, wanted: Indices) -> Iterator[list[Entry]]:
         """These images in the order they are stored in, each job some hundred files or rows of one container."""
-        container, row = self.container[wanted], self.row[wanted]
+        container = self.container[wanted]
+        row = self.row[wanted]
         order = np.lexsort((row, container))
         if self.kind == "file":
             for part in _cut(order, FILES_A_JOB):
@@ -56,7 +58,7 @@ class Listing(NamedTuple):
                 yield [Entry(self.kind, str(path), group, rows, positions)]
 
 
-def _cut(order: NDArray[np.int64], length: int) -> list[NDArray[np.int64]]:
+def _cut(order: Indices, length: int) -> list[Indices]:
     return np.split(order, range(length, len(order), length))
 
 
@@ -85,7 +87,7 @@ def listed(
     files: list[Path],
     containers: list[tuple[Path, int]],
     sizes: list[int],
-    labels: NDArray[np.int64],
+    labels: Indices,
     classes: list[str],
 ) -> Listing:
     """``sizes`` are the containers' numbers of images."""
@@ -94,9 +96,7 @@ def listed(
     return Listing(kind, files, containers, container, row, labels, classes)
 
 
-def checked_labels(
-    values: object, path: Path, classes: int | None
-) -> NDArray[np.int64]:
+def checked_labels(values: object, path: Path, classes: int | None) -> Indices:
     """Labels as int64; ``ValueError`` naming the first that is none."""
     if not isinstance(values, list):
         raise ValueError(f"{path}: holds no labels")

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from evaluators.data.decode import image_column
 from evaluators.data.files.listing import (
@@ -17,6 +16,7 @@ from evaluators.data.files.listing import (
     listed,
     split_named,
 )
+from evaluators.data.partition import Indices
 
 
 def find_shards(root: Path, looked_for: str) -> Files:
@@ -93,7 +93,7 @@ class _Shard(NamedTuple):
     """One file: its labels, the names that it gives them if it does, and the sizes of its row groups."""
 
     path: Path
-    labels: NDArray[np.int64]
+    labels: Indices
     names: list[str] | None
     sizes: list[int]
 
@@ -156,7 +156,7 @@ def _numbered(values: list[Any], path: Path) -> tuple[list[int], list[str]]:
     return [places[value] for value in values], names
 
 
-def _renumbered(shard: _Shard, known: list[str]) -> NDArray[np.int64]:
+def _renumbered(shard: _Shard, known: list[str]) -> Indices:
     """From a file's own numbers of classes to everyone's."""
     own = shard.names
     numbers = [str(number) for number in range(len(known))]

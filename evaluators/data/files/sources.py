@@ -95,7 +95,8 @@ def _cifar_folder(name: str, root: Path) -> Path | None:
 
 def _read_cifar(name: str, files: Sequence[Path]) -> Listing:
     key = "labels" if name == "cifar10" else "fine_labels"
-    labels, sizes = [], []
+    labels = []
+    sizes = []
     # two batches with the same content are one that was copied
     owners: dict[bytes, Path] = {}
     for path in files:

@@ -97,7 +97,8 @@ def _source(
             "simulate needs a run folder or --surrogate SPACE (resnest, regnety, …), one of the two"
         )
     if folder is not None:
-        sampler, seed = options["sampler"], options["seed"]
+        sampler = options["sampler"]
+        seed = options["seed"]
         if sampler is None:
             return recorded(folder, seed)
         return emulated(folder, sampler, seed)

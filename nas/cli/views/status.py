@@ -49,7 +49,8 @@ def status_view(status: Status) -> RenderableType:
 def _lines(status: Status) -> Iterator[str]:
     run = status.run
     trials = status.run.config.get("trials")
-    age, longest = duration(status.age), duration(status.longest_pause)
+    age = duration(status.age)
+    longest = duration(status.longest_pause)
     yield f"{run.path}: {f'ended: {run.ended}' if run.ended else f'last event {age} ago'}"
     if status.silent:
         yield (
