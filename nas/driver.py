@@ -144,17 +144,16 @@ def drive(
     controller.commit(
         SearchStarted(None, config.model_dump(mode="json"), config.objectives)
     )
-    sweeper = Sweeper(checkpoints, len(prepared.evaluators))
-    controller.listeners.append(sweeper)
-    try:
-        with sweeper:
+    # to the very end: trials that stay paused end there, and leave checkpoints too
+    with Sweeper(checkpoints, len(prepared.evaluators)) as sweeper:
+        controller.listeners.append(sweeper)
+        try:
             engine.run(controller, prepared.evaluators, checkpoints)
-    # the first Ctrl-C ends the trials; this is the second, or one while Ray starts
-    except KeyboardInterrupt:
-        if not controller.ended:
-            raise
-    # paused trials can be promoted as long as somebody may still get ahead of them; not after the end
-    _end(controller)
+        # the first Ctrl-C ends the trials; this is the second, or one while Ray starts
+        except KeyboardInterrupt:
+            if not controller.ended:
+                raise
+        _end(controller)
     checkpoints.discard(controller.ended)
 
 

@@ -14,6 +14,7 @@ from search_spaces.extension import import_named
 from search_spaces.families import fbnetv2, fbnetv2_published, regnety, resnest
 from search_spaces.grid import Grid
 from search_spaces.space import SearchSpace
+from search_spaces.task import Task
 from search_spaces.unions import union
 
 SPACES: dict[str, type[SearchSpace]] = {
@@ -27,6 +28,7 @@ REFERENCES: dict[str, Arch] = {
     **fbnetv2_published.FBNETV2S,
 }
 """Published networks by name; ``reference`` looks one up."""
+OF_THE_TASK = ("task", *(field.name for field in fields(Task)))
 
 
 def get_space(
@@ -46,6 +48,11 @@ def get_space(
     space = SPACES.get(name) or _own(name)
     known = [field.name for field in fields(space)]
     for knob, choices in knobs.items():
+        if knob not in known and knob in OF_THE_TASK:
+            raise ValueError(
+                f"space {name}: {knob} is of the task, which is one for all spaces: "
+                "the images say it (data), or Task does from Python"
+            )
         if knob not in known:
             raise ValueError(f"space {name} has no knob {knob!r}{_hint(knob, known)}")
         if not isinstance(choices, range | Grid):

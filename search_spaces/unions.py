@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
@@ -239,11 +239,21 @@ def _check_disjoint(one: SearchSpace, other: SearchSpace) -> None:
     if one.arch_type is not other.arch_type:
         return
     mine, theirs = one.knobs(), other.knobs()
-    if not any(
-        set(mine[knob]).isdisjoint(theirs[knob]) for knob in mine.keys() & theirs.keys()
-    ):
-        names = ", ".join(field.name for field in fields(one))
+    both = {
+        knob: [value for value in mine[knob] if value in theirs[knob]]
+        for knob in mine
+        if knob in theirs
+    }
+    if not all(both.values()):
+        return
+    named = one.arch_type.space
+    apart = {name: both[name] for name in both if mine[name] != theirs[name]}
+    if not apart:
         raise ValueError(
-            f"space {one.arch_type.space} stands in the union twice and its knobs overlap; "
-            f"give the two different values of one of {names}"
+            f"space {named} stands in the union twice with the same knobs: leave one out"
         )
+    shared = ", ".join(f"{name} {values[0]}" for name, values in apart.items())
+    raise ValueError(
+        f"space {named} stands in the union twice and its knobs overlap: {shared} "
+        f"in both; give the two different values of one knob"
+    )

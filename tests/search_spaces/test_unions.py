@@ -81,10 +81,6 @@ def test_one_family_twice_needs_knobs_apart() -> None:
     for arch in [apart.sample(rng) for _ in range(20)]:
         family = apart.params(arch)["family"]
         assert family == ("resnest" if arch.to_dict()["radix"] == 1 else "resnest-2")
-    with pytest.raises(ValueError, match="resnest stands in the union twice"):
-        get_space(
-            [{"name": "resnest", "radix": [1, 2]}, {"name": "resnest", "radix": [2, 4]}]
-        )
 
 
 @pytest.mark.parametrize(
@@ -102,6 +98,22 @@ def test_one_family_twice_needs_knobs_apart() -> None:
         (
             ["resnest", {"name": "regnety", "share": "much"}],
             "regnety: share must be positive",
+        ),
+        (
+            [
+                {"name": "resnest", "radix": [1, 2]},
+                {"name": "resnest", "radix": [2, 4]},
+            ],
+            "resnest stands in the union twice and its knobs overlap: radix 2 in both",
+        ),
+        (["fbnetv2", "resnest", "fbnetv2"], "fbnetv2 stands in the union twice with"),
+        (
+            ["resnest", {"name": "regnety", "num_classes": 10}],
+            "regnety: num_classes is of the task, which is one for all spaces",
+        ),
+        (
+            [{"name": "regnety", "resolution": 32}, "resnest"],
+            "regnety: resolution is of the task, which is one for all spaces",
         ),
     ],
 )

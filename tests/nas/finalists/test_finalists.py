@@ -21,41 +21,11 @@ from nas.cli.commands import main
 from nas.finalists.finalists import finalists
 from nas.finalists.outcome import Finals
 from nas.finalists.plan import plan_finalists
-from results import Event, load_run, pareto_front
+from results import Event, EventLog, load_run, pareto_front
+from results.log.events import Noted
 from results.runs.finalists import load_finalists, load_outcome
 from search_spaces import get_space
-
-SETTINGS = """
-space: {name: resnest, depth1: 1, depth2: 1, depth3: 1, depth4: 1, width1: 8, width2: [8, 16], width3: [16, 32],
-        width4: [16, 32], stem_width: 8, deep_stem: false}
-objectives: {accuracy: max, macs: min}
-limits: {macs: [0, 1.0e+6]}
-evaluators: [complexity, training]
-data: {name: "tests.nas.finalists.few:few_digits", subset: 150}
-training: {epochs: 1}
-sampler: random
-trials: 9
-engine: serial
-"""
-HOW = ("networks=4", "epochs=2", "random=2", "seeds=2", "batch_size=64")
-
-
-@pytest.fixture(scope="module")
-def searched(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("search")
-    (folder / "mine.yaml").write_text(SETTINGS)
-    nas.search(nas.load_config(str(folder / "mine.yaml")), folder / "run")
-    return folder / "run"
-
-
-@pytest.fixture
-def run(searched: Path, tmp_path: Path) -> Path:
-    """A copy of the search, without finalists."""
-    return Path(
-        shutil.copytree(
-            searched, tmp_path / "run", ignore=shutil.ignore_patterns("finalists")
-        )
-    )
+from tests.nas.finalists.few import HOW
 
 
 @pytest.fixture(scope="module")
@@ -89,6 +59,12 @@ def test_every_seed_counts_and_every_number_is_in_the_log(finals: Finals) -> Non
         assert row["accuracy"] == pytest.approx(means[row["arch_id"]])
         seeds = done.loc[done["arch_id"] == row["arch_id"], "seed"]
         assert sorted(seeds) == list(range(row["seeds"]))
+
+
+def test_no_listener_fails_at_the_end(finals: Finals) -> None:
+    with EventLog(finals.folder / "events.db") as log:
+        notes = [event for event in log if isinstance(event.content, Noted)]
+    assert not notes
 
 
 def test_the_outcome_is_on_disk(finals: Finals, searched: Path) -> None:
