@@ -82,7 +82,7 @@ def decode(entries: list[Entry], output: str) -> list[Failure]:
 def reason(error: Exception) -> str:
     """Why an image cannot be decoded, in words."""
     if isinstance(error, UnidentifiedImageError):
-        return "no image of a kind that is known"
+        return "no image of a kind that is known, or its head is damaged or cut short"
     return str(error) or type(error).__name__
 
 
