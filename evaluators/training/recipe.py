@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Annotated, Literal
 
@@ -237,9 +237,26 @@ def split_parameters(model: nn.Module) -> tuple[list[nn.Parameter], list[nn.Para
 
 
 def matrices_of(model: nn.Module) -> list[nn.Conv2d]:
-    """The convolutions that Muon trains: all but depthwise ones, whose matrices have a single row."""
+    """The convolutions that Muon trains: all over an image, but depthwise ones, whose matrices have a single row.
+
+    Behind the network's pooling they are a classifier's linear layers. Muon leaves those to another optimiser, and
+    an FBNetV2's is its largest matrix: orthogonal steps would cost it several times what the images do.
+    """
+    behind = {
+        id(module) for part in _behind_pooling(model) for module in part.modules()
+    }
     return [
         module
         for module in model.modules()
-        if type(module) is nn.Conv2d and module.groups < module.out_channels
+        if type(module) is nn.Conv2d
+        and module.groups < module.out_channels
+        and id(module) not in behind
     ]
+
+
+def _behind_pooling(model: nn.Module) -> Iterator[nn.Module]:
+    """What follows the first global pooling among the model's children."""
+    parts = iter(model.children())
+    for part in parts:
+        if isinstance(part, nn.AdaptiveAvgPool2d):
+            yield from parts

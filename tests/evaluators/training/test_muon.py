@@ -1,9 +1,11 @@
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from evaluators import Recipe
 from evaluators.training.muon import SHARE, Muon, orthogonalised
+from search_spaces import Task, build, get_space
 
 
 def gradients(model: nn.Module, seed: int) -> None:
@@ -69,6 +71,18 @@ def test_only_full_convolutions_are_matrices() -> None:
     assert [id(p) for p in convolutions["params"]] == [id(model[0].weight)]
     there = [id(p) for group in optimizer.param_groups for p in group["params"]]
     assert sorted(there) == sorted(map(id, model.parameters()))
+
+
+def test_a_classifier_of_convolutions_is_not_muons() -> None:
+    space = get_space("fbnetv2", rows2=1, rows3=1, rows4=1, rows5=1)
+    task = Task(num_classes=3, resolution=32, small_images=True)
+    model = build(space.sample(np.random.default_rng(0)), task)
+    optimizer = Recipe(optimizer="muon").optimizer_of(model)
+    orthogonal = {id(weight) for weight in optimizer.param_groups[-1]["params"]}
+    named = dict(model.named_parameters())
+    assert id(named["expand.weight"]) in orthogonal
+    assert id(named["embed.weight"]) not in orthogonal
+    assert id(named["classifier.weight"]) not in orthogonal
 
 
 def test_without_convolutions_it_is_sgd() -> None:
