@@ -1,9 +1,10 @@
 """Syne Tune's MOASHA, Ray's OptunaSearch and ASHAScheduler in the simulator; their decisions are their own.
 
-    pip install --no-deps --target peers syne-tune==0.16.0
-    PYTHONPATH=peers python benchmarks/searchers.py RUN --peers
+    pip install --no-deps --target peers -r benchmarks/peers.txt
+    PYTHONPATH=peers python benchmarks/searchers.py RUN --samplers random --stoppers syne_tune,eta=2,min_epochs=3
+    python benchmarks/searchers.py RUN --samplers optuna_search --stoppers none ray_asha,eta=2,min_epochs=3
 
-Ray and Optuna come with SplitSearch; Syne Tune is not among its dependencies.
+Ray and Optuna come with SplitSearch; Syne Tune is not among its dependencies. Samplers: ``peer_samplers``.
 """
 
 from __future__ import annotations
@@ -24,12 +25,6 @@ from nas.simulation.emulator import Emulator
 from nas.stopper.asha import NoStopping
 from search_spaces import complexity
 from search_spaces.sampling.limits import LIMITED
-
-PEERS = [
-    ("random", "syne_tune,eta=2,min_epochs=3"),
-    ("optuna_search", "none"),
-    ("optuna_search", "ray_asha,eta=2,min_epochs=3"),
-]
 
 
 class RayOptunaSearch:

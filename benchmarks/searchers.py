@@ -1,76 +1,69 @@
-"""Which sampler, and does stopping early pay? Searches in the world of a recorded run, by hypervolume.
+"""Which sampler, and does stopping early pay? Searches in the world of recorded runs, by hypervolume.
 
-    python benchmarks/searchers.py benchmarks/splatbench [--samplers random evolution nsga2,population_size=20]
-        [--stoppers none moasha,eta=2,min_epochs=3] [--peers] [--seeds 20] [--trainings 200]
-        [--table FILE] [--figure FILE.html] [--cache FOLDER]
+    python benchmarks/searchers.py benchmarks/splatbench results/fronts/cifar10-small-random
+        [--samplers random evolution nsga2,population_size=20 botorch] [--stoppers none moasha,eta=2,min_epochs=3]
+        [--seeds 20] [--share 0.3] [--lines FILE] [--print] [--figure FILE.html]
 
-The run folder holds networks trained to the end: an emulator learns from it (``nas.emulator``), and proposer and
-stopper search there under the virtual clock, four trials at once. Cost is the time of training; all may spend
-what ``--trainings`` of the run's networks cost on average. The goal is what random search without stopping ends
-with, the median of its seeds. ``--peers`` adds what others would use instead (``peers.py``).
+A run folder holds networks trained to the end: an emulator learns from it (``nas.emulator``), and proposer and
+stopper search there under the virtual clock, four trials at once. Cost is the time of training, in units of what
+200 of the run's networks took on average; ``--share`` ends searches sooner. The goal is what random search without
+stopping ends with at a cost of 1, the median of its seeds. Peers that are no part of SplitSearch are installed by
+``pip install --no-deps --target peers -r benchmarks/peers.txt`` and found with ``PYTHONPATH=peers``.
 
-Prints, per sampler and stopper: at which share of the cost the median search has reached the goal, and in how
-many seeds that happened at all; the hypervolume at a fifth, half and all of the cost (mean, half of its 95 %
-interval); the mean rank among all searches of one seed; and p-values of Wilcoxon's signed-rank test against
-random without stopping (``p``), against the best (``p_best``) and against the same sampler without stopping
-(``p_alone``), each corrected after Benjamini and Hochberg. All of it holds for this one world.
+Each search is a line of ``--lines``. Searches that are there are not made again unless the code that decides, or
+the run, has changed, so a call that was interrupted goes on. ``--print`` makes none at all. The table is that of
+``searchers_table.py``. All of it holds for these worlds.
 """
 
 from __future__ import annotations
 
 import argparse
+import ast
+import json
 import os
-from concurrent.futures import ProcessPoolExecutor
-from functools import cache, partial
+import re
+import time
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from functools import cache
 from hashlib import sha256
 from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import pandas as pd
-from joblib import Memory
-from peers import OTHERS, PEERS
-from scipy import stats
+from ablations import without
+from peer_samplers import PEER_SAMPLERS, peer_sampler
+from peers import OTHERS
 from searchers_figure import figure
+from searchers_table import BASELINE, POINTS, Record, read, shown
 from threadpoolctl import threadpool_limits
 
 import nas
 from nas.config.loading import load_config
 from nas.config.schema import SearchConfig
+from nas.samplers.proposer import Proposal, Proposer, Proposing
 from nas.simulation.emulator import Emulator
 from nas.simulation.simulator import simulate
 from nas.simulation.virtual_cluster import Cluster
 from nas.simulation.what_if import parse_stopper, searching
-from results import load_run, pareto_front, write_table
+from nas.simulation.workload import Workload
+from nas.stopper.asha import Stopper
+from results import load_run, pareto_front
+from search_spaces.knobs import Knobs
 from search_spaces.sampling.limits import LIMITED
 
-SAMPLERS = [
-    "random",
-    "nsga2",
-    "nsga2,population_size=20",
-    "tpe",
-    "evolution,first=500",
-    "evolution",
-]
-"""With ``first=500`` all networks are of the first design of ``evolution``: spread evenly, learning nothing."""
-BASELINE = ("random", "none")
-POINTS = 200
-SHARES = (0.2, 0.5, 1.0)
+SAMPLERS = ["random", "nsga2,population_size=20", "tpe", "evolution"]
+LINES = Path("docs/evidence/searchers.jsonl")
+TRAININGS = 200
 WORKERS = 4
 
 
 class Search(NamedTuple):
+    run: Path
     sampler: str
     stopper: str
     seed: int
-
-
-class Found(NamedTuple):
-    """``curve``: hypervolume at ``POINTS`` equal steps of the cost. ``front``: the networks on it at the end."""
-
-    curve: np.ndarray[Any, Any]
-    front: pd.DataFrame
 
 
 @cache
@@ -83,211 +76,208 @@ def world(run: Path) -> tuple[Emulator, SearchConfig]:
     return Emulator.of_folder(run, measured), config
 
 
-def made(run: Path, search: Search) -> tuple[Any, Any, Any]:
+def options_of(words: list[str]) -> dict[str, int]:
+    return {
+        key: int(value) for key, _, value in (word.partition("=") for word in words)
+    }
+
+
+def made(search: Search) -> tuple[Proposing, Stopper, Workload]:
     """Proposer, stopper and workload of a search."""
-    emulator, config = world(run)
-    ours = searching(
-        emulator,
-        config,
-        "random" if search.sampler in OTHERS else search.sampler,
-        search.seed,
+    emulator, config = world(search.run)
+    name, *options = search.sampler.split(",")
+    ours = name not in OTHERS and name not in PEER_SAMPLERS
+    source = searching(
+        emulator, config, search.sampler if ours else "random", search.seed
     )
-    proposer, workload = ours.make()
-    if other := OTHERS.get(search.sampler):
+    proposer, workload = source.make()
+    if other := OTHERS.get(name):
         proposer = other(config, emulator, search.seed)
+    elif name in PEER_SAMPLERS:
+        assert config.reference_point is not None
+        sampler = peer_sampler(
+            name, search.seed, config.reference_point, **options_of(options)
+        )
+        proposer = Proposer(
+            emulator.space,
+            config.objectives,
+            sampler,
+            search.seed,
+            task=emulator.task,
+            limits=config.limits,
+        )
     name, *options = search.stopper.split(",")
     if other := OTHERS.get(name):
-        values = {
-            key: int(value) for key, value in (option.split("=") for option in options)
-        }
-        return proposer, other(config, search.seed, **values), workload
-    return proposer, parse_stopper(search.stopper, ours), workload
+        return proposer, other(config, search.seed, **options_of(options)), workload
+    return proposer, parse_stopper(search.stopper, source), workload
 
 
-def run_search(run: Path, hours: float, search: Search) -> Found:
-    config = world(run)[1]
+class Timed:
+    """A proposer, with the processor's time that it took."""
+
+    def __init__(self, proposer: Proposing) -> None:
+        self._proposer = proposer
+        self.seconds = 0.0
+        self.proposals = 0
+
+    @property
+    def objectives(self) -> Any:
+        return self._proposer.objectives
+
+    def knobs(self, arch: Any) -> Knobs:
+        return self._proposer.knobs(arch)
+
+    def ask(self) -> Proposal | None:
+        started = time.process_time()
+        proposal = self._proposer.ask()
+        self.seconds += time.process_time() - started
+        self.proposals += 1
+        return proposal
+
+    def tell(self, trial: int, status: str, metrics: Any) -> None:
+        started = time.process_time()
+        self._proposer.tell(trial, status, metrics)
+        self.seconds += time.process_time() - started
+
+
+def run_search(search: Search, hours: float, share: float) -> Record:
+    config = world(search.run)[1]
     assert config.reference_point is not None
-    proposer, stopper, workload = made(run, search)
-    found = simulate(
-        proposer, stopper, workload, Cluster(WORKERS), seed=search.seed, hours=hours
+    base, _, part = search.sampler.partition("/")
+    with without(part):
+        proposer, stopper, workload = made(search._replace(sampler=base))
+        timed = Timed(proposer)
+        found = simulate(
+            timed,
+            stopper,
+            workload,
+            Cluster(WORKERS),
+            seed=search.seed,
+            hours=hours * share,
+        )
+    timeline = found.timeline(
+        config.objectives, config.reference_point, round(POINTS * share)
     )
-    timeline = found.timeline(config.objectives, config.reference_point, POINTS)
     front = pareto_front(found.complete, config.objectives)
-    return Found(
+    return Record.of(
+        {**search._asdict(), "run": search.run.name},
         timeline["hypervolume"].to_numpy(),
-        front[list(config.objectives)].assign(**search._asdict()),
+        front[list(config.objectives)].to_numpy(),
+        code=code_of(search),
+        seconds=timed.seconds / timed.proposals,
     )
 
 
-def hours_of(run: Path, trainings: int) -> float:
+@cache
+def hours_of(run: Path) -> float:
     """What so many of the run's networks took, on average, to be trained to the end."""
     found = load_run(run)
     seconds = found.epochs.groupby("trial")["seconds"].sum()
-    return float(
-        seconds[seconds.index.isin(found.complete["trial"])].mean()
-        * trainings
-        / WORKERS
-        / 3600
-    )
+    mean = seconds[seconds.index.isin(found.complete["trial"])].mean()
+    return float(mean * TRAININGS / WORKERS / 3600)
 
 
-def summary(curves: dict[tuple[str, str], np.ndarray[Any, Any]]) -> pd.DataFrame:
-    """``curves``: (seeds, points) by sampler and stopper."""
-    ends = np.array([found[:, -1] for found in curves.values()])
-    ranks = stats.rankdata(-ends, axis=0).mean(1)
-    base, best = curves[BASELINE][:, -1], ends[ranks.argmin()]
-    goal = np.median(base)
-    rows = []
-    for (sampler, stopper), rank, found in zip(
-        curves, ranks, curves.values(), strict=True
+def code_of(search: Search) -> str:
+    """Names the run and the code that decides: a kept search is worth nothing where either has changed."""
+    package = Path(nas.__file__).parent
+    name = re.split("[,/]", search.sampler)[0]
+    if name == "evolution":
+        deciding = [*(package / "samplers").glob("*.py")]
+    elif name in PEER_SAMPLERS:
+        deciding = [Path(__file__).parent / "peer_samplers" / f"with_{name}.py"]
+    else:
+        deciding = [package / "samplers/optuna.py", package / "samplers/proposer.py"]
+    simulating = [*(package / "simulation").glob("*.py")]
+    recorded = [*search.run.glob("*.parquet"), search.run / "config.yaml"]
+    return _digest(tuple(sorted([*deciding, *simulating])), tuple(sorted(recorded)))
+
+
+@cache
+def _digest(code: tuple[Path, ...], data: tuple[Path, ...]) -> str:
+    # as a syntax tree: comments and layout decide nothing
+    trees = (ast.dump(ast.parse(file.read_text())).encode() for file in code)
+    parts = [*trees, *(file.read_bytes() for file in data)]
+    return sha256(b"".join(parts)).hexdigest()[:12]
+
+
+def missing(asked: argparse.Namespace) -> Iterator[Search]:
+    """What was asked for and is not in the lines."""
+    known = {record.key: record for record in read(asked.lines)}
+    pairs = [BASELINE, *product(asked.samplers, asked.stoppers)]
+    for seed, run, pair in product(
+        range(asked.first_seed, asked.seeds), asked.runs, dict.fromkeys(pairs)
     ):
-        median = np.median(found, axis=0)
-        there = (median >= goal).argmax() + 1 if median[-1] >= goal else np.nan
-        row = {"sampler": sampler, "stopper": stopper, "cost_to_goal": there / POINTS}
-        row["reached"] = (found[:, -1] >= goal).mean()
-        for share in SHARES:
-            values = found[:, int(share * POINTS) - 1]
-            row |= {
-                f"at_{share:g}": values.mean(),
-                f"+-_{share:g}": _half_width(values),
-            }
-        alone = (
-            curves[sampler, "none"][:, -1]
-            if (sampler, "none") in curves
-            else found[:, -1]
-        )
-        tests = {
-            f"p{name}": _p(found[:, -1], others)
-            for name, others in (("", base), ("_best", best), ("_alone", alone))
+        search = Search(run, *pair, seed)
+        record = known.get((run.name, *pair, seed))
+        share = 1.0 if pair == BASELINE else asked.share
+        if record is None or record.code != code_of(search) or record.share < share:
+            yield search
+
+
+def measure(asked: argparse.Namespace) -> None:
+    searches = [*missing(asked)]
+    # forests are grown before the pool: the processes share them
+    for run in asked.runs:
+        world(run)
+    pool = ProcessPoolExecutor(asked.jobs, initializer=threadpool_limits, initargs=(1,))
+    with pool, asked.lines.open("a") as lines:
+        waiting = {
+            pool.submit(
+                run_search,
+                search,
+                hours_of(search.run),
+                1.0 if search[1:3] == BASELINE else asked.share,
+            )
+            for search in searches
         }
-        rows.append(row | {"rank": rank} | tests)
-    table = pd.DataFrame(rows)
-    for column in ("p", "p_best", "p_alone"):
-        tested = table[column].notna()
-        table.loc[tested, column] = stats.false_discovery_control(
-            table.loc[tested, column]
-        )
-    return table.sort_values("rank", ignore_index=True)
-
-
-def _half_width(values: np.ndarray[Any, Any]) -> float:
-    return float(stats.sem(values) * stats.t.ppf(0.975, len(values) - 1))
-
-
-def _p(values: np.ndarray[Any, Any], others: np.ndarray[Any, Any]) -> float:
-    return (
-        float("nan")
-        if (values == others).all()
-        else float(stats.wilcoxon(values, others).pvalue)
-    )
+        for done in as_completed(waiting):
+            print(json.dumps(done.result().line), file=lines, flush=True)
 
 
 def asked_for() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("run", type=Path)
-    parser.add_argument("--samplers", nargs="+", default=SAMPLERS)
-    parser.add_argument(
-        "--stoppers", nargs="+", default=["none", "moasha,eta=2,min_epochs=3"]
-    )
-    parser.add_argument("--peers", action="store_true", help="also what peers.py has")
-    parser.add_argument("--seeds", type=int, default=20)
-    parser.add_argument("--trainings", type=int, default=200)
-    parser.add_argument(
-        "--table", type=Path, help="keep all curves, one row per search and step"
-    )
-    parser.add_argument(
-        "--figure", type=Path, help="hypervolume against cost, and attainment, as HTML"
-    )
-    parser.add_argument(
-        "--cache",
-        type=Path,
-        help="keep searches here, so that an interrupted call goes on",
-    )
+    add = parser.add_argument
+    add("runs", type=Path, nargs="+")
+    add("--samplers", nargs="+", default=SAMPLERS)
+    add("--stoppers", nargs="+", default=["none"])
+    add("--seeds", type=int, default=20)
+    add("--first-seed", type=int, default=0)
+    add("--share", type=float, default=1.0, help="of the cost, where searches end")
+    add("--at", type=float, default=0.3, help="share of the cost that is compared")
+    add("--lines", type=Path, default=LINES)
+    add("--jobs", type=int, default=os.cpu_count())
+    add("--print", action="store_true", help="measure nothing")
+    add("--figure", type=Path, help="of the first run, as HTML")
     asked = parser.parse_args()
     try:
-        if world(asked.run)[1].reference_point is None:
-            parser.error(
-                f"{asked.run}/config.yaml: needs a reference_point, which bounds the hypervolume"
-            )
-        for sampler, stopper in product(asked.samplers, asked.stoppers):
-            made(asked.run, Search(sampler, stopper, 0))
+        for run, sampler, stopper in product(
+            asked.runs, asked.samplers, asked.stoppers
+        ):
+            if world(run)[1].reference_point is None:
+                parser.error(f"{run}/config.yaml: needs a reference_point")
+            base, _, part = sampler.partition("/")
+            with without(part):
+                made(Search(run, base, stopper, 0))
     except ValueError as error:
         parser.error(str(error))
     return asked
 
 
-def state_of(run: Path) -> str:
-    """Names the run's tables and the code: a kept search is worth nothing where either has changed."""
-    files = [
-        *run.glob("*.parquet"),
-        run / "config.yaml",
-        *Path(nas.__file__).parent.rglob("*.py"),
-    ]
-    return sha256(b"".join(file.read_bytes() for file in sorted(files))).hexdigest()[
-        :12
-    ]
-
-
 def main() -> None:
     asked = asked_for()
-    agreement = world(asked.run)[0].rank_agreement
-    print(
-        f"the emulator ranks the run's networks, left out, at tau {agreement:.2f}",
-        flush=True,
-    )
-    pairs = [
-        BASELINE,
-        *product(asked.samplers, asked.stoppers),
-        *(PEERS if asked.peers else []),
-    ]
-    searches = [
-        Search(*pair, seed)
-        for pair in dict.fromkeys(pairs)
-        for seed in range(asked.seeds)
-    ]
-    kept = Memory(asked.cache and asked.cache / state_of(asked.run), verbose=0).cache(
-        run_search
-    )
-    measure = partial(kept, asked.run, hours_of(asked.run, asked.trainings))
-    found: dict[Search, Found] = {}
-    with ProcessPoolExecutor(
-        os.cpu_count(), initializer=threadpool_limits, initargs=(1,)
-    ) as pool:
-        for search, result in zip(searches, pool.map(measure, searches), strict=True):
-            found[search] = result
-            if search.seed == asked.seeds - 1:
-                ends = [
-                    found[search._replace(seed=seed)].curve[-1]
-                    for seed in range(asked.seeds)
-                ]
-                print(
-                    f"{search.sampler}, {search.stopper}: {np.mean(ends):.4g}",
-                    flush=True,
-                )
-    curves = pd.concat(
-        pd.DataFrame(
-            {
-                **search._asdict(),
-                "cost": (np.arange(POINTS) + 1) / POINTS,
-                "hypervolume": result.curve,
-            }
-        )
-        for search, result in found.items()
-    )
-    groups = curves.groupby(["sampler", "stopper"], sort=False)["hypervolume"]
-    table = summary(
-        {pair: group.to_numpy().reshape(-1, POINTS) for pair, group in groups}
-    )
-    print(table.to_string(index=False, float_format="{:.4g}".format))
-    if asked.table:
-        write_table(curves, asked.table)
-    if asked.figure:
-        fronts = pd.concat(result.front for result in found.values())
-        asked.figure.write_text(
-            figure(curves, fronts, table, world(asked.run)[1].objectives)
-        )
+    if not asked.print:
+        measure(asked)
+    for run in asked.runs:
+        emulator, config = world(run)
+        records = [record for record in read(asked.lines) if record.run == run.name]
+        print(f"\n{run}: the emulator ranks left-out networks at tau", end=" ")
+        print(f"{emulator.rank_agreement:.2f}")
+        table = shown(records, asked.at, np.random.default_rng(0))
+        print(table.to_string(index=False))
+        if asked.figure and run == asked.runs[0]:
+            asked.figure.write_text(figure(records, table, config.objectives))
 
 
 if __name__ == "__main__":

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
+import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
+from searchers_table import POINTS, Record
 
 from results import attainment
 
@@ -17,8 +19,7 @@ DRAWN = 6
 
 
 def figure(
-    curves: pd.DataFrame,
-    fronts: pd.DataFrame,
+    records: Sequence[Record],
     table: pd.DataFrame,
     objectives: Mapping[str, str],
 ) -> str:
@@ -27,6 +28,8 @@ def figure(
     Left, the median hypervolume of every search. Right, by accuracy and the last objective alone, what half of
     the seeds reached in the end.
     """
+    curves = pd.concat(map(_curve, records))
+    fronts = pd.concat(_front(record, list(objectives)) for record in records)
     names = [f"{row.sampler}, {row.stopper}" for row in table.itertuples()]
     samplers = dict.fromkeys(table["sampler"])
     colours = {
@@ -79,3 +82,18 @@ def figure(
         margin={"t": 40, "l": 50, "r": 20, "b": 50},
     )
     return str(chart.to_html(include_plotlyjs=True))
+
+
+def _curve(record: Record) -> pd.DataFrame:
+    cost = (np.arange(len(record.curve)) + 1) / POINTS
+    return _named(record, pd.DataFrame({"cost": cost, "hypervolume": record.curve}))
+
+
+def _front(record: Record, objectives: Sequence[str]) -> pd.DataFrame:
+    return _named(record, pd.DataFrame(record.front, columns=list(objectives)))
+
+
+def _named(record: Record, frame: pd.DataFrame) -> pd.DataFrame:
+    return frame.assign(
+        sampler=record.sampler, stopper=record.stopper, seed=record.seed
+    )
