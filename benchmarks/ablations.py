@@ -1,4 +1,4 @@
-"""``evolution`` with one of its parts off: ``searchers.py --samplers evolution evolution/warp ...`` by these names."""
+"""``evolution`` with one of its parts off, by name: ``searchers.py --samplers evolution evolution/warp ...``."""
 
 from __future__ import annotations
 
