@@ -24,6 +24,8 @@ from nas.samplers.proposer import Proposal, Proposer
 from search_spaces import Arch, SearchSpace, complexity, get_space
 
 QUALITY_OBJECTIVES = {"quality": "max", "flops": "min"}
+RANDOM_NETWORKS = 100
+"""Of a space, to see what its networks cost."""
 TINY: dict[str, Any] = {
     "depth1": 1, "depth2": 1, "depth3": 1, "depth4": 1, "width1": 64, "width2": 64, "width3": 128, "width4": 256,
     "bottleneck_width": 64, "stem_width": 16, "deep_stem": True, "avg_down": True, "avd": False,
@@ -35,13 +37,19 @@ def measure_quality(arch: Arch) -> dict[str, float]:
     cost = complexity(arch)
     return {
         "flops": cost.flops,
+        "macs": cost.macs,
+        "params": cost.params,
         "quality": cost.params / cost.flops,
         "latency_ms": cost.activations / 1e6,
     }
 
 
 class SamplerContract:
-    """Tests of a sampler; a subclass overrides the fixture ``sampler``, and may override ``trials``."""
+    """Tests of a sampler; a subclass overrides the fixture ``sampler``, and may override ``trials``.
+
+    It may override ``space`` as well, by one of at least ten times as many networks as ``trials``: limits are set
+    by what random networks of the space cost.
+    """
 
     trials = 30
 
@@ -68,21 +76,38 @@ class SamplerContract:
             )
 
     def test_cheap_limits_hold(self, space: SearchSpace, sampler: Sampler) -> None:
-        limits = {"macs": [4e8, 1.2e9], "params": 6e6}
+        # of random networks two in five at least are inside
+        low, high = usual(space, "macs", [0.25, 0.75])
+        (most,) = usual(space, "params", [0.9])
+        limits = {"macs": [low, high], "params": most}
         for proposal in run_proposer(
             Proposer(space, QUALITY_OBJECTIVES, sampler, limits=limits), self.trials
         ):
             cost = complexity(proposal.arch)
-            assert 4e8 <= cost.macs <= 1.2e9
-            assert cost.params <= 6e6
+            assert low <= cost.macs <= high
+            assert cost.params <= most
 
     def test_limits_measured_later_are_understood(
         self, space: SearchSpace, sampler: Sampler
     ) -> None:
-        run_proposer(
-            Proposer(space, QUALITY_OBJECTIVES, sampler, limits={"latency_ms": 5}),
-            self.trials,
+        (latency,) = usual(space, "latency_ms", [0.5])
+        made = Proposer(
+            space, QUALITY_OBJECTIVES, sampler, limits={"latency_ms": latency}
         )
+        inside = 0
+        for _ in range(10 * self.trials):
+            proposal = made.ask()
+            assert proposal is not None
+            if proposal.duplicate_of is None:
+                metrics = measure_quality(proposal.arch)
+                fits = metrics["latency_ms"] <= latency
+                # what is outside is not trained: it has no quality
+                known = metrics if fits else {"latency_ms": metrics["latency_ms"]}
+                made.tell(proposal.trial, "complete" if fits else "infeasible", known)
+                inside += fits
+            if inside == self.trials // 2:
+                return
+        raise AssertionError(f"only {inside} networks inside a limit that half keep")
 
     def test_what_is_in_flight_differs(
         self, space: SearchSpace, sampler: Sampler
@@ -117,11 +142,15 @@ class SamplerContract:
     def test_stopped_failed_and_infeasible_trials_do_not_end_it(
         self, space: SearchSpace, sampler: Sampler
     ) -> None:
-        made = Proposer(space, QUALITY_OBJECTIVES, sampler, limits={"latency_ms": 5})
+        (latency,) = usual(space, "latency_ms", [0.5])
+        (flops,) = usual(space, "flops", [0.5])
+        made = Proposer(
+            space, QUALITY_OBJECTIVES, sampler, limits={"latency_ms": latency}
+        )
         outcomes: Sequence[tuple[str, dict[str, Any]]] = [
-            ("stopped", {"quality": 0.1, "epoch": 1, "flops": 1e9}),
+            ("stopped", {"quality": 0.1, "epoch": 1, "flops": flops}),
             ("failed", {}),
-            ("infeasible", {"latency_ms": 6.0, "flops": 1e9}),
+            ("infeasible", {"latency_ms": 1.2 * latency, "flops": flops}),
         ]
         for number in range(self.trials):
             proposal = made.ask()
@@ -156,6 +185,13 @@ class SamplerContract:
         for proposal in flying:
             if proposal.duplicate_of is None:
                 again.tell(proposal.trial, "complete", measure_quality(proposal.arch))
+
+
+def usual(space: SearchSpace, metric: str, shares: Sequence[float]) -> list[float]:
+    """What these shares of random networks have at most."""
+    rng = np.random.default_rng(0)
+    drawn = [measure_quality(space.sample(rng)) for _ in range(RANDOM_NETWORKS)]
+    return [float(it) for it in np.quantile([each[metric] for each in drawn], shares)]
 
 
 def run_proposer(made: Proposer, count: int) -> list[Proposal]:
