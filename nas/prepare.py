@@ -28,7 +28,8 @@ from evaluators.training.fidelity import Fidelity
 from evaluators.zero_cost import PROXIES
 from nas.config.schema import SearchConfig
 from nas.config.searched_recipe import SearchedRecipe
-from nas.runs.networks import load_starts
+from nas.problem import Problem
+from nas.runs.networks import load_baselines, load_starts
 from nas.samplers.proposer import Proposer, Proposing
 from nas.samplers.registry import make_sampler
 from nas.stopper.asha import Stopper
@@ -63,10 +64,12 @@ def prepare(
     dataset = load(data, progress=progress)
     # the search never sees test images, but a folder without them should fail today, not in a week
     check_test(data, dataset)
+    task, space = dataset.task, config.space.build()
     if config.finalists is not None:
         Preprocess.of_dataset(dataset)  # their model folders will need it
-    task = dataset.task
-    built_in = _built_in(config, data, task, config.space.build())
+        problem = Problem(space, config.objectives, config.limits, task)
+        load_baselines(config.finalists.baselines, problem)
+    built_in = _built_in(config, data, task, space)
     evaluators = [
         # built-in names first, so that nobody's module can take their place
         built_in.get(name) or _own_evaluator(name, task, built_in)

@@ -67,6 +67,17 @@ def first_problem(error: ValidationError, kind: type[BaseModel]) -> FieldError:
     return FieldError(kind.__name__, path, _words(problem, kind))
 
 
+PLAIN = {
+    "bool_type": "true or false",
+    "dict_type": "a mapping",
+    "float_type": "a number",
+    "int_type": "a whole number",
+    "string_type": "a text",
+    "tuple_type": "a list",
+}
+"""What is wanted, by pydantic's kind of problem, in the words of a file of settings."""
+
+
 def _words(problem: ErrorDetails, kind: type[BaseModel]) -> str:
     if problem["type"] == "extra_forbidden":
         return f"unknown key{hint(str(problem['loc'][-1]), kind.model_fields)}"
@@ -74,6 +85,8 @@ def _words(problem: ErrorDetails, kind: type[BaseModel]) -> str:
         return "must be given"
     if problem["type"] == "value_error":
         return problem["msg"].removeprefix("Value error, ")
+    if problem["type"] in PLAIN:
+        return f"must be {PLAIN[problem['type']]}, got {problem['input']!r:.80}"
     wanted = (
         problem["msg"]
         .removeprefix("Input should be ")

@@ -32,6 +32,11 @@ class FinalistsConfig(Config):
     random: int | None = Field(None, ge=0)
     baselines: Annotated[tuple[str, ...], Strict(False)] = ()
 
+    @property
+    def random_networks(self) -> int:
+        """How many are drawn at random."""
+        return self.networks if self.random is None else self.random
+
 
 class SelectConfig(Config):
     """Which of the networks trained in full is delivered, as the options of ``select`` say it.

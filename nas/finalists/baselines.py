@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from itertools import islice
@@ -12,8 +12,8 @@ import numpy as np
 from nas.config.finalists import FinalistsConfig
 from nas.finalists.lineup import Entrant, Role
 from nas.problem import Problem
-from nas.runs.networks import load_arch
-from search_spaces import REFERENCES, Arch, complexity
+from nas.runs.networks import load_baselines
+from search_spaces import REFERENCES, complexity
 from search_spaces.joint import network_of, settings_of, tuned
 from search_spaces.proportions import suggest
 
@@ -35,7 +35,10 @@ def baselines(
     ceiling = max(complexity(each.arch, problem.task).macs for each in finalists)
     found = [
         *(_published(problem, ceiling) if settings.published else ()),
-        *_own(problem, settings.baselines),
+        *(
+            Entrant(arch, Role.OWN, source)
+            for source, arch in load_baselines(settings.baselines, problem).items()
+        ),
         *_random(problem, settings, finalists, seed),
     ]
     taken = {network_of(each.arch).id for each in finalists}
@@ -83,36 +86,14 @@ def families(problem: Problem) -> list[str]:
     return list(dict.fromkeys(member.arch_type.space for member in members))
 
 
-def _own(problem: Problem, sources: Iterable[str]) -> Iterator[Entrant]:
-    for source in sources:
-        try:
-            arch = load_arch(source)
-        except ValueError as error:
-            raise ValueError(f"baselines: {error}") from error
-        check_fits(problem, arch, f"baselines: {source}")
-        yield Entrant(arch, Role.OWN, source)
-
-
-def check_fits(problem: Problem, arch: Arch, what: str) -> None:
-    """``ValueError`` naming the limit that ``arch`` breaks most."""
-    if problem.fits(arch):
-        return
-    costs = problem.costs(arch)
-    name, excess = max(problem.excess(costs).items(), key=lambda item: item[1])
-    raise ValueError(
-        f"{what} is outside the limits: {name} is {costs[name]:,}, {excess:.0%} beyond"
-    )
-
-
 def _random(
     problem: Problem,
     settings: FinalistsConfig,
     finalists: Sequence[Entrant],
     seed: int,
 ) -> Iterator[Entrant]:
-    count = len(finalists) if settings.random is None else settings.random
     taken = {network_of(each.arch).id: each for each in finalists}
     # another stream: the search's own seed would draw its first networks again
     draws = replace(problem, taken=taken).draws(np.random.default_rng([seed, STREAM]))
-    for number, arch in enumerate(islice(draws, count), start=1):
+    for number, arch in enumerate(islice(draws, settings.random_networks), start=1):
         yield Entrant(arch, Role.RANDOM, f"random {number}")

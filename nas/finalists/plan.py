@@ -6,20 +6,18 @@ import json
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
-from evaluators import Dataset, Recipe, load
+from evaluators import Dataset, load
 from evaluators.data.progress import Progress
-from evaluators.fields import from_values
 from nas.config.finalists import FinalistsConfig
-from nas.config.loading import built, load_config, presets, read_values, validate
+from nas.config.loading import built, load_config, read_values, validate
 from nas.config.schema import SearchConfig, StopConfig
-from nas.exporting.programs import onnx_runtime
 from nas.finalists.baselines import baselines
 from nas.finalists.choose import choose_finalists
 from nas.finalists.evaluate import FullTraining
+from nas.finalists.in_full import check_trained, full_images, full_recipe
 from nas.finalists.lineup import (
     Entrant,
     read_lineup,
@@ -27,21 +25,13 @@ from nas.finalists.lineup import (
 )
 from nas.prepare import Prepared, device_of, gpus_per_trial, prepare
 from nas.problem import Problem
-from nas.retraining.plan import (
-    OTHERS,
-    RECIPES,
-    TRAINING,
-    Plan,
-    check_names,
-    make_plan,
-)
+from nas.retraining.plan import Plan, make_plan
 from nas.runs.folder import (
     LINEUP,
     check_images,
     images_of,
     new_folder,
 )
-from nas.runs.networks import load_arch
 from results import Run, load_run
 from results.runs.finalists import FINALISTS
 
@@ -114,26 +104,6 @@ def plan_finalists(
     return Work(run, config, folder, entrants, prepared, training, dataset)
 
 
-def check_finalists(config: SearchConfig) -> None:
-    """``ValueError`` for what the settings want after the search and would not get, before that is paid for."""
-    settings = config.finalists
-    if settings is None:
-        return
-    full_recipe(settings)
-    for source in settings.baselines:
-        load_arch(source)
-    if config.select is not None and config.export.onnx:
-        onnx_runtime()
-
-
-def full_recipe(settings: FinalistsConfig) -> Recipe:
-    """How finalists are trained, as far as it does not depend on the search; ``ValueError`` for what is wrong."""
-    values = read_values(settings.recipe, (), presets(RECIPES)) | settings.training
-    check_names(values, settings.recipe)
-    how = {name: values[name] for name in TRAINING if name in values}
-    return built(partial(from_values, Recipe), how, settings.recipe)
-
-
 def only_finalists_left(
     folder: Path, config: SearchConfig, overrides: Sequence[str]
 ) -> bool:
@@ -148,11 +118,7 @@ def _configured(
     run: Run, search: SearchConfig, overrides: Sequence[str]
 ) -> tuple[SearchConfig, Plan]:
     """The settings of the run of finalists, and how each is trained."""
-    if "training" not in search.evaluators:
-        names = ", ".join(search.evaluators)
-        raise ValueError(
-            f"{run.path}: finalists are trained as evaluator training does, and there is {names}"
-        )
+    check_trained(search.evaluators)
     own, running, recipe = _sorted(overrides)
     before = (search.finalists or FinalistsConfig()).model_dump(mode="json")
     settings = read_values("--set", own, {"--set": json.dumps(before)})
@@ -161,6 +127,8 @@ def _configured(
     )
     chosen = built(lambda plain: FinalistsConfig(**plain), settings, "finalists")
     now = read_values("--set", running, {"--set": json.dumps(_running(search))})
+    full_recipe(chosen)
+    full_images(chosen, search.data)
     plan = _plan(run, chosen)
     config = validate(
         search.model_dump(mode="json")
@@ -207,12 +175,6 @@ def _plan(run: Run, settings: FinalistsConfig) -> Plan:
     if run.trials.empty:
         raise ValueError(f"{run.path}: no network has been tried yet")
     how = settings.training
-    for name in how:
-        # seeds, processes and the like are decided by the finalists themselves
-        if name in OTHERS and name != "data":
-            raise ValueError(
-                f"--set {name}: is for retrain; finalists have no such setting"
-            )
     # in full means all images, unless somebody says otherwise
     images = {"subset": None} | how.get("data", {})
     plan, _ = make_plan(

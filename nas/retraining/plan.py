@@ -106,11 +106,7 @@ def make_plan(
     chosen = built(
         lambda plain: with_settings(from_values(Recipe, plain), own), how, recipe
     )
-    if chosen.rung_images is not None:
-        raise ValueError(
-            f"{recipe}: rung_images: {chosen.rung_images} is for short trainings; a full one keeps its best "
-            "epoch, which takes the same validation images after all of them; leave it out"
-        )
+    check_full(chosen, recipe)
     if not other_data:
         check_settings(images, origin)
     config = built(lambda plain: RetrainConfig(**plain), values, recipe)
@@ -151,6 +147,15 @@ def check_names(values: Iterable[str], source: str) -> None:
             raise ValueError(
                 f"{source}: {name}: unknown key{hint(name, (*TRAINING, *OTHERS))}"
             )
+
+
+def check_full(recipe: Recipe, source: str) -> None:
+    """``ValueError`` for a recipe that only a short training can have."""
+    if recipe.rung_images is not None:
+        raise ValueError(
+            f"{source}: rung_images: {recipe.rung_images} is for short trainings; a full one keeps its best "
+            "epoch, which takes the same validation images after all of them; leave it out"
+        )
 
 
 def _images(origin: Origin, name: str | None, settings: Any) -> DataSettings:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,22 @@ def load_arch(source: str) -> Arch:
 def read_arch(path: Path) -> Arch:
     """As ``load_arch`` of a file, with what was chosen for the network's training."""
     return _arch(_read_json(path), path)
+
+
+def load_baselines(entries: Iterable[str], problem: Problem) -> dict[str, Arch]:
+    """The networks that ``entries`` name as ``load_arch`` takes them, of any space.
+
+    Raises:
+        ValueError: naming the entry, and what is wrong with it or the cost that keeps it out.
+    """
+    found: dict[str, Arch] = {}
+    for entry in entries:
+        try:
+            found[entry] = load_arch(entry)
+            _check_fits(problem, found[entry], entry)
+        except ValueError as error:
+            raise ValueError(f"baselines: {error}") from error
+    return found
 
 
 def load_starts(
@@ -62,13 +78,20 @@ def _inside(problem: Problem, archs: list[Arch], entry: str) -> list[Arch]:
         _check_expressible(problem.space, network_of(arch), entry)
     # a front of another search may be partly outside; one network is named on purpose
     inside = [arch for arch in archs if problem.fits(arch)]
-    if not inside:
-        costs = problem.costs(archs[0])
-        name, excess = max(problem.excess(costs).items(), key=lambda item: item[1])
-        raise ValueError(
-            f"{entry} is outside the limits: {name} is {costs[name]:,}, {excess:.0%} beyond"
-        )
+    if not inside:  # the first of them says why
+        _check_fits(problem, archs[0], entry)
     return inside
+
+
+def _check_fits(problem: Problem, arch: Arch, entry: str) -> None:
+    """``ValueError`` naming the cheap limit that ``arch`` breaks most."""
+    if problem.fits(arch):
+        return
+    costs = problem.costs(arch)
+    name, excess = max(problem.excess(costs).items(), key=lambda item: item[1])
+    raise ValueError(
+        f"{entry} is outside the limits: {name} is {costs[name]:,}, {excess:.0%} beyond"
+    )
 
 
 def _load(entry: str) -> list[Arch]:

@@ -114,12 +114,15 @@ def dry_run(
     states = at_once * largest.cost.params * BYTES_A_STATE
     # checkpoints of what is under way, and what the log and the tables keep
     disk = (states + config.trials * BYTES_A_TRIAL) / 1e6
+    per_image = _seconds_an_image(config, smallest, largest)
+    in_full = finalists_cost(config, per_image, at_once)
     odd = [
         *_odd_latency(smallest, largest),
         *_odd_images(dataset),
         *_odd_memory(largest, at_once, device),
         *_odd_disk(out, disk),
         *_odd_budget(config, shortest),
+        *_odd_finalists(config, in_full),
     ]
     return DryRun(
         smallest,
@@ -129,7 +132,7 @@ def dry_run(
         (min(shortest, longest), longest),
         disk,
         odd,
-        finalists_cost(config, _seconds_an_image(config, smallest, largest), at_once),
+        in_full,
     )
 
 
@@ -284,3 +287,12 @@ def _odd_budget(config: SearchConfig, shortest: float) -> Iterator[str]:
     if hours is not None and shortest > hours:
         share = hours / shortest
         yield f"stop.hours {hours:g} is reached after {share:.0%} of the trials, even if all are the smallest"
+
+
+def _odd_finalists(config: SearchConfig, cost: FinalistsCost | None) -> Iterator[str]:
+    hours = config.finalists.hours if config.finalists else None
+    if hours is not None and cost is not None and cost.shortest > hours:
+        yield (
+            f"finalists.hours {hours:g} is less than the shortest training in full takes alone, "
+            f"about {cost.shortest:.2g}; it will be refused"
+        )

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from evaluators import Recipe, load
-from evaluators.fields import from_values
 from evaluators.training.fidelity import Fidelity
 from nas.config.finalists import FinalistsConfig
-from nas.config.loading import built
 from nas.config.schema import SearchConfig
 from nas.finalists.baselines import families
-from nas.finalists.plan import full_recipe
+from nas.finalists.in_full import full_images, full_recipe
 from nas.problem import Problem
 from nas.stopper.halving import rungs_below
 
@@ -29,12 +27,14 @@ class Trainings:
 class FinalistsCost:
     """``hours`` from all networks being the smallest, none trained twice, to all the largest, with all seeds.
 
-    ``baselines`` are there at most: of a published network it is not known yet whether it fits.
+    ``baselines`` are there at most: of a published network it is not known yet whether it fits. The shortest
+    training alone takes ``shortest`` hours.
     """
 
     networks: int
     baselines: int
     hours: tuple[float, float]
+    shortest: float
 
 
 def finalists_cost(
@@ -46,7 +46,7 @@ def finalists_cost(
         return None
     recipe = full_recipe(settings)
     images = _images_an_epoch(config, settings, recipe)
-    random = settings.networks if settings.random is None else settings.random
+    random = settings.random_networks
     published = _published(config) if settings.published else 0
     fields = [
         halved(count, recipe.epochs, settings) for count in (settings.networks, random)
@@ -62,9 +62,9 @@ def finalists_cost(
     )
     ceiling = math.inf if settings.hours is None else settings.hours
     baselines = random + published + len(settings.baselines)
-    return FinalistsCost(
-        settings.networks, baselines, (min(low, ceiling), min(high, ceiling))
-    )
+    shortest = recipe.epochs * images * seconds_an_image[0] / 3600
+    hours = min(low, ceiling), min(high, ceiling)
+    return FinalistsCost(settings.networks, baselines, hours, shortest)
 
 
 def halved(count: int, epochs: int, settings: FinalistsConfig) -> Trainings:
@@ -83,13 +83,8 @@ def _images_an_epoch(
     config: SearchConfig, settings: FinalistsConfig, recipe: Recipe
 ) -> float:
     """Trained on, and validated on at a third of the price."""
-    said = settings.training.get("data", {})
-    data = built(
-        lambda plain: from_values(type(config.data), plain),
-        vars(replace(config.data, subset=None)) | said,
-        "finalists.training.data",
-    )
-    fidelity = Fidelity.of(load(data.absolute()), recipe)
+    images = full_images(settings, config.data)
+    fidelity = Fidelity.of(load(images.absolute()), recipe)
     return fidelity.visits + fidelity.validated / 3
 
 

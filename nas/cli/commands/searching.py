@@ -64,7 +64,7 @@ def search_command(
     from nas.cli.views.dry_run import print_dry_run
     from nas.cli.views.finalists import finish_search
     from nas.cli.views.search import watched
-    from nas.finalists.plan import check_finalists
+    from nas.finalists.in_full import check_finalists
 
     config = nas.load_config(preset, with_engine(overrides, serial))
     out = out or Path("runs") / f"{Path(preset).stem}-{datetime.now():%Y%m%d-%H%M%S}"
@@ -88,7 +88,8 @@ def resume_command(folder: Path, overrides: tuple[str, ...], serial: bool) -> in
     from nas.cli.views.finalists import finish_search
     from nas.cli.views.search import watched
     from nas.driver import NothingLeftError
-    from nas.finalists.plan import check_finalists, only_finalists_left
+    from nas.finalists.in_full import check_finalists
+    from nas.finalists.plan import only_finalists_left
 
     overrides = with_engine(overrides, serial)
     config = nas.load_config(str(folder / "config.yaml"), overrides)

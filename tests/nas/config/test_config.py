@@ -60,8 +60,8 @@ def test_a_saved_configuration_is_the_same_when_loaded(tmp_path: Path) -> None:
     ("override", "message"),
     [
         ("trials=-1", "quick: trials: must be at least 1, got -1"),
-        ("trials=many", "quick: trials: must be a valid integer, got 'many'"),
-        ("trials=2.5", "quick: trials: must be a valid integer, got 2.5"),
+        ("trials=many", "quick: trials: must be a whole number, got 'many'"),
+        ("trials=2.5", "quick: trials: must be a whole number, got 2.5"),
         ("trails=4", "quick: trails: unknown key; did you mean trials?"),
         ("training.epoch=4", "quick: training.epoch: unknown key; did you mean epochs?"),
         ("training.epochs=0", "quick: training.epochs: must be at least 1, got 0"),
@@ -80,7 +80,7 @@ def test_a_saved_configuration_is_the_same_when_loaded(tmp_path: Path) -> None:
         ("training={epochs: 1, epochs: 2}", "--set training: not valid YAML in line 1, column 13: epochs is"),
         ("reference_point.flops=.nan", "quick: reference_point.flops: must be a finite number"),
         ("2020-01-01.x=3", "quick: 2020-01-01: unknown key; there are space"),
-        ("seed=2024-01-01", "quick: seed: must be a valid integer, got '2024-01-01'"),
+        ("seed=2024-01-01", "quick: seed: must be a whole number, got '2024-01-01'"),
     ],
 )  # fmt: skip
 def test_a_wrong_setting_is_named_in_one_line(override: str, message: str) -> None:
@@ -124,7 +124,7 @@ def test_missing_files_and_presets_are_named() -> None:
 
 
 def test_keys_of_python_values_are_checked_too() -> None:
-    with pytest.raises(ValueError, match="here: trials: must be a valid integer"):
+    with pytest.raises(ValueError, match="here: trials: must be a whole number"):
         validate({"trials": "16"}, "here")
 
 
@@ -132,7 +132,7 @@ def test_keys_of_python_values_are_checked_too() -> None:
     ("values", "message"),
     [
         ({"trials": 0}, "SearchConfig.trials: must be at least 1, got 0"),
-        ({"trials": "16"}, "SearchConfig.trials: must be a valid integer, got '16'"),
+        ({"trials": "16"}, "SearchConfig.trials: must be a whole number, got '16'"),
         ({"trails": 16}, "SearchConfig.trails: unknown key; did you mean trials?"),
         ({"data": {"name": 3}}, "SearchConfig.data.name: must be a text, got 3"),
         (

@@ -11,7 +11,6 @@ from click.testing import CliRunner, Result
 import nas
 from evaluators import load_model
 from nas.cli.commands import main
-from nas.finalists.plan import check_finalists
 
 SETTINGS = """
 space:
@@ -67,23 +66,3 @@ def test_settings_that_contradict_each_other(tmp_path: Path, override: str) -> N
     file.write_text(SETTINGS)
     with pytest.raises(ValueError, match=BAD[override]):
         nas.load_config(str(file), [override])
-
-
-@pytest.mark.parametrize(
-    ("override", "said"),
-    {
-        "finalists.training.epoch=3": "epoch: unknown key",
-        "finalists.training.lr=-1": "lr",
-        "finalists.recipe=slow": "unknown preset 'slow'",
-        "finalists.baselines=[nowhere.json]": "nowhere.json: cannot be read",
-    }.items(),
-)
-def test_what_comes_after_the_search_is_checked_before_it(
-    tmp_path: Path, override: str, said: str
-) -> None:
-    file = tmp_path / "mine.yaml"
-    file.write_text(SETTINGS)
-    with pytest.raises(ValueError, match=said):
-        check_finalists(nas.load_config(str(file), [override]))
-    found = type_in("search", file, "--out", tmp_path / "run", "--set", override)
-    assert (found.exit_code, (tmp_path / "run").exists()) == (2, False)
