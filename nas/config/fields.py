@@ -67,7 +67,7 @@ def first_problem(error: ValidationError, kind: type[BaseModel]) -> FieldError:
     return FieldError(kind.__name__, path, _words(problem, kind))
 
 
-PLAIN = {
+WANTED = {
     "bool_type": "true or false",
     "dict_type": "a mapping",
     "float_type": "a number",
@@ -85,8 +85,8 @@ def _words(problem: ErrorDetails, kind: type[BaseModel]) -> str:
         return "must be given"
     if problem["type"] == "value_error":
         return problem["msg"].removeprefix("Value error, ")
-    if problem["type"] in PLAIN:
-        return f"must be {PLAIN[problem['type']]}, got {problem['input']!r:.80}"
+    if problem["type"] in WANTED:
+        return f"must be {WANTED[problem['type']]}, got {problem['input']!r:.80}"
     wanted = (
         problem["msg"]
         .removeprefix("Input should be ")
