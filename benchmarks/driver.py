@@ -18,7 +18,7 @@ import random
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -173,15 +173,8 @@ class Workers:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--workers", type=int, default=1000)
-    parser.add_argument("--minutes", type=float, default=10.0, help="virtual ones")
-    parser.add_argument("--warm-up", type=float, default=1.0, help="minutes before")
-    parser.add_argument("--epoch-seconds", type=float, default=60.0)
+    parser = options_of(__doc__)
     parser.add_argument("--sync", type=float, default=0.025, help="seconds a commit")
-    parser.add_argument("--sampler", default="evolution")
     parser.add_argument(
         "--one-by-one", action="store_true", help="a commit per result, as a baseline"
     )
@@ -203,6 +196,19 @@ def main() -> None:
     for what, spent in sorted(meter.spent.items(), key=lambda pair: -pair[1]):
         print(f"{what:12} {spent / seconds:6.1%}")
     print(f"{'free':12} {1 - meter.total / seconds:6.1%}")
+
+
+def options_of(text: str | None) -> argparse.ArgumentParser:
+    """The options that say how much there is to drive."""
+    parser = argparse.ArgumentParser(
+        description=text, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--workers", type=int, default=1000)
+    parser.add_argument("--minutes", type=float, default=10.0, help="that are measured")
+    parser.add_argument("--warm-up", type=float, default=1.0, help="minutes before")
+    parser.add_argument("--epoch-seconds", type=float, default=60.0)
+    parser.add_argument("--sampler", default="evolution")
+    return parser
 
 
 @dataclass(frozen=True)
@@ -241,7 +247,12 @@ class Sample:
         )
 
 
-def made(options: argparse.Namespace, meter: Meter, log: SlowDisk) -> Controller:
+def made(
+    options: argparse.Namespace,
+    meter: Meter,
+    log: EventLog,
+    clock: Callable[[], float] | None = None,
+) -> Controller:
     config = SearchConfig(objectives=OBJECTIVES, trials=10**6)
     proposer = Proposer(
         get_space("resnest"), OBJECTIVES, make_sampler(options.sampler, 0)
@@ -255,7 +266,7 @@ def made(options: argparse.Namespace, meter: Meter, log: SlowDisk) -> Controller
         log,
         Budget(10**6),
         stopper=stopper,
-        clock=meter,
+        clock=clock or meter,
         listeners=[meter._counted(view, "view")],
     )
     controller.commit(SearchStarted(None))

@@ -15,7 +15,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import torch
 from ray import tune
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler
@@ -24,49 +23,15 @@ from ray.tune.search import Searcher
 from evaluators import Evaluator
 from nas.controller import Assignment, Controller
 from nas.engines.checkpoints import Checkpoints
+from nas.engines.ray_actor import TrialActor
 from nas.engines.ray_probe import own_line
+from nas.engines.ray_ready import take_ready
 from nas.engines.ray_room import MOST_ASKED, Demand, Room
-from nas.engines.turns import LONGEST_SECONDS, Turns
-from nas.engines.worker import steps, threads
-from search_spaces import arch_from_dict
+from nas.engines.turns import Turns
+from nas.engines.worker import threads
 
-
-class TrialActor(tune.Trainable):
-    """One trial, or what is left of it, a result per step. The actor is used again for the next trial."""
-
-    def setup(
-        self,
-        config: dict[str, object],
-        evaluators: Sequence[Evaluator] = (),
-        checkpoints: Checkpoints | None = None,
-        threads: int = 1,
-    ) -> None:
-        self._evaluators, self._checkpoints = (
-            evaluators,
-            checkpoints or Checkpoints("checkpoints"),
-        )
-        torch.set_num_threads(threads)
-        self.reset_config(config)
-
-    def reset_config(self, new_config: dict[str, Any]) -> bool:
-        assignment = Assignment(
-            **new_config | {"arch": arch_from_dict(new_config["arch"])}
-        )
-        self._steps = steps(assignment, self._evaluators, self._checkpoints)
-        return True
-
-    def step(self) -> dict[str, Any]:
-        # one epoch, or one measurement
-        result = next(self._steps)
-        if result.metrics is None:
-            return {"done": True, "error": result.error, "traceback": result.traceback}
-        return {"metrics": result.metrics}
-
-    def save_checkpoint(self, checkpoint_dir: str) -> None:
-        """Nothing: evaluators keep a checkpoint of their own after every epoch."""
-
-    def load_checkpoint(self, checkpoint: object) -> None:
-        """Nothing, see ``save_checkpoint``."""
+LOOK_PAUSE = 10.0
+"""Between two looks at what lies ready, in times that the first took."""
 
 
 class Relay:
@@ -104,13 +69,7 @@ class Relay:
         """Take all results that lie ready, commit what is decided on them, and let it happen."""
         if not (self._results or self._ends):
             return
-        until = time.monotonic() + LONGEST_SECONDS
-        while time.monotonic() < until:
-            others = len(self._results) < len(self.segments)  # who may tell something
-            patience = self._turns.wait() if others else 0.0
-            # Tune would come to these one by one, a round and a commit each
-            if not self.tune._actor_manager.next(timeout=patience):
-                break
+        self._collect()
         results, self._results = self._results, []
         ends, self._ends = self._ends, []
         for trial, going in self._turn(results, ends):
@@ -120,6 +79,20 @@ class Relay:
                 self.tune._schedule_trial_train(trial)
             else:
                 self.tune.stop_trial(trial)
+
+    def _collect(self) -> None:
+        """Take in what workers tell until the next turn is due."""
+        until = time.monotonic() + self._turns.wait()
+        while True:
+            all_told = len(self._results) >= len(self.segments)
+            left = 0.0 if all_told else until - time.monotonic()
+            began = time.monotonic()
+            take_ready(self.tune._actor_manager)
+            if left <= 0:
+                return
+            # a look at thousands of actors takes a while
+            pause = LOOK_PAUSE * (time.monotonic() - began)
+            time.sleep(min(left, pause))
 
     def _turn(
         self,

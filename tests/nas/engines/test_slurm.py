@@ -123,8 +123,8 @@ def test_a_search_and_a_submission_after_its_end(job: Job) -> None:
 
 @pytest.mark.slow
 def test_shortly_before_its_time_is_up_it_ends_and_is_queued_again(job: Job) -> None:
-    # Slurm signals a minute early where it looks at the clock only once a minute
-    job.submit("--time", "0:03:00", "--set", "trials=60")
+    # signalled after two to three minutes: Slurm looks at the clock once a minute
+    job.submit("--time", "0:05:00", "--set", "trials=200")
     job.wait(lambda: "requeue" in job.printed.lower() or job.facts["Restarts"] != "0")
     assert job.ends() == ["interrupted"]
     assert (job.folder / "runs" / "mine" / "report.html").exists()

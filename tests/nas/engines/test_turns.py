@@ -134,14 +134,17 @@ class Tune:
     def __init__(self, log: SlowLog) -> None:
         self.ready: list[Any] = []
         self.done: list[tuple[str, int, int]] = []
-        self._actor_manager = SimpleNamespace(next=self._next)
+        none = SimpleNamespace(_tracked_futures={})
+        self._actor_manager = SimpleNamespace(
+            next=self._next, _actor_state_events=none, _actor_task_events=none
+        )
         self._log = log
 
     def _next(self, timeout: float) -> bool:
-        if self.ready:
-            self.ready.pop(0)()
-            return True
-        return False
+        ready, self.ready = self.ready, []
+        for tell in ready:
+            tell()
+        return bool(ready)
 
     def _schedule_trial_train(self, trial: Any) -> None:
         self.done.append(("train", trial.config["trial"], len(self._log.commits)))
