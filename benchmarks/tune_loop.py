@@ -147,8 +147,12 @@ class SleepingActors(RayActorManager):
             self._enqueue_cached_actor_tasks(tracked_actor=actor)
         return 0
 
+    def _try_kill_actor(self) -> bool:
+        self._live_actors_to_kill.clear()  # the processes end with Ray
+        return False
+
     def cleanup(self) -> None:
-        """Nothing: the processes end with Ray."""
+        """Nothing, for the same reason."""
 
 
 class OneByOne(ray_tune.Relay):
@@ -209,20 +213,21 @@ class Watch:
             self._begun, self._cpu = now, time.process_time()
             self._events = self._turns = 0
         elif self._begun and now - self._begun > 60 * options.minutes:
+            self._report(now - self._begun)
             raise EndError
 
-    def report(self, name: str) -> None:
-        seconds = time.monotonic() - self._begun
+    def _report(self, seconds: float) -> None:
         cpu = time.process_time() - self._cpu
         rate = self._events / seconds
         print(
-            f"{name}, {self.at_work} workers, {seconds:.0f} s: {rate:.1f} events/s in "
+            f"{self._options.name}, {self.at_work} workers, {seconds:.0f} s: {rate:.1f} events/s in "
             f"{self._turns / seconds:.1f} turns/s; {cpu / seconds:.1%} of a core, "
-            f"{1000 * cpu / self._events:.2f} ms an event"
+            f"{1000 * cpu / self._events:.2f} ms an event",
+            flush=True,
         )
         shares = self._meter.spent | {"Tune and Ray": cpu - self._meter.total}
         for what, spent in sorted(shares.items(), key=lambda pair: -pair[1]):
-            print(f"  {what:13} {spent / seconds:6.1%}")
+            print(f"  {what:17} {spent / seconds:6.1%}", flush=True)
 
 
 def measure(
@@ -258,7 +263,6 @@ def measure(
                 super().end_of_round()
 
         run(Watched, controller, folder, options.workers)
-        watch.report(name)
         log.close()
     ray.shutdown()
 
@@ -285,9 +289,11 @@ def main() -> None:
     os.environ["TUNE_DISABLE_AUTO_CALLBACK_LOGGERS"] = "1"
     os.environ["RAY_AIR_NEW_OUTPUT"] = "0"
     if options.only != "now":
-        measure("one by one", OneByOne, options)
+        options.name = "one by one"
+        measure(OneByOne, options)
     if options.only != "before":
-        measure("at once", ray_tune.Relay, options)
+        options.name = "at once"
+        measure(ray_tune.Relay, options)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from nas.own_packages import see_to_own_packages
+
 if TYPE_CHECKING:
     from nas.ask_tell import AskTell
     from nas.config.loading import load_config, presets
@@ -53,6 +55,7 @@ _HOMES = {
 }
 """Imported when first asked for: torch and pandas take seconds, and the help of the command line needs neither."""
 
+see_to_own_packages()  # before any of them is imported
 
 if not TYPE_CHECKING:  # which knows the names above, and should miss others
 

@@ -6,6 +6,7 @@ import logging
 import os
 import signal
 import socket
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -104,6 +105,7 @@ def _init(config: RayConfig) -> None:
         "log_to_driver": False,
         "configure_logging": False,
     }
+    _check_working_folder()
     with _said_in_one_line(config.address):
         if config.address == "local":
             with _ctrl_c_afterwards(), _loopback_only():
@@ -112,6 +114,21 @@ def _init(config: RayConfig) -> None:
             address = _proven(config.address)
             with _ctrl_c_afterwards():
                 ray.init(address, **options)
+
+
+def _check_working_folder() -> None:
+    """``ValueError`` if workers would take something of the user's for this package.
+
+    Ray puts the folders of the driver first on their path. ``nas.own_packages`` sees to the other packages.
+    """
+    ours = Path(__file__).parents[2]
+    for folder in (Path.cwd(), Path(sys.argv[0]).resolve().parent):
+        for other in (folder / "nas.py", folder / "nas" / "__init__.py"):
+            if folder != ours and other.is_file():
+                raise ValueError(
+                    f"{other}: Ray's workers would import it in place of this program's own package nas; "
+                    "rename it, or start in another folder"
+                )
 
 
 @contextmanager

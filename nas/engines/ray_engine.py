@@ -9,19 +9,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from ray.tune import Callback
+
 from evaluators import Evaluator, Latency
 from nas.config.schema import SearchConfig
 from nas.controller import Controller
 from nas.engines.checkpoints import Checkpoints
 from nas.engines.ray_cluster import connected
 from nas.engines.ray_latency import reserve
-from nas.engines.ray_loggers import make_loggers
 from nas.engines.ray_nodes import AllNodes, ProvenNodes
 from nas.engines.ray_probe import Needs
 from nas.engines.ray_room import Demand, Patience, Room
 from nas.engines.ray_tune import run_trials
+from nas.engines.trackers import TRACKERS
 from nas.prepare import gpus_per_trial
 from results.log.events import Noted
+from search_spaces.extension import import_named
 
 
 class RayEngine:
@@ -30,7 +33,7 @@ class RayEngine:
     def __init__(self, config: SearchConfig, folder: Path) -> None:
         self._config = config
         self._folder = folder
-        self._loggers = make_loggers(config.loggers)
+        self._loggers = _callbacks(config.loggers)
 
     def run(
         self,
@@ -76,3 +79,20 @@ class RayEngine:
         if resource is None or not isinstance(evaluator, Latency):
             return evaluator
         return reserve(evaluator, resource, patience, demand)
+
+
+def _callbacks(names: Sequence[str]) -> list[Callback]:
+    """Those of the loggers that are ``module:Name`` of Ray's interface, beside ``nas.engines.trackers``.
+
+    Raises:
+        ValueError: for an unknown name.
+    """
+    loggers = []
+    for name in (name for name in names if name not in TRACKERS):
+        logger = import_named(name, "logger", [*TRACKERS])()
+        if not isinstance(logger, Callback):
+            raise ValueError(
+                f"loggers: {name!r} makes no ray.tune.Callback but {type(logger).__name__}"
+            )
+        loggers.append(logger)
+    return loggers

@@ -16,6 +16,7 @@ import ray
 from evaluators import Latency
 from evaluators.latency.latency import UnstableLatencyError
 from nas.engines.ray_latency import ReservedLatency
+from results import load_run
 from search_spaces import reference
 
 ROOT = Path(__file__).parents[3]
@@ -26,6 +27,13 @@ cluster = Cluster(initialize_head=True, head_node_args=head)
 print(cluster.address, flush=True)
 input()
 cluster.shutdown()
+"""
+SETTINGS = """
+objectives: {flops: min, params: min}
+evaluators: [complexity]
+trials: 3
+sampler: random
+data: digits
 """
 JOIN = """
 import sys
@@ -77,23 +85,52 @@ def test_what_a_latency_device_raises_arrives_as_it_was(ray_session: None) -> No
     assert str(raised.value) == "others took 99% of the CPU"
 
 
-def test_a_workers_packages_are_the_drivers(tmp_path: Path) -> None:
-    """Ray starts workers with RAY_RAYLET_PID, and puts the driver's working folder first on their path."""
-    (tmp_path / "results.py").write_text("raise RuntimeError('the wrong results')")
+@pytest.mark.parametrize("name", ["evaluators", "results", "search_spaces"])
+def test_a_file_named_as_a_package_of_ours(tmp_path: Path, name: str) -> None:
+    """A worker, whose path Ray has begun with the working folder, does as if it were not there; others name it."""
+    (tmp_path / f"{name}.py").write_text("raise RuntimeError('the wrong one')")
     (tmp_path / "own.py").write_text("FOUND = True")
-    program = (
-        f"import sys; sys.path.insert(0, {str(tmp_path)!r}); import nas.engines, results, own;"
-        "print(results.__file__, own.FOUND)"
-    )
+    program = f"import nas, {name}, own; print({name}.__file__, own.FOUND)"
+    path = os.pathsep.join([str(tmp_path), str(ROOT)])
+
+    def imported(**environment: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-c", program],
+            cwd=ROOT.parent, env=os.environ | {"PYTHONPATH": path} | environment,
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+
+    worker = imported(RAY_RAYLET_PID="1")
+    assert worker.stdout.split() == [str(ROOT / name / "__init__.py"), "True"], worker
+    last = imported().stderr.splitlines()[-1]
+    assert last.startswith(f"ImportError: {tmp_path / name}.py hides a package of")
+
+
+def test_a_file_that_workers_would_take_for_the_program_is_named(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "nas.py").write_text("raise RuntimeError('the wrong one')")
+    program = JOIN.replace("import sys\n", f"import sys\nsys.path[0] = {str(ROOT)!r}\n")
     done = subprocess.run(
-        [sys.executable, "-c", program],
-        cwd=ROOT,
-        env=os.environ | {"RAY_RAYLET_PID": "1", "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.stdout.split() == [str(ROOT / "results" / "__init__.py"), "True"], done
+        [sys.executable, "-c", program, "local"],
+        cwd=tmp_path, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert done.stdout.startswith(f"{tmp_path / 'nas.py'}: Ray's workers would import")
+
+
+@pytest.mark.slow
+def test_files_named_as_our_packages_do_no_harm_to_a_search(tmp_path: Path) -> None:
+    for name in ("evaluators", "results", "search_spaces"):
+        (tmp_path / f"{name}.py").write_text("raise RuntimeError('the wrong one')")
+    (tmp_path / "mine.yaml").write_text(SETTINGS)
+    program = "import sys; sys.path.pop(0); from nas.cli.commands import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", program, "search", "mine.yaml", "--out", "run"],
+        cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert set(load_run(tmp_path / "run").trials["status"]) == {"complete"}
 
 
 @pytest.mark.slow
