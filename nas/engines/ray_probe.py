@@ -29,9 +29,12 @@ class Needs:
     @classmethod
     def of(cls, evaluators: Sequence[Evaluator]) -> Needs:
         """As this process has them."""
-        trainings = [each for each in evaluators if isinstance(each, ProxyTraining)]
+        # finalists are measured by what has one of a search's evaluators in it
+        inner = [each.evaluator for each in evaluators if hasattr(each, "evaluator")]
+        found = [*evaluators, *inner]
+        trainings = [each for each in found if isinstance(each, ProxyTraining)]
         images = load(trainings[0].data).content if trainings else {}
-        return cls(tuple(evaluators), versions_here(), dict(images))
+        return cls(tuple(found), versions_here(), dict(images))
 
 
 def look(needs: Needs) -> None:

@@ -79,10 +79,13 @@ class FullTraining:
     given: frozenset[str] = frozenset()
 
     @property
+    def evaluator(self) -> ProxyTraining:
+        """The training of a search that tells the same, and asks the same of a worker's machine."""
+        return ProxyTraining(self.plan.data, self.plan.recipe, self.plan.device)
+
+    @property
     def metrics(self) -> tuple[str, ...]:
-        device = resolve_device(self.plan.device)
-        told = ProxyTraining(self.plan.data, self.plan.recipe, device.type).metrics
-        return (*told, "top1")
+        return (*self.evaluator.metrics, "top1")
 
     def job(self, arch: Arch, seed: int) -> Job:
         own = carried_on(settings_of(arch), self.searched, self.given)

@@ -14,6 +14,7 @@ from evaluators.data.progress import Progress
 from nas.config.finalists import FinalistsConfig
 from nas.config.loading import built, load_config, read_values, validate
 from nas.config.schema import SearchConfig, StopConfig
+from nas.engines.engine import located
 from nas.finalists.baselines import baselines
 from nas.finalists.choose import choose_finalists
 from nas.finalists.evaluate import FullTraining
@@ -135,7 +136,8 @@ def _configured(
         | now
         | {"stopper": {"name": "none"}, "start_from": [], "storage": None},
         "--set",
-    ).model_copy(
+    )
+    config = located(config).model_copy(
         update={
             "data": plan.data,
             "training": plan.recipe,

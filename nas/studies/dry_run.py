@@ -20,7 +20,7 @@ import torch
 
 from evaluators import Dataset, Evaluator, Preprocess, load, load_test
 from evaluators.data.progress import Progress
-from evaluators.devices.device import synchronize
+from evaluators.devices.device import resolve_device, synchronize
 from evaluators.devices.lock import Shared
 from evaluators.devices.seeding import build_seeded
 from evaluators.latency.cores import allowed_cores
@@ -30,7 +30,7 @@ from evaluators.training.memory import peak_memory, reset_peak
 from evaluators.training.train_step import TrainStep
 from nas.config.schema import SearchConfig
 from nas.exporting.programs import to_program
-from nas.prepare import device_of, gpus_per_trial, prepare
+from nas.prepare import device_of, elsewhere, gpus_per_trial, prepare
 from nas.studies.finalists_cost import FinalistsCost, finalists_cost
 from search_spaces import Arch, Cost, Task, complexity
 from search_spaces.sampling.limits import LIMITED
@@ -91,7 +91,7 @@ def dry_run(
     """
     prepared = prepare(config, progress)
     data = config.data.absolute()
-    device = torch.device(device_of(config))
+    device = _device(config)
     dataset = load(data, device)
     load_test(data, progress)
     first, last = _extremes(config, prepared.task)
@@ -220,6 +220,18 @@ def _trained_batch(
             seconds = perf_counter() - started
     resident = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
     return seconds, peak_memory(device).get("train_memory_mb", resident)
+
+
+def _device(config: SearchConfig) -> torch.device:
+    """Where trials train, which must be here, too; ``ValueError`` if it is not."""
+    try:
+        return resolve_device(device_of(config))
+    except ValueError as error:
+        if not elsewhere(config):
+            raise
+        raise ValueError(
+            f"{error}: a dry run trains on this machine; try it on a node of the cluster"
+        ) from error
 
 
 def _at_once(config: SearchConfig, device: torch.device) -> int:
