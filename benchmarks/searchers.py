@@ -36,7 +36,7 @@ from ablations import without
 from peer_samplers import PEER_SAMPLERS, peer_sampler
 from peers import OTHERS
 from searchers_figure import figure
-from searchers_table import BASELINE, POINTS, Record, read, shown
+from searchers_table import BASELINE, POINTS, Record, goal_of, read, shown
 from threadpoolctl import threadpool_limits
 
 import nas
@@ -141,30 +141,28 @@ class Timed:
 
 
 def run_search(search: Search, hours: float, share: float) -> Record:
-    config = world(search.run)[1]
-    assert config.reference_point is not None
     base, _, part = search.sampler.partition("/")
     with without(part):
         proposer, stopper, workload = made(search._replace(sampler=base))
-        timed = Timed(proposer)
-        found = simulate(
-            timed,
-            stopper,
-            workload,
-            Cluster(WORKERS),
-            seed=search.seed,
-            hours=hours * share,
-        )
-    timeline = found.timeline(
-        config.objectives, config.reference_point, round(POINTS * share)
-    )
+        return measured(search, Timed(proposer), stopper, workload, hours * share)
+
+
+def measured(
+    search: Search, proposer: Timed, stopper: Stopper, workload: Workload, hours: float
+) -> Record:
+    config = world(search.run)[1]
+    assert config.reference_point is not None
+    cluster, seed = Cluster(WORKERS), search.seed
+    found = simulate(proposer, stopper, workload, cluster, seed=seed, hours=hours)
+    points = round(POINTS * hours / hours_of(search.run))
+    timeline = found.timeline(config.objectives, config.reference_point, points)
     front = pareto_front(found.complete, config.objectives)
     return Record.of(
         {**search._asdict(), "run": search.run.name},
         timeline["hypervolume"].to_numpy(),
         front[list(config.objectives)].to_numpy(),
         code=code_of(search),
-        seconds=timed.seconds / timed.proposals,
+        seconds=proposer.seconds / proposer.proposals,
     )
 
 
@@ -274,7 +272,7 @@ def main() -> None:
         records = [record for record in read(asked.lines) if record.run == run.name]
         print(f"\n{run}: the emulator ranks left-out networks at tau", end=" ")
         print(f"{emulator.rank_agreement:.2f}")
-        table = shown(records, asked.at, np.random.default_rng(0))
+        table = shown(records, goal_of(records), asked.at, np.random.default_rng(0))
         print(table.to_string(index=False))
         if asked.figure and run == asked.runs[0]:
             asked.figure.write_text(figure(records, table, config.objectives))

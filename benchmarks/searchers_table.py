@@ -92,8 +92,14 @@ def read(path: Path) -> list[Record]:
     return list({it.key: it for it in map(Record.from_line, lines)}.values())
 
 
+def goal_of(records: Sequence[Record]) -> float:
+    """What random search without stopping ends with at a cost of 1: the median of its seeds."""
+    random = [it for it in records if (it.sampler, it.stopper) == BASELINE]
+    return float(np.median([it.curve[-1] for it in random if it.share >= 1]))
+
+
 def shown(
-    records: Sequence[Record], at: float, rng: np.random.Generator
+    records: Sequence[Record], goal: float, at: float, rng: np.random.Generator
 ) -> pd.DataFrame:
     """The table; hypervolumes are compared at the share ``at`` of the cost."""
     step = round(at * POINTS)
@@ -102,7 +108,6 @@ def shown(
         if len(record.curve) >= step:
             pair = record.sampler, record.stopper
             curves.setdefault(pair, {})[record.seed] = record.curve
-    goal = float(np.median([curve[-1] for curve in curves[BASELINE].values()]))
     rows = []
     for pair, found in curves.items():
         times = [r.seconds for r in records if (r.sampler, r.stopper) == pair]
