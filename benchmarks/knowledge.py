@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import searchers
-from searchers import Search, Timed, hours_of, measured, world
+from searchers import Search, Timed, code_of, hours_of, measured, world
 from searchers_table import Record, goal_of, read, shown
 
 from nas.samplers.proposer import Proposer
@@ -90,9 +90,13 @@ def searched(run: Path, variant: str, seed: int, share: float) -> Record:
             task=emulator.task,
             limits=config.limits,
         )
-    name = "evolution" + (f", {variant}" if options else "")
-    search, hours = Search(run, name, "none", seed), hours_of(run) * share
+    search, hours = search_of(run, variant, seed), hours_of(run) * share
     return measured(search, Timed(proposer), NoStopping(), emulator, hours)
+
+
+def search_of(run: Path, variant: str, seed: int) -> Search:
+    name = "evolution" + (f", {variant}" if variant != VARIANTS[0] else "")
+    return Search(run, name, "none", seed)
 
 
 def main() -> None:
@@ -106,12 +110,13 @@ def main() -> None:
     parser.add_argument("--random", type=Path, default=searchers.LINES, help="the goal")
     parser.add_argument("--print", action="store_true", help="measure nothing")
     asked = parser.parse_args()
-    known = {record.key for record in read(asked.lines)}
+    known = {record.key: record.code for record in read(asked.lines)}
     with asked.lines.open("a") as lines:
         for seed in range(*asked.seeds) if not asked.print else ():
             for variant in VARIANTS:
-                name = "evolution" + (f", {variant}" if variant != VARIANTS[0] else "")
-                if (asked.run.name, name, "none", seed) not in known:
+                search = search_of(asked.run, variant, seed)
+                key = asked.run.name, *search[1:]
+                if known.get(key) != code_of(search):
                     record = searched(asked.run, variant, seed, asked.share)
                     print(json.dumps(record.line), file=lines, flush=True)
     goal = goal_of([it for it in read(asked.random) if it.run == asked.run.name])
