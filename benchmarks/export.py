@@ -15,7 +15,7 @@ from torch import nn
 
 from nas.exporting.programs import save_onnx, save_program, to_program
 from search_spaces import Network, Task, build, complexity, fold, get_space
-from search_spaces.testing import random_images, unsettled
+from search_spaces.counting import random_images, unsettled
 
 TASK = Task(num_classes=10, resolution=64)
 

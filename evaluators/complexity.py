@@ -60,4 +60,5 @@ def count_operators(model: nn.Module, task: Task) -> dict[str, int]:
         analysis = FlopCountAnalysis(copy.deepcopy(model).eval(), image)
         analysis.unsupported_ops_warnings(False).uncalled_modules_warnings(False)
         counted = analysis.by_operator()
-    return {name: int(counted[name]) for name in dict.fromkeys((*OPERATORS, *counted))}
+    names = dict.fromkeys((*OPERATORS, *counted))
+    return {name: int(counted[name]) for name in names}

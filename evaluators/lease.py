@@ -149,7 +149,8 @@ class _Beat(threading.Thread):
                     self.lost = True
                     os.kill(os.getpid(), signal.SIGINT)  # which wakes the main thread
                     return
-                self.me = replace(self.me, beat=self.me.beat + 1)
+                beat = self.me.beat + 1
+                self.me = replace(self.me, beat=beat)
                 fresh = self._path.with_name(f"{self._path.name}.{self.me.token}")
                 fresh.write_text(json.dumps(asdict(self.me)))
                 fresh.replace(self._path)
@@ -225,7 +226,9 @@ def _machine() -> str:
 def _started(process: int) -> str:
     """When a process of this machine started, as far as the system tells."""
     try:
-        facts = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+        stat = Path(f"/proc/{process}/stat").read_text()
+        # the name of the process stands in brackets, and may hold spaces
+        facts = stat.rpartition(")")[2].split()
     except OSError:
         return ""
     return facts[19]

@@ -66,7 +66,8 @@ class ZeroCost:
     ) -> Iterator[Metrics]:
         task = replace(self.task, resolution=min(self.task.resolution, MAX_RESOLUTION))
         with Shared(_CPU), seeded(seed, _CPU):
-            score = PROXIES[self.proxy](build(arch, task, zero_gamma=False), task)
+            network = build(arch, task, zero_gamma=False)
+            score = PROXIES[self.proxy](network, task)
         yield {self.proxy: score}
 
 
@@ -96,7 +97,8 @@ def synflow(model: nn.Module, task: Task) -> float:
     ).sum().backward()
     layers = (m for m in model.modules() if isinstance(m, nn.Conv2d | nn.Linear))
     weights = (layer.weight for layer in layers if layer.weight.grad is not None)
-    flow: float = sum((w * w.grad).sum().item() for w in weights if w.grad is not None)
+    products = (w * w.grad for w in weights if w.grad is not None)
+    flow: float = sum(product.sum().item() for product in products)
     return math.log(flow) + sum(logarithms)
 
 
@@ -181,9 +183,11 @@ class _Codes(TorchDispatchMode):
         self, func: Any, types: Any, args: Any = (), kwargs: Any = None
     ) -> Any:
         if func.overloadpacket in RELUS:
-            signs = (args[0] > 0).flatten(1).float().mul_(2).sub_(1)
+            active = (args[0] > 0).flatten(1).float()
+            signs = active.mul_(2).sub_(1)
             units = signs.shape[1]
-            self.kernel += ((signs @ signs.T).double() + units) / 2
+            alike = (signs @ signs.T).double()
+            self.kernel += (alike + units) / 2
         return func(*args, **(kwargs or {}))
 
 

@@ -69,7 +69,8 @@ class Spending:
         if not len(self._before):
             return False
         corner = self._worst if self._reference is None else self._reference
-        before, after = self._before.hypervolume(corner), self._now.hypervolume(corner)
+        before = self._before.hypervolume(corner)
+        after = self._now.hypervolume(corner)
         return after <= before * (1 + plateau.gain)
 
     @property

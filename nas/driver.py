@@ -22,8 +22,8 @@ from nas.runs.folder import (
     write_settings,
 )
 from nas.runs.lock import sole_driver
-from nas.runs.optuna_study import mirrored, write_study
 from nas.runs.stages import stage_reader
+from nas.runs.study_mirror import mirrored
 from results import EventLog, Run, load_run, write_report
 from results.log.events import SearchFinished, SearchStarted
 from results.log.salvage import mend
@@ -173,6 +173,8 @@ def reason_of(controller: Controller) -> str:
 
 
 def outcome_of(folder: Path) -> Run:
+    from nas.runs.optuna_study import write_study  # slow to import, and wanted last
+
     run = load_run(folder)
     run.export()
     write_study(folder)

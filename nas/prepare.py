@@ -135,7 +135,8 @@ def _built_in(
 
 
 def _latency(config: SearchConfig, task: Task, device: str) -> Latency:
-    settings = asdict(config.latency) | {"device": config.latency.device or device}
+    settings = asdict(config.latency)
+    settings["device"] = config.latency.device or device
     # where a resource is named, or a cluster trains, the device is another machine's
     if settings.pop("resource") is None and not elsewhere(config):
         resolve_device(settings["device"])

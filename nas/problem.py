@@ -48,7 +48,8 @@ class Problem:
 
     def beyond(self, metrics: Mapping[str, object]) -> float:
         """The sum of what is broken; 0 inside all limits."""
-        return sum(max(excess, 0.0) for excess in self.excess(metrics).values())
+        broken = self.excess(metrics).values()
+        return sum(max(excess, 0.0) for excess in broken)
 
     def losses(self, metrics: Mapping[str, object]) -> NDArray[np.float64]:
         """The objectives, lower being better."""
@@ -73,7 +74,9 @@ class Problem:
         window = {name: (limit.min, limit.max) for name, limit in self.cheap.items()}
         drawn = self.space.samples(rng, window, self.task)
         # the first draw apart: an error there says that the limits leave nothing at all
-        yield from (first for first in [next(drawn)] if first.id not in self.taken)
+        arch = next(drawn)
+        if arch.id not in self.taken:
+            yield arch
         try:
             yield from (arch for arch in drawn if arch.id not in self.taken)
         except ValueError:  # all draws are repeats

@@ -38,7 +38,8 @@ def numbers(df: pd.DataFrame, name: str) -> Array:
 
 def known_rows(points: Array) -> Mask:
     """Which rows of (rows, columns) miss nothing."""
-    return np.logical_not(np.isnan(points).any(axis=1), dtype=bool)
+    missing = np.isnan(points).any(axis=1)
+    return np.logical_not(missing, dtype=bool)
 
 
 def final(df: pd.DataFrame) -> Mask:

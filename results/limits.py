@@ -60,9 +60,11 @@ class Limit:
         ends = []
         if self.max is not None:
             # relative, so that 1 ms too much of 5 weighs as 1 M MACs too much of 5 M
-            ends.append((value - self.max) / (abs(self.max) or 1))
+            unit = abs(self.max) or 1
+            ends.append((value - self.max) / unit)
         if self.min is not None:
-            ends.append((self.min - value) / (abs(self.min) or 1))
+            unit = abs(self.min) or 1
+            ends.append((self.min - value) / unit)
         if len(ends) == 1:
             return ends[0]
         return np.maximum(*ends) if isinstance(value, np.ndarray) else max(ends)

@@ -85,7 +85,8 @@ class Objectives(Mapping[str, str]):
             # pandas leaves NaN out of min and max
             values = pd.Series(numbers(df, name))
             values = values[np.isfinite(values)]
-            worst[name] = float(values.min() if direction == "max" else values.max())
+            least = values.min() if direction == "max" else values.max()
+            worst[name] = float(least)
         return worst
 
     def reference(self, point: Mapping[str, float]) -> Array:
@@ -95,7 +96,8 @@ class Objectives(Mapping[str, str]):
             raise ValueError(
                 f"the reference point has no value for {', '.join(missing)}; it has {list(point)}"
             )
-        return self.costs(np.array([point[name] for name in self], dtype=float))
+        values = [point[name] for name in self]
+        return self.costs(np.array(values, dtype=float))
 
     def best_first(self, df: pd.DataFrame) -> pd.DataFrame:
         """The rows by the first objective, ties by the next; still tied ones keep their order."""

@@ -8,6 +8,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+JsonObject = dict[str, object]
+"""What becomes an object of JSON."""
+
 
 def dumps(value: object, *, indent: int | None = None) -> str:
     """``value`` as strict JSON text; NaN, infinities and the missing values of pandas become ``null``.

@@ -49,7 +49,8 @@ def number(metric: str, value: Any) -> str:
     if value and not 1e-4 <= abs(value) < 1e6:
         return f"{value:.3e}"
     # four significant digits: 3 after the first one
-    decimals = max(0, 3 - floor(log10(abs(value)))) if value else 0
+    magnitude = floor(log10(abs(value))) if value else 3
+    decimals = max(0, 3 - magnitude)
     return f"{value:.{min(decimals, 2 if scale(metric) != 1 else 6)}f}"
 
 

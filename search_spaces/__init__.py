@@ -12,7 +12,8 @@ from search_spaces.catalog import (
     reference,
 )
 from search_spaces.cost import OPERATORS, Cost, Tally
-from search_spaces.families.fbnetv2 import FBNetV2, FBNetV2Space
+from search_spaces.families.fbnetv2 import FBNetV2
+from search_spaces.families.fbnetv2_space import FBNetV2Space
 from search_spaces.families.regnety import RegNetY, RegNetYSpace
 from search_spaces.families.resnest import ResNeSt, ResNeStSpace
 from search_spaces.folding import fold

@@ -36,7 +36,8 @@ class Arch(ABC):
     def id(self) -> str:
         """12 hex digits that two architectures share exactly if they lower to the same network."""
         # the description, not the knobs: two settings that lower to one network are one
-        return hashlib.sha256(canonical(self.describe()).encode()).hexdigest()[:12]
+        description = canonical(self.describe()).encode()
+        return hashlib.sha256(description).hexdigest()[:12]
 
     def to_dict(self) -> dict[str, object]:
         """JSON-safe knobs, and under ``space`` the name of the family; inverse of ``arch_from_dict``."""
@@ -148,7 +149,8 @@ def canonical(part: object) -> str:
 def _canonical_part(part: Any) -> str:
     cls = type(part)
     # a user's class is told apart by its module, so that another Stem is not taken for ours
-    ours = cls.__module__.partition(".")[0] == __name__.partition(".")[0]
+    package = __name__.partition(".")[0]
+    ours = cls.__module__.partition(".")[0] == package
     kind = cls.__qualname__ if ours else f"{cls.__module__}:{cls.__qualname__}"
     told = [
         f"{json.dumps(field.name)}:{canonical(getattr(part, field.name))}"

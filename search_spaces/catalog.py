@@ -11,7 +11,7 @@ from typing import Any
 
 from search_spaces.arch import Arch, brief
 from search_spaces.extension import import_named
-from search_spaces.families import fbnetv2, fbnetv2_published, regnety, resnest
+from search_spaces.families import fbnetv2_published, fbnetv2_space, regnety, resnest
 from search_spaces.grid import Grid
 from search_spaces.space import SearchSpace
 from search_spaces.task import Task
@@ -20,7 +20,7 @@ from search_spaces.unions import union
 SPACES: dict[str, type[SearchSpace]] = {
     "resnest": resnest.ResNeStSpace,
     "regnety": regnety.RegNetYSpace,
-    "fbnetv2": fbnetv2.FBNetV2Space,
+    "fbnetv2": fbnetv2_space.FBNetV2Space,
 }
 REFERENCES: dict[str, Arch] = {
     **resnest.RESNESTS,
@@ -138,7 +138,8 @@ def network_from_dict(values: Mapping[str, object]) -> Arch:
             f"an architecture needs a field 'space' that names its space, got {brief(values)}"
         )
     name = str(values["space"])
-    return (SPACES.get(name) or _own(name)).arch_type.from_dict(values)
+    space = SPACES.get(name) or _own(name)
+    return space.arch_type.from_dict(values)
 
 
 def _hint(name: str, known: list[str]) -> str:

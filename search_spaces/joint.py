@@ -122,7 +122,8 @@ class JointSpace(SearchSpace):
         return TunedArch(network, chosen)
 
     def params(self, arch: Arch) -> Knobs:
-        return self.networks.params(network_of(arch)) | _knobs(settings_of(arch))
+        knobs = self.networks.params(network_of(arch))
+        return knobs | _knobs(settings_of(arch))
 
     def adopted(self, arch: Arch) -> Arch:
         """A network from elsewhere as one of this space: what was not chosen for it is the first choice."""
@@ -169,7 +170,8 @@ class JointSpace(SearchSpace):
         names = [name for name, _ in self.choices]
         combinations = list(product(*(values for _, values in self.choices)))
         # every network with every setting, in random order
-        for pair in rng.permutation(len(first) * len(combinations)).tolist():
+        pairs = len(first) * len(combinations)
+        for pair in rng.permutation(pairs).tolist():
             place, which = divmod(pair, len(combinations))
             settings = tuple(zip(names, combinations[which], strict=True))
             other = replace(first[place], training=settings)

@@ -57,8 +57,9 @@ def even_step(choices: Sequence[KnobValue]) -> int:
     second = int(choices[1])
     last = int(choices[-1])
     step = second - first
-    evenly = step > 0 and tuple(choices) == tuple(range(first, last + 1, step))
-    return step if evenly else 0
+    if step > 0 and tuple(choices) == tuple(range(first, last + 1, step)):
+        return step
+    return 0
 
 
 def check_knob(

@@ -118,7 +118,8 @@ def _feature_info(description: Description, task: Task) -> tuple[StageInfo, ...]
     # tensors with a shape and no storage
     with torch.device("meta"), torch.inference_mode():
         network = Network(description, task).eval()
-        outputs = network.features(torch.empty(1, task.channels, side, side))
+        image = torch.empty(1, task.channels, side, side)
+        outputs = network.features(image)
     return tuple(StageInfo(maps.shape[1], side // maps.shape[2]) for maps in outputs)
 
 

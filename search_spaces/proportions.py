@@ -79,7 +79,8 @@ def _largest(
     for factor in (1.0, *FACTORS):  # first as published, which a tie leaves it
         arch = reference if factor == 1 else reference.scaled(float(factor))
         cost = complexity(arch, task)
-        if window.outside({name: getattr(cost, name) for name in window.ends}):
+        costs = {name: getattr(cost, name) for name in window.ends}
+        if window.outside(costs):
             continue
         if best is None or cost.macs > best[0]:
             best = cost.macs, float(factor), arch

@@ -23,10 +23,17 @@ from typing import Any, cast
 import numpy as np
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from search_spaces.arch import Arch, canonical
 from search_spaces.cost import OPERATORS
+from search_spaces.counting import (
+    count_activations,
+    count_saved_bytes,
+    fvcore_operators,
+    random_images,
+    unsettled,
+)
 from search_spaces.folding import fold
 from search_spaces.grid import Grid
 from search_spaces.joint import arch_from_dict
@@ -115,14 +122,17 @@ class SpaceContract:
 
     def test_json_round_trips(self, archs: list[Arch]) -> None:
         for arch in archs:
-            assert arch_from_dict(json.loads(json.dumps(arch.to_dict()))) == arch
+            text = json.dumps(arch.to_dict())
+            assert arch_from_dict(json.loads(text)) == arch
 
     def test_archs_and_spaces_are_values(
         self, space: SearchSpace, archs: list[Arch]
     ) -> None:
         for arch in archs:
             copy = pickle.loads(pickle.dumps(arch))  # noqa: S301
-            assert (copy, hash(copy), copy.id) == (arch, hash(arch), arch.id)
+            assert copy == arch
+            assert hash(copy) == hash(arch)
+            assert copy.id == arch.id
             with pytest.raises(FrozenInstanceError):
                 setattr(arch, fields(arch)[0].name, None)
         assert pickle.loads(pickle.dumps(space)) == space  # noqa: S301
@@ -160,7 +170,8 @@ class SpaceContract:
         for _ in range(15):
             trial = study.ask()
             arch = space.suggest(trial)
-            assert space.suggest(optuna.trial.FixedTrial(space.params(arch))) == arch
+            replay = optuna.trial.FixedTrial(space.params(arch))
+            assert space.suggest(replay) == arch
             cost = complexity(arch)
             study.tell(trial, [cost.macs, cost.params])
 
@@ -169,7 +180,8 @@ class SpaceContract:
         self, small: SearchSpace, task: Task
     ) -> None:
         (arch,) = draw(small, 1, seed=task.resolution)
-        cost, model = complexity(arch, task), build(arch, task)
+        cost = complexity(arch, task)
+        model = build(arch, task)
         measured = {operator: getattr(cost, operator) for operator in OPERATORS}
         assert measured == fvcore_operators(model, task), arch
         assert cost.params == sum(
@@ -204,7 +216,8 @@ class SpaceContract:
             ), arch
             images = random_images(task, 2).double()
             with torch.inference_mode():
-                expected, found = model.eval()(images), folded(images)
+                expected = model.eval()(images)
+                found = folded(images)
             assert expected.std() > 0
             torch.testing.assert_close(found, expected, rtol=1e-8, atol=1e-8)
 
@@ -222,91 +235,17 @@ class SpaceContract:
     def test_draws_keep_to_their_limits(
         self, space: SearchSpace, archs: list[Arch]
     ) -> None:
-        middle = float(np.median([complexity(arch).macs for arch in archs]))
+        macs = [complexity(arch).macs for arch in archs]
+        middle = float(np.median(macs))
         limits = {"macs": (0.8 * middle, 1.2 * middle)}
-        drawn = list(islice(space.samples(np.random.default_rng(0), limits), 20))
+        samples = space.samples(np.random.default_rng(0), limits)
+        drawn = list(islice(samples, 20))
         assert len({arch.id for arch in drawn}) == 20
         assert all(
             0.8 * middle <= complexity(arch).macs <= 1.2 * middle for arch in drawn
         )
 
 
-def unsettled(model: nn.Module, x: Tensor) -> nn.Module:
-    """The model with norms and statistics far from their start."""
-    for name, parameter in model.named_parameters():
-        # norms and biases: at their start a fold would be right by chance
-        if parameter.ndim == 1:
-            nn.init.uniform_(
-                parameter, *((0.5, 2.0) if name.endswith("weight") else (-0.5, 0.5))
-            )
-    with torch.no_grad():
-        model.train()(x)
-    return model
-
-
 def draw(space: SearchSpace, count: int, seed: int = 0) -> list[Arch]:
     rng = np.random.default_rng(seed)
     return [space.sample(rng) for _ in range(count)]
-
-
-def random_images(task: Task, count: int) -> Tensor:
-    generator = torch.Generator().manual_seed(0)
-    return torch.randn(
-        count, task.channels, task.resolution, task.resolution, generator=generator
-    )
-
-
-def fvcore_operators(model: nn.Module, task: Task) -> dict[str, int]:
-    """fvcore's count of one image in eval mode: the operators of ``Complexity``, and any other it finds."""
-    fvcore = pytest.importorskip("fvcore.nn")
-    count = fvcore.FlopCountAnalysis(model.eval(), random_images(task, 1))
-    count.unsupported_ops_warnings(False).uncalled_modules_warnings(
-        False
-    ).tracer_warnings("none")
-    return dict.fromkeys(OPERATORS, 0) | {
-        name: int(flops) for name, flops in count.by_operator().items()
-    }
-
-
-def count_activations(model: nn.Module, task: Task) -> int:
-    """Output elements of all convolution, linear and max-pool layers, from forward hooks, for one image."""
-    outputs: list[int] = []
-    handles = [
-        module.register_forward_hook(
-            lambda module, args, output: outputs.append(output.numel())
-        )
-        for module in model.modules()
-        if isinstance(module, nn.Conv2d | nn.Linear | nn.MaxPool2d)
-    ]
-    with torch.inference_mode():
-        model.eval()(random_images(task, 1))
-    for handle in handles:
-        handle.remove()
-    return sum(outputs)
-
-
-def count_saved_bytes(model: nn.Module, task: Task) -> float:
-    """Bytes of the storages that autograd keeps in a training pass for one image more."""
-    fixed = {
-        tensor.untyped_storage().data_ptr()
-        for tensor in (*model.parameters(), *model.buffers())
-    }
-
-    def saved_bytes(batch: int) -> int:
-        kept: dict[int, Tensor] = {}
-
-        def pack(tensor: Tensor) -> Tensor:
-            kept.setdefault(tensor.untyped_storage().data_ptr(), tensor)
-            return tensor
-
-        with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
-            logits = model.train()(random_images(task, batch))
-        assert logits.requires_grad
-        return sum(
-            tensor.untyped_storage().nbytes()
-            for at, tensor in kept.items()
-            if at not in fixed
-        )
-
-    # a difference: what does not grow with the batch falls out
-    return (saved_bytes(4) - saved_bytes(2)) / 2

@@ -135,7 +135,8 @@ class Union(SearchSpace):
 
     def _draw(self, rng: Generator) -> Arch:
         # the family first, then a network of it: a family with more networks is not drawn more often
-        return self.members[self._pick(rng, range(len(self.members)))].sample(rng)
+        place = self._pick(rng, range(len(self.members)))
+        return self.members[place].sample(rng)
 
     def samples(
         self,
@@ -238,7 +239,8 @@ def _check_disjoint(one: SearchSpace, other: SearchSpace) -> None:
     """Raise ``ValueError`` if two members of one family share networks, as far as their knobs tell."""
     if one.arch_type is not other.arch_type:
         return
-    mine, theirs = one.knobs(), other.knobs()
+    mine = one.knobs()
+    theirs = other.knobs()
     both = {
         knob: [value for value in mine[knob] if value in theirs[knob]]
         for knob in mine

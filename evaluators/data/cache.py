@@ -150,7 +150,8 @@ def _build(
     # positions in the output, split after split
     good = np.ones(len(wanted), dtype=bool)
     good[[failure.position for failure in failures]] = False
-    parts = np.split(good, np.cumsum([len(part) for part in splits.values()])[:-1])
+    ends = np.cumsum([len(part) for part in splits.values()])
+    parts = np.split(good, ends[:-1])
     corrupt = sorted(f"{failure.name}: {failure.reason}" for failure in failures)
     check_corrupt(corrupt, len(wanted), max_corrupt)
     tell_corrupt(corrupt)
@@ -190,8 +191,10 @@ def _cut(
     # (N, H, W, C) on disk; a view as (N, C, H, W), channels last in memory
     pixels = torch.from_numpy(images).permute(0, 3, 1, 2)
     lengths = list(sizes.values())
-    pieces = pixels.split(lengths), torch.from_numpy(labels).split(lengths)
-    return {name: Split(*part) for name, *part in zip(sizes, *pieces, strict=True)}
+    images_of = pixels.split(lengths)
+    labels_of = torch.from_numpy(labels).split(lengths)
+    splits = map(Split, images_of, labels_of)
+    return dict(zip(sizes, splits, strict=True))
 
 
 def _decode(
@@ -252,7 +255,8 @@ def _drop(path: Path, good: NDArray[np.bool_]) -> None:
     _reserve(shorter, (len(kept), *everything.shape[1:]))
     array = np.load(shorter, mmap_mode="r+")
     # some at a time: all at once would be a copy in memory
-    for part in np.split(np.arange(len(kept)), range(1024, len(kept), 1024)):
+    parts = np.split(np.arange(len(kept)), range(1024, len(kept), 1024))
+    for part in parts:
         array[part] = everything[kept[part]]
     array.flush()
     shorter.replace(path)

@@ -64,7 +64,8 @@ def content_of(splits: Mapping[str, Split], classes: Sequence[str]) -> dict[str,
             f"{name} {tuple(split.images.shape)} {split.images.dtype}".encode()
         )
         # images mapped from a file are read a part at a time
-        for some in split.images.permute(0, 2, 3, 1).split(1024):
+        pixels_last = split.images.permute(0, 2, 3, 1)
+        for some in pixels_last.split(1024):
             digest.update(some.contiguous().numpy().data)
         digest.update(split.labels.numpy().data)
         for label, count in enumerate(split.labels.bincount().tolist()):
@@ -76,7 +77,8 @@ def changed_images(before: Mapping[str, Any], now: Mapping[str, Any]) -> str | N
     """What has changed between two of ``content_of``; None if nothing has, or an earlier version wrote none."""
     if not before or before["digest"] == now["digest"]:
         return None
-    old, new = before["images"], now["images"]
+    old = before["images"]
+    new = now["images"]
     if gone := [name for name in old if name not in new]:
         return f"class {gone[0]!r} is gone from the images"
     if added := [name for name in new if name not in old]:

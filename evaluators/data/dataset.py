@@ -105,10 +105,12 @@ def _load(settings: DataSettings, device: torch.device, progress: Progress) -> D
         if settings.name in OF_FILES
         else _from_memory(settings)
     )
-    train, validation = found.splits["train"], found.splits["validation"]
+    train = found.splits["train"]
+    validation = found.splits["validation"]
     task = _task_of(train, found)
     if _fits(train, validation, device=device):
-        train, validation = train.to(device), validation.to(device)
+        train = train.to(device)
+        validation = validation.to(device)
     mean, deviation = (
         torch.tensor(each, device=device) for each in (found.mean, found.deviation)
     )
@@ -177,7 +179,8 @@ def _from_memory(settings: DataSettings) -> Decoded:
     train, validation = (
         source.development.at(part) for part in divide(labels, settings, None)
     )
-    mean, deviation = statistics(train.images.permute(0, 2, 3, 1).numpy())
+    pixels_last = train.images.permute(0, 2, 3, 1)
+    mean, deviation = statistics(pixels_last.numpy())
     classes = [str(label) for label in range(labels.max() + 1)]
     splits = {"train": train, "validation": validation}
     white = 255.0 if train.images.dtype == torch.uint8 else source.white

@@ -137,7 +137,8 @@ def image_column(schema: Any) -> str:
     names = [field.name for field in schema if _holds_images(field.type, types)]
     if not names:
         raise ValueError("no column of images, which is {bytes, path} or binary")
-    return next((name for name in ("image", "img") if name in names), names[0])
+    usual = (name for name in ("image", "img") if name in names)
+    return next(usual, names[0])
 
 
 def _holds_images(kind: Any, types: Any) -> bool:
@@ -175,7 +176,8 @@ def pixels(stored: Stored, resolution: int, channels: int) -> NDArray[np.uint8]:
     image = eight_bits(upright(image), channels)
     if image.size != (resolution, resolution):
         side = min(image.size)
-        left, top = (image.width - side) / 2, (image.height - side) / 2
+        left = (image.width - side) / 2
+        top = (image.height - side) / 2
         # cropping and resizing in one step, so the border is not interpolated twice
         box = (left, top, left + side, top + side)
         image = image.resize((resolution, resolution), Image.Resampling.BILINEAR, box)
@@ -199,7 +201,9 @@ def upright(image: Image.Image) -> Image.Image:
 
 
 def is_grey(image: Image.Image) -> bool:
-    return image.mode in ("1", "L", "LA", "La", "I") or image.mode.startswith("I;16")
+    if image.mode.startswith("I;16"):
+        return True
+    return image.mode in ("1", "L", "LA", "La", "I")
 
 
 def eight_bits(image: Image.Image, channels: int) -> Image.Image:
@@ -223,7 +227,8 @@ def eight_bits(image: Image.Image, channels: int) -> Image.Image:
 
 def _on_white(image: Image.Image) -> Image.Image:
     transparent = image.convert("RGBA")
-    return Image.alpha_composite(Image.new("RGBA", image.size, "white"), transparent)
+    white = Image.new("RGBA", image.size, "white")
+    return Image.alpha_composite(white, transparent)
 
 
 class _ArraysOnly(pickle.Unpickler):

@@ -34,9 +34,7 @@ def decode_all(
     """
     sizes = [sum(len(entry.rows) for entry in job) for job in jobs]
     if processes is None:
-        cores = len(os.sched_getaffinity(0))
-        worth = sum(sizes) // WORTH_A_PROCESS
-        processes = min(cores, len(jobs), worth)
+        processes = _worthwhile_processes(sizes)
     if processes >= 2:
         return _in_processes(jobs, sizes, output, advance, processes)
     failures: list[Failure] = []
@@ -44,6 +42,12 @@ def decode_all(
         failures += decode(job, str(output))
         advance(size)
     return failures
+
+
+def _worthwhile_processes(sizes: Sequence[int]) -> int:
+    cores = len(os.sched_getaffinity(0))
+    busy = sum(sizes) // WORTH_A_PROCESS
+    return min(cores, len(sizes), busy)
 
 
 def _in_processes(

@@ -112,9 +112,12 @@ def _tell_copies(root: Path, listing: Listing, keys: NDArray[np.uint64]) -> None
     pictures, first, place = np.unique(keys, return_index=True, return_inverse=True)
     if copies := len(keys) - len(pictures):
         _log.info("%s: %d of %d images are copies of others", root, copies, len(keys))
-    disputed = np.flatnonzero(listing.labels != listing.labels[first[place]])
+    of_first = listing.labels[first[place]]
+    disputed = np.flatnonzero(listing.labels != of_first)
     if len(disputed):
-        labels = listing.labels[[first[place[disputed[0]]], disputed[0]]]
+        # two copies of one picture that have different labels
+        one = disputed[0]
+        labels = listing.labels[[first[place[one]], one]]
         _log.warning(
             "%s: %d images lie in two classes, such as one of %s and %s",
             root,

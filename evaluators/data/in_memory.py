@@ -22,7 +22,9 @@ def digits() -> Source:
 
     bunch = load_digits()
     # grey values 0 to 16
-    images = torch.from_numpy(bunch.images * 15).to(torch.uint8).unsqueeze(1)
+    # 0 to 16 in the source
+    grey = torch.from_numpy(bunch.images * 15).to(torch.uint8)
+    images = grey.unsqueeze(1)
     everything = Split(images, torch.from_numpy(bunch.target).long())
     test, development = (
         everything.at(part) for part in stratified(bunch.target, 360, seed=0)
@@ -80,7 +82,8 @@ def _called(name: str, others: tuple[str, ...]) -> Source:
 
 def _check_test(name: str, source: Source) -> None:
     """What does not fit would be found after the last epoch."""
-    ours, theirs = source.development, source.test
+    ours = source.development
+    theirs = source.test
     facts = {
         "images": (tuple(ours.images.shape[1:]), tuple(theirs.images.shape[1:])),
         "type": (ours.images.dtype, theirs.images.dtype),

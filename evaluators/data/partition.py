@@ -38,17 +38,21 @@ def divide(labels: Indices, settings: DataSettings, keys: Keys | None) -> Parts:
     share = settings.validation
     seed = settings.split_seed
     count = round(share * len(used))
-    most = len(used) - int(labels.max()) - 1
-    if not 0 < count <= most:
-        raise ValueError(
-            f"data.validation: {share} is {count} of {len(used)} images; "
-            f"at least 1 is needed, and at most {most}, which leaves one a class to train with"
-        )
+    _check_validation(count, len(used), int(labels.max()) + 1, share)
     if keys is None:
         validation, train = stratified(labels[used], count, seed)
     else:
         validation, train = held_out(labels[used], keys[used], share, seed)
     return used[train], used[validation]
+
+
+def _check_validation(count: int, images: int, classes: int, share: float) -> None:
+    most = images - classes
+    if not 0 < count <= most:
+        raise ValueError(
+            f"data.validation: {share} is {count} of {images} images; "
+            f"at least 1 is needed, and at most {most}, which leaves one a class to train with"
+        )
 
 
 def _subset(labels: Indices, count: int, seed: int, keys: Keys | None) -> Indices:
@@ -87,7 +91,8 @@ def stratified(
     turn[rank < at_least] = -1.0
     turn[rank >= size - keep] = 2.0
     chosen = np.zeros(len(labels), dtype=bool)
-    chosen[by_class[np.argsort(turn, kind="stable")[:count]]] = True
+    first = np.argsort(turn, kind="stable")[:count]
+    chosen[by_class[first]] = True
     return order[chosen[order]], order[~chosen[order]]
 
 
@@ -101,13 +106,15 @@ def held_out(labels: Indices, keys: Keys, share: float, seed: int) -> Parts:
     label = in_order.label
     sizes = in_order.sizes
     # half up; numpy's own rounding goes to even, so that 0.5 would give none
-    wanted = np.maximum(np.floor(share * sizes + 0.5).astype(np.int64), 1)
+    rounded = np.floor(share * sizes + 0.5).astype(np.int64)
+    wanted = np.maximum(rounded, 1)
     border = np.minimum(wanted, sizes - 1)[label]
     chosen = in_order.middle_of_copies() < border
     # both sides need some: where there are little but copies, they are cut after all
     given = np.bincount(label[chosen], minlength=len(sizes))
     one_sided = ((given == 0) | (given == sizes))[label]
-    return in_order.parts(np.where(one_sided, in_order.rank < border, chosen))
+    by_rank = in_order.rank < border
+    return in_order.parts(np.where(one_sided, by_rank, chosen))
 
 
 class _Ordered:
@@ -126,7 +133,9 @@ class _Ordered:
     def middle_of_copies(self) -> NDArray[np.float64]:
         """For each image the mean rank, rounded up, of all that are the same and of its class."""
         # equal keys are neighbours in this order
-        new = (np.diff(self._key) != 0) | (np.diff(self.label) != 0)
+        other_key = np.diff(self._key) != 0
+        other_class = np.diff(self.label) != 0
+        new = other_key | other_class
         group = np.concatenate([[0], np.cumsum(new)])
         sums = np.bincount(group, self.rank)
         counts = np.bincount(group)
@@ -143,19 +152,22 @@ class _Ordered:
 
 def _ranks(sizes: Indices) -> Indices:
     """0, 1, … in every class, class after class."""
-    return np.arange(sizes.sum()) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    first = np.cumsum(sizes) - sizes
+    return np.arange(sizes.sum()) - np.repeat(first, sizes)
 
 
 def _proportional(sizes: Indices, count: int, at_least: int) -> Indices:
     """How many of each class, ``count`` together: in proportion, by the largest remainder (Hamilton)."""
     least = np.minimum(at_least, sizes)
     exact = count * sizes / sizes.sum()
-    shares: Indices = np.clip(np.floor(exact).astype(np.int64), least, sizes)
+    whole = np.floor(exact).astype(np.int64)
+    shares: Indices = np.clip(whole, least, sizes)
     while (missing := count - shares.sum()) != 0:
         step = 1 if missing > 0 else -1
         free = shares < sizes if missing > 0 else shares > least
         # whoever is farthest from its exact share is next
-        wanting = np.where(free, step * (exact - shares), -np.inf)
+        away = step * (exact - shares)
+        wanting = np.where(free, away, -np.inf)
         shares[int(wanting.argmax())] += step
     return shares
 

@@ -84,7 +84,8 @@ def check_readable(
         ValueError: if these alone are more unreadable images than the share ``max_corrupt`` of all.
     """
     corrupt = []
-    chosen = np.unique(np.linspace(0, len(listing.labels) - 1, 3, dtype=np.int64))
+    last = len(listing.labels) - 1
+    chosen = np.unique(np.linspace(0, last, 3, dtype=np.int64))
     for name, stored in _stored(listing, chosen):
         try:
             with warnings.catch_warnings(action="ignore"):

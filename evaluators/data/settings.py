@@ -47,5 +47,7 @@ class DataSettings:
 
     def absolute(self) -> DataSettings:
         """The same for a process that works in another folder or with other variables of the environment."""
-        root = self.root and str(Path(self.root).expanduser().absolute())
+        root = self.root
+        if root:
+            root = str(Path(root).expanduser().absolute())
         return replace(self, root=root, cache=str(cache_folder(self.cache)))

@@ -25,7 +25,8 @@ class Split(NamedTuple):
     labels: Tensor
 
     def to(self, device: torch.device | str) -> Split:
-        return Split(self.images.to(device), self.labels.to(device))
+        images = self.images.to(device)
+        return Split(images, self.labels.to(device))
 
     def at(self, indices: Indices) -> Split:
         """The images at these indices, where they are."""
@@ -63,7 +64,8 @@ def _rows(images: Tensor, indices: Tensor, pinned: bool = False) -> Tensor:
         device=images.device,
         pin_memory=pinned,
     )
-    return torch.index_select(last, 0, indices, out=out).permute(0, 3, 1, 2)
+    chosen = torch.index_select(last, 0, indices, out=out)
+    return chosen.permute(0, 3, 1, 2)
 
 
 def batches(
@@ -78,7 +80,8 @@ def batches(
         for part in parts:
             yield split.take(part, device)
         return
-    copying, computing = torch.cuda.Stream(device), torch.cuda.current_stream(device)
+    copying = torch.cuda.Stream(device)
+    computing = torch.cuda.current_stream(device)
     for part in parts:
         with torch.cuda.stream(copying):
             batch = split.take(part, device)
@@ -105,7 +108,9 @@ class Source(NamedTuple):
 
 def statistics(images: NDArray[Any]) -> tuple[list[float], list[float]]:
     """Mean and deviation of each channel of (N, H, W, C) images, in double precision, some at a time."""
-    sums, squares = np.zeros(images.shape[-1]), np.zeros(images.shape[-1])
+    channels = images.shape[-1]
+    sums = np.zeros(channels)
+    squares = np.zeros(channels)
     for start in range(0, len(images), 256):
         some = (
             images[start : start + 256].reshape(-1, images.shape[-1]).astype(np.float64)
@@ -116,5 +121,6 @@ def statistics(images: NDArray[Any]) -> tuple[list[float], list[float]]:
     count = images.size / images.shape[-1]
     mean = sums / count
     # never 0: an empty channel is divided by it too
-    deviation = np.sqrt(np.clip(squares / count - mean**2, 1e-12, None))
+    variance = squares / count - mean**2
+    deviation = np.sqrt(np.clip(variance, 1e-12, None))
     return mean.tolist(), deviation.tolist()

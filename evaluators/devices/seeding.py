@@ -13,7 +13,8 @@ from search_spaces import Arch, Network, Task, build
 
 def derive(seed: int, *path: int) -> int:
     """A seed for every path, such as an epoch; 32 bits, because torch's CPU generator uses no more."""
-    return int(np.random.SeedSequence((seed, *path)).generate_state(1)[0])
+    sequence = np.random.SeedSequence((seed, *path))
+    return int(sequence.generate_state(1)[0])
 
 
 @contextmanager

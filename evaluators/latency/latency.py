@@ -186,7 +186,8 @@ def _result(
 ) -> LatencyResult:
     """What the samples amount to."""
     settings = session.settings
-    lower, median, upper = map(float, np.percentile(samples, (25, 50, 75)))
+    quartiles = np.percentile(samples, (25, 50, 75))
+    lower, median, upper = map(float, quartiles)
     return LatencyResult(
         median_ms=median,
         iqr_ms=upper - lower,

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import ClassVar, NamedTuple
 
 import numpy as np
+import scipy
 import torch
 from numpy.typing import NDArray
 from torch import nn
@@ -84,11 +85,11 @@ class PredictedLatency:
     def error(self, archs: Sequence[Arch]) -> PredictorError:
         """Compare predictions with measurements, which are taken where the table has none."""
         calibration = self._calibration
-        predicted = np.array([calibration.predict(self._parts(arch)) for arch in archs])
+        parts = [self._parts(arch) for arch in archs]
+        predicted = np.array([calibration.predict(each) for each in parts])
         measured = np.array([self._whole(arch) for arch in archs])
-        from scipy.stats import kendalltau  # slow to import, and seldom needed
 
-        tau = float(kendalltau(predicted, measured).statistic)
+        tau = float(scipy.stats.kendalltau(predicted, measured).statistic)
         return PredictorError(mape(predicted, measured), tau, len(archs))
 
     @cached_property
@@ -175,7 +176,8 @@ def parts_of(arch: Arch, task: Task) -> list[Part]:
     parts = []
 
     def add(name: str, build: Callable[[], nn.Module]) -> None:
-        parts.append(Part(name, build, Task(resolution=x.height, channels=x.channels)))
+        task = Task(resolution=x.height, channels=x.channels)
+        parts.append(Part(name, build, task))
 
     stem = description.stem
     head = description.head
@@ -231,7 +233,8 @@ def _relative_fit(
 ) -> NDArray[np.float64]:
     # least squares of (prediction / truth - 1)
     weighted = features / measured[:, None]
-    return np.linalg.lstsq(weighted, np.ones(len(measured)))[0].astype(np.float64)
+    solution = np.linalg.lstsq(weighted, np.ones(len(measured)))[0]
+    return solution.astype(np.float64)
 
 
 def mape(predicted: NDArray[np.float64], measured: NDArray[np.float64]) -> float:

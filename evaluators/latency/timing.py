@@ -94,7 +94,8 @@ def warm_up(milliseconds: Callable[[], float], max_seconds: float) -> None:
     while perf_counter() < deadline:
         # clock rates, caches and lazy set-up have settled once two windows agree
         previous = median
-        median = float(np.median([milliseconds() for _ in range(WARMUP_WINDOW)]))
+        window = [milliseconds() for _ in range(WARMUP_WINDOW)]
+        median = float(np.median(window))
         if abs(previous - median) <= WARMUP_TOLERANCE * median:
             return
 
@@ -123,11 +124,13 @@ def median_interval(samples: Sequence[float]) -> float:
     ordered = sorted(samples)
     count = len(samples)
     # ranks of the two order statistics between which the median lies
-    lower = math.floor((count - NORMAL_95 * math.sqrt(count)) / 2)
-    upper = math.ceil(1 + (count + NORMAL_95 * math.sqrt(count)) / 2)
+    spread = NORMAL_95 * math.sqrt(count)
+    lower = math.floor((count - spread) / 2)
+    upper = math.ceil(1 + (count + spread) / 2)
     if lower < 1:
         return math.inf
-    return (ordered[upper - 1] - ordered[lower - 1]) / 2 / float(np.median(ordered))
+    half = (ordered[upper - 1] - ordered[lower - 1]) / 2
+    return half / float(np.median(ordered))
 
 
 def median_error(samples: Sequence[float]) -> float | None:

@@ -89,18 +89,20 @@ def write_model_folder(
             folder / name,
             json.dumps(content, indent=2, allow_nan=False, ensure_ascii=False) + "\n",
         )
+    # last: a new folder without weights is no model yet
+    _write_weights(folder, weights)
+
+
+def _write_weights(folder: Path, weights: Mapping[str, Tensor]) -> None:
     from safetensors.torch import save_file
 
-    unfinished = folder / f".{WEIGHTS}.unfinished"
     # a copy of each: safetensors refuses tensors that share memory
-    # weights last: a new folder without them is no model yet
-    save_file(
-        {
-            name: tensor.detach().cpu().clone().contiguous()
-            for name, tensor in weights.items()
-        },
-        unfinished,
-    )
+    own = {
+        name: tensor.detach().cpu().clone().contiguous()
+        for name, tensor in weights.items()
+    }
+    unfinished = folder / f".{WEIGHTS}.unfinished"
+    save_file(own, unfinished)
     replace_durably(unfinished, folder / WEIGHTS)
 
 

@@ -81,7 +81,9 @@ def _most_probable(
     if not images:
         return []
     with torch.inference_mode():
-        logits = network(torch.stack(images).to(device)).float()
+        batch = torch.stack(images).to(device)
+        logits = network(batch).float()
     # softmax in float32, whatever the network computes in
-    values, classes = (x.tolist() for x in logits.softmax(1).topk(top))
-    return [list(zip(*each, strict=True)) for each in zip(classes, values, strict=True)]
+    best = logits.softmax(1).topk(top)
+    rows = zip(best.indices.tolist(), best.values.tolist(), strict=True)
+    return [list(zip(classes, values, strict=True)) for classes, values in rows]

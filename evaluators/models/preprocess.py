@@ -134,7 +134,8 @@ class Preprocess:
         values = torch.from_numpy(np.asarray(image, np.float32) / 255)
         # a grey image has no axis of channels
         values = values.reshape(*image.size, -1)
-        values = (values - torch.tensor(self.mean)) / torch.tensor(self.std)
+        centred = values - torch.tensor(self.mean)
+        values = centred / torch.tensor(self.std)
         return values.permute(2, 0, 1).contiguous()
 
     def _square(self, image: Image.Image) -> Image.Image:
@@ -143,7 +144,8 @@ class Preprocess:
             image = image.convert("L")
         image = eight_bits(image, channels)
         side = min(image.size) * self.crop
-        left, top = (image.width - side) / 2, (image.height - side) / 2
+        left = (image.width - side) / 2
+        top = (image.height - side) / 2
         box = (left, top, left + side, top + side)
         size = (self.resolution, self.resolution)
         if box == (0, 0, *size):

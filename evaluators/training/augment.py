@@ -111,8 +111,15 @@ def _draw(generator: torch.Generator, *shape: int, device: torch.device) -> Tens
 def _shift_and_flip(
     images: Tensor, pixels: int, flip: bool, generator: torch.Generator
 ) -> Tensor:
-    count, channels, height, width = images.shape
-    # which pixel of the source each pixel of the result shows
+    rows, columns = _shown(images.shape, pixels, flip, generator)
+    return _gathered(images, rows, columns)
+
+
+def _shown(
+    shape: torch.Size, pixels: int, flip: bool, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """Which row (N, H) and column (N, W) of the source each of the result shows."""
+    count, _, height, width = shape
     rows = torch.arange(height).expand(count, -1)
     columns = torch.arange(width).expand(count, -1)
     if pixels:
@@ -123,15 +130,24 @@ def _shift_and_flip(
         mirrored = torch.rand(count, 1, generator=generator) < 0.5
         # (N, 1) against (N, width): half of the images, whole rows
         columns = torch.where(mirrored, width - 1 - columns, columns)
+    return rows, columns
+
+
+def _gathered(images: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+    """Image n's pixel (rows[n, y], columns[n, x]) at (y, x)."""
+    count, channels, height, width = images.shape
     # rows and columns are few; only their sum, an index for every pixel, is the device's work
-    starts = width * (height * torch.arange(count)[:, None] + rows)
+    of_image = height * torch.arange(count)[:, None]
+    starts = width * (of_image + rows)
     both = sent(torch.cat([starts, columns], 1), images.device)
     starts, columns = both.split([height, width], dim=1)
     pixel = starts[:, :, None] + columns[:, None, :]
     # a gather of whole pixels: a quarter of the time that indexing each dimension takes on the CPU
-    flat = images.permute(0, 2, 3, 1).reshape(-1, channels)
+    pixels_last = images.permute(0, 2, 3, 1)
+    flat = pixels_last.reshape(-1, channels)
     moved = flat.index_select(0, pixel.flatten())
-    return moved.view(count, height, width, channels).permute(0, 3, 1, 2)
+    pixels = moved.view(count, height, width, channels)
+    return pixels.permute(0, 3, 1, 2)
 
 
 def _resized_crop(images: Tensor, least: float, generator: torch.Generator) -> Tensor:
@@ -171,7 +187,8 @@ def _rand_augment(
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         recoloured = RandAugment(operations, magnitude)(coloured)
-    changed: Tensor = recoloured[:, : images.shape[1]].clamp(0, 1) * 255
+    channels = images.shape[1]
+    changed: Tensor = recoloured[:, :channels].clamp(0, 1) * 255
     return changed if images.is_floating_point() else changed.round_().to(images.dtype)
 
 
@@ -179,7 +196,9 @@ def _cutout(images: Tensor, side: int, generator: torch.Generator) -> Tensor:
     """The square's centre lies in the image, its border may not."""
     count, _, height, width = images.shape
     y, x = _draw(generator, 2, count, 1, device=images.device)
-    top, left = (y * height).floor() - side // 2, (x * width).floor() - side // 2
+    half = side // 2
+    top = (y * height).floor() - half
+    left = (x * width).floor() - half
     return _blank(images, top, left, top + side, left + side)
 
 
@@ -189,11 +208,15 @@ def _erase(images: Tensor, probability: float, generator: torch.Generator) -> Te
     area = 0.02 + (1 / 3 - 0.02) * area
     # sides' ratio from 0.3 to 1/0.3, as in the paper's experiments
     ratio = torch.exp((2 * ratio - 1) * math.log(1 / 0.3))
-    rows = ((area * ratio).sqrt().clamp_max(1) * height).round()
-    columns = ((area / ratio).sqrt().clamp_max(1) * width).round()
+    share_of_height = (area * ratio).sqrt().clamp_max(1)
+    share_of_width = (area / ratio).sqrt().clamp_max(1)
+    rows = (share_of_height * height).round()
+    columns = (share_of_width * width).round()
     # a rectangle without rows blanks nothing: no branch, so the device is not waited for
     rows = torch.where(chosen < probability, rows, 0)
-    top, left = (y * (height - rows + 1)).floor(), (x * (width - columns + 1)).floor()
+    # anywhere that it fits, down to the last row and column
+    top = (y * (height - rows + 1)).floor()
+    left = (x * (width - columns + 1)).floor()
     return _blank(images, top, left, top + rows, left + columns)
 
 
@@ -203,8 +226,10 @@ def _blank(
     """0 in the rectangle of each image; its sides are (N, 1)."""
     y = torch.arange(images.shape[2], device=images.device)
     x = torch.arange(images.shape[3], device=images.device)
-    rows, columns = (y >= top) & (y < bottom), (x >= left) & (x < right)
-    return images.masked_fill((rows[:, :, None] & columns[:, None, :])[:, None], 0.0)
+    rows = (y >= top) & (y < bottom)
+    columns = (x >= left) & (x < right)
+    inside = rows[:, :, None] & columns[:, None, :]
+    return images.masked_fill(inside[:, None], 0.0)
 
 
 def _beta(alpha: float, generator: torch.Generator) -> float:

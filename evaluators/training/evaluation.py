@@ -100,7 +100,8 @@ class EvaluationStep:
 
 def equal_parts(indices: Tensor) -> tuple[Tensor, ...]:
     """Parts of at most ``EVALUATION_BATCH``, whose lengths differ by one at most: none is a rest of few."""
-    return indices.tensor_split(max(1, math.ceil(len(indices) / EVALUATION_BATCH)))
+    batches = math.ceil(len(indices) / EVALUATION_BATCH)
+    return indices.tensor_split(max(1, batches))
 
 
 def filled_up(parts: tuple[Tensor, ...]) -> Iterator[Tensor]:

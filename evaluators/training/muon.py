@@ -59,7 +59,8 @@ class Muon(torch.optim.SGD):
         for (groups, rows, *_), weights in self._alike.items():
             momenta = torch.stack([self._nesterov(weight) for weight in weights])
             # (weights * groups, out of a group, in * height * width)
-            matrices = momenta.view(len(weights) * groups, rows // groups, -1)
+            count = len(weights) * groups
+            matrices = momenta.view(count, rows // groups, -1)
             steps = orthogonalised(matrices).reshape_as(momenta)
             for weight, step in zip(weights, steps.unbind(), strict=True):
                 # a fused step reads weight and gradient as they lie in memory
@@ -84,7 +85,8 @@ def orthogonalised(matrices: Tensor) -> Tensor:
     # the Gram matrix of the short side is the small one
     x = matrices.mT if rows > columns else matrices
     # Frobenius norm: no singular value is above 1, where the iteration converges
-    x = x / x.norm(dim=(1, 2), keepdim=True).clamp_min(SMALLEST)
+    norm = x.norm(dim=(1, 2), keepdim=True)
+    x = x / norm.clamp_min(SMALLEST)
     a, b, c = COEFFICIENTS
     for _ in range(NEWTON_SCHULZ_STEPS):
         # x <- a x + b (x x') x + c (x x')^2 x: an odd polynomial acts on the singular values alone

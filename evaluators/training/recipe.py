@@ -220,7 +220,8 @@ def recipe_for(arch: Arch, recipe: Recipe) -> Recipe:
 
 def _half_cosine(start: float, end: float, progress: float) -> float:
     """From ``start`` to ``end`` along half a period, for ``progress`` from 0 to 1."""
-    return end + (start - end) * (1 + math.cos(math.pi * min(progress, 1))) / 2
+    cosine = math.cos(math.pi * min(progress, 1))
+    return end + (start - end) * (1 + cosine) / 2
 
 
 def split_parameters(model: nn.Module) -> tuple[list[nn.Parameter], list[nn.Parameter]]:

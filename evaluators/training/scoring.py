@@ -28,7 +28,8 @@ def score(
     for batch in torch.arange(len(test.labels)).split(EVALUATION_BATCH):
         images = test.take(batch, device).images
         # one copy a batch; all logits of a test set are small beside its images
-        logits.append(network(dataset.normalise(images)).float().cpu())
+        batch = network(dataset.normalise(images))
+        logits.append(batch.float().cpu())
     return scores(torch.cat(logits), test.labels.cpu())
 
 
@@ -38,8 +39,10 @@ def scores(logits: Tensor, labels: Tensor) -> Metrics:
         raise FloatingPointError(
             "the network gives infinite or NaN logits for test images"
         )
-    right = logits.topk(min(5, logits.shape[1])).indices == labels[:, None]
-    metrics: Metrics = {"top1": right[:, 0].float().mean().item()}
+    best = logits.topk(min(5, logits.shape[1])).indices
+    right = best == labels[:, None]
+    first = right[:, 0].float()
+    metrics: Metrics = {"top1": first.mean().item()}
     if logits.shape[1] > 5:
         metrics["top5"] = right.any(1).float().mean().item()
     metrics["test_loss"] = F.cross_entropy(logits, labels).item()
@@ -50,7 +53,9 @@ def scores(logits: Tensor, labels: Tensor) -> Metrics:
 def _calibration_error(logits: Tensor, labels: Tensor) -> float:
     confidence, predicted = logits.double().softmax(1).max(1)
     # intervals are open to the left, as by the authors
-    bins = (confidence * CALIBRATION_BINS).ceil().long().clamp(1, CALIBRATION_BINS) - 1
+    upper = (confidence * CALIBRATION_BINS).ceil().long()
+    bins = upper.clamp(1, CALIBRATION_BINS) - 1
     gaps = torch.zeros(CALIBRATION_BINS, dtype=torch.float64)
-    gaps.index_add_(0, bins, confidence - (predicted == labels).double())
+    hits = (predicted == labels).double()
+    gaps.index_add_(0, bins, confidence - hits)
     return float(gaps.abs().sum() / len(labels))

@@ -16,7 +16,7 @@ from results import Run, Selection
 from results.objectives import Directions
 from results.runs.run import network_record
 from results.runs.status import Status
-from results.strict_json import dumps
+from results.strict_json import JsonObject, dumps
 from search_spaces import REFERENCES
 from search_spaces.catalog import SPACES
 
@@ -29,17 +29,17 @@ def print_json(answer: Mapping[str, object]) -> None:
     click.echo(dumps({"format": ANSWER_FORMAT, **answer}))
 
 
-def front_answer(run: Run, objectives: Directions) -> dict[str, object]:
+def front_answer(run: Run, objectives: Directions) -> JsonObject:
     return {"run": _place(run), **run.front_record(objectives)}
 
 
-def selection_answer(run: Run, selection: Selection) -> dict[str, object]:
+def selection_answer(run: Run, selection: Selection) -> JsonObject:
     """The networks picked, best first, and ``why``."""
     networks = [network_record(row) for row in selection.rows.to_dict("records")]
     return {"run": _place(run), "why": selection.why, "networks": networks}
 
 
-def status_answer(status: Status) -> dict[str, object]:
+def status_answer(status: Status) -> JsonObject:
     """``ended`` is null while the search runs; ``silent`` says that it was perhaps killed."""
     run = status.run
     return {
@@ -60,12 +60,13 @@ def status_answer(status: Status) -> dict[str, object]:
     }
 
 
-def spaces_answer(name: str | None) -> dict[str, object]:
+def spaces_answer(name: str | None) -> JsonObject:
     """Every space, or the one of that name, with all choices of all knobs."""
-    return {"spaces": [_space(each) for each in ([name] if name else SPACES)]}
+    names = [name] if name else SPACES
+    return {"spaces": [_space(each) for each in names]}
 
 
-def _space(name: str) -> dict[str, object]:
+def _space(name: str) -> JsonObject:
     space = load_space(name)
     members = getattr(space, "members", (space,))
     families = {member.arch_type.space for member in members}

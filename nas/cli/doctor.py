@@ -118,7 +118,8 @@ def _disks() -> Iterator[Finding]:
 
 
 def _disk(name: str, folder: Path, fix: str) -> Finding:
-    there = next(parent for parent in (folder, *folder.parents) if parent.exists())
+    upwards = (folder, *folder.parents)
+    there = next(parent for parent in upwards if parent.exists())
     try:
         # only writing shows whether one may write: permissions do not tell of quotas
         with tempfile.TemporaryFile(dir=there):

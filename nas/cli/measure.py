@@ -6,6 +6,7 @@ from typing import Any
 
 from evaluators import Complexity, Latency, count_flops
 from nas.runs.networks import load_arch
+from results.strict_json import JsonObject
 from search_spaces import Task, build
 
 
@@ -17,7 +18,7 @@ def measure_network(
     channels: int,
     small_images: bool,
     **latency: Any,
-) -> dict[str, object]:
+) -> JsonObject:
     """Metrics by name, as in the trials table, and ``fvcore_flops``; ``network`` as for ``load_arch``,
     ``latency`` the fields of ``evaluators.Latency``.
 
@@ -27,7 +28,7 @@ def measure_network(
     arch = load_arch(network)
     task = Task(classes, resolution, channels, small_images)
     evaluators = Complexity(task), Latency(task, **{"threads": None} | latency)
-    measured: dict[str, object] = {"arch_id": arch.id}
+    measured: JsonObject = {"arch_id": arch.id}
     try:
         for evaluator in evaluators:
             for metrics in evaluator.evaluate(arch):

@@ -10,7 +10,7 @@ from typing import Any
 
 from evaluators import Prediction, predict
 from evaluators.data.progress import Progress
-from results.strict_json import dumps
+from results.strict_json import JsonObject, dumps
 
 
 def predict_all(
@@ -50,7 +50,7 @@ def to_text(predictions: Sequence[Prediction], out: Path | None) -> str:
     return text.getvalue()
 
 
-def _as_dict(prediction: Prediction) -> dict[str, object]:
+def _as_dict(prediction: Prediction) -> JsonObject:
     if prediction.error:
         return {"file": str(prediction.path), "error": prediction.error}
     classes = [

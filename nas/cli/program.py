@@ -20,7 +20,8 @@ def program() -> str:
     if shutil.which("splitsearch") == str(own):
         return "splitsearch"
     here = Path.cwd()
-    return shlex.quote(str(own.relative_to(here) if own.is_relative_to(here) else own))
+    inside = own.is_relative_to(here)
+    return shlex.quote(str(own.relative_to(here) if inside else own))
 
 
 def as_typed(*words: object) -> str:

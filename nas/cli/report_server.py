@@ -15,7 +15,8 @@ from typing import Any
 
 from nas.runs.stages import stage_reader
 from results import load_run
-from results.log.event_log import DamagedLogError, last_event
+from results.log.event_log import last_event
+from results.log.reading import DamagedLogError
 from results.report.overlay import overlay
 from results.report.page_data import page_data
 from results.report.report import page, script_json
@@ -74,8 +75,10 @@ class LiveReport:
         }
         self._tag = tag
         self._data = script_json(data)
-        self._page = page(data, title=self.folder.resolve().name)
-        self._not_before = time.monotonic() + REST * (time.monotonic() - began)
+        title = self.folder.resolve().name
+        self._page = page(data, title=title)
+        took = time.monotonic() - began
+        self._not_before = time.monotonic() + REST * took
 
 
 class Handler(BaseHTTPRequestHandler):

@@ -47,7 +47,8 @@ def _task(images: Mapping[str, int | None]) -> Task:
         for name, value in images.items()
         if value is not None
     }
-    return Task(**given, small_images=given.get("resolution", SMALL + 1) <= SMALL)
+    small = given.get("resolution", SMALL + 1) <= SMALL
+    return Task(**given, small_images=small)
 
 
 def suggestion_table(answer: Mapping[str, Any]) -> Table:

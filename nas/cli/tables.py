@@ -175,7 +175,8 @@ def spaces_table() -> Table:
     table.add_column("published networks", overflow="fold")
     for name in SPACES:
         published = [key for key, arch in REFERENCES.items() if arch.space == name]
-        table.add_row(name, " ".join(get_space(name).knobs()), " ".join(published))
+        knobs = " ".join(get_space(name).knobs())
+        table.add_row(name, knobs, " ".join(published))
     return table
 
 

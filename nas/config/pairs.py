@@ -15,6 +15,16 @@ def split_pair(text: str, where: str, form: str) -> tuple[str, str]:
     return key.strip(), value
 
 
+def key_of(override: str) -> str:
+    """The setting that an override is about: ``stop.hours`` of ``stop.hours=2``."""
+    return override.partition("=")[0].strip()
+
+
+def section_of(override: str) -> str:
+    """Its first part, which may be all of it: ``stop`` of ``stop.hours=2``."""
+    return key_of(override).partition(".")[0]
+
+
 def read_limit(text: str) -> tuple[str, float | list[float]]:
     """``macs=4e8`` (at most) or ``macs=3e8..4e8`` as the limit's name and value.
 

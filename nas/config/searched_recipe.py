@@ -54,7 +54,8 @@ def recipe_of(values: object) -> Recipe:
         return from_values(Recipe, values)
     choices = dict(_lists(values))
     # a recipe of first choices: whoever knows nothing of lists can use it
-    first = _replaced(values, {name: listed[0] for name, listed in choices.items()})
+    firsts = {name: listed[0] for name, listed in choices.items()}
+    first = _replaced(values, firsts)
     recipe = from_values(Recipe, first)
     several = {name: listed for name, listed in choices.items() if len(listed) > 1}
     if not several:
@@ -74,7 +75,8 @@ def _lists(values: Mapping[str, Any]) -> Iterator[tuple[str, tuple[Any, ...]]]:
     """Every setting that is a list of choices, each choice once."""
     augment = values.get("augment")
     inside = augment if isinstance(augment, Mapping) else {}
-    flat = {**values, **{f"augment.{name}": inside[name] for name in inside}}
+    nested = {f"augment.{name}": inside[name] for name in inside}
+    flat = {**values, **nested}
     known = (*field_types(Recipe), *(f"augment.{n}" for n in field_types(Augmentation)))
     for name, value in flat.items():
         # that one is two numbers, and an unknown name is for others to refuse
@@ -84,7 +86,9 @@ def _lists(values: Mapping[str, Any]) -> Iterator[tuple[str, tuple[Any, ...]]]:
         _check_searchable(name)
         if not value:
             raise FieldError("Recipe", tuple(name.split(".")), "has no choices")
-        yield name, tuple(v for i, v in enumerate(value) if v not in value[:i])
+        # of equal values the first
+        different = [each for at, each in enumerate(value) if each not in value[:at]]
+        yield name, tuple(different)
 
 
 def _nested(value: object) -> bool:

@@ -110,14 +110,17 @@ class Checkpoints:
     @property
     def _copies(self) -> Path:
         # by the place: two searches on one machine keep their copies apart
-        key = hashlib.sha256(self.place.encode()).hexdigest()[:16]
+        digest = hashlib.sha256(self.place.encode())
+        key = digest.hexdigest()[:16]
         return Path(tempfile.gettempdir()) / f"splitsearch-checkpoints-{key}"
 
     def _delete_copies_of_the_dead(self) -> None:
         """A worker that was killed could not release its copies."""
         for folder in self._copies.glob(f"{socket.gethostname()}-*"):
             try:
-                os.kill(int(folder.name.rpartition("-")[2]), 0)
+                process = int(folder.name.rpartition("-")[2])
+                # signal 0 only asks whether it is there
+                os.kill(process, 0)
             except ProcessLookupError:
                 shutil.rmtree(folder, ignore_errors=True)
             except PermissionError:

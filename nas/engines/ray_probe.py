@@ -68,8 +68,10 @@ def _version(name: str) -> str:
 
 def own_line(report: str) -> str:
     """The line in one of Ray's long reports that says what happened: the last one that names an error of ours."""
-    lines = [line.strip() for line in COLOUR.sub("", report).splitlines()]
+    plain = COLOUR.sub("", report)
+    lines = [line.strip() for line in plain.splitlines()]
     lines = [line for line in lines if line]
     named = [line for line in lines if ERROR.match(line)]
     own = [line for line in named if not line.startswith("ray.")]
-    return next(iter([*own[-1:], *named[-1:], *lines[:1]]), "no reason is known")
+    reasons = [*own[-1:], *named[-1:], *lines[:1]]
+    return reasons[0] if reasons else "no reason is known"

@@ -41,7 +41,8 @@ class Room:
 
     def now(self) -> int:
         """As it is at this moment."""
-        return room([*self.nodes().values()], self.cpus, self.gpus)
+        nodes = list(self.nodes().values())
+        return room(nodes, self.cpus, self.gpus)
 
     def wait(self, patience: Patience) -> None:
         """Return when a trial can start.
@@ -58,14 +59,18 @@ class Room:
     @property
     def bundle(self) -> dict[str, float]:
         """What a trial holds, as Ray spells it."""
-        return {"CPU": self.cpus} | ({"GPU": self.gpus} if self.gpus else {})
+        if not self.gpus:
+            return {"CPU": self.cpus}
+        return {"CPU": self.cpus, "GPU": self.gpus}
 
     def _could_be(self) -> bool:
-        return room([*alive_nodes().values()], self.cpus, self.gpus) > 0
+        nodes = list(alive_nodes().values())
+        return room(nodes, self.cpus, self.gpus) > 0
 
     def lack(self) -> str:
         """What a trial wants and what there is."""
-        offer = largest([*alive_nodes().values()], first="GPU" if self.gpus else "CPU")
+        nodes = list(alive_nodes().values())
+        offer = largest(nodes, first="GPU" if self.gpus else "CPU")
         return f"a trial wants {self.cpus:g} CPUs and {self.gpus:g} GPUs; {offer}"
 
 
@@ -109,7 +114,8 @@ class Demand:
         ):
             return
         self._bundles[what] = wanted
-        request_resources(bundles=[*chain.from_iterable(self._bundles.values())])
+        bundles = chain.from_iterable(self._bundles.values())
+        request_resources(bundles=list(bundles))
         self._due = time.monotonic() + ASK_SECONDS
 
     def end(self) -> None:

@@ -74,7 +74,8 @@ def _facts(proposal: Proposed) -> dict[str, str]:
         "space": proposal.space,
         "seed": proposal.seed,
     }
-    return {k: str(v) for k, v in (named | dict(proposal.knobs or {})).items()}
+    told = named | dict(proposal.knobs or {})
+    return {name: str(value) for name, value in told.items()}
 
 
 def _numbers(metrics: Mapping[str, object]) -> dict[str, float]:
@@ -216,7 +217,8 @@ class WeightsAndBiases:
 
     def __init__(self, folder: Path) -> None:
         self._group = folder.name
-        self._id = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:16]
+        place = str(folder.resolve()).encode()
+        self._id = hashlib.sha256(place).hexdigest()[:16]
         self._facts: dict[int, Mapping[str, str]] = {}
         self._open: dict[int, WandbRun] = {}
 

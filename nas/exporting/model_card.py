@@ -174,7 +174,8 @@ def _plain(value: object) -> str:
     """Text that Markdown and HTML show as it is: names of data, labels and reasons come from anywhere."""
     text = f"{value:.6g}" if isinstance(value, float) else str(value)
     # an underscore inside a word is plain to Markdown: top_5 stays readable
-    text = re.sub(r"[\\`*\[\]|~]|(?<!\w)_|_(?!\w)", r"\\\g<0>", " ".join(text.split()))
+    text = " ".join(text.split())
+    text = re.sub(r"[\\`*\[\]|~]|(?<!\w)_|_(?!\w)", r"\\\g<0>", text)
     return escape(text, quote=False)
 
 

@@ -31,7 +31,8 @@ def standard_errors(
         one = pd.Series(repeat_spread(done, ACCURACY, by="arch_id"), networks.index)
     else:
         share = (networks[ACCURACY] * validation_images + 2) / (validation_images + 4)
-        one = np.sqrt(share * (1 - share) / (validation_images + 4))
+        variance = share * (1 - share) / (validation_images + 4)
+        one = np.sqrt(variance)
     # of a mean over so many seeds
     return one / np.sqrt(counts)
 
@@ -65,7 +66,8 @@ def too_close(
         close & no_dearer.T
     )
     np.fill_diagonal(pairs, False)
-    return [str(name) for name in networks["arch_id"][pairs.any(axis=1)]]
+    some_pair = pairs.any(axis=1)
+    return [str(name) for name in networks["arch_id"][some_pair]]
 
 
 def _no_dearer(networks: pd.DataFrame, objectives: Directions) -> NDArray[np.bool_]:
@@ -74,4 +76,5 @@ def _no_dearer(networks: pd.DataFrame, objectives: Directions) -> NDArray[np.boo
     if not others:
         return np.ones((len(networks), len(networks)), dtype=bool)
     costs = Objectives.of(others).points(networks)
-    return np.asarray((costs[:, None] <= costs).all(axis=2))
+    no_worse = costs[:, None] <= costs
+    return np.asarray(no_worse.all(axis=2))

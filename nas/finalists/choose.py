@@ -52,7 +52,8 @@ def choose_finalists(
 def inside(run: Run, limits: Limits | None) -> pd.DataFrame:
     """The complete trials with all objectives, inside the limits."""
     complete = run.complete.dropna(subset=list(run.objectives))
-    within: pd.DataFrame = complete.loc[violation(complete, limits or {}) == 0]
+    fitting = violation(complete, limits or {}) == 0
+    within: pd.DataFrame = complete.loc[fitting]
     return within
 
 
@@ -61,7 +62,8 @@ def different(
 ) -> pd.DataFrame:
     """The table with its column ``chance``; of networks alike in all costs only the one with the best chance."""
     chance = front_probability(table, objectives, validation_images=validation_images)
-    ordered = Objectives.of(objectives).best_first(table.assign(chance=chance))
+    known = table.assign(chance=chance)
+    ordered = Objectives.of(objectives).best_first(known)
     # stable: among equal chances the better stays first
     likeliest = ordered.sort_values("chance", ascending=False, kind="stable")
     return likeliest.drop_duplicates([name for name in ALIKE_IN if name in likeliest])
@@ -71,9 +73,8 @@ def spread(table: pd.DataFrame, objectives: Directions, count: int) -> list[int]
     """Places of ``count`` rows: likely ones, far from each other."""
     aims = Objectives.of(objectives)
     costs = aims.points(table)
-    scaled = (costs - costs.min(axis=0)) / np.where(
-        np.ptp(costs, axis=0), np.ptp(costs, axis=0), 1
-    )
+    span = np.ptp(costs, axis=0)
+    scaled = (costs - costs.min(axis=0)) / np.where(span, span, 1)
     chance = table["chance"].to_numpy(float)
     # the first pick must not be a lucky accuracy
     likely = np.flatnonzero(chance >= min(0.5, chance.max()))
@@ -83,13 +84,11 @@ def spread(table: pd.DataFrame, objectives: Directions, count: int) -> list[int]
     while len(picked) < count and (worth := chance * distance).max() > 0:
         # rounded: of what only rounding tells apart, the first
         picked.append(int(np.argmax(np.round(worth, 12))))
-        distance = np.minimum(
-            distance, np.linalg.norm(scaled - scaled[picked[-1]], axis=1)
-        )
+        from_last = np.linalg.norm(scaled - scaled[picked[-1]], axis=1)
+        distance = np.minimum(distance, from_last)
     ranks = pareto_rank(table, aims).to_numpy()
-    rest = [
-        int(place) for place in np.argsort(ranks, kind="stable") if place not in picked
-    ]
+    by_rank = np.argsort(ranks, kind="stable").tolist()
+    rest = [place for place in by_rank if place not in picked]
     return [*picked, *rest][:count]
 
 

@@ -66,7 +66,8 @@ def read_lineup(folder: Path) -> list[Entrant]:
     """Raises ``ValueError`` for a file that is missing or damaged."""
     path = folder / LINEUP
     try:
-        return [Entrant.from_dict(each) for each in json.loads(path.read_text())]
+        rows = json.loads(path.read_text())
+        return [Entrant.from_dict(each) for each in rows]
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise ValueError(f"{path}: cannot be read ({error})") from error
 

@@ -77,9 +77,11 @@ def conclude(work: Work, note: Note) -> Finals:
 
 def _write_model(work: Work, arch_id: str, trials: pd.DataFrame) -> list[str]:
     """A retraining of all seeds of the network, as ``retrain`` leaves it, and its rows in the search's log."""
-    own = trials[(trials["arch_id"] == arch_id) & (trials["status"] == "complete")]
+    same = trials["arch_id"] == arch_id
+    own = trials[same & (trials["status"] == "complete")]
     entrant = next(each for each in work.entrants if each.arch.id == arch_id)
-    jobs = [work.training.job(entrant.arch, int(seed)) for seed in sorted(own["seed"])]
+    seeds = sorted(int(seed) for seed in own["seed"])
+    jobs = [work.training.job(entrant.arch, seed) for seed in seeds]
     found_at = {
         "trial": entrant.trial,
         "run": str(work.run.path.absolute()) if entrant.trial is not None else None,

@@ -13,6 +13,7 @@ from evaluators import Dataset, load
 from evaluators.data.progress import Progress
 from nas.config.finalists import FinalistsConfig
 from nas.config.loading import built, load_config, read_values, validate
+from nas.config.pairs import key_of, section_of
 from nas.config.schema import SearchConfig, StopConfig
 from nas.engines.engine import located
 from nas.finalists.baselines import baselines
@@ -109,7 +110,7 @@ def only_finalists_left(
     folder: Path, config: SearchConfig, overrides: Sequence[str]
 ) -> bool:
     """Whether the search itself is over, nothing raises its limits, and its settings go on to finalists."""
-    raised = [each for each in overrides if each.partition("=")[0] not in RUNNING]
+    raised = [each for each in overrides if key_of(each) not in RUNNING]
     if config.finalists is None or raised or not (folder / "events.db").is_file():
         return False
     return load_run(folder).ended not in (None, "interrupted")
@@ -160,7 +161,7 @@ def _sorted(overrides: Sequence[str]) -> tuple[list[str], list[str], list[str]]:
     running = list[str]()
     recipe = list[str]()
     for each in overrides:
-        name = each.partition("=")[0].partition(".")[0].strip()
+        name = section_of(each)
         kind = (
             own
             if name in FinalistsConfig.model_fields and name != "training"
@@ -222,12 +223,14 @@ def _entrants(run: Run, config: SearchConfig, prepared: Prepared) -> list[Entran
 
 def _validated(run: Run, config: SearchConfig) -> int:
     """How many images the search's accuracies are of."""
-    return max(1, round(config.data.validation * _images(images_of(run.path))))
+    images = _images(images_of(run.path))
+    return max(1, round(config.data.validation * images))
 
 
 def _images(content: Mapping[str, Any]) -> int:
     """How many there are to train and validate with, by ``Dataset.content``."""
-    return sum(map(int, content.get("images", {}).values()))
+    of_splits = content.get("images", {}).values()
+    return sum(map(int, of_splits))
 
 
 def _check_hours(

@@ -64,7 +64,8 @@ def _own_tensors(module: nn.Module) -> Iterator[tuple[str, Tensor]]:
 def _copy(target: Tensor, value: Tensor) -> int:
     """Copy the overlap; returns its number of elements. ``target`` is (splits, outputs, inputs, *kernel)."""
     ours, theirs = [], []
-    for axis, (mine, its) in enumerate(zip(target.shape, value.shape, strict=True)):
+    lengths = zip(target.shape, value.shape, strict=True)
+    for axis, (mine, its) in enumerate(lengths):
         length = min(mine, its)
         # axes beyond (splits, outputs, inputs) are a kernel's, aligned at its centre
         start, other = (
@@ -88,7 +89,8 @@ def _splits(network: Network, smaller: Network, path: str) -> int:
     """Of how many like parts the output of the convolution or norm at ``path`` is made."""
     parent, _, name = path.rpartition(".")
     try:
-        ours, theirs = network.get_submodule(parent), smaller.get_submodule(parent)
+        ours = network.get_submodule(parent)
+        theirs = smaller.get_submodule(parent)
     except AttributeError:
         return 1  # the smaller network has no such block
     if not (isinstance(ours, SplitAttention) and isinstance(theirs, SplitAttention)):

@@ -18,6 +18,7 @@ from evaluators.fields import field_types, from_values, hint
 from evaluators.training.recipe import with_settings
 from nas.config.fields import named
 from nas.config.loading import built, presets, read_values
+from nas.config.pairs import key_of, section_of
 from nas.config.retraining import RetrainConfig
 from nas.retraining.source import Origin, find_origin
 from results import write_atomic
@@ -122,7 +123,7 @@ def make_plan(
 
 def given_names(overrides: Iterable[str]) -> set[str]:
     """What ``key=value`` pairs are about."""
-    return {each.partition("=")[0].strip() for each in overrides}
+    return {key_of(each) for each in overrides}
 
 
 def carried_on(
@@ -136,7 +137,8 @@ def carried_on(
     own = dict(settings)
     if training is not None and not own.keys().isdisjoint(OPTIMIZED):
         own.setdefault("optimizer", training.optimizer)
-    by_hand = (name for name in own if {name, name.partition(".")[0]} & set(given))
+    sections = {name: name.partition(".")[0] for name in own}
+    by_hand = (name for name in own if {name, sections[name]} & set(given))
     return {name: own[name] for name in own.keys() - set(by_hand)}
 
 
@@ -181,7 +183,8 @@ def check_settings(data: DataSettings, origin: Origin) -> None:
     ours = data.absolute()
     theirs = origin.data.absolute()
     for name in IDENTIFYING:
-        here, there = getattr(ours, name), getattr(theirs, name)
+        here = getattr(ours, name)
+        there = getattr(theirs, name)
         # a published search says nothing of folders
         if here != there and not (name == "root" and there is None):
             raise ValueError(
@@ -192,7 +195,8 @@ def check_settings(data: DataSettings, origin: Origin) -> None:
 
 def save_plan(folder: Path, plan: Plan) -> None:
     """Also as ``recipe.yaml``, for use with other networks."""
-    recipe = json.loads(json.dumps(asdict(plan.recipe))) | {"full": plan.full}
+    recipe = json.loads(json.dumps(asdict(plan.recipe)))
+    recipe["full"] = plan.full
     write_atomic(folder / "recipe.yaml", yaml.safe_dump(recipe, sort_keys=False))
     write_atomic(folder / "plan.json", plan.model_dump_json(indent=2) + "\n")
 
@@ -213,7 +217,7 @@ def load_plan(folder: Path) -> Plan:
 def changed_plan(plan: Plan, overrides: Sequence[str]) -> Plan:
     """The plan with overrides of settings that may change; ``ValueError`` naming one that may not."""
     for override in overrides:
-        name = override.partition("=")[0].partition(".")[0].strip()
+        name = section_of(override)
         if name not in MAY_CHANGE:
             may = ", ".join(sorted(MAY_CHANGE))
             raise ValueError(

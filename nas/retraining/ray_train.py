@@ -93,7 +93,8 @@ def equal_share(nodes: Sequence[Node], number: int) -> float:
     total = int(sum(node.get("CPU", 0) for node in nodes))
     # from the largest down
     shares = range(total // number, 1, -1)
-    return float(next((cpus for cpus in shares if room(nodes, cpus, 0) >= number), 1))
+    enough = (cpus for cpus in shares if room(nodes, cpus, 0) >= number)
+    return float(next(enough, 1))
 
 
 def run_distributed(job: Job, workers: Workers, watch: Callable[[], None]) -> None:

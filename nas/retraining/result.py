@@ -52,14 +52,16 @@ def write_results(
     epochs = pd.DataFrame(
         [{"seed": job.seed} | row for job in jobs for row in job.history]
     )
-    values = {name: [row[name] for row in rows] for name in MEASURED if name in rows[0]}
+    measured = [name for name in MEASURED if name in rows[0]]
+    values = {name: [row[name] for row in rows] for name in measured}
     mean = {name: statistics.mean(each) for name, each in values.items()}
     # deviation between seeds; one seed tells of none
     spread = {
         name: statistics.stdev(each) for name, each in values.items() if len(each) > 1
     }
     # never by the test images: they are to judge, not to choose
-    chosen = int(max(rows, key=lambda row: row.get("validation_accuracy", 0.0))["seed"])
+    best = max(rows, key=lambda row: row.get("validation_accuracy", 0.0))
+    chosen = int(best["seed"])
     found = RetrainingResult(folder, pd.DataFrame(rows), epochs, mean, spread, chosen)
     _write_tables(found, plan, rows)
     job = jobs[chosen]

@@ -126,7 +126,8 @@ def official_weights(
     """Downloaded once into the user's cache folder, and checked."""
     published = OFFICIAL[name]
     # the name holds the sum's first digits: other weights get another file
-    path = cache_folder(None) / "weights" / published.url.rpartition("/")[2]
+    name_there = published.url.rpartition("/")[2]
+    path = cache_folder(None) / "weights" / name_there
 
     def tell(done: int, total: int) -> None:
         progress(f"downloading {name}", done, total)
@@ -174,7 +175,8 @@ def official_model(
 
 def official_preprocess(resolution: int) -> Preprocess:
     """How the authors test: 32 pixels of margin and bicubic from 320 pixels on, an eighth and bilinear below."""
-    mean, std = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+    mean = (0.485, 0.456, 0.406)
+    std = (0.229, 0.224, 0.225)
     if resolution < 320:
         return Preprocess(resolution, mean, std, 0.875)
     return Preprocess(resolution, mean, std, resolution / (resolution + 32), "bicubic")

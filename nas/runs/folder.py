@@ -125,7 +125,8 @@ def this_environment(task: Task, images: Mapping[str, object]) -> dict[str, obje
 def task_of(run: Path) -> Task | None:
     """What the search's images asked of its networks; None if the run is not there, or does not say."""
     try:
-        return Task(**json.loads((run / "environment.json").read_text())["task"])
+        environment = json.loads((run / "environment.json").read_text())
+        return Task(**environment["task"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
@@ -133,7 +134,8 @@ def task_of(run: Path) -> Task | None:
 def images_of(run: Path) -> dict[str, object]:
     """What tells the search's images from others (``Dataset.content``); empty if the run does not say."""
     try:
-        return dict(json.loads((run / "environment.json").read_text())["images"])
+        environment = json.loads((run / "environment.json").read_text())
+        return dict(environment["images"])
     except (OSError, ValueError, KeyError, TypeError):
         return {}
 

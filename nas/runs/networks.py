@@ -88,7 +88,8 @@ def _check_fits(problem: Problem, arch: Arch, entry: str) -> None:
     if problem.fits(arch):
         return
     costs = problem.costs(arch)
-    name, excess = max(problem.excess(costs).items(), key=lambda item: item[1])
+    broken = problem.excess(costs)
+    name, excess = max(broken.items(), key=lambda item: item[1])
     raise ValueError(
         f"{entry} is outside the limits: {name} is {costs[name]:,}, {excess:.0%} beyond"
     )

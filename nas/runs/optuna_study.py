@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import json
 import sqlite3
-import threading
-import time
 import warnings
 from collections.abc import Hashable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -63,36 +61,13 @@ def write_study(folder: str | Path, path: str | Path | None = None) -> int:
         there = study.get_trials(deepcopy=False)
         known = {trial.user_attrs.get("trial") for trial in there}
         ended = run.trials["status"] != "running"
-        finished = run.trials[ended & ~run.trials["trial"].isin(known)]
+        told = run.trials["trial"].isin(known)
+        finished = run.trials[ended & ~told]
         reader = _Reader(run, config.search_space, config.limits)
         # only those that the file lacks, so that the work does not grow with the search
         trials = [reader.trial(row) for row in finished.to_dict("records")]
         add_in_bulk(storage, storage.get_study_id_from_name(STUDY), trials)
     return len(trials)
-
-
-@contextmanager
-def mirrored(folder: Path, every: float = 10.0) -> Iterator[None]:
-    """Keep ``study.db`` up to date from a thread of its own, which rests nine times as long as it works."""
-    done = threading.Event()
-
-    def follow() -> None:
-        rest = every
-        while not done.wait(rest):
-            started = time.perf_counter()
-            # nothing finished yet, a full disk: the end will tell
-            with suppress(ValueError, OSError):
-                write_study(folder)
-            rest = max(every, 9 * (time.perf_counter() - started))
-
-    # a thread: the search must not wait for a file that only people look at
-    thread = threading.Thread(target=follow, name="study.db", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        done.set()
-        thread.join()
 
 
 @contextmanager
@@ -132,7 +107,9 @@ def _storage(path: Path) -> RDBStorage:
 
 
 def _refused(path: Path, error: Exception) -> OSError:
-    reason = " ".join(str(error).partition("[SQL")[0].split())
+    # what follows is the statement, page after page
+    said = str(error).partition("[SQL")[0]
+    reason = " ".join(said.split())
     return OSError(f"{path}: cannot be written as an Optuna study ({reason:.200})")
 
 
@@ -152,7 +129,8 @@ class _Reader:
         for name in told[:1]:
             known = epochs.dropna(subset=[name])[["trial", "epoch", name]]
             for trial, epoch, value in known.itertuples(index=False):
-                self._curves.setdefault(int(trial), {})[int(epoch)] = float(value)
+                curve = self._curves.setdefault(int(trial), {})
+                curve[int(epoch)] = float(value)
 
     def trial(self, row: Mapping[Any, Any]) -> FrozenTrial:
         row = {name: value for name, value in row.items() if not pd.isna(value)}
@@ -216,7 +194,8 @@ class _Recorder:
 
 def _local(moment: pd.Timestamp) -> datetime:
     """Optuna's times are local ones without a zone."""
-    return moment.floor("us").to_pydatetime().astimezone().replace(tzinfo=None)
+    local = moment.floor("us").to_pydatetime().astimezone()
+    return local.replace(tzinfo=None)
 
 
 def _plain(value: object) -> Any:

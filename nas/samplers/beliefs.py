@@ -81,7 +81,8 @@ class Beliefs:
         """How much a gain of each network counts, after so many observations: (networks,), 1 at most."""
         missed = np.array([self._missed(network.knobs) for network in networks])
         # fades as 1 / observations: in the end only what was seen counts
-        return np.asarray(np.exp(-STRENGTH * missed / max(observations, 1)))
+        doubt = STRENGTH * missed / max(observations, 1)
+        return np.asarray(np.exp(-doubt))
 
     def _missed(self, knobs: Mapping[str, KnobValue]) -> float:
         """How far the preferred knobs are off on average, each as a share of its range: 0 to 1."""

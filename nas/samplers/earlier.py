@@ -53,7 +53,8 @@ class EarlierRun:
         known = self._foreseen[metric]
         new = [network for network in networks if network not in known]
         if new:
-            mean, _ = guess.process.predict(self._posterior.encoder.last(new))
+            rows = self._posterior.encoder.last(new)
+            mean, _ = guess.process.predict(rows)
             # without the mean: another data set has another level, the order may be the same
             known.update(zip(new, mean - guess.process.mean, strict=True))
         return np.array([known[network] for network in networks])
@@ -61,7 +62,8 @@ class EarlierRun:
 
 def _observations(path: str | Path, problem: Problem) -> list[Observation]:
     trials = load_run(path).trials
-    ended = trials[trials["status"].isin(["complete", "stopped"])].tail(MOST_TRIALS)
+    trained = trials["status"].isin(["complete", "stopped"])
+    ended = trials[trained].tail(MOST_TRIALS)
     archs = [arch_from_dict(json.loads(arch)) for arch in ended["arch"]]
     rows = [row for _, row in ended.iterrows()]
     found = [
@@ -81,4 +83,5 @@ def _outcome(row: pd.Series[Any]) -> Outcome:
         for name, value in row.items()
         if isinstance(value, int | float) and not isinstance(value, bool)
     }
-    return Outcome(str(row["status"]), numbers | {"epoch": numbers.get("epochs", 1.0)})
+    epoch = numbers.get("epochs", 1.0)
+    return Outcome(str(row["status"]), numbers | {"epoch": epoch})

@@ -52,17 +52,7 @@ class Encoder:
     ) -> Encoder:
         """The ranges of these ``networks``, at least one, each observed at its epoch."""
         costs = list(networks[0].costs)
-        seen: dict[str, set[Any]] = {}
-        for network in networks:
-            for name, value in network.knobs.items():
-                seen.setdefault(name, set()).add(value)
-        knobs = {
-            # any order, but the same in every process; values may be of several types
-            name: sorted(values, key=repr)
-            for name, values in sorted(seen.items())
-            # a constant tells networks apart from nothing
-            if len(values) > 1
-        }
+        knobs = _varying_knobs(networks)
         nothing = np.zeros(len(costs) + 1)
         made = cls(costs, nothing, nothing, knobs, max(epochs))
         if before and before.knobs == knobs:
@@ -79,13 +69,16 @@ class Encoder:
     def kernel(self) -> Kernel:
         logs = [1] * (len(self.costs) + 1)
         widths = [*logs, *map(_width, self.knobs.values())]
-        return Kernel(np.repeat(np.arange(len(widths)), widths))
+        groups = np.repeat(np.arange(len(widths)), widths)
+        return Kernel(groups)
 
     def rows(self, networks: Sequence[Known], epochs: Sequence[float]) -> Array:
         """(networks, inputs), each at its epoch."""
         logs, knobs = self._numbers(networks, epochs)
-        span = np.where(self.high > self.low, self.high - self.low, 1.0)
-        return np.hstack([2 * (logs - self.low) / span - 1, knobs])
+        span = self.high - self.low
+        # a cost that does not vary has no span, and any will do
+        places = 2 * (logs - self.low) / np.where(span > 0, span, 1.0)
+        return np.hstack([places - 1, knobs])
 
     def last(self, networks: Sequence[Known]) -> Array:
         """``rows`` at the last epoch known."""
@@ -95,7 +88,8 @@ class Encoder:
         self, networks: Sequence[Known], epochs: Sequence[float]
     ) -> tuple[Array, Array]:
         """Logs of costs and epochs, (networks, costs + 1), and the knobs, (networks, inputs)."""
-        width = len(self.costs) + sum(map(_width, self.knobs.values()))
+        columns = sum(map(_width, self.knobs.values()))
+        width = len(self.costs) + columns
         lists = [self._number(network) for network in networks]
         table = np.array(lists, dtype=float).reshape(-1, width)
         logs, knobs = np.split(table, [len(self.costs)], axis=1)
@@ -127,6 +121,18 @@ def _columns(value: Any, values: Sequence[Any]) -> list[float]:
     if not _is_scale(values):
         # two categories differ in two columns: sqrt(1/2 + 1/2) = 1, as the ends of a scale
         return [math.sqrt(0.5) * (value == other) for other in values]
-    low, high = min(values), max(values)
+    low = min(values)
+    high = max(values)
     # a knob that does not apply is as far from one end as from the other
     return [0.5 if value is None else (value - low) / (high - low)]
+
+
+def _varying_knobs(networks: Sequence[Known]) -> dict[str, list[Any]]:
+    """The values seen of each knob that has more than one: a constant tells no networks apart."""
+    seen: dict[str, set[Any]] = {}
+    for network in networks:
+        for name, value in network.knobs.items():
+            seen.setdefault(name, set()).add(value)
+    varying = (name for name in sorted(seen) if len(seen[name]) > 1)
+    # any order, but the same in every process; values may be of several types
+    return {name: sorted(seen[name], key=repr) for name in varying}

@@ -102,7 +102,8 @@ class Evolution:
     @cached_property
     def _rng(self) -> Generator:
         """Begun at the first draw, and differently after a restart."""
-        return np.random.default_rng([self._seed, len(self._problem.taken)])
+        taken = len(self._problem.taken)
+        return np.random.default_rng([self._seed, taken])
 
     def draw(self) -> Draw | None:
         if len(self._problem.taken) < self._first:
@@ -133,14 +134,16 @@ class Evolution:
         if losses is None or (self._losses <= losses).all(axis=1).any():
             return
         stays = ~(losses <= self._losses).all(axis=1)
-        kept = [self._front[index] for index in np.flatnonzero(stays).tolist()]
+        places = np.flatnonzero(stays).tolist()
+        kept = [self._front[place] for place in places]
         self._front = [*kept, observation]
         self._losses = np.vstack([self._losses[stays], losses])
 
     def _spread(self) -> Candidate | None:
         """The next of the first design; after a restart some of it may be taken."""
         taken = self._problem.taken
-        return next((n for n in self._design if n.arch.id not in taken), None)
+        left = (network for network in self._design if network.arch.id not in taken)
+        return next(left, None)
 
     @cached_property
     def _design(self) -> list[Candidate]:
@@ -151,7 +154,8 @@ class Evolution:
             # beliefs may be wrong: every other network is as it was drawn
             pools.append(believed)
         # those not chosen are random candidates from the start
-        self._random = {other.arch.id: other for other in chain.from_iterable(pools)}
+        networks = chain.from_iterable(pools)
+        self._random = {network.arch.id: network for network in networks}
         return spread_over_flops(pools, self._first, self._rng)
 
     def _as_believed(self, networks: Sequence[Candidate]) -> list[Candidate]:
@@ -248,7 +252,8 @@ class Evolution:
         # of a stopped network only what it reached is known: it is not believed to have been trained on
         losses = np.where(complete[:, None], middle, reached)
         best = undominated(losses)
-        return [inside[index] for index in np.flatnonzero(best).tolist()], losses[best]
+        front = [inside[index] for index in np.flatnonzero(best).tolist()]
+        return front, losses[best]
 
     def _candidates(self, parents: Sequence[Observation]) -> list[Candidate]:
         """Random networks, mutations and all one-knob neighbours of the parents that are new."""
@@ -258,13 +263,15 @@ class Evolution:
         free = [item for item in self._random.items() if item[0] not in taken]
         self._random = dict(free[-RANDOM_CANDIDATES:])
         mutated = [self._mutation(parents) for _ in range(NEW)]
-        near = [network for parent in parents for network in self._near(parent.network)]
+        around = (self._near(parent.network) for parent in parents)
+        near = chain.from_iterable(around)
         found = [*self._random.values(), *filter(None, mutated), *near]
         # by id: a neighbour of two parents counts once
         different = {network.arch.id: network for network in found}
         new = [network for key, network in different.items() if key not in taken]
         # a large front has thousands of neighbours: a random part of all
-        kept = sorted(self._rng.permutation(len(new))[:LARGEST_POOL].tolist())
+        shuffled = self._rng.permutation(len(new))
+        kept = sorted(shuffled[:LARGEST_POOL].tolist())
         return [new[index] for index in kept]
 
     def _near(self, network: Candidate) -> list[Candidate]:

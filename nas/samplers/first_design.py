@@ -21,9 +21,11 @@ def spread_over_flops(
     # evenly in the logarithm: random networks crowd in the middle
     goals = np.linspace(logs[0].min(), logs[0].max(), count)
     chosen: dict[str, Candidate] = {}
-    for goal, pool, flops in zip(goals, cycle(pools), cycle(logs), strict=False):
+    turns = zip(goals, cycle(pools), cycle(logs), strict=False)
+    for goal, pool, flops in turns:
         nearest = pool[int(abs(flops - goal).argmin())]
         # by id: two goals may have the same nearest network
         chosen[nearest.arch.id] = nearest
     # in random order, so that a search that ends early has seen small and large ones
-    return [list(chosen.values())[index] for index in rng.permutation(len(chosen))]
+    networks = list(chosen.values())
+    return [networks[index] for index in rng.permutation(len(networks))]

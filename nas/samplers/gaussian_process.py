@@ -57,7 +57,8 @@ class Kernel:
 
     def variances(self, x: Array) -> Array:
         """The diagonal of ``self(x, x)``."""
-        return np.asarray(1 + (self._sloped(x) ** 2).sum(axis=1))
+        line = (self._sloped(x) ** 2).sum(axis=1)
+        return np.asarray(1 + line)
 
     def slopes(self, x: Array, theta: Array, weights: Array) -> Array:
         """The derivatives of ``sum(weights * self(x, x))`` by the log length scales; ``weights`` is symmetric."""
@@ -65,8 +66,11 @@ class Kernel:
         weighted = weights * _matern_slope(np.sqrt(_squared(scaled, scaled)))
         rows = weighted.sum(axis=1)
         # sum over pairs of w_ij (x_i - x_j)^2, multiplied out: no (points, points, inputs) array
-        by_input = 2 * (rows @ scaled**2 - (scaled * (weighted @ scaled)).sum(axis=0))
-        return np.bincount(self.groups, by_input, self.lengths).astype(np.float64)
+        squares = rows @ scaled**2
+        products = (scaled * (weighted @ scaled)).sum(axis=0)
+        by_input = 2 * (squares - products)
+        sums = np.bincount(self.groups, by_input, self.lengths)
+        return sums.astype(np.float64)
 
     def _scaled(self, x: Array, theta: Array) -> Array:
         # divided by the length scale, which is searched as a logarithm
@@ -137,7 +141,8 @@ class GaussianProcess:
         """Mean and standard deviation of the values at ``x`` (points, inputs), without noise: (points,) each."""
         cross = self._whitened(x)
         # rounding may leave it just below 0
-        variance = np.maximum(self.kernel.variances(x) - (cross**2).sum(axis=0), 0)
+        explained = (cross**2).sum(axis=0)
+        variance = np.maximum(self.kernel.variances(x) - explained, 0)
         mean = self.mean + self.scale * (cross.T @ self.half)
         return mean, self.scale * np.sqrt(variance)
 
@@ -146,12 +151,16 @@ class GaussianProcess:
         cross = self._whitened(x)
         noise = math.exp(self.theta[-1]) + JITTER
         # the Cholesky factor grows by rows: what is there already stays as it is
-        posterior = self.kernel(x, x, self.theta) - cross.T @ cross
-        corner = np.linalg.cholesky(posterior + noise * np.eye(len(x)))
-        lower = np.block([[self.lower, np.zeros(cross.shape)], [cross.T, corner]])
+        prior = self.kernel(x, x, self.theta)
+        posterior = prior - cross.T @ cross
+        noisy = posterior + noise * np.eye(len(x))
+        corner = np.linalg.cholesky(noisy)
+        above = np.zeros(cross.shape)
+        lower = np.block([[self.lower, above], [cross.T, corner]])
         # observed at the mean: nothing is left to explain there
         half = np.concatenate([self.half, np.zeros(len(x))])
-        return replace(self, x=np.vstack([self.x, x]), lower=lower, half=half)
+        both = np.vstack([self.x, x])
+        return replace(self, x=both, lower=lower, half=half)
 
     def _whitened(self, x: Array) -> Array:
         """Covariances of the observations with ``x`` (points, inputs), by the inverse of the factor."""
@@ -161,7 +170,8 @@ class GaussianProcess:
 
 def _lower(kernel: Kernel, x: Array, noise: Array, theta: Array) -> Array:
     covariance = kernel(x, x, theta)
-    covariance[np.diag_indices_from(covariance)] += np.exp(theta[-1]) * noise + JITTER
+    variances = np.exp(theta[-1]) * noise + JITTER
+    covariance[np.diag_indices_from(covariance)] += variances
     return np.asarray(np.linalg.cholesky(covariance))
 
 
@@ -172,7 +182,9 @@ def _loss(
     lower = _lower(kernel, x, noise, theta)
     alpha = cho_solve((lower, True), z)
     explained = float(z @ alpha) or JITTER
-    likelihood = -0.5 * len(z) * math.log(explained) - np.log(np.diag(lower)).sum()
+    fit = -0.5 * len(z) * math.log(explained)
+    half_log_determinant = np.log(np.diag(lower)).sum()
+    likelihood = fit - half_log_determinant
     # d likelihood / d covariance, with which every hyperparameter's derivative is one sum
     inverse = cho_solve((lower, True), np.eye(len(z)))
     weights = 0.5 * (len(z) / explained * np.outer(alpha, alpha) - inverse)
@@ -186,16 +198,20 @@ def _loss(
 
 def _squared(a: Array, b: Array) -> Array:
     # by one matrix product; rounding may leave it just below 0
-    squared = (a**2).sum(1)[:, None] + (b**2).sum(1)[None] - 2 * a @ b.T
+    of_a = (a**2).sum(1)[:, None]
+    of_b = (b**2).sum(1)[None]
+    squared = of_a + of_b - 2 * a @ b.T
     return np.asarray(np.maximum(squared, 0))
 
 
 def _matern(distance: Array) -> Array:
     r = math.sqrt(5.0) * distance
-    return np.asarray((1 + r + r**2 / 3) * np.exp(-r))
+    polynomial = 1 + r + r**2 / 3
+    return np.asarray(polynomial * np.exp(-r))
 
 
 def _matern_slope(distance: Array) -> Array:
     """What a squared difference of one scaled input is multiplied with, in the derivative by its log length."""
     r = math.sqrt(5.0) * distance
-    return np.asarray(5 / 3 * (1 + r) * np.exp(-r))
+    polynomial = 5 / 3 * (1 + r)
+    return np.asarray(polynomial * np.exp(-r))

@@ -25,13 +25,15 @@ def crowding(losses: Array) -> Array:
         order = column.argsort()
         span = (column[order[-1]] - column[order[0]]) or 1.0
         distance[order[[0, -1]]] = np.inf
-        distance[order[1:-1]] += (column[order[2:]] - column[order[:-2]]) / span
+        gaps = column[order[2:]] - column[order[:-2]]
+        distance[order[1:-1]] += gaps / span
     return distance
 
 
 def undominated(losses: Array) -> NDArray[np.bool_]:
     """Which of the points (points, objectives) no other is better than; of equal ones, the first."""
-    return np.asarray(moocore.is_nondominated(losses, keep_weakly=False), dtype=bool)
+    best = moocore.is_nondominated(losses, keep_weakly=False)
+    return np.asarray(best, dtype=bool)
 
 
 def hypervolume_gains(points: Array, front: Array, seen: Array) -> Array:
@@ -48,7 +50,8 @@ def hypervolume_gains(points: Array, front: Array, seen: Array) -> Array:
         _dominated(flat[at : at + step], lower, upper)
         for at in range(0, len(flat), step)
     ]
-    return np.concatenate([np.zeros(0), *parts]).reshape(points.shape[:-1])
+    gains = np.concatenate([np.zeros(0), *parts])
+    return gains.reshape(points.shape[:-1])
 
 
 def _dominated(points: Array, lower: Array, upper: Array) -> Array:
@@ -67,15 +70,17 @@ def boxes(front: Array, reference: Array) -> tuple[Array, Array]:
     """
     upper = reference[None].copy()
     # of bound u, defining[u, k] is the point that bounds it in objective k
-    defining = np.full((1, len(reference), len(reference)), -np.inf)
-    defining[0, range(len(reference)), range(len(reference))] = reference
+    objectives = len(reference)
+    defining = np.full((1, objectives, objectives), -np.inf)
+    defining[0, range(objectives), range(objectives)] = reference
     inside = front[(front < reference).all(axis=1)]
     for point in inside[undominated(inside)] if len(inside) else inside:
         upper, defining = _cut(point, upper, defining)
     lower = np.full(upper.shape, -np.inf)
-    for objective in range(1, len(reference)):
+    for objective in range(1, objectives):
         # boxes that do not overlap: each ends where an earlier objective's point begins
-        lower[:, objective] = defining[:, :objective, objective].max(axis=1)
+        earlier = defining[:, :objective, objective]
+        lower[:, objective] = earlier.max(axis=1)
     full = (lower < upper).all(axis=1)
     return lower[full], upper[full]
 
@@ -83,11 +88,13 @@ def boxes(front: Array, reference: Array) -> tuple[Array, Array]:
 def _cut(point: Array, upper: Array, defining: Array) -> tuple[Array, Array]:
     """Local upper bounds after one more point is on the front (Klamroth, Lacour and Vanderpooten 2015)."""
     beaten = (point < upper).all(axis=1)
-    uppers, definings = [upper[~beaten]], [defining[~beaten]]
+    uppers = [upper[~beaten]]
+    definings = [defining[~beaten]]
     for objective, value in enumerate(point):
         # what the bound's other defining points have in this objective
-        others = np.delete(defining[beaten], objective, axis=1)[:, :, objective]
-        stays = value >= others.max(axis=1, initial=-np.inf)
+        others = np.delete(defining[beaten], objective, axis=1)
+        theirs = others[:, :, objective]
+        stays = value >= theirs.max(axis=1, initial=-np.inf)
         bounds = upper[beaten][stays]
         points = defining[beaten][stays]
         bounds[:, objective] = value
@@ -106,5 +113,7 @@ def scaled(points: Array, seen: Array) -> Array:
         np.where(positive, np.log(np.maximum(rows, least)), rows)
         for rows in (points, seen)
     )
-    low, high = seen.min(axis=0), seen.max(axis=0)
-    return np.asarray((points - low) / np.where(high > low, high - low, 1.0))
+    low = seen.min(axis=0)
+    span = seen.max(axis=0) - low
+    unit = np.where(span > 0, span, 1.0)
+    return np.asarray((points - low) / unit)

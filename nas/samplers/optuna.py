@@ -55,7 +55,8 @@ class OptunaStrategy:
     def draw(self) -> Draw:
         if self._taken_on and not self._drawn:
             # after a restart the same random numbers would give the same networks again
-            self._study.sampler = self._make(seed=self._seed + len(self._problem.taken))
+            taken = len(self._problem.taken)
+            self._study.sampler = self._make(seed=self._seed + taken)
         self._drawn = True
         try:
             trial = self._study.ask()

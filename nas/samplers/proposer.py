@@ -148,7 +148,9 @@ class Proposer:
     def _hand_out(self, draw: Draw) -> Proposal:
         self._duplicates = 0
         number = self._number()
-        self._trials[number] = self._by_arch[draw.arch.id] = _Trial(number, draw)
+        trial = _Trial(number, draw)
+        self._trials[number] = trial
+        self._by_arch[draw.arch.id] = trial
         return Proposal(number, draw.arch)
 
     def _number(self) -> int:

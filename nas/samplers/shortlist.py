@@ -45,12 +45,16 @@ class Shortlist:
                 self.drawn, inside * self.weights, self.expected, self.seen
             )
         # where nothing is to be gained, what is most likely inside the limits, then nearest to them
-        order = np.lexsort([-self.excess.mean(axis=0), inside.mean(axis=0), gains])
+        excess = self.excess.mean(axis=0)
+        chance = inside.mean(axis=0)
+        order = np.lexsort([-excess, chance, gains])
         return self._take(int(order[-1]))
 
     def _take(self, index: int) -> Candidate:
         network = self.candidates[index]
-        self.candidates = [*self.candidates[:index], *self.candidates[index + 1 :]]
+        before = self.candidates[:index]
+        after = self.candidates[index + 1 :]
+        self.candidates = [*before, *after]
         self.drawn = np.delete(self.drawn, index, axis=1)
         self.excess = np.delete(self.excess, index, axis=1)
         self.weights = np.delete(self.weights, index)
@@ -73,5 +77,6 @@ def _expected_gains(drawn: Array, weights: Array, front: Array, seen: Array) -> 
     likely = most.argsort()[-LIKELY:]
     gains = np.zeros(drawn.shape[1])
     by_draw = hypervolume_gains(drawn[:, likely], front, seen)
-    gains[likely] = (by_draw * weights[:, likely]).mean(axis=0)
+    weighted = by_draw * weights[:, likely]
+    gains[likely] = weighted.mean(axis=0)
     return gains

@@ -9,8 +9,8 @@ from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
+import scipy
 from numpy.random import Generator
-from scipy.stats import norm
 
 from nas.problem import Problem
 from nas.samplers.base import Outcome
@@ -81,6 +81,9 @@ class Observation:
     def epoch(self) -> float:
         return float(self.metrics.get("epoch", 1))
 
+    def has(self, metric: str) -> bool:
+        return math.isfinite(self.metrics.get(metric, math.nan))
+
 
 class Foresees(Protocol):
     """What is known from elsewhere of a metric."""
@@ -115,11 +118,7 @@ class Surrogate:
     def _guess(
         self, name: str, observations: Sequence[Observation], encoder: Encoder
     ) -> Guess:
-        known = [
-            other
-            for other in observations
-            if math.isfinite(other.metrics.get(name, math.nan))
-        ]
+        known = [other for other in observations if other.has(name)]
         values = np.array([other.metrics[name] for other in known], dtype=float)
         # too few to tell networks apart: the same for all
         if len(known) < AT_LEAST:
@@ -131,7 +130,8 @@ class Surrogate:
         # (networks, inputs): costs, epoch, knobs, and what earlier runs foresee
         rows = np.hstack([encoder.rows(networks, epochs), foreseen])
         data = rows, warp(values), _relative_noise(name, known)
-        return Guess(float(values.mean()), self._process(name, encoder, *data), warp)
+        process = self._process(name, encoder, *data)
+        return Guess(float(values.mean()), process, warp)
 
     def _process(
         self, name: str, encoder: Encoder, rows: Array, values: Array, noise: Array
@@ -140,7 +140,8 @@ class Surrogate:
         inputs = [*encoder.names, "noise"]
         last = self._fitted.get(name, _Fitted(0, {}))
         # by name: a knob that was constant so far has no input and no length scale
-        start = np.array(list(map(last.logs.get, inputs, encoder.kernel.start())))
+        prior = encoder.kernel.start()
+        start = np.array(list(map(last.logs.get, inputs, prior)))
         few_new = len(values) < GROWTH * last.observations
         if few_new and last.logs.keys() == set(inputs):
             return GaussianProcess.at(encoder.kernel, rows, values, noise, start)
@@ -187,7 +188,7 @@ def _relative_noise(name: str, known: Sequence[Observation]) -> Array:
 
 
 def _all_have(metric: str, known: Sequence[Observation]) -> bool:
-    return all(math.isfinite(each.metrics.get(metric, math.nan)) for each in known)
+    return all(each.has(metric) for each in known)
 
 
 @dataclass(frozen=True)
@@ -201,7 +202,8 @@ class Guess:
     def quantiles(self, rows: Array, pending: Array, levels: Array) -> Array:
         """Values at ``rows`` at standard normal ``levels``: (levels, rows)."""
         if self.process is None or self.warp is None:
-            return np.full((len(levels), len(rows)), self.value)
+            shape = (len(levels), len(rows))
+            return np.full(shape, self.value)
         process = self.process.believing(pending) if len(pending) else self.process
         mean, deviation = process.predict(rows)
         return self.warp.inverse(mean + levels[:, None] * deviation)
@@ -219,7 +221,8 @@ class Posterior:
     def believed(self, networks: Sequence[Candidate]) -> Array:
         """Losses at the middle of what is possible: (networks, objectives)."""
         middle = np.zeros((1, len(self.guesses)))
-        return np.asarray(self._losses(self._values(networks, (), middle))[0])
+        values = self._values(networks, (), middle)
+        return np.asarray(self._losses(values)[0])
 
     def sample(
         self,
@@ -234,10 +237,11 @@ class Posterior:
         observed at what is believed of them.
         """
         # stratified: the middles of so many equal parts, which a few draws need
-        levels = norm.ppf((np.arange(draws) + 0.5) / draws)
+        levels = scipy.stats.norm.ppf((np.arange(draws) + 0.5) / draws)
         # each metric in an order of its own: metrics are guessed independently
         orders = np.array([rng.permutation(levels) for _ in self.guesses])
-        values = self._values(networks, pending, orders.reshape(-1, draws).T)
+        levels = orders.reshape(-1, draws).T
+        values = self._values(networks, pending, levels)
         return self._losses(values), self._excess(values)
 
     def _values(

@@ -6,8 +6,8 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from scipy.optimize import minimize_scalar
-from scipy.stats import yeojohnson
 
 from results.columns import Array
 
@@ -49,7 +49,8 @@ class Warp:
 
     def __call__(self, values: Array) -> Array:
         plain = np.log(values) if self.logarithm else values
-        return np.asarray(yeojohnson((plain - self.centre) / self.scale, self.power))
+        standard = (plain - self.centre) / self.scale
+        return np.asarray(scipy.stats.yeojohnson(standard, self.power))
 
     def inverse(self, warped: Array) -> Array:
         plain = self.centre + self.scale * _inverse(warped, self.power)
@@ -58,12 +59,13 @@ class Warp:
 
 def _likelihood_of_power(values: Array, power: float) -> float:
     slopes = (power - 1) * np.sign(values) * np.log1p(abs(values))
-    return _likelihood(yeojohnson(values, power), slopes)
+    return _likelihood(scipy.stats.yeojohnson(values, power), slopes)
 
 
 def _likelihood(warped: Array, log_slopes: Array) -> float:
     """The log likelihood of values that are normal once warped, up to a constant."""
-    return float(log_slopes.sum() - 0.5 * len(warped) * math.log(warped.var()))
+    fit = -0.5 * len(warped) * math.log(warped.var())
+    return float(log_slopes.sum() + fit)
 
 
 def _inverse(warped: Array, power: float) -> Array:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.stats import kendalltau
+import scipy
 from sklearn.ensemble import ExtraTreesRegressor
 from sklearn.feature_extraction import DictVectorizer
 
@@ -71,12 +71,13 @@ class Emulator:
         self._forest = ExtraTreesRegressor(
             TREES, min_samples_leaf=2, bootstrap=True, oob_score=True, random_state=0
         )
-        self._forest.fit(inputs, (targets - self._centre) / self._scale)
+        standard = (targets - self._centre) / self._scale
+        self._forest.fit(inputs, standard)
         # out of bag: by the trees that have not seen the network
         foreseen = self._forest.oob_prediction_ * self._scale + self._centre
         self._missed = (targets - foreseen)[:, : self.epochs]
         last = self.epochs - 1
-        agreement = kendalltau(foreseen[:, last], targets[:, last])
+        agreement = scipy.stats.kendalltau(foreseen[:, last], targets[:, last])
         self.rank_agreement = float(agreement.statistic)
 
     @classmethod
@@ -97,10 +98,12 @@ class Emulator:
         return self._known[arch.id]
 
     def _foresee(self, arch: Arch) -> Trajectory:
-        row = self._vectors.transform([self._facts(arch)]).astype(np.float32)
+        facts = self._facts(arch)
+        row = self._vectors.transform([facts]).astype(np.float32)
         # tree by tree: the forest's own predict sets up its workers anew for every row
         trees = self._forest.estimators_
-        found = np.mean([tree.tree_.predict(row).ravel() for tree in trees], axis=0)
+        answers = [tree.tree_.predict(row).ravel() for tree in trees]
+        found = np.mean(answers, axis=0)
         found = found * self._scale + self._centre
         # the id as chance: the same network always errs in the same way
         missed = self._missed[int(arch.id, 16) % len(self._missed)]
@@ -108,7 +111,8 @@ class Emulator:
         others = found[self.epochs :]
         others[self._positive] = np.exp(others[self._positive])
         seconds, *measured = others.tolist()
-        costs = self._costs(arch) | dict(zip(self.measured, measured, strict=True))
+        latencies = dict(zip(self.measured, measured, strict=True))
+        costs = self._costs(arch) | latencies
         return Trajectory(costs, curve.clip(0, 1).tolist(), seconds)
 
     def _costs(self, arch: Arch) -> dict[str, float]:

@@ -38,7 +38,8 @@ class Simulation:
     @property
     def utilisation(self) -> float:
         """Share of the workers' time that went into training that was kept."""
-        return float(self.segments["trained"].sum() / (self.workers * self.seconds))
+        trained = self.segments["trained"].sum()
+        return float(trained / (self.workers * self.seconds))
 
     @property
     def complete(self) -> pd.DataFrame:
@@ -73,12 +74,15 @@ class Simulation:
 
     def _spent(self, column: str, times: Array) -> Array:
         """How much of ``column`` was done by each of ``times``."""
-        start, end = self.segments["start"].to_numpy(), self.segments["end"].to_numpy()
+        start = self.segments["start"].to_numpy()
+        end = self.segments["end"].to_numpy()
         amount = self.segments[column].to_numpy(dtype=float)
         lasting = end > start  # a stay may end in the moment it began
         rate = amount[lasting] / (end - start)[lasting]
         # what a stay gives grows from its start, and no more from its end
-        return _ramps(start[lasting], rate, times) - _ramps(end[lasting], rate, times)
+        begun = _ramps(start[lasting], rate, times)
+        ended = _ramps(end[lasting], rate, times)
+        return begun - ended
 
 
 def _ramps(starts: Array, rates: Array, times: Array) -> Array:
@@ -86,9 +90,11 @@ def _ramps(starts: Array, rates: Array, times: Array) -> Array:
     # rate * (time - start), summed over those begun, needs two running sums only
     order = np.argsort(starts)
     count = np.searchsorted(starts[order], times, side="right")
-    rate = np.concatenate([[0.0], np.cumsum(rates[order])])[count]
-    missed = np.concatenate([[0.0], np.cumsum((rates * starts)[order])])[count]
-    return np.asarray(rate * times - missed)
+    # of the first 0, 1, 2, ... of them together
+    rate = np.concatenate([[0.0], np.cumsum(rates[order])])
+    begun = (rates * starts)[order]
+    missed = np.concatenate([[0.0], np.cumsum(begun)])
+    return np.asarray(rate[count] * times - missed[count])
 
 
 def _hypervolumes(
@@ -122,7 +128,8 @@ def common_reference(
     Raises:
         ValueError: if no trial is complete, or an objective is no metric of theirs.
     """
-    complete = pd.concat([simulation.complete for simulation in simulations.values()])
+    tables = [simulation.complete for simulation in simulations.values()]
+    complete = pd.concat(tables)
     missing = [name for name in objectives if name not in complete]
     if missing:
         raise ValueError(

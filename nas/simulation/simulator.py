@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import heapq
 import math
-from array import array
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
 
-import pandas as pd
-
 from nas.simulation.outcome import Simulation
+from nas.simulation.tables import SIMULATED_STATUSES, Table, trials_table
 from nas.simulation.virtual_cluster import Cluster, VirtualCluster
 from nas.simulation.workload import Proposes, Trajectory, Workload
 from nas.stopper.asha import Stopper
@@ -54,31 +52,6 @@ class _Trial:
     last: float = 0.0  # when its last epoch ended
 
 
-@dataclass
-class _Table:
-    """Columns of numbers that grow row by row, eight bytes a cell."""
-
-    columns: dict[str, array[float]] = field(default_factory=dict)
-
-    def add(self, row: dict[str, float]) -> None:
-        if not self.columns:
-            self.columns = {name: array("d") for name in row}
-        for name, column in self.columns.items():
-            column.append(row[name])
-
-    def frame(self) -> pd.DataFrame:
-        return pd.DataFrame(self.columns)
-
-
-SIMULATED_STATUSES = (
-    "complete",
-    "stopped",
-    "infeasible",
-    "failed",
-    "duplicate",
-    "running",
-    "paused",
-)
 TELL_SECONDS = 0.2
 
 
@@ -95,16 +68,22 @@ class _Run:
         seed: int,
         limits: Mapping[str, Limit],
     ) -> None:
-        self.proposer, self.stopper, self.workload = proposer, stopper, workload
+        self.proposer = proposer
+        self.stopper = stopper
+        self.workload = workload
         self.world = VirtualCluster(cluster, seed)
-        self.budget, self.limits = budget, limits
-        self.now, self.deadline = 0.0, budget.hours * 3600
-        self.idle, self.exhausted = cluster.workers, False
+        self.budget = budget
+        self.limits = limits
+        self.now = 0.0
+        self.deadline = budget.hours * 3600
+        self.idle = cluster.workers
+        self.exhausted = False
         self.proposed = self.epochs = self.events = 0
         # a heap of (when the epoch ends, number of the event, trial): the number breaks ties
         self.queue: list[tuple[float, int, _Trial]] = []
         self.paused: dict[int, _Trial] = {}
-        self.trials, self.segments = _Table(), _Table()
+        self.trials = Table()
+        self.segments = Table()
         self.duplicates: list[int] = []
 
     def run(self, progress: ShareDone | None) -> None:
@@ -133,7 +112,8 @@ class _Run:
         if self.queue and self.epochs < self.budget.epochs:
             self.now = self.deadline
         # in the order in which they were made, so that tables do not depend on the heap
-        for _, _, trial in sorted(self.queue, key=lambda event: event[1]):
+        in_order = sorted(self.queue, key=lambda event: event[1])
+        for _, _, trial in in_order:
             trial.trained += max(0.0, self.now - trial.last)
             self._release(trial)
             self._record(trial, "running")
@@ -142,7 +122,8 @@ class _Run:
 
     def _done(self) -> float:
         """Share of the budget, the part that is nearest to its end."""
-        trials, epochs = self.proposed - len(self.queue), self.epochs
+        trials = self.proposed - len(self.queue)
+        epochs = self.epochs
         return max(
             self.now / self.deadline,
             trials / self.budget.trials,
@@ -181,7 +162,8 @@ class _Run:
         return None
 
     def _trial(self, number: int, arch: Any) -> _Trial:
-        trajectory, pace = self.workload.trajectory(arch), self.world.pace()
+        trajectory = self.workload.trajectory(arch)
+        pace = self.world.pace()
         costs = dict(trajectory.costs)
         return _Trial(number, trajectory, pace, costs, started=self.now)
 
@@ -245,7 +227,8 @@ class _Run:
             }
         )
         # a trial that is promoted later begins a new stay
-        trial.epochs_here, trial.trained = 0, 0.0
+        trial.epochs_here = 0
+        trial.trained = 0.0
 
     def _record(self, trial: _Trial, status: str) -> None:
         self.trials.add(
@@ -262,7 +245,7 @@ class _Run:
 
     def result(self) -> Simulation:
         return Simulation(
-            trials=self._table(),
+            trials=trials_table(self.trials, self.duplicates),
             segments=self.segments.frame().astype(
                 {"trial": "int64", "epochs": "int64"}
             ),
@@ -270,19 +253,6 @@ class _Run:
             seconds=self.now,
             exhausted=self.exhausted,
         )
-
-    def _table(self) -> pd.DataFrame:
-        table = self.trials.frame()
-        duplicates = pd.DataFrame(
-            {"trial": self.duplicates, "status": SIMULATED_STATUSES.index("duplicate")}
-        )
-        if len(duplicates):
-            table = pd.concat([table, duplicates.astype("float64")])
-        status = pd.Categorical.from_codes(
-            table["status"].to_numpy(dtype=int), pd.Index(SIMULATED_STATUSES)
-        )
-        table = table.assign(status=status).sort_values("trial", ignore_index=True)
-        return table.fillna({"epochs": 0}).astype({"trial": "int64", "epochs": "int64"})
 
 
 def simulate(

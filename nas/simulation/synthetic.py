@@ -59,8 +59,11 @@ class Curves:
         # larger networks learn later
         tau = self.patience * m**self.slower * jitter
         t = np.arange(1, epochs + 1)
-        noise = self.noise * (1 + 2 / t) * rng.standard_normal((len(m), epochs))
-        curves: Array = limit - (limit - self.chance) / (1 + t / tau) ** 2 + noise
+        missing = (limit - self.chance) / (1 + t / tau) ** 2
+        # early epochs are noisier
+        deviation = self.noise * (1 + 2 / t)
+        noise = deviation * rng.standard_normal((len(m), epochs))
+        curves: Array = limit - missing + noise
         return curves.clip(0, 1)
 
 
@@ -106,7 +109,8 @@ class SyntheticWorkload:
             costs = self._costs(arch)
             # of the id: whoever asks for a network, in any order, gets the same curve
             rng = np.random.default_rng([self.seed, int(arch.id, 16)])
-            return self._trajectories([costs], np.array([self._of_knobs(arch)]), rng)[0]
+            knobs = np.array([self._of_knobs(arch)])
+            return self._trajectories([costs], knobs, rng)[0]
         block, place = divmod(arch, BLOCK)
         if block not in self._blocks:
             rng = np.random.default_rng([self.seed, block])
@@ -123,10 +127,12 @@ class SyntheticWorkload:
     ) -> list[Trajectory]:
         macs = np.array([cost["macs"] for cost in costs])
         # two standard normal parts of equal weight: standard normal again
-        quality = (knobs + rng.standard_normal(len(knobs))) / np.sqrt(2)
-        accuracy = self._curves.accuracy(macs, quality, self.epochs, rng).tolist()
-        seconds = (self._seconds * (0.2 + 0.8 * macs / self._median)).tolist()
-        return [Trajectory(*row) for row in zip(costs, accuracy, seconds, strict=True)]
+        own = rng.standard_normal(len(knobs))
+        quality = (knobs + own) / np.sqrt(2)
+        accuracy = self._curves.accuracy(macs, quality, self.epochs, rng)
+        seconds = self._seconds * (0.2 + 0.8 * macs / self._median)
+        rows = zip(costs, accuracy.tolist(), seconds.tolist(), strict=True)
+        return [Trajectory(*row) for row in rows]
 
     def _costs(self, arch: Arch) -> dict[str, float]:
         cost = complexity(arch, self.task)
@@ -142,4 +148,5 @@ class SyntheticWorkload:
 def _effect(seed: int, knob: str, value: object) -> float:
     # a hash, not Python's own, which differs from process to process
     digest = sha256(f"{seed} {knob} {value}".encode()).digest()
-    return float(np.random.default_rng(list(digest[:8])).standard_normal())
+    rng = np.random.default_rng(list(digest[:8]))
+    return float(rng.standard_normal())

@@ -81,4 +81,6 @@ class VirtualCluster:
 
     def _until_preempted(self) -> float:
         # preemptions are a Poisson process: the time between two is exponential
-        return -math.log(1 - self._random()) * 3600 / self.cluster.preemptions
+        # exponentially distributed, at so many an hour
+        hours = -math.log(1 - self._random())
+        return hours * 3600 / self.cluster.preemptions

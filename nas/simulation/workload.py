@@ -112,7 +112,8 @@ class Recorded:
 
     def __init__(self, costs: pd.DataFrame, accuracy: Any, seconds: Any) -> None:
         curves = np.asarray(accuracy, dtype=float)
-        pace = np.broadcast_to(np.asarray(seconds, dtype=float), (len(costs),))
+        each = np.asarray(seconds, dtype=float)
+        pace = np.broadcast_to(each, (len(costs),))
         if curves.ndim != 2 or len(curves) != len(costs) or not curves.size:
             raise ValueError(
                 f"curves of shape {curves.shape} do not fit {len(costs)} trials: (trials, epochs) is needed"

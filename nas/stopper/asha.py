@@ -137,7 +137,8 @@ class MultiObjectiveASHA:
             if not paused or self._nothing_new[rung] == size:
                 continue
             # those of the quota that went on already are not paused any more
-            trial = self._recorded[rung].best(self._quota(rung), paused)
+            quota = self._quota(rung)
+            trial = self._recorded[rung].best(quota, paused)
             if trial is not None:
                 paused.remove(trial)
                 return trial
@@ -186,13 +187,7 @@ class ASHA(MultiObjectiveASHA):
 def _check(
     objectives: Directions, min_epochs: int, max_epochs: int, eta: int, mode: str
 ) -> None:
-    if not objectives:
-        example = '{"accuracy": "max", "flops": "min"}'
-        raise ValueError(f"stopper: objectives are needed, e.g. {example}")
-    for name, way in objectives.items():
-        if way not in ("max", "min"):
-            what = f"stopper: the direction of objective {name}"
-            raise ValueError(f'{what} must be "max" or "min"')
+    _check_objectives(objectives)
     _check_whole("min_epochs", min_epochs, 1)
     _check_whole("eta", eta, 2)
     if not isinstance(max_epochs, int) or max_epochs < min_epochs:
@@ -201,6 +196,16 @@ def _check(
         )
     if mode not in ("stop", "promote"):
         raise ValueError(f'stopper: mode must be "stop" or "promote"; got {mode!r}')
+
+
+def _check_objectives(objectives: Directions) -> None:
+    if not objectives:
+        example = '{"accuracy": "max", "flops": "min"}'
+        raise ValueError(f"stopper: objectives are needed, e.g. {example}")
+    for name, way in objectives.items():
+        if way not in ("max", "min"):
+            what = f"stopper: the direction of objective {name}"
+            raise ValueError(f'{what} must be "max" or "min"')
 
 
 def _check_whole(name: str, value: object, least: int) -> None:

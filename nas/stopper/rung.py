@@ -32,10 +32,7 @@ def scaled_crowding(points: Array) -> Array:
     neither push each other out nor take two places.
     """
     points = points / 2  # a difference of two finite numbers stays finite
-    # copies become neighbours
-    order = np.lexsort(points.T)  # stable: of equal points the earliest is first
-    copy = np.zeros(len(points), dtype=bool)
-    copy[order[1:]] = (points[order[1:]] == points[order[:-1]]).all(axis=1)
+    copy = _copies(points)
     single = np.flatnonzero(~copy)
     distance = np.zeros(len(points))
     distance[copy] = -1
@@ -45,16 +42,28 @@ def scaled_crowding(points: Array) -> Array:
         scale = _scale(values)
         if scale:
             with np.errstate(over="ignore"):
-                distance[single[rising[1:-1]]] += (values[2:] - values[:-2]) / scale
+                gaps = (values[2:] - values[:-2]) / scale
+                distance[single[rising[1:-1]]] += gaps
             # the ends hold a front's range: they go first, as in NSGA-II
             distance[single[rising[[0, -1]]]] = np.inf
     return distance
 
 
+def _copies(points: Array) -> Mask:
+    """Which of the points are equal to an earlier one."""
+    # equal ones become neighbours; stable: the earliest of them is first
+    order = np.lexsort(points.T)
+    ordered = points[order]
+    copy = np.zeros(len(points), dtype=bool)
+    copy[order[1:]] = (ordered[1:] == ordered[:-1]).all(axis=1)
+    return copy
+
+
 def _scale(values: Array) -> float:
     """Interquartile range of sorted ``values``; where it is 0, their range."""
-    middle = values[3 * len(values) // 4] - values[len(values) // 4]
-    return float(middle or values[-1] - values[0])
+    lower = values[len(values) // 4]
+    upper = values[3 * len(values) // 4]
+    return float(upper - lower or values[-1] - values[0])
 
 
 def dominated(points: Array, by: Array) -> Mask:
@@ -86,7 +95,8 @@ class Group:
     def spread(self) -> Arrivals:
         """Arrivals (m,), most alone first; of equals the earlier is first."""
         group = self[np.argsort(self.arrivals)]
-        return group.arrivals[np.argsort(-scaled_crowding(group.points), kind="stable")]
+        alone = scaled_crowding(group.points)
+        return group.arrivals[np.argsort(-alone, kind="stable")]
 
     def __getitem__(self, which: Mask | Arrivals) -> Group:
         return Group(self.arrivals[which], self.points[which])
@@ -116,7 +126,8 @@ class ParetoRung:
         self._fronts: list[Group] = []
         self._sizes: list[int] = []
         self._behind: list[Group] = []
-        self._last = Group(np.empty(0, dtype=np.intp), np.empty((0, 0)))
+        nobody = np.empty(0, dtype=np.intp)
+        self._last = Group(nobody, np.empty((0, 0)))
         self._last_level = 0
 
     def __len__(self) -> int:
@@ -125,7 +136,8 @@ class ParetoRung:
     def add(self, trial: int, point: Array) -> None:
         """Record a trial; ``point`` (d,) is minimised and finite."""
         # what is on its way down: first the new trial, then those it has beaten
-        moving = self._last = Group(np.array([len(self._trials)]), point[None])
+        arrival = np.array([len(self._trials)])
+        moving = self._last = Group(arrival, point[None])
         self._trials.append(trial)
         self._last_level = first = self._level_of_last()
         for number in range(first, min(len(self._fronts), first + LONG_CASCADE)):
@@ -163,10 +175,12 @@ class ParetoRung:
         for front in self._fronts:
             if quota <= 0:
                 break
-            trials = [self._trials[arrival] for arrival in front.arrivals.tolist()]
+            arrivals = front.arrivals.tolist()
+            trials = [self._trials[arrival] for arrival in arrivals]
             # spreading a front takes longest: only where it holds one of those asked for
             if not among.isdisjoint(trials):
-                order = [self._trials[a] for a in front.spread()[:quota].tolist()]
+                first = front.spread()[:quota].tolist()
+                order = [self._trials[arrival] for arrival in first]
                 return next((trial for trial in order if trial in among), None)
             quota -= len(front)
         return None
@@ -178,7 +192,8 @@ class ParetoRung:
         while low < high:
             # bisection holds because whoever is dominated by front k is dominated by all before it
             middle = (low + high) // 2
-            if dominated(self._last.points, by=self._fronts[middle].points)[0]:
+            front = self._fronts[middle]
+            if dominated(self._last.points, by=front.points)[0]:
                 low = middle + 1
             else:
                 high = middle
@@ -196,7 +211,8 @@ class ParetoRung:
         # so many fronts hold the trials that are missing
         peeled = int(np.searchsorted(np.cumsum(counts), missing)) + 1
         by_rank = np.argsort(ranks, kind="stable")
-        *fronts, behind = np.split(by_rank, np.cumsum(counts[:peeled]))
+        ends = np.cumsum(counts[:peeled])
+        *fronts, behind = np.split(by_rank, ends)
         self._fronts += [rest[which] for which in fronts]
         self._sizes += map(len, fronts)
         self._behind = [rest[behind]] if len(behind) else []

@@ -165,7 +165,9 @@ def _extremes(config: SearchConfig, task: Task) -> tuple[Arch, Arch]:
     )
     drawn = list(_as_many_as_there_are(islice(draws, DRAWN)))
     macs = [complexity(arch, task).macs for arch in drawn]
-    return drawn[int(np.argmin(macs))], drawn[int(np.argmax(macs))]
+    smallest = drawn[int(np.argmin(macs))]
+    largest = drawn[int(np.argmax(macs))]
+    return smallest, largest
 
 
 def _as_many_as_there_are(draws: Iterator[Arch]) -> Iterator[Arch]:
@@ -186,19 +188,24 @@ def _tried(
     device: torch.device,
 ) -> Tried:
     started = perf_counter()
-    unmeasured = None
-    for evaluator in evaluators:
-        if "epoch" not in evaluator.metrics and "accuracy" not in evaluator.metrics:
-            try:
-                list(evaluator.evaluate(arch, seed=config.seed))
-            except (
-                UnstableLatencyError
-            ) as error:  # of the machine now, not of the settings
-                unmeasured = str(error)
+    unmeasured = _measured(arch, evaluators, config.seed)
     others = perf_counter() - started
     seconds, memory = _trained_batch(arch, config, dataset, device)
     cost = complexity(arch, dataset.task)
     return Tried(arch, cost, seconds, others, memory, unmeasured)
+
+
+def _measured(arch: Arch, evaluators: list[Evaluator], seed: int) -> str | None:
+    """Runs all that does not train; why latency could not be told, if it could not."""
+    unmeasured = None
+    for evaluator in evaluators:
+        if "epoch" not in evaluator.metrics and "accuracy" not in evaluator.metrics:
+            try:
+                list(evaluator.evaluate(arch, seed=seed))
+            except UnstableLatencyError as error:
+                # of the machine now, not of the settings
+                unmeasured = str(error)
+    return unmeasured
 
 
 def _trained_batch(

@@ -89,4 +89,5 @@ def _images_an_epoch(
 
 
 def _published(config: SearchConfig) -> int:
-    return len(families(Problem(config.space.build(), config.objectives)))
+    problem = Problem(config.space.build(), config.objectives)
+    return len(families(problem))

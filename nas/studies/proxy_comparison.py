@@ -183,7 +183,8 @@ def _networks_file(base: SearchConfig, count: int, out: Path) -> Path:
     limits = {name: (limit.min, limit.max) for name, limit in base.limits.items()}
     task = load(base.data.absolute()).task
     # one set of networks for all: ranks compare only on the same ones
-    draws = base.space.build().samples(np.random.default_rng(base.seed), limits, task)
+    rng = np.random.default_rng(base.seed)
+    draws = base.space.build().samples(rng, limits, task)
     networks = [arch.to_dict() for arch in islice(draws, count)]
     path = (out / "networks.json").absolute()
     write_atomic(path, json.dumps({"networks": networks}) + "\n")
@@ -200,14 +201,16 @@ def _judge(
     best = table[table["proxy"] != TRUTH].iloc[0]
     config = known[str(best["proxy"])]
     settings = {"training": asdict(config.training), "data": asdict(config.data)}
-    return ProxyComparison(table, _verdict(table, best), json.loads(dumps(settings)))
+    plain = json.loads(dumps(settings))
+    return ProxyComparison(table, _verdict(table, best), plain)
 
 
 def _verdict(table: pd.DataFrame, best: pd.Series[Any]) -> str:
     ceiling = table.loc[table["proxy"] == TRUTH, "with_itself"].iloc[0]
     rivals = table[table["proxy"] != TRUTH].iloc[1:]
     # ~ and <=: an unknown interval (NaN) rules nobody out
-    alike = rivals[~(rivals["with_truth_upper"] <= best["with_truth"])]["proxy"]
+    worse = rivals["with_truth_upper"] <= best["with_truth"]
+    alike = rivals[~worse]["proxy"]
     doubt = f"; not told apart from it: {', '.join(alike)}" if len(alike) else ""
     few = ", too few for intervals" if np.isnan(best["with_truth_lower"]) else ""
     return (

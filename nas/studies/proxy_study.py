@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from nas.config.loading import built, read_values
+from nas.config.pairs import key_of
 from nas.config.retraining import ProxyStudyConfig
 from nas.retraining.plan import Plan, make_plan
 from nas.retraining.retrain import Note, OnEpoch, retrain
@@ -117,7 +118,7 @@ def sample_networks(run: Run, count: int, seed: int = 0) -> list[int]:
 def _sorted(overrides: Sequence[str]) -> tuple[dict[str, Any], list[str]]:
     """The settings of the study itself, and the overrides of each retraining."""
     names = ProxyStudyConfig.model_fields
-    own = [each for each in overrides if each.partition("=")[0].strip() in names]
+    own = [each for each in overrides if key_of(each) in names]
     others = [each for each in overrides if each not in own]
     return read_values("study", own, {"study": "{}"}), others
 
@@ -132,14 +133,16 @@ def _one_ray(plan: Plan, folder: Path) -> AbstractContextManager[None]:
 
 
 def _compare(run: Run, full: pd.Series[Any]) -> ProxyStudy:
-    epochs = run.epochs[run.epochs["trial"].isin(full.index)]
+    whole = run.epochs["trial"].isin(full.index)
+    epochs = run.epochs[whole]
     proxy = epochs.pivot_table(index="trial", columns="epoch", values="accuracy")
     agreement = rank_agreement(proxy, full)
     # the proxy's accuracies by epoch beside the full one
     named = proxy.add_prefix("epoch_").join(full)
     facts = run.trials.set_index("trial")[["arch_id", "accuracy", "flops"]]
     table = facts.join(named, how="inner").reset_index()
-    table["on_front"] = table["trial"].isin(run.comparable_front()["trial"])
+    front = run.comparable_front()
+    table["on_front"] = table["trial"].isin(front["trial"])
     return ProxyStudy(agreement, table, proxy_verdict(agreement.iloc[-1]))
 
 

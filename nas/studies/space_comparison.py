@@ -75,7 +75,8 @@ def _override(limit: str) -> str:
 
 
 def _check_alike(first: SearchConfig, second: SearchConfig) -> None:
-    a, b = first.model_dump(mode="json"), second.model_dump(mode="json")
+    a = first.model_dump(mode="json")
+    b = second.model_dump(mode="json")
     for key in ALIKE:
         if a[key] != b[key]:
             raise ValueError(

@@ -9,25 +9,21 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
 from nas.controller import Assignment, Controller
 from nas.samplers.proposer import Proposer
 from nas.testing.invariants import ViolationError, check_history
+from nas.testing.mortal_log import Killed, MortalLog
 from nas.testing.world import PRODUCES, WORLD_OBJECTIVES, Told, World, small_space
 from results import Event, MemoryLog, TrialStatus
-from results.log.events import Content, SearchFinished, SearchStarted
+from results.log.events import SearchFinished, SearchStarted
 from results.log.record import TrialRecord
 
 MANY_STEPS = 20_000
 """Steps after which a history is taken to stand still."""
-
-
-class Killed(BaseException):
-    """The driver is gone."""
 
 
 @dataclass(frozen=True)
@@ -54,47 +50,6 @@ def simulate_history(seed: int, world: World | None = None) -> History:
         raise ViolationError(
             f"seed {seed}: {violation}; again: python benchmarks/histories.py --seed {seed}"
         ) from violation
-
-
-class _MortalLog(MemoryLog):
-    """Kills its driver before or after a transaction, by chance; what was in it before is not kept."""
-
-    def __init__(
-        self, events: list[Event], rng: random.Random, kill: float, clock: list[float]
-    ) -> None:
-        super().__init__(clock=lambda: clock[0])
-        self.events = events
-        self._rng = rng
-        self._kill = kill
-        self._open = False
-
-    def commit(self, contents: Sequence[Content]) -> list[Event]:
-        with self.transaction():
-            return super().commit(contents)
-
-    @contextmanager
-    def transaction(self) -> Iterator[None]:
-        if self._open:
-            yield
-            return
-        self._open = True
-        durable = len(self.events)
-        fate = self._rng.random()
-        try:
-            yield
-            # nothing was written: there is no moment at which a kill would matter
-            if len(self.events) == durable:
-                return
-            # killed before the disk had it: half of the kills, the other half after
-            if fate < self._kill / 2:
-                raise Killed
-        except Killed:
-            del self.events[durable:]
-            raise
-        finally:
-            self._open = False
-        if fate < self._kill:
-            raise Killed
 
 
 class _Life:
@@ -130,7 +85,7 @@ class _Life:
     def _driver(self) -> Controller:
         world = self.world
         controller = self._controller(
-            _MortalLog(self.events, self.rng, world.kill, self.clock)
+            MortalLog(self.events, self.rng, world.kill, self.clock)
         )
         controller.replay(list(self.events))
         controller.commit(SearchStarted(None, objectives=WORLD_OBJECTIVES))
@@ -280,7 +235,8 @@ class _Life:
             )
         for number, record in controller.trials.items():
             _check_same(record, again.trials[number])
-        live, replayed = controller.spending, again.spending
+        live = controller.spending
+        replayed = again.spending
         if (live.trials, live.epochs) != (replayed.trials, replayed.epochs):
             raise ViolationError("a replay counts other trials or epochs")
         _check_stopper(controller.stopper, again.stopper)

@@ -118,7 +118,8 @@ def _check_answer(record: TrialRecord, known: dict[int, TrialRecord]) -> None:
     if original is None or record.proposal is None:
         return
     answer = known[original]
-    asked, given = record.proposal, answer.proposal
+    asked = record.proposal
+    given = answer.proposal
     same = given is not None and given.arch_id == asked.arch_id
     if not (same and answer.status is TrialStatus.COMPLETE):
         raise ViolationError(

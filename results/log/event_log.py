@@ -5,20 +5,16 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, closing, contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 from results import strict_json
 from results.log.events import SCHEMA_VERSION, Content, Event, encoded, event_of, lift
+from results.log.reading import DamagedLogError, check_version, read, version_of
 
-Result = TypeVar("Result")
-READER_WAIT_SECONDS = 30.0
-"""How long a reader waits for a log that another process holds."""
 WRITER_WAIT_SECONDS = 600.0
 """The same for the writer: a search should outlive a backup that holds its log."""
-DAMAGE = ("SQLITE_CORRUPT", "SQLITE_FORMAT", "SQLITE_ERROR", "SQLITE_NOTADB", "")
-"""SQLite's errors that tell of bad content. Any other (busy, no memory, disk) may be gone the next moment."""
 _SCHEMA = f"""
 BEGIN IMMEDIATE;
 CREATE TABLE events (
@@ -98,7 +94,7 @@ class EventLog:
             tables = "SELECT count(*) FROM sqlite_master"
             if not self._connection.execute(tables).fetchone()[0]:
                 self._connection.executescript(_SCHEMA)
-            version = _version(self._connection)
+            version = version_of(self._connection)
             check_version(version, self.path)
             if version < SCHEMA_VERSION:
                 raise ValueError(
@@ -148,7 +144,10 @@ class EventLog:
         """Add events of another log as they are, with their times, but numbers of this one."""
         with self._lock:
             self._insert(
-                [(e.time, e.kind, e.trial, strict_json.dumps(e.data)) for e in events]
+                [
+                    (event.time, event.kind, event.trial, strict_json.dumps(event.data))
+                    for event in events
+                ]
             )
 
     def _insert(
@@ -218,10 +217,6 @@ class EventLog:
         self.close()
 
 
-class DamagedLogError(ValueError):
-    """A log that is one, of which part cannot be read; ``results.log.salvage`` gets at the rest."""
-
-
 def read_events(path: str | Path) -> list[Event]:
     """All events of the log at ``path``, oldest first, while a writer may be at work; changes nothing.
 
@@ -234,73 +229,12 @@ def read_events(path: str | Path) -> list[Event]:
 def last_event(path: str | Path) -> tuple[int, float] | None:
     """Number and time of the newest event, None in an empty log; raises as ``read_events``, and at once."""
     newest = "SELECT id, time FROM events ORDER BY id DESC LIMIT 1"
-    rows = read(path, lambda connection: connection.execute(newest).fetchall())
+
+    def query(connection: sqlite3.Connection) -> list[tuple[int, float]]:
+        return connection.execute(newest).fetchall()
+
+    rows = read(path, query)
     return rows[0] if rows else None
-
-
-def read(
-    path: str | Path, query: Callable[[sqlite3.Connection], Result], *setup: str
-) -> Result:
-    """What ``query`` finds in the log at ``path``, after the statements ``setup``; raises as ``read_events``."""
-    path = Path(path)
-    if not path.is_file():
-        raise ValueError(f"{path}: no such event log")
-    try:
-        try:
-            return _query(path, "ro", query, setup)
-        except sqlite3.OperationalError as error:
-            if getattr(error, "sqlite_errorname", "") != "SQLITE_READONLY_ROLLBACK":
-                raise
-            # The writer was killed inside a transaction: only a connection that may write can roll that back.
-            return _query(path, "rw", query, setup)
-    except sqlite3.DatabaseError as error:
-        if not is_damage(error):
-            raise OSError(
-                f"{path}: the event log cannot be read now ({error})"
-            ) from error
-        no_log = getattr(error, "sqlite_errorname", "") == "SQLITE_NOTADB"
-        # SQLite quotes what it cannot decode
-        reason = str(error).partition(" with text ")[0]
-        kind = ValueError if no_log else DamagedLogError
-        raise kind(f"{path}: cannot be read as an event log ({reason})") from error
-
-
-def is_damage(error: sqlite3.DatabaseError) -> bool:
-    """Whether it tells of bad content, not of a log that is held by another process or out of reach."""
-    name: str = getattr(error, "sqlite_errorname", "")
-    return name in DAMAGE or name.startswith("SQLITE_CORRUPT")
-
-
-def _query(
-    path: Path,
-    mode: str,
-    query: Callable[[sqlite3.Connection], Result],
-    setup: Iterable[str],
-) -> Result:
-    uri = f"{path.absolute().as_uri()}?mode={mode}"
-    with closing(
-        sqlite3.connect(uri, uri=True, timeout=READER_WAIT_SECONDS)
-    ) as connection:
-        for statement in setup:
-            connection.execute(statement)
-        check_version(_version(connection), path)
-        return query(connection)
-
-
-def _version(connection: sqlite3.Connection) -> int:
-    version: int = connection.execute("PRAGMA user_version").fetchone()[0]
-    return version
-
-
-def check_version(version: int, path: Path) -> None:
-    """Raise ``ValueError`` for a log of a version that cannot be read."""
-    if version > SCHEMA_VERSION:
-        raise ValueError(
-            f"{path}: written by a newer version of this program (schema version {version}, not "
-            f"{SCHEMA_VERSION}): update it to read this log"
-        )
-    if version < 1:
-        raise ValueError(f"{path}: not an event log (schema version {version})")
 
 
 def _read_all(connection: sqlite3.Connection, path: Path) -> list[Event]:
@@ -311,4 +245,4 @@ def _read_all(connection: sqlite3.Connection, path: Path) -> list[Event]:
         events = [event_of(row) for row in rows]
     except ValueError as error:
         raise DamagedLogError(f"{path}: the event log is damaged ({error})") from error
-    return list(lift(events, _version(connection)))
+    return list(lift(events, version_of(connection)))

@@ -59,12 +59,10 @@ class Content:
         try:
             return cls(trial, **known)
         except TypeError as error:
-            required = [
-                name for name in names if name not in data and not hasattr(cls, name)
-            ]
-            raise ValueError(
-                f"lacks {', '.join(map(repr, required))}" if required else str(error)
-            ) from error
+            # a field with a default is an attribute of the class
+            required = [name for name in names if not hasattr(cls, name)]
+            lacking = ", ".join(repr(name) for name in required if name not in data)
+            raise ValueError(f"lacks {lacking}" if lacking else str(error)) from error
 
     def data(self) -> dict[str, Any]:
         """As the log holds it: keys that say nothing are left out, except ``error``."""

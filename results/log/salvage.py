@@ -13,14 +13,9 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from results.log.event_log import (
-    DamagedLogError,
-    EventLog,
-    is_damage,
-    read,
-    read_events,
-)
+from results.log.event_log import EventLog, read_events
 from results.log.events import Event, Proposed, Retrained, event_of, lift
+from results.log.reading import DamagedLogError, is_damage, read, version_of
 from results.log.record import TrialRecord
 
 FARTHEST = 2**40
@@ -98,13 +93,12 @@ def _consistent(events: Sequence[Event]) -> Iterator[Event]:
 
 
 def _survivors(connection: sqlite3.Connection) -> tuple[list[Event], bool]:
-    version = connection.execute("PRAGMA user_version").fetchone()[0]
     rows, end_known = _readable_rows(connection)
     events = []
     for row in rows:
         with suppress(ValueError):
             events.append(event_of(row))
-    return list(lift(events, version)), end_known
+    return list(lift(events, version_of(connection))), end_known
 
 
 def _readable_rows(
@@ -172,8 +166,10 @@ def _only_damage(error: sqlite3.DatabaseError) -> None:
 
 def _losses(numbers: Sequence[int], end_known: bool) -> str:
     """Which events are missing: a log numbers them from 1 without gaps."""
-    gaps = [(a + 1, b - 1) for a, b in pairwise([0, *numbers]) if b - a > 1]
+    steps = pairwise([0, *numbers])
+    gaps = [(a + 1, b - 1) for a, b in steps if b - a > 1]
     lost = [f"event {a}" if a == b else f"events {a} to {b}" for a, b in gaps[:5]]
     lost += ["others between"] if len(gaps) > 5 else []
     lost += [] if end_known and lost else [f"whatever came after event {numbers[-1]}"]
-    return " and ".join([", ".join(lost[:-1]), lost[-1]] if len(lost) > 1 else lost)
+    *most, last = lost
+    return f"{', '.join(most)} and {last}" if most else last

@@ -26,7 +26,8 @@ class FrontArchive(Generic[Item]):
 
     def covers(self, point: Array) -> bool:
         """Whether a point of the front is nowhere worse than this one."""
-        return bool((self.points <= point).all(axis=1).any())
+        nowhere_worse = (self.points <= point).all(axis=1)
+        return bool(nowhere_worse.any())
 
     def add(self, point: Array, item: Item) -> bool:
         """Take in a point, and drop those that it dominates; False if it is dominated itself, or not known."""

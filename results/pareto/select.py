@@ -104,7 +104,8 @@ def _best(table: pd.DataFrame, aims: Objectives, within: str) -> Selection:
     name, way = next(iter(aims.items()))
     best = aims.best_first(table).head(1)
     why = f"{_most(way)} {name} ({best[name].iloc[0]:.6g}) of {len(table)} rows{within}"
-    tied = int((table[name] == best[name].iloc[0]).sum())
+    value = best[name].iloc[0]
+    tied = int((table[name] == value).sum())
     return Selection(best, why + (f"; {tied} tied: {TIES}" if tied > 1 else ""))
 
 
@@ -179,7 +180,9 @@ def _scaled_costs(front: pd.DataFrame, aims: Objectives) -> Array:
     costs = aims.points(front)
     # An objective in which all are equal takes no part.
     span = np.ptp(costs, axis=0)
-    return np.asarray((costs - costs.min(axis=0)) / np.where(span > 0, span, 1.0))
+    above_best = costs - costs.min(axis=0)
+    unit = np.where(span > 0, span, 1.0)
+    return np.asarray(above_best / unit)
 
 
 def _least(values: Array) -> int:

@@ -80,7 +80,9 @@ def repeat_spread(repeats: pd.DataFrame, metric: str, *, by: str = "trial") -> f
             f"no {by} has {metric} twice: its spread over repetitions is not known"
         )
     # every network has a mean of its own, which takes one degree of freedom
-    return float(np.sqrt(((values - groups.transform("mean")) ** 2).sum() / freedom))
+    away = values - groups.transform("mean")
+    variance = (away**2).sum() / freedom
+    return float(np.sqrt(variance))
 
 
 def _sigmas(
@@ -110,7 +112,8 @@ def _given(df: pd.DataFrame, name: str, spread: Spread) -> Array:
         return _checked(name, np.full(len(df), float(spread)))
     if not df.index.isin(spread.index).all():
         raise ValueError(f"spread of {name}: it is on another index than the table")
-    wide = spread.reindex(df.index).to_numpy(dtype=float, na_value=np.nan)
+    of_rows = spread.reindex(df.index)
+    wide = of_rows.to_numpy(dtype=float, na_value=np.nan)
     return _checked(name, wide)
 
 
@@ -143,13 +146,15 @@ def _accuracy_error(df: pd.DataFrame, images: int) -> Array:
     """As if two more images had been right and two more wrong."""
     share = _fractions(df)
     centre = (share * images + 2) / (images + 4)
-    return np.asarray(np.sqrt(centre * (1 - centre) / (images + 4)))
+    variance = centre * (1 - centre) / (images + 4)
+    return np.asarray(np.sqrt(variance))
 
 
 def _fractions(df: pd.DataFrame) -> Array:
     """Accuracies that are of the kind of their error."""
     share = numbers(df, "accuracy")
-    if not (np.isnan(share) | ((share >= 0) & (share <= 1))).all():
+    possible = (share >= 0) & (share <= 1)
+    if not (np.isnan(share) | possible).all():
         raise ValueError(
             "accuracy is needed as a fraction from 0 to 1 for its error, not in per cent"
         )

@@ -9,6 +9,7 @@ import pandas as pd
 from results import wording
 from results.runs.fidelity import at_epoch, epoch_metrics, stopping_epochs
 from results.runs.run import Run
+from results.strict_json import JsonObject
 
 CURVES_AT_MOST = 40
 """Learning curves of each kind (front, stopped, others) at most."""
@@ -18,7 +19,7 @@ POINTS_AT_MOST = 500
 """Points of one line at most."""
 
 
-def progress(run: Run) -> dict[str, object] | None:
+def progress(run: Run) -> JsonObject | None:
     """The hypervolume after every network that raised it; None where nothing encloses one."""
     if run.no_front or not run.objectives or run.complete.empty:
         return None
@@ -27,18 +28,24 @@ def progress(run: Run) -> dict[str, object] | None:
         return None
     last = history.index == history.index[-1]
     rises = history[(history["hypervolume"].diff() != 0) | last]
-    minutes = (rises["finished"] - run.trials["started"].min()).dt.total_seconds() / 60
+    since = rises["finished"] - run.trials["started"].min()
+    minutes = since.dt.total_seconds() / 60
     known = thinned(np.flatnonzero(minutes.notna()).tolist(), POINTS_AT_MOST)
-    reference = run.reference_point().items()
-    corner = ", ".join(wording.with_unit(name, value) for name, value in reference)
     return {
         "minutes": shown(minutes.iloc[known]),
         "hypervolume": shown(rises["hypervolume"].iloc[known]),
-        "note": f"The hypervolume that the networks trained so far enclose, from {corner}; pauses count as time.",
+        "note": f"The hypervolume that the networks trained so far enclose, from {_corner(run)}; "
+        "pauses count as time.",
     }
 
 
-def learning(run: Run, front: Sequence[int]) -> dict[str, object]:
+def _corner(run: Run) -> str:
+    """The reference point in words."""
+    reference = run.reference_point().items()
+    return ", ".join(wording.with_unit(name, value) for name, value in reference)
+
+
+def learning(run: Run, front: Sequence[int]) -> JsonObject:
     """Learning curves of the front and samples of the stopped and the other networks; ``note`` tells the rule."""
     told = [name for name in ("accuracy", *run.objectives) if name in run.epochs]
     metric = next((name for name in told if run.epochs[name].notna().any()), None)
@@ -78,7 +85,7 @@ def _kinds(trained: pd.DataFrame, front: Sequence[int]) -> dict[str, list[int]]:
     }
 
 
-def fidelities(run: Run) -> dict[str, object]:
+def fidelities(run: Run) -> JsonObject:
     """What every network was worth after the epochs at which some were stopped, by column; where they compare."""
     metrics = [
         name
@@ -96,9 +103,10 @@ def fidelities(run: Run) -> dict[str, object]:
 
 def _curves(
     epochs: pd.DataFrame, metric: str, trials: Sequence[int], front: Sequence[int]
-) -> list[dict[str, object]]:
+) -> list[JsonObject]:
     # one pass over all epochs, not one per curve
-    members = dict(iter(epochs[epochs["trial"].isin(trials)].groupby("trial")))
+    chosen = epochs[epochs["trial"].isin(trials)]
+    members = dict(iter(chosen.groupby("trial")))
     return [
         {
             "trial": trial,
@@ -126,4 +134,5 @@ def thinned(items: Sequence[object], most: int) -> list[Any]:
     """At most ``most`` of ``items``, evenly spread, the first and the last among them."""
     if len(items) <= most:
         return list(items)
-    return [items[i] for i in np.linspace(0, len(items) - 1, most).round().astype(int)]
+    places = np.linspace(0, len(items) - 1, most).round().astype(int)
+    return [items[place] for place in places]

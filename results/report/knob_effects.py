@@ -11,6 +11,7 @@ from results.runs.fidelity import stopping_epochs
 from results.runs.run import Run
 from results.statistics.populations import EDF
 from results.statistics.trends import Trend
+from results.strict_json import JsonObject
 
 SPLITS = 8
 """A knob with more values than this splits no distribution."""
@@ -33,7 +34,7 @@ class Population:
     epoch: int | None = None
 
 
-def effects(run: Run, knobs: Sequence[str]) -> list[dict[str, object]]:
+def effects(run: Run, knobs: Sequence[str]) -> list[JsonObject]:
     """Trends and distributions in every population of the run, the one least bent by selection first."""
     return [
         {
@@ -71,19 +72,16 @@ def populations(run: Run) -> Iterator[Population]:
 
 def trends(
     population: Population, objectives: Iterable[str], knobs: Sequence[str]
-) -> dict[str, object]:
+) -> JsonObject:
     """Every objective's mean at each value of each knob that varies, with a 95 % interval."""
     networks = population.networks
     metrics = [name for name in objectives if networks[name].notna().any()]
-    varying = (
-        [name for name in knobs if networks[name].nunique() > 1] if metrics else []
-    )
-    table = {
-        name.removeprefix("arch."): {
-            metric: _trend(networks, name, metric) for metric in metrics
-        }
-        for name in varying
-    }
+    table = {}
+    for knob in knobs if metrics else ():
+        # a knob that does not vary has no trend
+        if networks[knob].nunique() > 1:
+            trends = {metric: _trend(networks, knob, metric) for metric in metrics}
+            table[knob.removeprefix("arch.")] = trends
     return {
         "knobs": list(table),
         "metrics": metrics,
@@ -92,7 +90,7 @@ def trends(
     }
 
 
-def _trend(networks: pd.DataFrame, knob: str, metric: str) -> dict[str, object]:
+def _trend(networks: pd.DataFrame, knob: str, metric: str) -> JsonObject:
     trend = Trend(knob, metric)(networks)
     scale = wording.scale(metric)
     values = trend["knob"]
@@ -108,7 +106,7 @@ def _trend(networks: pd.DataFrame, knob: str, metric: str) -> dict[str, object]:
     }
 
 
-def distributions(population: Population, knobs: Sequence[str]) -> dict[str, object]:
+def distributions(population: Population, knobs: Sequence[str]) -> JsonObject:
     """The distribution of error over all of the population, and split by knobs with few values."""
     known = population.networks.dropna(subset=["accuracy"])
     if len(known) < 2:
@@ -119,10 +117,8 @@ def distributions(population: Population, knobs: Sequence[str]) -> dict[str, obj
         # more curves than a reader tells apart
         if 2 <= len(values) <= SPLITS:
             named = knob.removeprefix("arch.")
-            splits[named] = [
-                _edf(f"{named} {value}", known[known[knob] == value])
-                for value in sorted(values)
-            ]
+            parts = {value: known[known[knob] == value] for value in sorted(values)}
+            splits[named] = [_edf(f"{named} {value}", parts[value]) for value in parts]
     return {
         "note": f"{population.note} The line gives the share of them whose error is below a value: "
         "the higher the line, the better the population.",
@@ -130,7 +126,7 @@ def distributions(population: Population, knobs: Sequence[str]) -> dict[str, obj
     }
 
 
-def _edf(name: str, networks: pd.DataFrame) -> dict[str, object]:
+def _edf(name: str, networks: pd.DataFrame) -> JsonObject:
     edf = EDF()(networks)
     edf = edf.iloc[thinned(range(len(edf)), POINTS_AT_MOST // 2)]
     return {

@@ -5,6 +5,7 @@ from typing import Any
 from results.report.charts import shown
 from results.runs.run import Run
 from results.statistics.public_models import comparable, public_models
+from results.strict_json import JsonObject
 from results.wording import scale
 
 FAMILIES = {
@@ -18,7 +19,7 @@ SHARED = ("accuracy", "flops", "params", "activations")
 """Metrics that mean the same in a trials table; their latencies were taken on other devices."""
 
 
-def overlay(run: Run, name: str) -> dict[str, object]:
+def overlay(run: Run, name: str) -> JsonObject:
     """What ``write_report(against=…)`` takes: public models of split attention's field, as plain values.
 
     Raises ``ValueError`` saying why a comparison would not be fair.

@@ -18,6 +18,7 @@ from results.runs.finalists_table import finalists_table
 from results.runs.health import NUMBER, health
 from results.runs.run import Run
 from results.runs.summary import summary
+from results.strict_json import JsonObject
 
 Stages = Callable[[Mapping[str, object]], Sequence[Mapping[str, object]] | None]
 """From an architecture (``trials.arch``) to its stages: name, depth, width, resolution and other traits."""
@@ -32,7 +33,7 @@ def page_data(
     *,
     stages: Stages | None = None,
     against: Mapping[str, object] | None = None,
-) -> dict[str, object]:
+) -> JsonObject:
     """Everything the page shows about ``run``, as JSON values.
 
     Raises:
@@ -71,7 +72,7 @@ def page_data(
     }
 
 
-def _finalists(outcome: FinalistsOutcome, objectives: Directions) -> dict[str, object]:
+def _finalists(outcome: FinalistsOutcome, objectives: Directions) -> JsonObject:
     """What the full trainings came to, in sentences and as a table."""
     headings, rows = finalists_table(outcome.networks, objectives)
     return {"verdict": outcome.verdict, "headings": headings, "rows": rows}
@@ -108,11 +109,12 @@ def _metrics(run: Run) -> list[str]:
     ]
 
 
-def _metric(name: str, column: "pd.Series[Any]") -> dict[str, object]:
+def _metric(name: str, column: "pd.Series[Any]") -> JsonObject:
+    positive = bool((column.dropna() > 0).all())
     return {
         "name": name,
         "label": wording.label(name),
-        "log": metric(name).logarithmic and bool((column.dropna() > 0).all()),
+        "log": metric(name).logarithmic and positive,
         "percent": wording.scale(name) != 1,
         "whole": pd.api.types.is_integer_dtype(column),
     }
@@ -120,7 +122,7 @@ def _metric(name: str, column: "pd.Series[Any]") -> dict[str, object]:
 
 def _trials(
     trials: pd.DataFrame, metrics: Sequence[str], knobs: Sequence[str], front: set[int]
-) -> dict[str, object]:
+) -> JsonObject:
     """By column: a tenth of the size of one object per trial."""
     return {
         "trial": trials["trial"].tolist(),
@@ -135,16 +137,15 @@ def _trials(
     }
 
 
-def _stages(archs: "pd.Series[Any]", read: Stages | None) -> dict[str, object]:
+def _stages(archs: "pd.Series[Any]", read: Stages | None) -> JsonObject:
     """``of``: per trial the places of its stages in ``rows``, which holds every different stage once."""
     # networks share most of their stages: each different one is sent once
     rows: dict[tuple[Any, ...], int] = {}
     of = []
     for arch in archs:
         found = read(json.loads(arch)) if read and pd.notna(arch) else None
-        of.append(
-            [rows.setdefault(tuple(row.items()), len(rows)) for row in found or ()]
-        )
+        traits = [tuple(stage.items()) for stage in found or ()]
+        of.append([rows.setdefault(stage, len(rows)) for stage in traits])
     return {"rows": [dict(row) for row in rows], "of": of}
 
 
@@ -154,7 +155,7 @@ def _texts(column: "pd.Series[Any]") -> list[Any]:
     return column.astype(object).where(column.notna(), None).tolist()
 
 
-def _failures(trials: pd.DataFrame) -> dict[str, object]:
+def _failures(trials: pd.DataFrame) -> JsonObject:
     """Reasons why trials gave no result, most frequent first."""
     lost = trials[trials["status"].isin(["failed", "infeasible"])].fillna(
         {"error": "no reason given"}
@@ -165,10 +166,11 @@ def _failures(trials: pd.DataFrame) -> dict[str, object]:
     found.sort(key=len, reverse=True)
     note = f"{wording.counted(len(lost), 'network')} for {wording.counted(len(found), 'reason')}"
     note += f"; the {FAILURES} most frequent." if len(found) > FAILURES else "."
-    return {"groups": [_group(rows) for rows in found[:FAILURES]], "note": note}
+    groups = [_group(rows) for rows in found[:FAILURES]]
+    return {"groups": groups, "note": note}
 
 
-def _group(rows: pd.DataFrame) -> dict[str, object]:
+def _group(rows: pd.DataFrame) -> JsonObject:
     """Trials that ended for one reason; the first one's words stand for all."""
     reason = rows["error"].iloc[0]
     more = len(rows) - 1

@@ -60,4 +60,6 @@ def script_json(value: Mapping[str, object]) -> str:
     """JSON that cannot end the <script> element it stands in."""
     # "</script>" in a text would end the element.
     text = json.dumps(value, allow_nan=False, separators=(",", ":"))
-    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+    for character in "<>&":
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    return text

@@ -92,7 +92,8 @@ def knob_figure(trials: pd.DataFrame, knob: str, metric: str) -> Figure:
 
 
 def _shown(rows: pd.DataFrame, metric: str) -> Any:
-    return rows[metric].to_numpy(dtype=float, na_value=np.nan) * scale(metric)
+    values = rows[metric].to_numpy(dtype=float, na_value=np.nan)
+    return values * scale(metric)
 
 
 def _titled(figure: Figure, across: str, up: str) -> Figure:
@@ -118,7 +119,8 @@ def notebook_view(
     """HTML: a sentence, the front in its first two objectives, its first networks. No script, no request."""
     known = [name for name in objectives if trials[name].notna().any()]
     picture = _picture(trials, front, *known[:2]) if len(known) > 1 else ""
-    rows = "".join(_row(row, known) for row in front.head(_ROWS).to_dict("records"))
+    first = front.head(_ROWS).to_dict("records")
+    rows = "".join(_row(row, known) for row in first)
     heads = "".join(
         f"<th>{escape(head)}</th>" for head in ("trial", *map(label, known))
     )
@@ -128,20 +130,17 @@ def notebook_view(
 
 
 def _row(row: Mapping[Hashable, object], metrics: list[str]) -> str:
-    cells = [str(row["trial"]), *(number(name, row[name]) for name in metrics)]
+    numbers = (number(name, row[name]) for name in metrics)
+    cells = [str(row["trial"]), *numbers]
     return f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in cells)}</tr>"
 
 
 def _picture(trials: pd.DataFrame, front: pd.DataFrame, y: str, x: str) -> str:
     """An inline SVG: notebooks keep it, and show it without JavaScript."""
     known = trials.dropna(subset=[x, y])
-    dots = _dots(known, known["trial"].isin(front["trial"]).to_numpy(), y, x)
-    ends = [
-        with_unit(name, known[name].agg(end))
-        for name in (y, x)
-        for end in ("min", "max")
-    ]
-    words = f"{escape(ends[0])} to {escape(ends[1])} (up), {escape(ends[2])} to {escape(ends[3])} (across)"
+    chosen = known["trial"].isin(front["trial"]).to_numpy()
+    dots = _dots(known, chosen, y, x)
+    words = f"{_range(known, y)} (up), {_range(known, x)} (across)"
     edge = _MARGIN // 2
     right = _WIDTH - _MARGIN // 2
     floor = _HEIGHT - _MARGIN // 2
@@ -151,6 +150,13 @@ def _picture(trials: pd.DataFrame, front: pd.DataFrame, y: str, x: str) -> str:
         f'<svg width="{_WIDTH}" height="{_HEIGHT}" role="img" aria-label="{escape(words)}">{frame}{dots}</svg>'
         f"<p><small>{words}; orange: on the front</small></p>"
     )
+
+
+def _range(known: pd.DataFrame, name: str) -> str:
+    """From where to where a metric goes, for HTML."""
+    low = with_unit(name, known[name].min())
+    high = with_unit(name, known[name].max())
+    return f"{escape(low)} to {escape(high)}"
 
 
 def _dots(known: pd.DataFrame, chosen: NDArray[np.bool_], y: str, x: str) -> str:
@@ -166,5 +172,6 @@ def _dots(known: pd.DataFrame, chosen: NDArray[np.bool_], y: str, x: str) -> str
 
 def _pixels(column: pd.Series[Any], start: float, end: float) -> Any:
     values = column.to_numpy(dtype=float)
-    low, high = values.min(), values.max()
-    return start + (values - low) / ((high - low) or 1) * (end - start)
+    low = values.min()
+    span = (values.max() - low) or 1
+    return start + (values - low) / span * (end - start)

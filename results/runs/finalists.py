@@ -36,7 +36,8 @@ def load_outcome(path: str | Path) -> FinalistsOutcome | None:
     try:
         told = json.loads(source.read_text(encoding="utf-8"))
         verdict = [str(sentence) for sentence in told["verdict"]]
-        networks = pd.DataFrame([dict(row) for row in told["networks"]])
+        rows = [dict(row) for row in told["networks"]]
+        networks = pd.DataFrame(rows)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{source}: cannot be read ({error})") from error
     # JSON's null has made them floats

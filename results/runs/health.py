@@ -67,7 +67,8 @@ def _validation_images(run: Run) -> int | None:
 def _latency(run: Run) -> Iterator[Concern]:
     if not {"latency_ms", "latency_iqr_ms"} <= set(run.complete):
         return
-    spread = (run.complete["latency_iqr_ms"] / run.complete["latency_ms"]).dropna()
+    complete = run.complete
+    spread = (complete["latency_iqr_ms"] / complete["latency_ms"]).dropna()
     if len(spread) >= ENOUGH and spread.median() > 0.1:
         yield Concern(
             "latency spread",
@@ -104,7 +105,8 @@ def _how_many(run: Run, lost: pd.DataFrame, words: str) -> str:
     # "flops 1.2e9" and "flops 1.3e9" are one reason
     alike = reasons.groupby(reasons.str.replace(NUMBER, "#", regex=True))
     often = max((members for _, members in alike), key=len)
-    reason = " ".join(often.iloc[0].split())[:120]
+    words = often.iloc[0].split()
+    reason = " ".join(words)[:120]
     count = f"{len(lost)} of {len(run.trials)} networks {words}"
     return f"{count}, {len(often)} of them for: {reason}"
 
@@ -126,7 +128,8 @@ def _edge(
     for end, value in (("highest", tried.max()), ("lowest", tried.min())):
         there = int((chosen == value).sum())
         # most of the front, and more than the draw would explain
-        if there >= 0.8 * len(chosen) and (tried == value).mean() < 0.6:
+        crowded = there >= 0.8 * len(chosen)
+        if crowded and (tried == value).mean() < 0.6:
             yield Concern(
                 "knob at its edge",
                 f"{there} of {len(chosen)} networks of the front have {knob} {value}, the {end} value tried",
@@ -192,7 +195,8 @@ def _unused(run: Run) -> Iterator[Concern]:
 def _few(run: Run) -> Iterator[Concern]:
     found = run.comparable_front()
     known = len(run.complete)
-    if 0 < len(found) <= 2 and known >= 2 * ENOUGH and len(run.objectives) > 1:
+    few = 0 < len(found) <= 2
+    if few and known >= 2 * ENOUGH and len(run.objectives) > 1:
         yield Concern(
             "few networks on the front",
             f"{len(found)} of {known} networks trained to the end beat all others",

@@ -10,8 +10,9 @@ from typing import Any
 
 import yaml
 
-from results.log.event_log import DamagedLogError, last_event
+from results.log.event_log import last_event
 from results.log.events import Event
+from results.log.reading import DamagedLogError
 from results.log.salvage import surviving_events
 from results.runs.environment import environment
 from results.runs.remote import is_url, local_copy

@@ -20,6 +20,7 @@ from results.runs.comparability import incomparable
 from results.runs.fidelity import at_epoch
 from results.runs.snapshot import Stamp, write_snapshot
 from results.runs.tables import Tables
+from results.strict_json import JsonObject
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -93,7 +94,8 @@ class Run:
         known = [name for name in _RETRAINED_ALIKE if name in rows]
         settings = rows[known].astype("string").fillna("")
         # the newest says how it is done; older ways would not compare
-        rows = rows[(settings == settings.iloc[-1]).all(axis=1)]
+        like_last = (settings == settings.iloc[-1]).all(axis=1)
+        rows = rows[like_last]
         # Retrained once more, into another folder: the later result holds.
         return rows.drop_duplicates(["trial", "seed"], keep="last")
 
@@ -245,7 +247,7 @@ class Run:
             self.path / "front.json", strict_json.dumps(front, indent=2) + "\n"
         )
 
-    def front_record(self, objectives: Directions | None = None) -> dict[str, object]:
+    def front_record(self, objectives: Directions | None = None) -> JsonObject:
         """The front as ``front.json`` has it: with its hypervolume, or with why there is none.
 
         Raises ``ValueError`` for an unknown objective.
@@ -289,7 +291,7 @@ class Run:
             raise ValueError(f"{self.path}: {reason}")
 
 
-def network_record(row: Mapping[Any, Any]) -> dict[str, object]:
+def network_record(row: Mapping[Any, Any]) -> JsonObject:
     """One network for other programs: identity, every metric, and the architecture itself."""
     metrics = {
         name: value

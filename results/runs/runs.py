@@ -142,7 +142,8 @@ def _concatenated(runs: Mapping[str, Run], name: str) -> pd.DataFrame:
     columns = list(dict.fromkeys(column for table in tables for column in table))
     rows = pd.concat(tables, ignore_index=True)
     front = ["run", *(column for column in columns if column != "run")]
-    together: pd.DataFrame = rows.reindex(columns=front).astype({"run": "string"})
+    in_order = rows.reindex(columns=front)
+    together: pd.DataFrame = in_order.astype({"run": "string"})
     together.attrs["units"] = {
         key: unit for table in tables for key, unit in table.attrs["units"].items()
     }

@@ -65,7 +65,8 @@ def read_status(folder: str | Path, now: float | None = None) -> Status:
         run = load_run(folder)
     events, _ = surviving_events(run.path / "events.db")
     now = time.time() if now is None else now
-    return _status(run, events, age=max(0.0, now - events[-1].time))
+    age = now - events[-1].time
+    return _status(run, events, age=max(0.0, age))
 
 
 def _status(run: Run, events: Sequence[Event], age: float) -> Status:
@@ -100,7 +101,8 @@ def _counted(
         if record.status is TrialStatus.PAUSED
     ]
     unfinished = run.trials[run.trials["status"] == "running"]
-    running = unfinished[~unfinished["trial"].isin(paused)].to_dict("records")
+    waits = unfinished["trial"].isin(paused)
+    running = unfinished[~waits].to_dict("records")
     outcomes = run.trials["status"].value_counts()
     counts = {str(name): int(count) for name, count in outcomes.items()}
     counts |= {"running": len(running), "paused": len(unfinished) - len(running)}

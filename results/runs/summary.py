@@ -45,7 +45,8 @@ def _of_front(run: Run, front: pd.DataFrame) -> list[str]:
     best = front.iloc[0]
     values = ", ".join(with_unit(name, best[name]) for name in run.objectives)
     count = counted(len(front), "network")
-    corner = [with_unit(name, value) for name, value in run.reference_point().items()]
+    reference_point = run.reference_point().items()
+    corner = [with_unit(name, value) for name, value in reference_point]
     reference = ", ".join(corner)
     enclosed = run.hypervolume()
     return [

@@ -58,7 +58,8 @@ def _identity(proposal: Proposed) -> dict[str, Any]:
     # The column is there only where some trial was answered by another.
     if proposal.duplicate_of is not None:
         facts["duplicate_of"] = proposal.duplicate_of
-    knobs = {knob_column(name): value for name, value in (proposal.knobs or {}).items()}
+    set_to = proposal.knobs or {}
+    knobs = {knob_column(name): value for name, value in set_to.items()}
     arch = None if proposal.arch is None else json.dumps(proposal.arch)
     return facts | knobs | {"arch": arch}
 
@@ -125,7 +126,8 @@ def _column(name: str, values: list[Any]) -> "pd.Series[Any]":
     """One column in its dtype: knobs and a user's metrics are inferred, standard columns are fixed."""
     kind = metric(name).kind
     if kind == "time":
-        return pd.to_datetime(pd.Series(values, dtype="float64"), unit="s", utc=True)
+        seconds = pd.Series(values, dtype="float64")
+        return pd.to_datetime(seconds, unit="s", utc=True)
     if kind == "text":
         return pd.Series(values, dtype="string")
     if kind == "count":

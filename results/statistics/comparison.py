@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+import scipy
 
 from results.columns import Array
 from results.objectives import check_direction
@@ -101,7 +101,7 @@ def _sample(name: str, df: pd.DataFrame, metric: str) -> Array:
 
 def _tests(first: Array, second: Array, seed: int) -> pd.DataFrame:
     tests = {
-        "Mann-Whitney": stats.mannwhitneyu,
+        "Mann-Whitney": scipy.stats.mannwhitneyu,
         "Kolmogorov-Smirnov": _any_difference,
         "permutation of medians": partial(_permutation_test, seed=seed),
     }
@@ -119,12 +119,12 @@ def _tests(first: Array, second: Array, seed: int) -> pd.DataFrame:
 def _any_difference(first: Array, second: Array) -> Any:
     # SciPy warns where it falls back on the asymptotic p, which is near enough there.
     with warnings.catch_warnings(action="ignore", category=RuntimeWarning):
-        return stats.ks_2samp(first, second)
+        return scipy.stats.ks_2samp(first, second)
 
 
 def _permutation_test(first: Array, second: Array, seed: int) -> Any:
     rng = np.random.default_rng(seed)
-    return stats.permutation_test(
+    return scipy.stats.permutation_test(
         (first, second), _median_difference, n_resamples=1999, vectorized=True, rng=rng
     )
 
@@ -235,6 +235,7 @@ def _budgets(populations: Mapping[str, pd.DataFrame], budget: str) -> str:
         for name, df in populations.items()
     )
     said = f"median {budget} {first:.4g} in {a}, {second:.4g} in {b}"
-    if abs(first - second) > BUDGETS_APART * max(abs(first), abs(second)):
+    larger = max(abs(first), abs(second))
+    if abs(first - second) > BUDGETS_APART * larger:
         return f" Not at equal budget: {said}."
     return f" At equal budget: {said}."

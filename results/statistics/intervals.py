@@ -8,7 +8,7 @@ import math
 from typing import TypeAlias
 
 import numpy as np
-from scipy import stats
+import scipy
 
 from results.columns import Array
 
@@ -20,7 +20,8 @@ BOOTSTRAPS = 1000
 
 def t_interval(value: float, error: float, freedom: float, level: float) -> Interval:
     """Around a value with a standard error, known from ``freedom`` degrees of freedom."""
-    half = error * float(stats.t.ppf((1 + level) / 2, freedom))
+    quantile = float(scipy.stats.t.ppf((1 + level) / 2, freedom))
+    half = error * quantile
     return value - half, value + half
 
 
@@ -28,7 +29,7 @@ def mean_interval(values: Array, level: float = 0.95) -> Interval:
     """Student's, for the mean; unknown for one value, and where all are equal: they tell of no spread."""
     if len(values) < 2 or np.ptp(values) == 0:
         return UNKNOWN
-    error = float(stats.sem(values))
+    error = float(scipy.stats.sem(values))
     return t_interval(float(values.mean()), error, len(values) - 1, level)
 
 
@@ -41,8 +42,8 @@ def quantile_interval(values: Array, share: float, level: float = 0.95) -> Inter
     count = len(values)
     tail = (1 - level) / 2
     # How many of the values lie below the quantile is binomial, so each value's place has a known chance.
-    below = int(stats.binom.ppf(tail, count, share))
-    above = int(stats.binom.isf(tail, count, share)) + 1
+    below = int(scipy.stats.binom.ppf(tail, count, share))
+    above = int(scipy.stats.binom.isf(tail, count, share)) + 1
     if below < 1 or above > count:
         return UNKNOWN
     ordered = np.sort(values)
@@ -51,7 +52,8 @@ def quantile_interval(values: Array, share: float, level: float = 0.95) -> Inter
 
 def jackknife_error(left_out: Array) -> float:
     """The standard error of an estimate, from its values with each observation left out once (Tukey, 1958)."""
-    return math.sqrt((len(left_out) - 1) * float(np.var(left_out)))
+    variance = (len(left_out) - 1) * float(np.var(left_out))
+    return math.sqrt(variance)
 
 
 def superiority_interval(
@@ -98,5 +100,6 @@ def median_difference_interval(
         for values in (first, second)
     ]
     tail = (1 - level) / 2
-    lower, upper = np.quantile(medians[0] - medians[1], (tail, 1 - tail))
+    differences = medians[0] - medians[1]
+    lower, upper = np.quantile(differences, (tail, 1 - tail))
     return float(lower), float(upper)

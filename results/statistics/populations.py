@@ -53,7 +53,8 @@ class EDF:
         errors = np.sort(1 - values if self.metric == "accuracy" else values)
         share = np.arange(1, len(errors) + 1) / len(errors)
         # The same width everywhere: a band for the whole curve, not for each point.
-        width = np.sqrt(np.log(2 / (1 - self.level)) / (2 * len(errors)))
+        variance = np.log(2 / (1 - self.level)) / (2 * len(errors))
+        width = np.sqrt(variance)
         band = {
             "lower": np.clip(share - width, 0, 1),
             "upper": np.clip(share + width, 0, 1),
@@ -130,8 +131,10 @@ class BestOf:
             return UNKNOWN
         weights = _chances(len(values) - 1, n)
         # Without value j, those above it move down by one place.
-        lower = np.concatenate([[0.0], np.cumsum(weights * values[:-1])])
-        upper = np.concatenate([[0.0], np.cumsum(weights * values[1:])])
+        areas_below = np.cumsum(weights * values[:-1])
+        areas_above = np.cumsum(weights * values[1:])
+        lower = np.concatenate([[0.0], areas_below])
+        upper = np.concatenate([[0.0], areas_above])
         error = jackknife_error(lower + upper[-1] - upper)
         return t_interval(_expected_best(values, n), error, freedom, self.level)
 

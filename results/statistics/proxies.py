@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import kendalltau
+import scipy
 
 from results.statistics.rank_agreement import rank_agreement
 
@@ -46,10 +46,13 @@ def compare_rankings(trainings: pd.DataFrame, truth: str) -> pd.DataFrame:
 def partial_tau(proxy: object, truth: object, given: object) -> float:
     """Kendall's tau of ``proxy`` and ``truth`` with what both owe to ``given`` taken out (Kendall 1942)."""
     ours, left, right = (
-        kendalltau(*pair).statistic for pair in combinations((proxy, truth, given), 2)
+        scipy.stats.kendalltau(*pair).statistic
+        for pair in combinations((proxy, truth, given), 2)
     )
     # the formula is that of the partial correlation
-    return float((ours - left * right) / np.sqrt((1 - left**2) * (1 - right**2)))
+    own = ours - left * right
+    scale = np.sqrt((1 - left**2) * (1 - right**2))
+    return float(own / scale)
 
 
 def _judged(
@@ -95,7 +98,8 @@ def _tau(values: pd.DataFrame, columns: list[Any], other: "pd.Series[Any]") -> A
 def _beyond(
     values: "pd.Series[Any]", truth: "pd.Series[Any]", macs: "pd.Series[Any]"
 ) -> float:
-    together = pd.DataFrame({"proxy": values, "truth": truth, "macs": macs}).dropna()
+    columns = {"proxy": values, "truth": truth, "macs": macs}
+    together = pd.DataFrame(columns).dropna()
     return (
         partial_tau(*(together[name] for name in together))
         if len(together) > 3
@@ -110,5 +114,6 @@ def _deviations(values: pd.DataFrame) -> tuple[float, float]:
         return np.nan, np.nan
     within = float(values.var(axis=1).mean())
     # the means of so many trainings still carry their share of the noise
-    between = float(values.mean(axis=1).var()) - within / seeds
+    of_means = float(values.mean(axis=1).var())
+    between = of_means - within / seeds
     return within**0.5, max(0.0, between) ** 0.5

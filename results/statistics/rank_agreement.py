@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import kendalltau, spearmanr
+import scipy
 
 from results.columns import Array
 from results.parameters import check_share
@@ -19,7 +19,8 @@ from results.statistics.intervals import (
 LEAST = 4
 """Networks that a rank correlation needs."""
 LEAST_FOR_INTERVAL = 10
-MEASURES = {"kendall": kendalltau, "spearman": spearmanr}
+MEASURES = {"kendall": "kendalltau", "spearman": "spearmanr"}
+"""Columns, and the functions of ``scipy.stats`` that they come from."""
 
 
 def rank_agreement(
@@ -51,7 +52,8 @@ def rank_agreement(
 
 def _agreement(values: Array, target: Array, level: float) -> dict[str, Any]:
     row: dict[str, Any] = {"networks": len(values)}
-    for measure, correlate in MEASURES.items():
+    for measure, function in MEASURES.items():
+        correlate = getattr(scipy.stats, function)
         row[measure] = _correlation(correlate, values, target)
         lower, upper = _interval(correlate, values, target, level)
         row |= {f"{measure}_lower": lower, f"{measure}_upper": upper}
@@ -69,8 +71,10 @@ def _interval(correlate: Any, values: Array, target: Array, level: float) -> Int
     left_out = [_correlation(correlate, values[rest], target[rest]) for rest in others]
     # A perfect agreement has an infinite z: it is taken to be one pair short of it.
     most = 1 - 4 / (count * (count - 1))
-    z = float(np.arctanh(np.clip(found, -most, most)))
-    error = jackknife_error(np.arctanh(np.clip(left_out, -most, most)))
+    clipped = np.clip(found, -most, most)
+    others_clipped = np.clip(left_out, -most, most)
+    z = float(np.arctanh(clipped))
+    error = jackknife_error(np.arctanh(others_clipped))
     # Near 1 few networks tell of no spread: not below tau's of normal values (Fieller et al., 1957).
     error = max(error, math.sqrt(0.437 / (count - 4)))
     lower, upper = np.tanh(t_interval(z, error, count - 2, level))

@@ -140,7 +140,8 @@ def _shortcut(spec: Bottleneck) -> nn.Module:
         spec.in_channels, spec.out_channels, 1, 1 if pooled else spec.stride, bias=False
     )
     norm = nn.BatchNorm2d(spec.out_channels)
-    return nn.Sequential(pool, conv, norm) if pooled else nn.Sequential(conv, norm)
+    layers = [pool, conv, norm] if pooled else [conv, norm]
+    return nn.Sequential(*layers)
 
 
 def _shortcut_cost(spec: Bottleneck, x: Tally) -> None:

@@ -53,7 +53,8 @@ class InvertedResidualModule(ResidualBlock):
         self.project_bn = nn.BatchNorm2d(spec.out_channels)
 
     def forward(self, x: Tensor) -> Tensor:
-        out: Tensor = self.project_bn(self.project(self.depthwise(self.expand(x))))
+        wide = self.depthwise(self.expand(x))
+        out: Tensor = self.project_bn(self.project(wide))
         return out + x if self.residual else out
 
     @staticmethod

@@ -109,7 +109,8 @@ class SplitAttention(nn.Module):
         # the fast way of training; plain operators serve everyone else
         if self._runs_by_hand(x):
             maps, pooled = relu_pool(x, self.radix)
-            return weigh(maps, self.weights(pooled).to(maps.dtype), self.radix)
+            weights = self.weights(pooled).to(maps.dtype)
+            return weigh(maps, weights, self.radix)
         # A view must not be overwritten, nor what an unknown norm keeps for its gradient.
         maps = F.relu(x, inplace=self._owns_maps(x))
         splits = by_split(maps, self.radix)
@@ -117,7 +118,8 @@ class SplitAttention(nn.Module):
         for index in range(1, self.radix):
             total = total + splits[:, index]
         pooled = F.adaptive_avg_pool2d(total, 1)
-        return weighted_sum(maps, self.weights(pooled).to(maps.dtype), self.radix)
+        weights = self.weights(pooled).to(maps.dtype)
+        return weighted_sum(maps, weights, self.radix)
 
     def _runs_by_hand(self, x: Tensor) -> bool:
         if not self.training or _needs_operators(x) or not self._owns_maps(x):
@@ -180,7 +182,8 @@ class SplitAttention(nn.Module):
             return gate.sigmoid()
         width = self.channels // self.cardinality
         # (B, cardinality, radix, width, 1, 1), softmax over the radix
-        per_split = gate.unflatten(1, (self.cardinality, self.radix, width)).softmax(2)
+        groups = gate.unflatten(1, (self.cardinality, self.radix, width))
+        per_split = groups.softmax(2)
         # the maps lie radix-major, so the weights must too
         radix_major: Tensor = per_split.transpose(1, 2).flatten(1, 3)
         return radix_major

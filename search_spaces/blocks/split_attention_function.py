@@ -34,7 +34,8 @@ def weighted_sum(maps: Tensor, weights: Tensor, radix: int) -> Tensor:
 
     The two weights of radix 2 must sum to one: only the second is read.
     """
-    splits, shares = by_split(maps, radix), by_split(weights, radix)
+    splits = by_split(maps, radix)
+    shares = by_split(weights, radix)
     if radix == 2:
         # a softmax over two sums to one, so the sum is an interpolation: one pass over the maps
         return torch.lerp(splits[:, 0], splits[:, 1], shares[:, 1])
@@ -72,14 +73,16 @@ class _ReLUPool(Function):
         # ReLU's gradient needs its output only
         ctx.save_for_backward(maps)
         ctx.radix = radix
-        return maps, by_split(maps.mean((2, 3), keepdim=True), radix).sum(1)
+        means = maps.mean((2, 3), keepdim=True)
+        return maps, by_split(means, radix).sum(1)
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor, grad_pooled: Tensor) -> tuple[Tensor, None]:
         (maps,) = ctx.saved_tensors
         pixels = maps.shape[2] * maps.shape[3]
         # d(mean)/dx = 1 / pixels, the same for every split that was summed
-        share = (grad_pooled.to(grad.dtype) / pixels).repeat(1, ctx.radix, 1, 1)
+        of_pixel = grad_pooled.to(grad.dtype) / pixels
+        share = of_pixel.repeat(1, ctx.radix, 1, 1)
         if _is_transformed(grad):
             return (grad + share) * (maps > 0), None
         for g, s, y in _by_images(maps, grad, share, maps):
@@ -103,8 +106,10 @@ class _Weigh(Function):
             grad_maps = by_split(weights, ctx.radix) * grad
             return grad_maps.reshape(maps.shape), grad_weights.view_as(weights), None
         # d/dw of sum_k w_k * y_k: the maps times the gradient, summed over the pixels
-        products = (by_split(y, ctx.radix) * g for y, g in _by_images(maps, maps, grad))
-        grad_weights = torch.cat([product.sum((3, 4)) for product in products])
+        parts = _by_images(maps, maps, grad)
+        products = (by_split(y, ctx.radix) * g for y, g in parts)
+        sums = [product.sum((3, 4)) for product in products]
+        grad_weights = torch.cat(sums)
         # written once, no zeros first
         grad_maps = torch.empty_like(maps)
         torch.mul(
@@ -122,7 +127,10 @@ def _is_transformed(grad: Tensor) -> bool:
 
 def _by_images(maps: Tensor, *tensors: Tensor) -> Iterator[tuple[Tensor, ...]]:
     """The tensors, as many images at a time as have maps that fit into the cache of a CPU's core."""
-    image = max(1, maps.shape[1:].numel() * maps.element_size())
+    # of one image
+    elements = maps.shape[1:].numel()
+    image = max(1, elements * maps.element_size())
     # a GPU is best fed with everything at once
     count = max(1, CACHE_BYTES // image) if maps.device.type == "cpu" else len(maps)
-    return zip(*(torch.split(tensor, count) for tensor in tensors), strict=True)
+    parts = (torch.split(tensor, count) for tensor in tensors)
+    return zip(*parts, strict=True)

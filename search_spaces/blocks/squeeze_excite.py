@@ -23,7 +23,8 @@ class SqueezeExcite(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         pooled = F.adaptive_avg_pool2d(x, 1)
-        weights: Tensor = self.gate(self.fc2(F.relu(self.fc1(pooled), inplace=True)))
+        squeezed = F.relu(self.fc1(pooled), inplace=True)
+        weights: Tensor = self.gate(self.fc2(squeezed))
         return x * weights
 
     @staticmethod

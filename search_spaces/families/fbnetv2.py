@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass, fields, replace
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import ClassVar
 
@@ -13,14 +13,13 @@ from search_spaces.blocks.ends import ExpandedHead, SimpleStem
 from search_spaces.blocks.inverted_residual import InvertedResidual, Projection
 from search_spaces.blocks.residual import Block
 from search_spaces.grid import Grid, eights
-from search_spaces.knobs import Knobs, KnobValue, Trial, check_knob, choose
+from search_spaces.knobs import KnobValue, check_knob
 from search_spaces.network import Description
-from search_spaces.space import SearchSpace
 
 FBNETV2_STAGES = (1, 2, 3, 4, 5)
 KERNELS = {"k3": 3, "k5": 5}
 
-_LEGAL: dict[str, Collection[KnobValue]] = {
+LEGAL: dict[str, Collection[KnobValue]] = {
     "rows": range(1, 17),
     "operator": ("k3", "k5", "skip"),
     "width": range(8, 1025, 8),
@@ -88,8 +87,8 @@ class FBNetV2(Arch):
             self._check_each(name, knob, len(FBNETV2_STAGES))
         for name, knob in PER_ROW.items():
             self._check_each(name, knob, sum(self.rows))
-        for name in _LEGAL.keys() - {*PER_STAGE.values(), *PER_ROW.values()}:
-            check_knob("FBNetV2", name, getattr(self, name), _LEGAL[name])
+        for name in LEGAL.keys() - {*PER_STAGE.values(), *PER_ROW.values()}:
+            check_knob("FBNetV2", name, getattr(self, name), LEGAL[name])
         if self.attention != "split":
             object.__setattr__(self, "radix", 1)
         if self.attention == "none":
@@ -114,7 +113,7 @@ class FBNetV2(Arch):
                 f"FBNetV2: {name} must have {count} entries, got {len(values)}"
             )
         for number, value in enumerate(values, start=1):
-            check_knob("FBNetV2", f"{name} (entry {number})", value, _LEGAL[knob])
+            check_knob("FBNetV2", f"{name} (entry {number})", value, LEGAL[knob])
 
     def _make_plain(self, name: str, plain: object) -> None:
         """Give the skips of a field its plainest value."""
@@ -137,7 +136,8 @@ class FBNetV2(Arch):
                     row, channels, width, stride, self.activations[stage - 1]
                 )
                 # only the first block that is there strides; skips pass it on
-                channels, stride = width, 1
+                channels = width
+                stride = 1
             stages.append(tuple(blocks))
         return Description(
             SimpleStem(stem_width, "hswish", bias=True, resolution=self.resolution),
@@ -156,16 +156,18 @@ class FBNetV2(Arch):
             # a skip that changes the shape cannot be nothing
             return [] if same else [Projection(in_channels, width, stride)]
         first = self._block(row, in_channels, width, stride, activation)
+        again = self._block(row, width, width, 1, activation)
         return [
             first,
-            *[self._block(row, width, width, 1, activation)] * (self.repeats[row] - 1),
+            *[again] * (self.repeats[row] - 1),
         ]
 
     def _block(
         self, row: int, in_channels: int, width: int, stride: int, activation: str
     ) -> InvertedResidual:
         expanded = nearest_width(in_channels * self.expansions[row])
-        attended, expand = self.attended[row], self.expansions[row] != 1
+        attended = self.attended[row]
+        expand = self.expansions[row] != 1
         # split attention has its own; without an expansion nothing else would use this
         if attended and self.attention == "split" and not expand:
             activation = "relu"
@@ -188,130 +190,3 @@ def nearest_width(channels: float) -> int:
     """The multiple of 8 nearest to ``channels``, half up; the next one if more than 5 % would be lost."""
     nearest = max(8, int(channels + 4) // 8 * 8)
     return nearest + 8 if nearest < 0.95 * channels else nearest
-
-
-@dataclass(frozen=True)
-class FBNetV2Space(SearchSpace):
-    """Tables of up to 23 rows, wide enough for all seven published networks.
-
-    ``rows1`` to ``rows5`` and ``width1`` to ``width5`` belong to the stages. The other knobs of a row have
-    the same choices in every row; one row a stage makes the space small.
-    """
-
-    arch_type: ClassVar[type[Arch]] = FBNetV2
-
-    rows1: Sequence[int] = (1,)
-    rows2: Sequence[int] = range(1, 5)
-    rows3: Sequence[int] = range(1, 5)
-    rows4: Sequence[int] = range(1, 10)
-    rows5: Sequence[int] = range(1, 6)
-    width1: Sequence[int] = range(8, 33, 8)
-    width2: Sequence[int] = range(8, 49, 8)
-    width3: Sequence[int] = range(16, 65, 8)
-    width4: Sequence[int] = range(32, 145, 8)
-    width5: Sequence[int] = range(96, 289, 8)
-    operator: Sequence[str] = ("k3", "k5", "skip")
-    expansion: Sequence[float] = Grid(1.0, 7.0, 0.01)
-    repeat: Sequence[int] = range(1, 4)
-    attended: Sequence[bool] = (False, True)
-    activation: Sequence[str] = ("relu", "hswish")
-    attention: Sequence[str] = ("none", "se", "split")
-    radix: Sequence[int] = (1, 2, 4)
-    stem_width: Sequence[int] = range(8, 33, 8)
-    head_expansion: Sequence[float] = Grid(2.0, 6.0, 1.0)
-    features: Sequence[int] = range(1280, 1985, 64)
-    resolution: Sequence[int] = range(128, 289, 32)
-    width_multiplier: Sequence[float] = Grid(0.5, 1.5, 0.05)
-
-    def __post_init__(self) -> None:
-        self.check_choices(
-            {name: _LEGAL[name.rstrip("12345")] for name in self.knobs()}
-        )
-
-    def suggest(self, trial: Trial) -> FBNetV2:
-        # first: whether rows are attended depends on it
-        attention = choose(trial, "attention", self.attention)
-        rows = tuple(
-            choose(trial, f"rows{stage}", getattr(self, f"rows{stage}"))
-            for stage in FBNETV2_STAGES
-        )
-        table = [
-            self._row(trial, stage, row, attended=attention != "none")
-            for stage, count in zip(FBNETV2_STAGES, rows, strict=True)
-            for row in range(1, count + 1)
-        ]
-        operators, widths, expansions, repeats, attended = zip(*table, strict=True)
-        return FBNetV2(
-            rows,
-            operators,
-            widths,
-            expansions,
-            repeats,
-            attended,
-            activations=tuple(
-                choose(trial, f"activation{stage}", self.activation)
-                for stage in FBNETV2_STAGES
-            ),
-            attention=attention,
-            radix=choose(trial, "radix", self.radix) if attention == "split" else 1,
-            stem_width=choose(trial, "stem_width", self.stem_width),
-            head_expansion=choose(trial, "head_expansion", self.head_expansion),
-            features=choose(trial, "features", self.features),
-            resolution=choose(trial, "resolution", self.resolution),
-            width_multiplier=choose(trial, "width_multiplier", self.width_multiplier),
-        )
-
-    def _row(
-        self, trial: Trial, stage: int, row: int, attended: bool
-    ) -> tuple[str, int, float, int, bool]:
-        """Operator, width, expansion, repeats and whether attended, in the order of the fields."""
-        at = f"{stage}_{row}"
-        operator = choose(trial, f"operator{at}", self.operator)
-        width = choose(trial, f"width{at}", getattr(self, f"width{stage}"))
-        if operator == "skip":
-            # a skip keeps a width, which the next row sees, and nothing else
-            return operator, width, 1.0, 1, False
-        expansion = choose(trial, f"expansion{at}", self.expansion)
-        repeat = choose(trial, f"repeat{at}", self.repeat)
-        return (
-            operator,
-            width,
-            expansion,
-            repeat,
-            attended and choose(trial, f"attended{at}", self.attended),
-        )
-
-    def params(self, arch: Arch) -> Knobs:
-        if not isinstance(arch, FBNetV2):
-            raise ValueError(f"space fbnetv2 has no {type(arch).__name__}")
-        knobs: Knobs = {
-            field.name: getattr(arch, field.name)
-            for field in fields(arch)
-            if field.name not in {*PER_STAGE, *PER_ROW}
-        }
-        if arch.attention != "split":
-            del knobs["radix"]
-        for name, knob in PER_STAGE.items():
-            values = zip(FBNETV2_STAGES, getattr(arch, name), strict=True)
-            knobs |= {f"{knob}{stage}": value for stage, value in values}
-        return knobs | _row_knobs(arch)
-
-
-def _row_knobs(arch: FBNetV2) -> Knobs:
-    """The knobs of every row, ``<knob><stage>_<row in the stage>``: those that make a difference there."""
-    rows = [
-        f"{stage}_{row}"
-        for stage, count in zip(FBNETV2_STAGES, arch.rows, strict=True)
-        for row in range(1, count + 1)
-    ]
-    knobs: Knobs = {}
-    for name, knob in PER_ROW.items():
-        if knob == "attended" and arch.attention == "none":
-            continue
-        # a skip has no block: it is asked for its width alone
-        free = knob in ("operator", "width")
-        values = zip(rows, arch.operators, getattr(arch, name), strict=True)
-        knobs |= {
-            f"{knob}{at}": value for at, op, value in values if free or op != "skip"
-        }
-    return knobs

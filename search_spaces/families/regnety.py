@@ -93,9 +93,11 @@ class RegNetY(Arch):
         # j (equation 2), which
         # is s_j = log(u_j / w0) / log(wm) multiplications away from w0 (3); s_j is
         # rounded (4).
-        levels = [level(j, self.w0, self.wa, self.wm) for j in range(self.depth)]
+        blocks = range(self.depth)
+        levels = [level(block, self.w0, self.wa, self.wm) for block in blocks]
         # to multiples of 8, as in pycls
-        widths = [8 * round(self.w0 * self.wm**s / 8) for s in levels]
+        exact = [self.w0 * self.wm**each for each in levels]
+        widths = [8 * round(width / 8) for width in exact]
         return tuple(
             Stage(len(list(run)), *self._grouped(width))
             for width, run in groupby(widths)
@@ -139,7 +141,8 @@ class RegNetY(Arch):
 
 def level(block: int, w0: int, wa: float, wm: float) -> int:
     """How many times the width has been multiplied by ``wm`` at this block (the paper's equations 2 to 4)."""
-    return round(math.log((w0 + wa * block) / w0) / math.log(wm))
+    growth = (w0 + wa * block) / w0
+    return round(math.log(growth) / math.log(wm))
 
 
 def four_stages(

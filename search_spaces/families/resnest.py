@@ -146,7 +146,9 @@ class ResNeStSpace(SearchSpace):
     avd_first: tuple[bool, ...] = (False, True)
 
     def __post_init__(self) -> None:
-        self.check_choices({name: _LEGAL[name.rstrip("1234")] for name in self.knobs()})
+        # depth1 to depth4 have the values of depth
+        legal = {name: _LEGAL[name.rstrip("1234")] for name in self.knobs()}
+        self.check_choices(legal)
 
     def suggest(self, trial: Trial) -> ResNeSt:
         depths = tuple(

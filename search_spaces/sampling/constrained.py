@@ -103,7 +103,8 @@ class ConstrainedSampler:
         # only now: the plain draws have found out which knobs there are
         cube = Cube(self.sizes, self.rng)
         if not inside:
-            start = self._reach(cube, min(tried, key=lambda draw: draw.outside))
+            nearest = min(tried, key=lambda draw: draw.outside)
+            start = self._reach(cube, nearest)
             # the first inside lies at the border; a walk from there forgets that
             inside = list(islice(self._walk(cube, start), WARM_UP))
         fit = self._fit(cube, tried + inside)
@@ -121,7 +122,8 @@ class ConstrainedSampler:
         """Where the chain of changes stands, once in so many candidates that it has forgotten the last."""
         here = cube.point(at.tape)
         # so many candidates that NEARBY of them were expected inside: then the chain has moved on
-        period = NEARBY / max(fit.expected_inside(cube.nearby(here, SURVEY)), 1e-3)
+        share = fit.expected_inside(cube.nearby(here, SURVEY))
+        period = NEARBY / max(share, 1e-3)
         time = 0.0
         for tried_since, there in self._screened(cube, fit, at, cube.nearby):
             time += tried_since
@@ -186,16 +188,22 @@ class ConstrainedSampler:
                 count = min(2 * count, LARGEST_BATCH)
 
     def _fit(self, cube: Cube, draws: list[Sample]) -> CostFit:
-        rows = np.array([cube.point(draw.tape) for draw in draws])
-        costs = np.array([list(draw.costs.values()) for draw in draws], dtype=float)
+        points = [cube.point(draw.tape) for draw in draws]
+        rows = np.array(points)
+        costs = [list(draw.costs.values()) for draw in draws]
         return CostFit.of(
-            rows, cube.sizes, costs, self.window, seed=int(self.rng.integers(2**32))
+            rows,
+            cube.sizes,
+            np.array(costs, dtype=float),
+            self.window,
+            seed=int(self.rng.integers(2**32)),
         )
 
     def _walk(self, cube: Cube, at: Sample) -> Iterator[Sample]:
         """Changes to ``at``, then to what comes of it, none of which leads farther outside."""
         while True:
-            there = self._draw(cube.tape(cube.nearby(cube.point(at.tape), 1)[0]))
+            (moved,) = cube.nearby(cube.point(at.tape), 1)
+            there = self._draw(cube.tape(moved))
             # equals are taken: a plateau must be crossed, and inside (0) every step is one
             at = at if there.outside > at.outside else there
             yield at

@@ -50,7 +50,8 @@ class CostFit:
         """Fit ``costs`` (draws, metrics) on ``rows`` (draws, knobs), positions among the choices, 0 to 1."""
         log_costs = np.log(costs)
         # Cauchy weights: far draws steady the fit, but those near the limits shape it
-        shares = (1 / (1 + (window.misses(log_costs) / NEAR) ** 2)).prod(1)
+        far = window.misses(log_costs) / NEAR
+        shares = (1 / (1 + far**2)).prod(1)
         features = _features(rows, sizes)
         # every fourth is for the error alone: on its own draws a fit looks better than it is
         unseen = np.arange(len(rows)) % 4 == 0
@@ -65,30 +66,36 @@ class CostFit:
 
     def expected_inside(self, rows: FloatArray) -> float:
         """Share of the rows."""
-        return float((self._misses(rows) == 0).all(1).mean())
+        inside = (self._misses(rows) == 0).all(1)
+        return float(inside.mean())
 
     def passes(self, rows: FloatArray) -> FloatArray:
         """Probability with which each row, (rows, knobs), is worth costing; never 0."""
         # a heavy tail, so that what the fit is wrong about is found in the end in standard errors
-        beyond = np.maximum(0, self._misses(rows) / self.error - SLACK)
+        misses = self._misses(rows) / self.error
+        beyond = np.maximum(0, misses - SLACK)
         passes: FloatArray = (1 / (1 + beyond**4)).prod(1)
         return passes
 
     def _misses(self, rows: FloatArray) -> FloatArray:
-        return self.window.misses(_predict(_features(rows, self.sizes), self.weights))
+        features = _features(rows, self.sizes)
+        return self.window.misses(_predict(features, self.weights))
 
 
 def _features(rows: FloatArray, sizes: FloatArray) -> FloatArray:
     # choices from -1/2 to 1/2, so that powers of them are little correlated
-    x = np.floor(rows * sizes) / np.maximum(sizes - 1, 1) - 0.5
+    position = np.floor(rows * sizes)
+    x = position / np.maximum(sizes - 1, 1) - 0.5
     square = x * x
     # a product takes a tenth of the time of a power
-    return np.hstack([np.ones((len(x), 1)), x, square, square * x])
+    constant = np.ones((len(x), 1))
+    return np.hstack([constant, x, square, square * x])
 
 
 def _predict(features: FloatArray, weights: FloatArray) -> FloatArray:
     # (metrics, rows, TERMS) -> (rows, metrics)
-    log_costs: FloatArray = np.log(np.exp(features @ weights).sum(2)).T
+    terms = np.exp(features @ weights)
+    log_costs: FloatArray = np.log(terms.sum(2)).T
     return log_costs
 
 
@@ -113,7 +120,8 @@ def _fit(
 
     def loss() -> float:
         solver.zero_grad()
-        squares = (share * (torch.logsumexp(x @ terms, 1) - y) ** 2).sum()
+        residuals = torch.logsumexp(x @ terms, 1) - y
+        squares = (share * residuals**2).sum()
         # a little ridge: knobs that change nothing keep weight 0
         off = squares + 1e-5 * (terms[1:] ** 2).mean()
         (terms.grad,) = torch.autograd.grad(off, terms)

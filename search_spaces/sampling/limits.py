@@ -27,7 +27,8 @@ class Window:
         Raises:
             ValueError: naming the limit that is unknown or wrong.
         """
-        return cls({metric: _ends(metric, limit) for metric, limit in limits.items()})
+        ends = {metric: _ends(metric, limit) for metric, limit in limits.items()}
+        return cls(ends)
 
     def outside(self, costs: Mapping[str, float]) -> float:
         """0 inside, else how far off in units of log cost, summed over the metrics."""
@@ -45,7 +46,8 @@ class Window:
         low, high = np.array(list(self.ends.values())).T
         # log(0) = -inf is right: nothing lies below a limit of 0
         with np.errstate(divide="ignore"):
-            low, high = np.log(low), np.log(high)
+            low = np.log(low)
+            high = np.log(high)
         misses: NDArray[np.float64] = np.maximum(
             0, np.maximum(low - log_costs, log_costs - high)
         )

@@ -37,14 +37,16 @@ class RandomTrial:
     ) -> float:
         # a continuous knob becomes a fine grid, so that every axis has a finite number of positions
         step = step or (high - low) / FLOAT_STEPS
-        return low + step * self._pick(name, round((high - low) / step) + 1)
+        positions = round((high - low) / step) + 1
+        return low + step * self._pick(name, positions)
 
     def suggest_categorical(self, name: str, choices: Sequence[ValueT]) -> ValueT:
         return choices[self._pick(name, len(choices))]
 
     def _pick(self, name: str, size: int) -> int:
         # a conditional range may be longer next time; the fit scales by the longest
-        self.sizes[name] = max(size, self.sizes.get(name, 0))
+        longest = self.sizes.get(name, 0)
+        self.sizes[name] = max(size, longest)
         if name not in self.tape:
             self.tape[name] = self.rng.random()
         # position 1.0 belongs to the last choice
@@ -56,7 +58,8 @@ class Cube:
 
     def __init__(self, sizes: Mapping[str, int], rng: Generator) -> None:
         self.names = list(sizes)
-        self.sizes = np.array(list(sizes.values()), dtype=float)
+        positions = list(sizes.values())
+        self.sizes = np.array(positions, dtype=float)
         self.rng = rng
 
     def point(self, tape: dict[str, float]) -> FloatArray:
@@ -74,11 +77,15 @@ class Cube:
     def nearby(self, here: FloatArray, count: int) -> FloatArray:
         """Some knobs moved by a choice or more, round the ends; there and back are equally likely."""
         # which knobs move: mostly few, at times nearly all, so that the chain can leave any valley
-        moved = self.rng.random((count, len(here))) < self.rng.random((count, 1)) ** 4
+        chances = self.rng.random((count, len(here)))
+        moved = chances < self.rng.random((count, 1)) ** 4
         if len(here):
             # at least one always does
-            moved[np.arange(count), self.rng.integers(len(here), size=count)] = True
+            knob = self.rng.integers(len(here), size=count)
+            moved[np.arange(count), knob] = True
         # step lengths from 0.01 to 1, evenly over the orders of magnitude
-        steps = self.rng.normal(size=moved.shape) * 0.01 ** self.rng.random((count, 1))
+        normal = self.rng.normal(size=moved.shape)
+        steps = normal * 0.01 ** self.rng.random((count, 1))
         # one choice more in the same direction: a step shorter than a choice would change nothing
-        return np.where(moved, (here + steps + np.sign(steps) / self.sizes) % 1, here)
+        there = here + steps + np.sign(steps) / self.sizes
+        return np.where(moved, there % 1, here)

@@ -9,7 +9,8 @@ import torch
 from torch import fx, nn
 
 from search_spaces import Arch, ResNeSt, Task, build, fold, get_space, reference
-from search_spaces.testing import draw, random_images, unsettled
+from search_spaces.counting import random_images, unsettled
+from search_spaces.testing import draw
 
 PAGE = Path(__file__).parents[2] / "docs/backbone.md"
 NARROW = {

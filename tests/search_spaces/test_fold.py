@@ -12,7 +12,7 @@ from torch.nn.utils import (
 )
 
 from search_spaces import ResNeSt, SplitAttention, Task, build, fold
-from search_spaces.testing import unsettled
+from search_spaces.counting import unsettled
 
 SMALL = {"depths": (1, 2, 1, 1), "widths": (8, 8, 16, 16), "stem_width": 8}
 NETWORKS = {

@@ -42,12 +42,7 @@ class Listing(NamedTuple):
         row = self.row[wanted]
         order = np.lexsort((row, container))
         if self.kind == "file":
-            for part in _cut(order, FILES_A_JOB):
-                paths = [str(self.containers[index][0]) for index in container[part]]
-                yield [
-                    Entry("file", path, 0, [0], [int(at)])
-                    for path, at in zip(paths, part, strict=True)
-                ]
+            yield from self._files(order, container)
             return
         borders = np.flatnonzero(np.diff(container[order])) + 1
         for same in np.split(order, borders):
@@ -56,6 +51,15 @@ class Listing(NamedTuple):
                 rows = row[part].tolist()
                 positions = part.tolist()
                 yield [Entry(self.kind, str(path), group, rows, positions)]
+
+    def _files(self, order: Indices, container: Indices) -> Iterator[list[Entry]]:
+        for part in _cut(order, FILES_A_JOB):
+            files = (self.containers[index][0] for index in container[part])
+            paths = [str(file) for file in files]
+            yield [
+                Entry("file", path, 0, [0], [int(at)])
+                for path, at in zip(paths, part, strict=True)
+            ]
 
 
 def _cut(order: Indices, length: int) -> list[Indices]:
@@ -92,7 +96,9 @@ def listed(
 ) -> Listing:
     """``sizes`` are the containers' numbers of images."""
     container = np.repeat(np.arange(len(sizes)), sizes)
-    row = np.concatenate([np.arange(size) for size in sizes]) if sizes else np.arange(0)
+    # an empty listing is an empty array, too
+    rows = [np.arange(size) for size in sizes] or [np.arange(0)]
+    row = np.concatenate(rows)
     return Listing(kind, files, containers, container, row, labels, classes)
 
 

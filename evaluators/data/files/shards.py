@@ -68,7 +68,8 @@ def _by_split(root: Path) -> dict[str | None, list[Path]]:
 
 def _split_of(path: Path) -> str | None:
     """The file's own word counts first, then the nearest folder's."""
-    said = (split_named(name) for name in (path.stem, *reversed(path.parts[:-1])))
+    folders = reversed(path.parts[:-1])
+    said = (split_named(name) for name in (path.stem, *folders))
     return next((split for split in said if split), None)
 
 
@@ -169,7 +170,8 @@ def _renumbered(shard: _Shard, known: list[str]) -> Indices:
             f"{shard.path}: class {unknown[0]!r} is not among those to train with, {', '.join(known):.200}"
         )
     places = {each: number for number, each in enumerate(known)}
-    table = np.asarray([places.get(each, -1) for each in own], np.int64)
+    numbers_of_known = [places.get(each, -1) for each in own]
+    table = np.asarray(numbers_of_known, np.int64)
     return table[shard.labels]
 
 

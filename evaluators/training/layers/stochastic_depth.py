@@ -76,8 +76,10 @@ class _Skip:
     ) -> Tensor | None:
         if not (norm.training and torch.is_grad_enabled()):
             return None
-        kept = torch.rand(len(branch), 1, 1, 1, device=branch.device) >= self._rate
-        return branch * (kept / (1 - self._rate)).to(branch.dtype)
+        drawn = torch.rand(len(branch), 1, 1, 1, device=branch.device)
+        kept = drawn >= self._rate
+        factor = kept / (1 - self._rate)
+        return branch * factor.to(branch.dtype)
 
 
 class _Blank:
@@ -104,10 +106,12 @@ def _squares(maps: Tensor, side: int, rate: Tensor) -> Tensor:
     All lie inside (Ghiasi et al. 2018, equation 1).
     """
     batch, channels, height, width = maps.shape
-    rows, columns = height - side + 1, width - side + 1
+    rows = height - side + 1
+    columns = width - side + 1
     # each of the rows * columns corners that is drawn blanks side**2 pixels
     density = rate * (height * width) / (side**2 * rows * columns)
-    corners = torch.rand(batch, channels, rows, columns, device=maps.device) < density
+    drawn = torch.rand(batch, channels, rows, columns, device=maps.device)
+    corners = drawn < density
     # a pixel is blanked if any corner within a square up and left of it is drawn
     padded = F.pad(corners.float(), [side - 1] * 4)
     return F.max_pool2d(padded, side, stride=1) > 0

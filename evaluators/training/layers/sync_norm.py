@@ -31,12 +31,14 @@ class SyncedNorm(nn.BatchNorm2d):
         if not (self.training and torch.is_grad_enabled()):
             return super().forward(x)
         # parts are equally long (Shard.of), so counts need no exchange
-        count = x.numel() // x.shape[1] * torch.distributed.get_world_size()
+        here = x.numel() // x.shape[1]
+        count = here * torch.distributed.get_world_size()
         values = x.float()
         mean = _total(values.sum((0, 2, 3))) / count
         # two passes: E[x^2] - E[x]^2 would lose digits where the mean is large
         centred = values - mean.view(1, -1, 1, 1)
-        variance = _total(centred.square().sum((0, 2, 3))) / count
+        squares = centred.square().sum((0, 2, 3))
+        variance = _total(squares) / count
         # running statistics are of the unbiased variance, as in torch
         self._follow(mean.detach(), variance.detach() * count / (count - 1))
         scale = self.weight * (variance + self.eps).rsqrt()

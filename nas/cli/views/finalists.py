@@ -16,6 +16,7 @@ from nas.cli.progress import shown_if_slow
 from nas.cli.terminal import PlainConsole
 from nas.cli.views.search import SearchView
 from nas.config.finalists import SelectConfig
+from nas.config.pairs import key_of
 from nas.config.schema import SearchConfig
 from nas.finalists.deliver import deliver
 from nas.finalists.finalists import train_finalists
@@ -77,7 +78,7 @@ def finish_search(
     if config.finalists is None:
         return 0
     # trials=80 was for the search; how it runs holds for the finalists too
-    running = [each for each in overrides if each.partition("=")[0] in RUNNING]
+    running = [each for each in overrides if key_of(each) in RUNNING]
     code = print_finals(run_finalists(folder, running, console), console)
     if code == 0 and config.select is not None:
         deliver_model(folder, config, console)

@@ -122,7 +122,8 @@ def _two_digits(value: float) -> str:
 
 
 def _correlation(row: Mapping[Any, Any], name: str) -> str:
-    lower, upper = row[f"{name}_lower"], row[f"{name}_upper"]
+    lower = row[f"{name}_lower"]
+    upper = row[f"{name}_upper"]
     between = "" if isnan(lower) else f" ({lower:.2f} to {upper:.2f})"
     return "\N{EN DASH}" if isnan(row[name]) else f"{row[name]:.2f}{between}"
 
@@ -135,9 +136,11 @@ def retrained_table(found: RetrainingResult) -> Table:
     for name in names:
         table.add_column(label(name), justify="right")
     for row in found.seeds.to_dict("records"):
-        table.add_row(str(row["seed"]), *(number(name, row[name]) for name in names))
+        values = (number(name, row[name]) for name in names)
+        table.add_row(str(row["seed"]), *values)
     if found.spread:
-        table.add_row("mean", *(number(name, found.mean[name]) for name in names))
+        means = (number(name, found.mean[name]) for name in names)
+        table.add_row("mean", *means)
         table.add_row(
             "deviation", *(number(name, found.spread[name]) for name in names)
         )

@@ -43,7 +43,9 @@ def follow(folder: Path, console: Console) -> None:
 
 def status_view(status: Status) -> RenderableType:
     lines = [Text(line) for line in _lines(status)]
-    return Group(*lines, _running(status)) if status.running else Group(*lines)
+    if not status.running:
+        return Group(*lines)
+    return Group(*lines, _running(status))
 
 
 def _lines(status: Status) -> Iterator[str]:
@@ -71,7 +73,8 @@ def _front(status: Status) -> str:
     if status.hypervolume is None:
         none = "no network has been trained to the end yet"
         return f"no front: {run.no_front or none}"
-    corner = [with_unit(name, value) for name, value in run.reference_point().items()]
+    reference_point = run.reference_point().items()
+    corner = [with_unit(name, value) for name, value in reference_point]
     volume = f"hypervolume {status.hypervolume:.4g} from {', '.join(corner)}"
     return f"front of {counted(status.front, 'network')}, {volume}"
 

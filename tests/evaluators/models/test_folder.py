@@ -24,7 +24,7 @@ from evaluators import (
 )
 from evaluators.data.decode import pixels
 from search_spaces import Network, ResNeSt, Task, build
-from search_spaces.testing import random_images, unsettled
+from search_spaces.counting import random_images, unsettled
 
 ARCH = ResNeSt(depths=(1, 1, 1, 1), widths=(8, 8, 16, 16), stem_width=8)
 GREY, COLOUR = Task(3, 16, 1, small_images=True), Task(3, 16, 3, small_images=True)

@@ -38,7 +38,8 @@ from search_spaces import (
     fold,
     get_space,
 )
-from search_spaces.testing import draw, random_images, unsettled
+from search_spaces.counting import random_images, unsettled
+from search_spaces.testing import draw
 
 TASK = Task(3, 32, 3, small_images=True)
 SMALL = ResNeSt(

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from results import Event, EventLog, load_run, strict_json, write_atomic
-from results.log import event_log
+from results.log import reading
 from results.log.event_log import read_events
 from results.log.events import Finished, Measured, Noted, Proposed
 from results.log.salvage import mend, surviving_events
@@ -168,7 +168,7 @@ def test_a_log_that_another_process_holds_is_busy_and_not_damaged(log, monkeypat
     log.append("proposed", trial=0)
     log.close()
     before = log.path.read_bytes()
-    monkeypatch.setattr(event_log, "READER_WAIT_SECONDS", 0.05)
+    monkeypatch.setattr(reading, "READER_WAIT_SECONDS", 0.05)
     with closing(sqlite3.connect(log.path, isolation_level=None)) as holder:
         holder.execute("BEGIN EXCLUSIVE")
         for read in (

@@ -19,6 +19,8 @@ def theirs_and_ours(
     splat = pytest.importorskip(
         "resnest.torch.splat", reason="the authors' package resnest 0.0.5"
     )
+    # seeded: near 0 a derivative has no digits to agree on, and chance would find such a place
+    torch.manual_seed(radix)
     theirs = splat.SplAtConv2d(
         8,
         8,

@@ -23,7 +23,8 @@ from search_spaces import (
     get_space,
     reference,
 )
-from search_spaces.testing import Replay, count_activations, fvcore_operators
+from search_spaces.counting import count_activations, fvcore_operators
+from search_spaces.testing import Replay
 
 FOLDER = Path(__file__).parents[2] / "reference"
 
