@@ -3,14 +3,17 @@
     python benchmarks/referee.py train CIFAR truth [--visits 90000] [--networks 24] [--seeds 2]
     python benchmarks/referee.py train CIFAR muon [--visits 18000]
     python benchmarks/referee.py judge [--visits 90000]
+    python benchmarks/referee.py train CIFAR sgd --visits 18000 --preset cifar10-families --out FILE
+    python benchmarks/referee.py families --out FILE
 
-CIFAR is a folder with CIFAR-10 as train.parquet and test.parquet; the test images are never read. The networks are
-drawn from the space of cifar10-small, 5 to 25 million MACs. Every finished training is a line of a file
-(benchmarks/referee/trainings.jsonl), appended at once: kill it at any moment, call it again, here or on another
-machine that has the file, and it goes on. All networks have seed 0 before the first has seed 1.
+CIFAR is a folder with CIFAR-10 as train.parquet and test.parquet; the test images are never read. The networks
+are drawn from the space of cifar10-small (or of ``--preset``), 5 to 25 million MACs. Every finished training is a
+line of a file (benchmarks/referee/trainings.jsonl), appended at once: kill it at any moment, call it again, here
+or on another machine that has the file, and it goes on. All networks have seed 0 before the first has seed 1.
 
 ``judge`` prints a row per candidate and number of visits, as ``splitsearch proxy-study`` does, with CPU seconds:
-by accuracy, and by validation loss (``accuracy`` is then the loss, negated).
+by accuracy, and by validation loss (``accuracy`` is then the loss, negated). ``families`` prints what a candidate
+brings the networks of each family that every candidate in the file has trained.
 """
 
 from __future__ import annotations
@@ -76,9 +79,9 @@ CANDIDATES: dict[str, dict[str, Any]] = {
 """``preset`` is the proxy that cifar10-small had: the same few images in every epoch, SGD, a cosine."""
 
 
-def networks(count: int) -> list[Arch]:
+def networks(count: int, preset: str) -> list[Arch]:
     """The first of the referee's random networks, always the same."""
-    space = load_config("cifar10-small").space.build()
+    space = load_config(preset).space.build()
     drawn = space.samples(np.random.default_rng(DRAW), {"macs": MACS}, TASK)
     return list(islice(drawn, count))
 
@@ -141,7 +144,9 @@ def missing(
         for row in rows
         if (row["candidate"], row["visits"]) == (candidate, asked.visits)
     }
-    for seed, arch in product(range(asked.seeds), networks(asked.networks)):
+    for seed, arch in product(
+        range(asked.seeds), networks(asked.networks, asked.preset)
+    ):
         if (arch.id, seed) not in done:
             yield seed, arch
 
@@ -201,6 +206,22 @@ def judged(asked: argparse.Namespace) -> Iterator[dict[str, Any]]:
         yield from ({**known, "proxy": of, "accuracy": read[of]} for of in read)
 
 
+def families(asked: argparse.Namespace) -> None:
+    """Accuracy after the last epoch and CPU seconds, of networks that all candidates have trained."""
+    rows = pd.DataFrame(finished(asked.out))
+    rows["family"] = [arch["space"] for arch in rows["arch"]]
+    rows["accuracy"] = [epochs[-1]["accuracy"] for epochs in rows["epochs"]]
+    candidates = rows["candidate"].nunique()
+    everywhere = rows.groupby("arch_id")["candidate"].transform("nunique") == candidates
+    grouped = rows[everywhere].groupby(["family", "candidate"])
+    table = grouped.agg(
+        networks=("arch_id", "nunique"),
+        accuracy=("accuracy", "mean"),
+        cpu_seconds=("cpu_seconds", "mean"),
+    )
+    print(table.round(3).to_string())
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -209,13 +230,17 @@ def main() -> None:
     training = commands.add_parser("train")
     training.add_argument("folder", type=Path)
     training.add_argument("candidate", choices=CANDIDATES)
+    training.add_argument("--preset", default="cifar10-small")
     training.add_argument("--networks", type=int, default=24)
     training.add_argument("--seeds", type=int, default=2)
     training.set_defaults(run=train)
     judging = commands.add_parser("judge")
     judging.set_defaults(run=judge)
+    comparing = commands.add_parser("families")
+    comparing.set_defaults(run=families)
     for each in (training, judging):
         each.add_argument("--visits", type=int, default=90_000)
+    for each in (training, judging, comparing):
         each.add_argument("--out", type=Path, default=TRAININGS)
     asked = parser.parse_args()
     asked.run(asked)
