@@ -5,8 +5,8 @@
     python benchmarks/pick.py table
 
 CIFAR is a folder with CIFAR-10 as train.parquet and test.parquet. Every contender names one network of at most
-13.03 million MACs, which the network drawn by hand has. Three of them search (pick.yaml; ``--hours`` are of one core,
-finalists included), with the same short trainings and the same finalists:
+13.03 million MACs, which the network drawn by hand has. Three of them search (pick.yaml; ``--hours`` are of one
+core, finalists included), with the same short trainings and the same finalists:
 
 - ``product``: the default sampler and stopper;
 - ``random``: random networks, none stopped;
