@@ -13,6 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from evaluators.training.sgd import SGD
+
 SHARE = 0.25
 """Of the learning rate, for orthogonal steps: a peak of 0.05 at Recipe's defaults with batches of 128 images."""
 COEFFICIENTS = 3.4445, -4.7750, 2.0315
@@ -21,7 +23,7 @@ SMALLEST = 1e-7
 """Norm that a matrix is taken to have at least, so that zeros stay zeros."""
 
 
-class Muon(torch.optim.SGD):
+class Muon(SGD):
     """SGD on ``groups``, and on ``convolutions`` SGD along their Nesterov momentum made orthogonal.
 
     Grouped convolutions are so many matrices (out, in * height * width), each made orthogonal by itself.

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from evaluators.fields import Bounds, FieldError, check, require
 from evaluators.training.augment import Augmentation
 from evaluators.training.muon import Muon
+from evaluators.training.sgd import SGD
 from search_spaces import Arch
 from search_spaces.joint import settings_of
 from search_spaces.knobs import KnobValue
@@ -138,9 +139,7 @@ class Recipe:
             return 0.0
         return peak * _half_cosine(1, 0, (epoch - top) / (self.epochs - top))
 
-    def optimizer_of(
-        self, model: nn.Module, lr: float | Tensor = 0.0
-    ) -> torch.optim.SGD:
+    def optimizer_of(self, model: nn.Module, lr: float | Tensor = 0.0) -> SGD:
         """The optimiser of a model's parameters; its learning rate is to be set every step.
 
         A replayed CUDA graph reads it from the tensor ``lr``. Momentum starts as zeros: the fused step that a
@@ -165,9 +164,7 @@ class Recipe:
                 weight_decay=self.weight_decay,
             )
             if convolutions
-            else torch.optim.SGD(
-                groups, lr=lr, momentum=self.momentum, nesterov=True, fused=True
-            )
+            else SGD(groups, lr=lr, momentum=self.momentum, nesterov=True, fused=True)
         )
         for parameter in model.parameters():
             optimizer.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)

@@ -5,6 +5,7 @@ from torch import nn
 
 from evaluators import Recipe
 from evaluators.training.muon import SHARE, Muon, orthogonalised
+from evaluators.training.sgd import SGD
 from search_spaces import Task, build, get_space
 
 
@@ -87,7 +88,7 @@ def test_a_classifier_of_convolutions_is_not_muons() -> None:
 
 def test_without_convolutions_it_is_sgd() -> None:
     optimizer = Recipe(optimizer="muon").optimizer_of(nn.Linear(4, 2))
-    assert type(optimizer) is torch.optim.SGD
+    assert type(optimizer) is SGD
 
 
 def test_float16_overflow_leaves_the_momentum_alone() -> None:
