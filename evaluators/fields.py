@@ -10,7 +10,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, is_dataclass
-from difflib import get_close_matches
 from functools import cache
 from types import NoneType, UnionType
 from typing import (
@@ -26,6 +25,8 @@ from typing import (
     get_origin,
     get_type_hints,
 )
+
+from search_spaces.extension import nearest
 
 
 class Settings(Protocol):
@@ -122,19 +123,12 @@ def from_values(kind: type[S], values: object) -> S:
     for name in values:
         if name not in known:
             raise FieldError(
-                kind.__name__, (str(name),), f"unknown key{hint(str(name), known)}"
+                kind.__name__, (str(name),), f"unknown key{nearest(str(name), known)}"
             )
     made = {
         name: _made(kind, name, known[name], value) for name, value in values.items()
     }
     return kind(**made)
-
-
-def hint(name: str, known: Iterable[str]) -> str:
-    """What an unknown name may have meant, to go after a message."""
-    known = list(known)
-    close = get_close_matches(name, known, n=1)
-    return f"; did you mean {close[0]}?" if close else f"; there are {', '.join(known)}"
 
 
 @cache

@@ -28,6 +28,7 @@ from evaluators.evaluator import Metrics
 from search_spaces import IMAGENET, Arch, SplitAttention, Task, build
 from search_spaces.blocks.inverted_residual import InvertedResidualModule
 from search_spaces.blocks.squeeze_excite import SqueezeExcite
+from search_spaces.extension import nearest
 
 MAX_RESOLUTION = 64
 """Larger images are not needed to tell networks apart, and cost what should be free."""
@@ -55,7 +56,9 @@ class ZeroCost:
 
     def __post_init__(self) -> None:
         if self.proxy not in PROXIES:
-            raise ValueError(f"unknown proxy {self.proxy!r}; use {', '.join(PROXIES)}")
+            raise ValueError(
+                f"unknown proxy {self.proxy!r}{nearest(self.proxy, PROXIES)}"
+            )
 
     @property
     def metrics(self) -> tuple[str, ...]:

@@ -34,7 +34,7 @@ from nas.samplers.proposer import Proposer, Proposing
 from nas.samplers.registry import make_sampler
 from nas.stopper.asha import Stopper
 from search_spaces import SearchSpace, Task
-from search_spaces.extension import import_named
+from search_spaces.extension import import_named, nearest
 from search_spaces.sampling.limits import LIMITED
 
 
@@ -210,15 +210,15 @@ def _check_objectives(config: SearchConfig, evaluators: Sequence[Evaluator]) -> 
     for objective in config.objectives:
         if objective not in produced:
             raise ValueError(
-                f"objectives.{objective}: no evaluator measures it; there are {', '.join(produced)}"
+                f"objectives.{objective}: no evaluator measures it{nearest(objective, produced)}"
             )
     for name in chain.from_iterable(config.stopper.instead.values()):
         if name not in produced:
             raise ValueError(
-                f"stopper.instead: no evaluator measures {name}; there are {', '.join(produced)}"
+                f"stopper.instead: no evaluator measures {name}{nearest(name, produced)}"
             )
     for name in config.limits:
         if name not in (*produced, *LIMITED):
             raise ValueError(
-                f"limits.{name}: no evaluator measures it; there are {', '.join(produced)}"
+                f"limits.{name}: no evaluator measures it{nearest(name, [*produced, *LIMITED])}"
             )

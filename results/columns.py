@@ -1,5 +1,6 @@
 """Numbers out of tables."""
 
+from difflib import get_close_matches
 from numbers import Real
 from typing import TypeAlias
 
@@ -17,9 +18,11 @@ NOT_FINAL = ("stopped", "infeasible", "duplicate", "failed", "running")
 def check_column(df: pd.DataFrame, name: str, called: str = "") -> None:
     """Raises ``ValueError`` unless there is such a column; ``called`` is the parameter that names it."""
     if name not in df.columns:
-        there = ", ".join(map(str, df.columns))
+        columns = [*map(str, df.columns)]
+        # all of them, the nearest first
+        there = get_close_matches(name, columns, n=max(1, len(columns)), cutoff=0.0)
         raise ValueError(
-            f"{called}{called and ': '}{name} is no column; there are {there}"
+            f"{called}{called and ': '}{name} is no column; there are {', '.join(there)}"
         )
 
 

@@ -11,6 +11,7 @@ from dataclasses import MISSING, dataclass, fields, is_dataclass
 from functools import cache, cached_property, lru_cache
 from typing import Any, ClassVar, Self, get_args, get_type_hints
 
+from search_spaces.extension import nearest
 from search_spaces.network import Description
 
 
@@ -59,7 +60,7 @@ class Arch(ABC):
         known = _field_types(cls)
         if unknown := sorted(str(name) for name in knobs.keys() - known):
             raise ValueError(
-                f"{cls.__name__} has no field {unknown[0]!r}; its fields are {', '.join(known)}"
+                f"{cls.__name__} has no field {unknown[0]!r}{nearest(unknown[0], known)}"
             )
         for field in fields(cls):
             if (

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
-from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from inspect import isabstract
 from typing import Any
 
 from search_spaces.arch import Arch, brief
-from search_spaces.extension import import_named
+from search_spaces.extension import import_named, nearest
 from search_spaces.families import fbnetv2_published, fbnetv2_space, regnety, resnest
+from search_spaces.families.official_weights import OFFICIAL
 from search_spaces.grid import Grid
 from search_spaces.space import SearchSpace
 from search_spaces.task import Task
@@ -54,7 +54,7 @@ def get_space(
                 "the images say it (data), or Task does from Python"
             )
         if knob not in known:
-            raise ValueError(f"space {name} has no knob {knob!r}{_hint(knob, known)}")
+            raise ValueError(f"space {name} has no knob {knob!r}{nearest(knob, known)}")
         if not isinstance(choices, range | Grid):
             choices = choices if isinstance(choices, list | tuple) else [choices]
             knobs[knob] = tuple(
@@ -116,15 +116,33 @@ def reference(name: str) -> Arch:
         ValueError: if there is none of that name.
     """
     if name not in REFERENCES:
-        raise ValueError(
-            f"no published network {name!r}{_hint(name, list(REFERENCES))}"
-        )
+        raise ValueError(f"no published network {name!r}{nearest(name, REFERENCES)}")
     return REFERENCES[name]
 
 
-def list_networks(pattern: str = "*") -> list[str]:
-    """Names of the published networks that a shell pattern matches: ``list_networks("*fast*")``."""
-    return [name for name in REFERENCES if fnmatchcase(name, pattern)]
+def list_networks(
+    patterns: str | Sequence[str] = "*",
+    *,
+    pretrained: bool = False,
+    exclude_filters: str | Sequence[str] = (),
+) -> list[str]:
+    """Names of the published networks that one of the shell patterns matches, in the order of their papers.
+
+    As ``timm.list_models``: ``list_networks(["*fast*", "regnety_*"], exclude_filters="*4s*")``. ``pretrained``
+    leaves those with weights that ``nas.create`` can fetch. Upper and lower case are alike.
+    """
+    return [
+        name
+        for name in REFERENCES
+        if _matches(name, patterns)
+        and not _matches(name, exclude_filters)
+        and (name in OFFICIAL or not pretrained)
+    ]
+
+
+def _matches(name: str, patterns: str | Sequence[str]) -> bool:
+    patterns = [patterns] if isinstance(patterns, str) else patterns
+    return any(fnmatchcase(name, pattern.lower()) for pattern in patterns)
 
 
 def network_from_dict(values: Mapping[str, object]) -> Arch:
@@ -140,8 +158,3 @@ def network_from_dict(values: Mapping[str, object]) -> Arch:
     name = str(values["space"])
     space = SPACES.get(name) or _own(name)
     return space.arch_type.from_dict(values)
-
-
-def _hint(name: str, known: list[str]) -> str:
-    close = get_close_matches(name, known, n=1)
-    return f"; did you mean {close[0]}?" if close else f"; there are {', '.join(known)}"

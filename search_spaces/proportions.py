@@ -10,6 +10,7 @@ import numpy as np
 
 from search_spaces.arch import Arch
 from search_spaces.catalog import REFERENCES, SPACES
+from search_spaces.extension import nearest
 from search_spaces.network import complexity
 from search_spaces.sampling.limits import CostLimits, Window, short
 from search_spaces.task import IMAGENET, Task
@@ -64,7 +65,7 @@ def published_of(family: str) -> dict[str, Arch]:
     found = {name: arch for name, arch in REFERENCES.items() if arch.space == family}
     if not found:
         raise ValueError(
-            f"space {family!r} has no published networks; there are those of {', '.join(SPACES)}"
+            f"space {family!r} has no published networks{nearest(family, SPACES)}"
         )
     return found
 

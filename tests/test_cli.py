@@ -136,7 +136,7 @@ def test_measure_takes_the_architecture_in_a_file(tmp_path: Path) -> None:
 
 
 BAD: list[tuple[Sequence[str], str]] = [
-    (["search", "quik"], "unknown preset 'quik': did you mean quick?"),
+    (["search", "quik"], "unknown preset 'quik'; did you mean quick?"),
     (["search", "none.yaml"], "none.yaml: cannot be read"),
     (["search", "quick", "--set", "trials=-1"], "trials: must be at least 1, got -1"),
     (

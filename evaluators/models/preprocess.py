@@ -15,6 +15,7 @@ from torch import Tensor
 
 from evaluators.data.dataset import Dataset
 from evaluators.data.decode import eight_bits, is_grey, spare_detail, upright
+from search_spaces.extension import nearest
 
 RESAMPLING = ("bilinear", "bicubic")
 
@@ -99,7 +100,7 @@ class Preprocess:
         known = [field.name for field in fields(cls)]
         if unknown := sorted(map(str, values.keys() - set(known))):
             raise ValueError(
-                f"preprocess has no field {unknown[0]!r}; its fields are {', '.join(known)}"
+                f"preprocess has no field {unknown[0]!r}{nearest(unknown[0], known)}"
             )
         if missing := [name for name in known[:3] if name not in values]:
             raise ValueError(f"preprocess needs a field {missing[0]!r}")

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, ValidationError
 from pydantic_core import CoreSchema, ErrorDetails, core_schema
 
-from evaluators.fields import FieldError, from_values, hint
+from evaluators.fields import FieldError, from_values
+from search_spaces.extension import nearest
 
 
 class Config(BaseModel):
@@ -80,7 +81,7 @@ WANTED = {
 
 def _words(problem: ErrorDetails, kind: type[BaseModel]) -> str:
     if problem["type"] == "extra_forbidden":
-        return f"unknown key{hint(str(problem['loc'][-1]), kind.model_fields)}"
+        return f"unknown key{nearest(str(problem['loc'][-1]), kind.model_fields)}"
     if problem["type"] == "missing":
         return "must be given"
     if problem["type"] == "value_error":

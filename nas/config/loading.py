@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Hashable, Iterable, Mapping
-from difflib import get_close_matches
 from importlib import resources
 from pathlib import Path
 from typing import Any, TypeVar
@@ -17,6 +16,7 @@ from nas.config.fields import named
 from nas.config.pairs import split_pair
 from nas.config.schema import SearchConfig
 from search_spaces import SearchSpace, get_space
+from search_spaces.extension import nearest
 
 _T = TypeVar("_T")
 
@@ -106,10 +106,7 @@ def _read(source: str, known: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _unknown_preset(source: str, known: Iterable[str]) -> str:
-    close = get_close_matches(source, known, n=1)
-    there = f"there are {', '.join(sorted(known))}"
-    hint = f"did you mean {close[0]}?" if close else there
-    return f"unknown preset {source!r}: {hint} (or name a .yaml file)"
+    return f"unknown preset {source!r}{nearest(source, sorted(known))} (or name a .yaml file)"
 
 
 class _Loader(yaml.SafeLoader):

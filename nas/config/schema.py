@@ -27,6 +27,7 @@ from nas.stopper.asha import Stopper, make_stopper
 from results.limits import Limit
 from results.objectives import Directions
 from search_spaces import SearchSpace, get_space
+from search_spaces.extension import nearest
 from search_spaces.joint import JointSpace
 
 
@@ -82,9 +83,8 @@ class StopperConfig(Config):
     def _watched(self, objectives: Directions) -> dict[str, str]:
         for name in self.instead:
             if name not in objectives:
-                there = ", ".join(objectives)
                 raise ValueError(
-                    f"stopper.instead: {name} is no objective; there are {there}"
+                    f"stopper.instead: {name} is no objective{nearest(name, objectives)}"
                 )
         watched: dict[str, str] = {}
         for name, way in objectives.items():

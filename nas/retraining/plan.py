@@ -14,7 +14,7 @@ from pydantic import Field
 
 from evaluators import DataSettings, Recipe
 from evaluators.data.content import changed_images
-from evaluators.fields import field_types, from_values, hint
+from evaluators.fields import field_types, from_values
 from evaluators.training.recipe import with_settings
 from nas.config.fields import named
 from nas.config.loading import built, presets, read_values
@@ -23,6 +23,7 @@ from nas.config.retraining import RetrainConfig
 from nas.retraining.source import Origin, find_origin
 from results import write_atomic
 from search_spaces import Arch, arch_from_dict
+from search_spaces.extension import nearest
 from search_spaces.knobs import KnobValue
 
 TRAINING = tuple(field_types(Recipe))
@@ -147,7 +148,7 @@ def check_names(values: Iterable[str], source: str) -> None:
     for name in values:
         if name not in (*TRAINING, *OTHERS):
             raise ValueError(
-                f"{source}: {name}: unknown key{hint(name, (*TRAINING, *OTHERS))}"
+                f"{source}: {name}: unknown key{nearest(name, (*TRAINING, *OTHERS))}"
             )
 
 

@@ -6,7 +6,6 @@ import pickle
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 import torch
 from safetensors import SafetensorError
@@ -27,40 +26,7 @@ from evaluators.models.folder import (
 from evaluators.models.preprocess import Preprocess
 from nas.retraining.inherit import inherit
 from search_spaces import Arch, Network, Task, reference
-
-
-class Published(NamedTuple):
-    """Where weights are, and the first digits of their SHA-256 (the authors publish eight)."""
-
-    url: str
-    sha256: str
-
-
-_AUTHORS = "https://github.com/zhanghang1989/ResNeSt/releases/download/weights_step1"
-_PORTED = (
-    "https://github.com/huggingface/pytorch-image-models/releases/download/v0.1-weights"
-)
-
-OFFICIAL = {
-    name: Published(f"{_AUTHORS}/{name}-{digits}.pth", digits)
-    for name, digits in {
-        "resnest50": "528c19ca",
-        "resnest101": "22405ba7",
-        "resnest200": "75117900",
-        "resnest269": "0cc87c48",
-        "resnest50_fast_1s1x64d": "d8fbf808",
-        "resnest50_fast_2s1x64d": "44938639",
-        "resnest50_fast_4s1x64d": "f74f3fc3",
-        "resnest50_fast_1s2x40d": "32830b84",
-        "resnest50_fast_2s2x40d": "9d126481",
-        "resnest50_fast_4s2x40d": "41d14ed0",
-        "resnest50_fast_1s4x24d": "d4a4f76f",
-    }.items()
-} | {
-    "resnest14d": Published(f"{_PORTED}/gluon_resnest14-9c8fe254.pth", "9c8fe254"),
-    "resnest26d": Published(f"{_PORTED}/gluon_resnest26-50eb607c.pth", "50eb607c"),
-}
-"""ImageNet weights of the published ResNeSts; the two smallest the authors published only for MXNet."""
+from search_spaces.families.official_weights import OFFICIAL
 
 TEST_RESOLUTIONS = {"resnest101": 256, "resnest200": 320, "resnest269": 416}
 """Where the authors test at other than 224 pixels."""

@@ -17,6 +17,7 @@ from numpy.random import Generator
 from nas.samplers.surrogate import Candidate
 from results.columns import Array
 from search_spaces import Arch, SearchSpace
+from search_spaces.extension import nearest
 from search_spaces.knobs import KnobValue
 from search_spaces.sampling.mutation import ReplayTrial, Scale
 
@@ -46,9 +47,8 @@ class Beliefs:
             )
         for name, value in self.preferred.items():
             if name not in self._choices:
-                there = ", ".join(self._choices)
                 raise ValueError(
-                    f"prefer: there is no knob {name!r}; there are {there}"
+                    f"prefer: there is no knob {name!r}{nearest(name, self._choices)}"
                 )
             choices = self._choices[name]
             if not _is_among(value, choices):

@@ -12,7 +12,7 @@ import numpy as np
 from nas.stopper.rung import ParetoRung, SortedRung
 from results.columns import Array
 from results.objectives import Directions, Objectives
-from search_spaces.extension import import_named
+from search_spaces.extension import import_named, nearest
 
 Decision = Literal["continue", "stop", "pause"]
 Mode = Literal["stop", "promote"]
@@ -228,9 +228,7 @@ def _asha(
     usual = "accuracy" if "accuracy" in objectives else next(iter(objectives))
     name = objective or usual
     if name not in objectives:
-        raise ValueError(
-            f"stopper: {name} is no objective; there are {', '.join(objectives)}"
-        )
+        raise ValueError(f"stopper: {name} is no objective{nearest(name, objectives)}")
     return ASHA((name, objectives[name]), max_epochs=max_epochs, **options)
 
 

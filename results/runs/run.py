@@ -10,6 +10,7 @@ import pandas as pd
 
 from results import strict_json
 from results.atomic import write_atomic
+from results.columns import check_column
 from results.metrics import error_column, is_knob, knob_column
 from results.objectives import Directions, Objectives
 from results.pareto.indicators import hypervolume_over_time
@@ -192,10 +193,7 @@ class Run:
         return figures.notebook_view(self.complete, front, self.objectives, sentence)
 
     def _column(self, name: str) -> str:
-        if name not in self.trials:
-            raise ValueError(
-                f"{name} is no column of this run; there are {', '.join(map(str, self.trials))}"
-            )
+        check_column(self.trials, name)
         return name
 
     def select(self, objectives: Directions | None = None, **choice: Any) -> Selection:

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from search_spaces.extension import nearest
+
 CostLimits = Mapping[str, float | Sequence[float | None]]
 """Metric to ``(low, high)``, either of them None for no limit, or to the highest value alone."""
 
@@ -63,9 +65,7 @@ class Window:
 
 def _ends(metric: str, limit: object) -> tuple[float, float]:
     if metric not in LIMITED:
-        raise ValueError(
-            f"unknown limit {metric!r}; there are limits on {', '.join(LIMITED)}"
-        )
+        raise ValueError(f"unknown limit {metric!r}{nearest(metric, LIMITED)}")
     pair = limit if isinstance(limit, list | tuple | np.ndarray) else (None, limit)
     if len(pair) != 2 or not all(end is None or _is_number(end) for end in pair):
         raise ValueError(

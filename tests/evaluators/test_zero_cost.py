@@ -137,6 +137,6 @@ def test_gates_take_no_part(proxy: Callable[[nn.Module, Task], float]) -> None:
 
 def test_an_unknown_proxy() -> None:
     with pytest.raises(
-        ValueError, match="unknown proxy 'grasp'; use synflow, naswot, zen"
+        ValueError, match="unknown proxy 'grasp'; there are synflow, naswot, zen"
     ):
         ZeroCost("grasp")

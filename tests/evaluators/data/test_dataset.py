@@ -108,7 +108,7 @@ def test_take_gathers_what_was_asked_for() -> None:
         ({"root": "here"}, "data.root: digits takes none"),
         ({"resolution": 16}, "data.resolution: digits takes none"),
         ({"download": True}, "data.download: digits takes none"),
-        ({"name": "mnist"}, "unknown data 'mnist'; built in: "),
+        ({"name": "mnist"}, "unknown data 'mnist'; there are "),
         (
             {"name": "cifar10"},
             "data.root: cifar10 needs the folder where its images are, or download: true",

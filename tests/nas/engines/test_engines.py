@@ -34,7 +34,7 @@ class TestRay(EngineContract):
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("rai", "unknown engine 'rai'; built in: ray, serial"),
+        ("rai", "unknown engine 'rai'; did you mean ray"),
         ("json:loads", "engine 'json:loads' cannot be made: "),
         ("pathlib:PurePath", "engine 'pathlib:PurePath' "),
     ],

@@ -310,7 +310,7 @@ def test_a_space_that_runs_out_ends_the_search(
     [
         ({"objectives": {"speed": "max"}}, "objectives.speed: no evaluator measures it; there are flops, macs"),
         ({"evaluators": ("complexity",)}, "objectives.accuracy: no evaluator measures it"),
-        ({"evaluators": ("complexty",)}, "unknown evaluator 'complexty'; built in: complexity, latency, "),
+        ({"evaluators": ("complexty",)}, "unknown evaluator 'complexty'; did you mean complexity?"),
         ({"evaluators": ("json:loads",)}, "evaluator 'json:loads' cannot be made: TypeError: the JSON"),
         ({"device": "cuda:9"}, "'cuda:9'"),
         ({"device": "tpu"}, "'tpu'"),

@@ -48,7 +48,7 @@ def test_bad_input_is_one_line(run: Path, arch: Path, tmp_path: Path) -> None:
             "--recipe",
             "rest",
             *data,
-        ): "unknown preset 'rest': did you mean resnest?",
+        ): "unknown preset 'rest'; did you mean resnest?",
         (arch, "--set", "epoch=1", *data): "unknown key; did you mean epochs?",
         (arch, "--set", "data.rot=x", *data): "did you mean root?",
         (arch, "--seeds", "0", *data): "seeds",

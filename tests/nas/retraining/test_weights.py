@@ -17,9 +17,10 @@ from torch import Tensor
 from evaluators import Preprocess, TrainedModel, write_model_folder
 from nas.retraining.create import create
 from nas.retraining.inherit import inherit
-from nas.retraining.weights import OFFICIAL, Published, Start, init_weights
+from nas.retraining.weights import Start, init_weights
 from search_spaces import FBNetV2, Network, RegNetY, ResNeSt, Task, build, reference
 from search_spaces.counting import random_images, unsettled
+from search_spaces.families.official_weights import OFFICIAL, Published
 
 NAME = "resnest14d"
 SMALL = {"depths": (1, 1, 1, 1), "widths": (8, 8, 16, 16), "stem_width": 8}

@@ -126,7 +126,7 @@ class TestBeliefs:
         ("prefer", "message"),
         [
             ("radix", "prefer must map knobs to values, as {radix: 2}, got 'radix'"),
-            ({"radixes": 2}, "prefer: there is no knob 'radixes'; there are depth1, "),
+            ({"radixes": 2}, "prefer: there is no knob 'radixes'; did you mean radix"),
             ({"radix": 3}, r"prefer.radix: 3 is none of 0, 1, 2, 4"),
             ({"deep_stem": 1}, "prefer.deep_stem: 1 is none of False, True"),
             ({"radix": "2"}, "prefer.radix: '2' is none of 0, 1, 2, 4"),

@@ -227,7 +227,7 @@ class TestStartFrom:
             ),
             (
                 "resnest51",
-                "start_from: no published network 'resnest51'; did you mean resnest5?0?.*, and no file",
+                "start_from: no published network 'resnest51'; did you mean resnest.*, and no file",
             ),
             ("none.json", "start_from: none.json: cannot be read as JSON"),
             (

@@ -71,7 +71,7 @@ class TestOnesOwn(SamplerContract):
         (
             "nsga4",
             {},
-            "unknown sampler 'nsga4'; built in: random, evolution, nsga2, nsga3, tpe, gp, qmc",
+            "unknown sampler 'nsga4'; did you mean nsga3 or nsga2?",
         ),
         (
             "nsga2",

@@ -51,7 +51,7 @@ class TestBadInput:
             (
                 "hyperband",
                 {},
-                "unknown stopper 'hyperband'; built in: none, moasha, asha",
+                "unknown stopper 'hyperband'; there are none, moasha, asha ",
             ),
             (
                 "asha",

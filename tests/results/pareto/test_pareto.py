@@ -106,7 +106,7 @@ def test_nullable_columns_count_as_missing():
 @pytest.mark.parametrize(
     ("objectives", "message"),
     [
-        ({"speed": "max"}, "speed is no column; there are accuracy, flops"),
+        ({"speed": "max"}, "speed is no column; there are flops, accuracy"),
         ({"accuracy": "up"}, "accuracy has direction 'up'"),
         ({}, "no objectives"),
     ],

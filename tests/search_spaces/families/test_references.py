@@ -180,6 +180,7 @@ def test_ids_agree_between_processes(seed: str) -> None:
 
 def test_an_unknown_reference_is_answered_with_the_nearest() -> None:
     with pytest.raises(
-        ValueError, match=r"no published network 'resnest51'; did you mean resnest\d+\?"
+        ValueError,
+        match=r"no published network 'resnest51'; did you mean resnest\d+ or ",
     ):
         reference("resnest51")

@@ -56,10 +56,10 @@ def test_a_wrong_knob_is_named(knobs: dict[str, Any], message: str) -> None:
         ({"depths": [3, 4, 6, 0]}, r"depths \(stage 4\) must be 1 to 100, got 0"),
         ({"depths": [3, 4, 6, 1.5]}, "depths must be a list of int"),
         ({"depths": 3}, "depths must be a list of int"),
-        ({"cardinalty": 2}, "no field 'cardinalty'; its fields are depths, widths"),
+        ({"cardinalty": 2}, "no field 'cardinalty'; did you mean cardinality"),
         (
             {"space": "resnet"},
-            "unknown space 'resnet'; built in: resnest, regnety, fbnetv2",
+            "unknown space 'resnet'; did you mean resnest",
         ),
         (
             {"space": "no_module:Space"},

@@ -202,7 +202,7 @@ def test_the_last_architecture_is_followed_by_an_error() -> None:
     [
         (
             {"mac": 1e9},
-            "unknown limit 'mac'; there are limits on macs, flops, params, activations",
+            "unknown limit 'mac'; did you mean macs",
         ),
         ({"macs": (2e9, 1e9)}, "limit on macs must have 0 <= low <= high"),
         ({"macs": (-1, 1e9)}, "limit on macs must have 0 <= low <= high"),
