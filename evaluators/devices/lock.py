@@ -108,10 +108,14 @@ def _somebody_waits(device: torch.device) -> bool:
         return True
 
 
-def _lock_files(device: torch.device) -> tuple[Path, Path]:
+def lock_folder() -> Path:
+    """Where the lock files lie: ``splitsearch-DEVICE.turnstile`` and ``.inside``."""
     # not $TMPDIR, which differs between users and jobs: all of a machine must meet here
-    folder = Path(os.environ.get("SPLITSEARCH_LOCK_DIR", "/tmp"))  # noqa: S108 - _opened is careful
-    key = f"splitsearch-{device_key(device)}"
+    return Path(os.environ.get("SPLITSEARCH_LOCK_DIR", "/tmp"))  # noqa: S108 - _opened is careful
+
+
+def _lock_files(device: torch.device) -> tuple[Path, Path]:
+    folder, key = lock_folder(), f"splitsearch-{device_key(device)}"
     return folder / f"{key}.turnstile", folder / f"{key}.inside"
 
 

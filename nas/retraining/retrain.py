@@ -79,7 +79,7 @@ def retrain(
     """
     folder = Path(out)
     plan, origin = _plan(source, folder, other_data, overrides, options)
-    dataset = training_images(plan, _CPU)
+    dataset = training_images(plan, _CPU, progress)
     _check_task(dataset, origin, other_data)
     Preprocess.of_dataset(dataset)  # the model folder will need it
     plan = bound(plan, dataset.content, folder)
@@ -105,7 +105,7 @@ def retrain(
             run = (
                 _alone(plan)
                 if plan.engine == "serial"
-                else _on_ray(plan, folder, stack, note)
+                else _on_ray(plan, folder, stack, note, progress)
             )
         # seed after seed: each takes all processes
         for job in unfinished:
@@ -167,7 +167,9 @@ def _alone(plan: Plan) -> JobRunner:
     return lambda job, watch: run_job(job, ALONE, device, lambda metrics: watch())
 
 
-def _on_ray(plan: Plan, folder: Path, stack: ExitStack, note: Note) -> JobRunner:
+def _on_ray(
+    plan: Plan, folder: Path, stack: ExitStack, note: Note, progress: Progress
+) -> JobRunner:
     from nas.engines.ray_cluster import connected
     from nas.retraining.ray_train import (
         LostWorkerError,
@@ -175,6 +177,7 @@ def _on_ray(plan: Plan, folder: Path, stack: ExitStack, note: Note) -> JobRunner
         workers_in_time,
     )
 
+    progress("starting workers", 0, 0)
     stack.enter_context(connected(plan.ray, folder / "log.txt"))
     workers = workers_in_time(plan, note)
 
@@ -210,16 +213,19 @@ def _one_seed(
     with Board(
         job.folder.parent / "tensorboard" / f"seed-{job.seed}", job.history
     ) as board:
-        seen = len(job.history)
+        seen, epochs = len(job.history), job.plan.recipe.epochs
 
         def watch() -> None:
             nonlocal seen
             history = job.history
             for metrics in history[seen:]:
-                on_epoch(job.seed, job.plan.recipe.epochs, metrics)
+                on_epoch(job.seed, epochs, metrics)
                 board.add(metrics)
+            if seen < len(history) == epochs:
+                progress(f"seed {job.seed}: testing", 0, 0)
             seen = max(seen, len(history))
 
+        progress(f"seed {job.seed}: in epoch {min(seen + 1, epochs)} of {epochs}", 0, 0)
         run(job, watch)
         watch()
 

@@ -13,6 +13,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from evaluators import Dataset, Metrics, Split, load, load_test
+from evaluators.data.progress import Progress, silent
 from evaluators.devices.device import device_name
 from evaluators.devices.seeding import build_seeded
 from evaluators.durable import replace_durably
@@ -127,9 +128,13 @@ def train(
         _finish(job, dataset, device)
 
 
-def training_images(plan: Plan, device: torch.device) -> Dataset:
+def training_images(
+    plan: Plan,
+    device: torch.device,
+    progress: Progress = silent,
+) -> Dataset:
     """Train and validation; with ``full``, the network trains on both."""
-    dataset = load(plan.data, device)
+    dataset = load(plan.data, device, progress=progress)
     if not plan.full:
         return dataset
     both = (

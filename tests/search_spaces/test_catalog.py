@@ -8,7 +8,8 @@ from search_spaces import REFERENCES, list_networks
 
 
 @pytest.mark.parametrize(
-    ("pattern", "count"), [("*", 32), ("*resnest*", 13), ("regnety_*", 12), ("*_L1", 1), ("resnet", 0)]
+    ("pattern", "count"),
+    [("*", 32), ("*resnest*", 13), ("regnety_*", 12), ("*_L1", 1), ("resnet", 0)],
 )
 def test_patterns(pattern: str, count: int) -> None:
     found = list_networks(pattern)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import sys
 import warnings
 from collections.abc import Callable, Iterator
@@ -17,8 +18,15 @@ import click
 from nas.cli.program import program
 from nas.cli.terminal import PlainConsole, harmless
 
-# a pipe has no width of its own
-console = PlainConsole(width=None if sys.stdout and sys.stdout.isatty() else 120)
+
+def _width() -> int | None:
+    """That of the terminal (None: rich finds it), behind a pipe too; 120 where there is none, as in a job."""
+    streams = (sys.stdin, sys.stdout, sys.stderr)
+    here = "COLUMNS" in os.environ or any(each and each.isatty() for each in streams)
+    return None if here else 120
+
+
+console = PlainConsole(width=_width())
 
 
 class CommandLine(click.Group):

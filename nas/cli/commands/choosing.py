@@ -215,11 +215,13 @@ def measure_command(
     from nas.cli.as_json import print_json
     from nas.cli.measure import measure_network
     from nas.cli.tables import measurement_table
+    from nas.cli.waiting import told_of_waits
     from results import write_atomic
     from results.strict_json import dumps
 
     given = {name: value for name, value in options.items() if value is not None}
-    with PlainConsole(stderr=True).status("measuring"):
+    terminal = PlainConsole(stderr=True)
+    with told_of_waits(terminal), terminal.status("measuring"):
         measured = measure_network(network, **given)
     if as_json:
         print_json({"network": network, **measured})

@@ -47,9 +47,11 @@ def export_command(
     import nas
     from nas.cli.progress import shown_if_slow
     from nas.cli.tables import checks_table
+    from nas.cli.waiting import told_of_waits
 
     names = labels.read_text(encoding="utf-8").splitlines() if labels else None
-    with shown_if_slow(PlainConsole(stderr=True)) as progress:
+    terminal = PlainConsole(stderr=True)
+    with told_of_waits(terminal), shown_if_slow(terminal) as progress:
         checks = nas.export(
             source, out, folded=fold, labels=names, progress=progress, **options
         )

@@ -64,13 +64,15 @@ def search_command(
     from nas.cli.views.dry_run import print_dry_run
     from nas.cli.views.finalists import finish_search
     from nas.cli.views.search import watched
+    from nas.cli.waiting import told_of_waits
     from nas.finalists.in_full import check_finalists
 
     config = nas.load_config(preset, with_engine(overrides, serial))
     out = out or Path("runs") / f"{Path(preset).stem}-{datetime.now():%Y%m%d-%H%M%S}"
     check_finalists(config)
     if dry_run:
-        print_dry_run(config, out, console)
+        with told_of_waits(console):
+            print_dry_run(config, out, console)
         return 0
     with watched(config, None, console) as (listeners, progress):
         run = nas.search(config, out, listeners, progress)

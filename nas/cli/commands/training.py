@@ -63,6 +63,7 @@ def retrain_command(
     """Train a chosen network in full and test it; the same command again goes on where it was interrupted."""
     import nas
     from nas.cli.views.retrain import View, retrained_table
+    from nas.cli.waiting import told_of_waits
 
     folder = resume or out
     if folder is None or (source is None) == (resume is None):
@@ -76,8 +77,9 @@ def retrain_command(
         raise ValueError(
             f"--resume takes its settings from {resume}; leave out {', '.join(chosen)}"
         )
-    view = View(PlainConsole(stderr=True))
-    with going_on(as_typed("retrain", "--resume", folder)), view:
+    terminal = PlainConsole(stderr=True)
+    view, waits = View(terminal), told_of_waits(terminal)
+    with going_on(as_typed("retrain", "--resume", folder)), view, waits:
         found = nas.retrain(
             source,
             folder,

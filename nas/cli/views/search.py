@@ -21,6 +21,7 @@ from nas.cli.fitting import FittingTable
 from nas.cli.naming import called_trial
 from nas.cli.progress import PLAIN_LINE_SECONDS, redraws
 from nas.cli.terminal import LastingOutput
+from nas.cli.waiting import told_of_waits
 from nas.config.schema import SearchConfig
 from nas.controller import Listener
 from results import Event, TrialStatus
@@ -52,7 +53,7 @@ def watched(
     config: SearchConfig, folder: Path | None, console: Console
 ) -> Iterator[tuple[list[Listener], Progress]]:
     """A view as ``nas.search`` takes it; ``folder`` is the run that is gone on with, if any."""
-    with SearchView(config, console) as view:
+    with SearchView(config, console) as view, told_of_waits(console):
         if folder:
             view.recall(usable_events(folder / "events.db"))
         yield [view], view.data

@@ -6,6 +6,7 @@ import os
 import pty
 import subprocess
 import sys
+import termios
 from pathlib import Path
 
 import pytest
@@ -99,3 +100,31 @@ except SystemExit as end:
     assert run.stdout.startswith(b"starting the workers ? ")
     assert run.stdout.endswith(b" 2\n")
     assert b"Traceback" not in run.stderr
+
+
+@pytest.mark.parametrize(("columns", "width"), [("40", 40), (None, 120)])
+def test_tables_in_a_pipe_are_as_wide_as_one_says(
+    columns: str | None, width: int
+) -> None:
+    told = "from nas.cli.commands.app import console; print(console.width)"
+    here = {name: value for name, value in os.environ.items() if name != "COLUMNS"}
+    run = subprocess.run(
+        [sys.executable, "-c", told],
+        cwd=ROOT, env=here | ({"COLUMNS": columns} if columns else {}),
+        stdin=subprocess.DEVNULL, capture_output=True, check=True,
+    )  # fmt: skip
+    assert int(run.stdout) == width
+
+
+def test_tables_in_a_pipe_are_as_wide_as_the_terminal_behind_it() -> None:
+    master, slave = pty.openpty()
+    termios.tcsetwinsize(slave, (24, 60))
+    told = "from nas.cli.commands.app import console; print(console.width)"
+    here = {name: value for name, value in os.environ.items() if name != "COLUMNS"}
+    run = subprocess.run(
+        [sys.executable, "-c", told],
+        cwd=ROOT, env=here, stdin=slave, capture_output=True, check=True,
+    )  # fmt: skip
+    os.close(master)
+    os.close(slave)
+    assert int(run.stdout) == 60

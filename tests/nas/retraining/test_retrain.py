@@ -115,6 +115,24 @@ def test_starts_from_other_weights(arch: Path, tmp_path: Path) -> None:
     assert read_model_folder(second.folder).found_by["init"] == str(first.folder)
 
 
+def test_what_takes_a_while_is_told_before_it_does(arch: Path, tmp_path: Path) -> None:
+    told: list[str] = []
+    train(
+        arch,
+        tmp_path / "out",
+        "epochs=2",
+        on_epoch=lambda seed, epochs, metrics: told.append(f"ended {metrics['epoch']}"),
+        progress=lambda what, done, total: told.append(what),
+    )
+    ours = [what for what in told if what.startswith(("seed", "ended"))]
+    assert ours == [
+        "seed 0: in epoch 1 of 2",
+        "ended 1",
+        "ended 2",
+        "seed 0: testing",
+    ]
+
+
 def test_weights_for_other_classes_get_a_new_classifier(
     arch: Path, tmp_path: Path
 ) -> None:
