@@ -177,8 +177,8 @@ def _on_ray(
         workers_in_time,
     )
 
-    progress("starting workers", 0, 0)
     stack.enter_context(connected(plan.ray, folder / "log.txt"))
+    progress("starting workers", 0, 0)
     workers = workers_in_time(plan, note)
 
     def run(job: Job, watch: Callable[[], None]) -> None:

@@ -69,7 +69,7 @@ def test_a_saved_configuration_is_the_same_when_loaded(tmp_path: Path) -> None:
         ("latency.dtype=int8", "quick: latency.dtype: must be float32 or float16 or bfloat16, got 'int8'"),
         ("space.radix=3", "quick: space: space resnest: radix must be 0, 1, 2 or 4, got 3"),
         ("space.radixes=3", "quick: space: space resnest has no knob 'radixes'; did you mean radix?"),
-        ("space=resnet", "quick: space: unknown space 'resnet'; did you mean resnest?"),
+        ("space=resnet", "quick: space: unknown space 'resnet'; did you mean resnest or regnety?"),
         ("objectives.accuracy=most", "quick: objectives.accuracy: must be 'max' or 'min', got 'most'"),
         ("objectives={}", "quick: objectives: dictionary should have at least 1 item"),
         ("reference_point={accuracy: 0}", "quick: reference_point needs exactly the objectives accuracy"),

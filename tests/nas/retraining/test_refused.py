@@ -18,10 +18,7 @@ from evaluators import (
 from nas.retraining.plan import check_settings
 from nas.retraining.source import Origin
 from search_spaces import reference
-from tests.nas.retraining.digits import (
-    refusal,
-    train,
-)
+from tests.nas.retraining.digits import invoke, refusal, train
 
 
 def test_bad_input_is_one_line(run: Path, arch: Path, tmp_path: Path) -> None:
@@ -105,7 +102,7 @@ def test_images_of_a_published_search_lie_anywhere() -> None:
 
 
 def test_divergence_is_told(arch: Path, tmp_path: Path) -> None:
-    message = refusal(
+    result = invoke(
         *(
             arch,
             "--data",
@@ -119,6 +116,9 @@ def test_divergence_is_told(arch: Path, tmp_path: Path) -> None:
         ),
         *("--serial", "--out", tmp_path / "out"),
     )
+    assert result.exit_code == 2
+    message = result.output.splitlines()[-1]
+    assert message.startswith("error: ")
     assert "loss" in message
     assert "try a lower lr" in message
 
