@@ -11,11 +11,11 @@ from rich.console import Console
 
 from evaluators.devices.holders import Wait, belongs_to, described, is_stopped, waits
 
-LOOK_SECONDS = 5.0
+LOCK_SECONDS = 5.0
 
 
 @contextmanager
-def told_of_waits(console: Console, every: float = LOOK_SECONDS) -> Iterator[None]:
+def told_of_waits(console: Console, every: float = LOCK_SECONDS) -> Iterator[None]:
     """Within, each process that keeps this one or its workers from a device is told of once.
 
     Only of waits that last from one look to the next: a measurement takes a second or two.
