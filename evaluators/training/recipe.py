@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from evaluators.fields import Bounds, FieldError, check, require
 from evaluators.training.augment import Augmentation
-from evaluators.training.muon import Muon
-from evaluators.training.sgd import SGD
+from evaluators.training.optimizers.muon import Muon
+from evaluators.training.optimizers.sgd import SGD
 from search_spaces import Arch
 from search_spaces.joint import settings_of
 from search_spaces.knobs import KnobValue

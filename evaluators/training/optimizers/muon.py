@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from evaluators.training.sgd import SGD
+from evaluators.training.optimizers.sgd import SGD
 
 SHARE = 0.25
 """Of the learning rate, for orthogonal steps: a peak of 0.05 at Recipe's defaults with batches of 128 images."""

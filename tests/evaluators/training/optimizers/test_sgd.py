@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from evaluators.training.sgd import SGD
+from evaluators.training.optimizers.sgd import SGD
 
 OPTIONS = {"lr": 0.1, "momentum": 0.9, "nesterov": True, "weight_decay": 1e-2}
 

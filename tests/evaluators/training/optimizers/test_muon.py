@@ -4,8 +4,8 @@ import torch
 from torch import nn
 
 from evaluators import Recipe
-from evaluators.training.muon import SHARE, Muon, orthogonalised
-from evaluators.training.sgd import SGD
+from evaluators.training.optimizers.muon import SHARE, Muon, orthogonalised
+from evaluators.training.optimizers.sgd import SGD
 from search_spaces import Task, build, get_space
 
 

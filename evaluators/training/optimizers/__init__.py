@@ -1,0 +1,1 @@
+"""How weights step: SGD, and Muon for convolutions."""
