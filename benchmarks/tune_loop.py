@@ -230,9 +230,7 @@ class Watch:
             print(f"  {what:17} {spent / seconds:6.1%}", flush=True)
 
 
-def measure(
-    name: str, relay: type[ray_tune.Relay], options: argparse.Namespace
-) -> None:
+def measure(relay: type[ray_tune.Relay], options: argparse.Namespace) -> None:
     meter = Meter()
     ray.init("local", include_dashboard=False, log_to_driver=False, num_cpus=2)
     count = -(-options.workers // WORKERS_PER_PROCESS)

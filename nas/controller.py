@@ -39,7 +39,7 @@ from search_spaces import Arch, arch_from_dict
 Listener = Callable[[Event], None]
 """Called with every event, once it is in the log."""
 RETRIES = 2
-"""How often a trial that lost its worker is given to another."""
+"""How often a trial that lost its worker is given to another, until it gets on by an epoch."""
 
 
 @dataclass(frozen=True)
@@ -206,7 +206,10 @@ class Controller:
             self.commit(Finished(trial, status, error, facts))
 
     def lost(self, trial: int, reason: str, **facts: object) -> None:
-        """The worker of a trial is gone: another takes over from the last checkpoint, ``RETRIES`` times."""
+        """The worker of a trial is gone: another takes over from the last checkpoint.
+
+        After ``RETRIES`` times without an epoch in between, the trial has failed.
+        """
         self._tick()
         record = self.trials[trial]
         if record.status is not TrialStatus.RUNNING:

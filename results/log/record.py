@@ -25,7 +25,7 @@ class TrialRecord:
 
     ``metrics`` are the latest values of everything, ``measured`` those that belong to no epoch. ``epochs`` has
     one entry per epoch, with its number under ``epoch``. Times are in seconds since 1970; ``losses`` counts the
-    workers it lost.
+    workers it lost since its last epoch.
     """
 
     number: int
@@ -79,6 +79,8 @@ class TrialRecord:
         self.epochs.append(metrics)
         self.metrics |= metrics
         self.status = TrialStatus.RUNNING
+        # it gets on: nodes that are taken away again and again are no fault of the trial's
+        self.losses = 0
 
 
 def records(events: Iterable[Event]) -> dict[int, TrialRecord]:

@@ -194,6 +194,23 @@ def test_a_lost_trial_goes_to_another_worker_so_often(log: EventLog) -> None:
     assert kinds(log, 0).count("lost") == RETRIES
 
 
+def test_a_trial_that_gets_on_may_lose_any_number_of_workers(log: EventLog) -> None:
+    """As on machines that are taken away every hour."""
+    made = controller(log, 1)
+    for epoch in range(1, 3 * RETRIES):
+        assert made.next() is not None
+        made.report(0, {"epoch": epoch, "accuracy": 0.5})
+        made.lost(0, "the machine was taken away")
+    assert not made.ended
+    # told again after each start: no news
+    for _ in range(RETRIES):
+        assert made.next() is not None
+        made.report(0, {"epoch": 1, "accuracy": 0.5})
+        made.report(0, {"flops": 1.0})
+        made.lost(0, "it kills its worker")
+    assert made.ended == {0: "failed"}
+
+
 @pytest.mark.parametrize("stopping", ["none", "stop", "promote"])
 @pytest.mark.parametrize("cut", range(2, 60, 7))
 def test_a_search_cut_off_anywhere_goes_on_as_if_it_had_not_been(
