@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
+import math
 import shutil
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -59,6 +62,33 @@ def test_every_seed_counts_and_every_number_is_in_the_log(finals: Finals) -> Non
         assert row["accuracy"] == pytest.approx(means[row["arch_id"]])
         seeds = done.loc[done["arch_id"] == row["arch_id"], "seed"]
         assert sorted(seeds) == list(range(row["seeds"]))
+
+
+def test_what_is_too_close_to_call_is_trained_once_more(finals: Finals) -> None:
+    def close(rows: list[dict[str, Any]]) -> set[str]:
+        """Pairs, one no dearer, of which images do not tell the better: by the binomial error, one by one."""
+        found = set()
+        for one, other in itertools.permutations(rows, 2):
+            off = abs(one["accuracy"] - other["accuracy"])
+            error = math.hypot(one["accuracy_error"], other["accuracy_error"])
+            if one["macs"] <= other["macs"] and off < 1.64 * error:
+                found |= {one["arch_id"], other["arch_id"]}
+        return found
+
+    done = finals.networks[finals.networks["status"] == "complete"]
+    trials = load_run(finals.folder).trials
+    first = trials[trials["seed"] == 0].set_index("arch_id")["accuracy"]
+    shares = (done["arch_id"].map(first) * 75 + 2) / 79
+    once = done.assign(
+        accuracy=done["arch_id"].map(first),
+        accuracy_error=np.sqrt(shares * (1 - shares) / 79),
+    )
+    twice = set(done.loc[done["seeds"] == 2, "arch_id"])
+    assert close(once.to_dict("records"))
+    assert close(once.to_dict("records")) <= twice
+    # whom a second training did not settle either has had all its seeds
+    assert close(done.to_dict("records")) <= twice
+    assert len(twice) < len(done)
 
 
 def test_no_listener_fails_at_the_end(finals: Finals) -> None:

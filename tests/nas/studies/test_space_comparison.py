@@ -11,10 +11,13 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from click.testing import CliRunner
 from rich.console import Console
 
+from nas.cli.commands import main
 from nas.cli.views.search import watched
 from nas.studies.space_comparison import compare_spaces
+from results import load_run
 
 PLAIN = """
 space: {name: resnest, depth1: [1], depth2: [1], depth3: [1], depth4: [1], width1: [8, 16], width2: [8, 16],
@@ -81,6 +84,30 @@ def test_populations_are_kept_and_compared(
     assert (out / "A" / "events.db").read_bytes() == before
     with pytest.raises(ValueError, match="A: holds a population of other settings"):
         compare_spaces(spaces, out, trials=3, overrides=["engine=serial"])
+
+
+def test_a_union_is_compared_with_one_of_its_families(tmp_path: Path) -> None:
+    small = PLAIN.replace("trials: 2", "trials: 8") + (
+        'data: {name: "tests.nas.finalists.few:few_digits", subset: 60}\n'
+    )
+    regnety = "{name: regnety, depth: [8, 9, 10], w0: [8, 16], group_width: 8, stem_width: 16}"
+    resnest = small[small.index("{") : small.index("}") + 1]
+    (tmp_path / "resnest.yaml").write_text(small)
+    (tmp_path / "both.yaml").write_text(
+        small.replace(resnest, f"[{resnest}, {regnety}]")
+    )
+    sources = str(tmp_path / "resnest.yaml"), str(tmp_path / "both.yaml")
+    out = tmp_path / "out"
+    words = ["--limit", "macs=1e5..8e5", "--serial", "--out", str(out)]
+    answer = CliRunner().invoke(main, ["compare-spaces", *sources, *words])
+    assert answer.exit_code == 0, answer.output
+    one, both = (load_run(out / name) for name in "AB")
+    assert set(one.trials["space"]) == {"resnest"}
+    assert set(both.trials["space"]) == {"resnest", "regnety"}
+    assert both.trials["macs"].between(1e5, 8e5).all()
+    saved = json.loads((out / "comparison.json").read_text())
+    assert "equal budget: median macs" in saved["verdict"]
+    assert saved["verdict"] in " ".join(answer.output.split())
 
 
 def test_what_would_not_compare_is_refused_before_anything_runs(
