@@ -299,7 +299,7 @@ def test_select_writes_what_retraining_takes(run_folder: Path, tmp_path: Path) -
         out,
     )
     assert result.exit_code == 0, result.output
-    assert "highest accuracy (0.6) of 2 rows with flops <=" in result.stdout
+    assert "highest accuracy (0.6) of 2 networks with flops <=" in result.stdout
     selected = json.loads(out.read_text())
     assert arch_from_dict(selected["arch"]) == reference("resnest26d")
     assert (selected["trial"], selected["metrics"]["flops"]) == (1, budget)
@@ -327,11 +327,11 @@ def test_select_writes_what_retraining_takes(run_folder: Path, tmp_path: Path) -
     [
         (
             ["--under", "flops=5"],
-            "none of 3 rows has flops <= 5; the nearest is trial 0",
+            "none of 3 networks has flops <= 5; the nearest is trial 0",
         ),
         (["--under", "flops"], "--under flops: needs the form METRIC=VALUE"),
         (["--near", "flops=few"], "--near: 'few' is no number"),
-        (["--under", "latency_ms=5"], "no row has latency_ms measured"),
+        (["--under", "latency_ms=5"], "no network has latency_ms measured"),
         (["--buckets", "flops=2,1"], "need rising edges"),
         (["--out", "selected.txt"], "a .json file is needed"),
     ],

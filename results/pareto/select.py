@@ -12,6 +12,7 @@ from results.columns import Array, final, numbers
 from results.limits import Limits, as_limits, spell, violation
 from results.objectives import Directions, Objectives
 from results.pareto.pareto import pareto_front
+from results.wording import counted
 
 TIES = "ties go to the better in the remaining objectives, in their order, then to the row that comes first"
 
@@ -103,8 +104,9 @@ def _needs(
 def _best(table: pd.DataFrame, aims: Objectives, within: str) -> Selection:
     name, way = next(iter(aims.items()))
     best = aims.best_first(table).head(1)
-    why = f"{_most(way)} {name} ({best[name].iloc[0]:.6g}) of {len(table)} rows{within}"
     value = best[name].iloc[0]
+    among = counted(len(table), "network")
+    why = f"{_most(way)} {name} ({value:.6g}) of {among}{within}"
     tied = int((table[name] == value).sum())
     return Selection(best, why + (f"; {tied} tied: {TIES}" if tied > 1 else ""))
 
@@ -146,7 +148,7 @@ def _within(
         known &= np.isfinite(numbers(df, name))
     if not known.any():
         raise ValueError(
-            f"no finished row has {', '.join(dict.fromkeys(needs))}: nothing to select from"
+            f"no finished network has {', '.join(dict.fromkeys(needs))}: nothing to select from"
         )
     table = df.loc[known]
     # A row whose limited metric is not known (NaN) is not known to be inside.
@@ -158,13 +160,18 @@ def _within(
 
 def _nearest(table: pd.DataFrame, limits: Limits, excess: Array) -> str:
     if np.isnan(excess).all():
-        return f"no row has {' and '.join(limits)} measured, so none is known to have {spell(limits)}"
+        return f"no network has {' and '.join(limits)} measured, so none is known to have {spell(limits)}"
     row = table.iloc[int(np.nanargmin(excess))]
     have = ", ".join(f"{name} {row[name]:.6g}" for name in limits)
-    return f"none of {len(table)} rows has {spell(limits)}; the nearest is {_name(row)} with {have}"
+    return (
+        f"none of {counted(len(table), 'network')} has {spell(limits)}; "
+        f"the nearest is {_name(row)} with {have}"
+    )
 
 
 def _name(row: "pd.Series[Any]") -> str:
+    if "network" in row.index:  # of finalists: what it is called
+        return str(row["network"])
     for column in ("trial", "model"):
         if column in row.index:
             return f"{column} {row[column]}"
@@ -197,7 +204,7 @@ def _knee(table: pd.DataFrame, aims: Objectives, within: str) -> Selection:
     sums = _scaled_costs(front, aims).sum(axis=1)
     picked = front.iloc[[_least(sums)]]
     why = (
-        f"the knee of a front of {len(front)} rows{within}: least sum of {', '.join(aims)}, "
+        f"the knee of a front of {counted(len(front), 'network')}{within}: least sum of {', '.join(aims)}, "
         "each scaled to 0..1 over the front"
     )
     return Selection(picked, why)
@@ -218,7 +225,8 @@ def _near(
     aim = ", ".join(f"{name} {target:g}" for name, target in near.items())
     have = ", ".join(f"{name} {picked[name].iloc[0]:.6g}" for name in near)
     return Selection(
-        picked, f"the nearest to {aim} of {len(table)} rows{within}: {have}"
+        picked,
+        f"the nearest to {aim} of {counted(len(table), 'network')}{within}: {have}",
     )
 
 
@@ -235,13 +243,13 @@ def _buckets(
     inside = [np.flatnonzero(place == number) for number in range(len(edges))]
     best = [ordered.iloc[rows[:1]] for rows in inside if len(rows)]
     if not best:
-        raise ValueError(f"no row{within} has {column} up to {edges[-1]:g}")
+        raise ValueError(f"no network{within} has {column} up to {edges[-1]:g}")
     empty = [
         f"{edge:g}" for edge, rows in zip(edges, inside, strict=True) if not len(rows)
     ]
     name, way = next(iter(aims.items()))
     spelled = ", ".join(f"{edge:g}" for edge in edges)
-    why = f"{_most(way)} {name} of {len(table)} rows{within} for {column} up to each of {spelled}"
+    why = f"{_most(way)} {name} of {counted(len(table), 'network')}{within} for {column} up to each of {spelled}"
     why += f"; empty: the bucket up to {', '.join(empty)}" if empty else ""
     return Selection(pd.concat(best), why)
 
@@ -273,7 +281,8 @@ def _diverse(
         distance = np.minimum(distance, to_last)
     name, way = next(iter(aims.items()))
     why = (
-        f"the most different {len(picked)} of a front of {len(front)} rows{within}: {_most(way)} {name} first, "
-        f"then each the farthest from those before it in {', '.join(aims)}, scaled to 0..1"
+        f"the most different {len(picked)} of a front of {counted(len(front), 'network')}{within}: "
+        f"{_most(way)} {name} first, then each the farthest from those before it in "
+        f"{', '.join(aims)}, scaled to 0..1"
     )
     return Selection(front.iloc[picked], why)

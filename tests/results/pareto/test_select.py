@@ -28,7 +28,7 @@ def test_the_best_within_limits_says_why(table):
     selection = select(table, OBJECTIVES, maximize="accuracy", under={"latency_ms": 5})
     assert picked(selection) == [5]
     assert selection.why.startswith(
-        "highest accuracy (0.9) of 4 rows with latency_ms <= 5; 2 tied: ties go to the better"
+        "highest accuracy (0.9) of 4 networks with latency_ms <= 5; 2 tied: ties go to the better"
     )
     assert selection.arch == {"radix": 2}
     assert picked(select(table, OBJECTIVES)) == [8]
@@ -45,7 +45,7 @@ def test_the_knee_is_the_farthest_from_the_line_between_the_ends(table):
     # scaled costs: 8 (0, 1), 5 (1/9, 1/3), 6 (1/3, 1/9), 7 (1, 0): 5 and 6 tie, the more accurate wins
     selection = select(table, OBJECTIVES, knee=True)
     assert picked(selection) == [5]
-    assert "the knee of a front of 4 rows" in selection.why
+    assert "the knee of a front of 4 networks" in selection.why
 
 
 def test_nearest_buckets_and_diverse(table):
@@ -64,13 +64,13 @@ def test_nearest_buckets_and_diverse(table):
     [
         (
             {"under": {"latency_ms": 0.5}},
-            "none of 5 rows has latency_ms <= 0.5; the nearest is trial 7 with latency_ms 1",
+            "none of 5 networks has latency_ms <= 0.5; the nearest is trial 7 with latency_ms 1",
         ),
         ({"under": {"macs": 1}}, "macs is no column"),
         ({"knee": True, "diverse": 2}, "choose one of knee and diverse"),
         ({"maximize": "speed"}, "objective speed is no column"),
         ({"buckets": {"latency_ms": [2, 1]}}, "need rising edges"),
-        ({"buckets": {"latency_ms": [0.1]}}, "no row has latency_ms up to 0.1"),
+        ({"buckets": {"latency_ms": [0.1]}}, "no network has latency_ms up to 0.1"),
         ({"buckets": {"latency_ms": [1, float("nan")]}}, "need rising edges"),
         ({"near": {"latency_ms": float("nan")}}, "near latency_ms: a finite target"),
         ({"near": {"latency_ms": float("inf")}}, "near latency_ms: a finite target"),
@@ -89,13 +89,13 @@ def test_bad_choices_are_named(table, choice, message):
 
 def test_nothing_to_select_from_is_said(table):
     with pytest.raises(
-        ValueError, match="no finished row has accuracy: nothing to select from"
+        ValueError, match="no finished network has accuracy: nothing to select from"
     ):
         select(table[table["status"] == "stopped"], OBJECTIVES)
     with pytest.raises(ValueError, match="nothing to select by"):
         select(table)
     unmeasured = table.assign(macs=pd.array([None] * 7, dtype="Int64"))
-    with pytest.raises(ValueError, match="no row has macs measured"):
+    with pytest.raises(ValueError, match="no network has macs measured"):
         select(unmeasured, OBJECTIVES, under={"macs": 1})
 
 
