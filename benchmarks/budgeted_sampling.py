@@ -99,7 +99,9 @@ def of_families(draws: int) -> None:
     print(f"{table['id'].nunique()} different networks in {spent:.1f} s of CPU")
     families = table.drop(columns="id").groupby("family")
     print(families.size().rename("networks").to_string())
-    print(families.quantile(np.array([0.25, 0.5, 0.75])).unstack().round(1).T.to_string())
+    print(
+        families.quantile(np.array([0.25, 0.5, 0.75])).unstack().round(1).T.to_string()
+    )
 
 
 def main() -> None:
