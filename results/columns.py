@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 Array: TypeAlias = NDArray[np.float64]
 Mask: TypeAlias = NDArray[np.bool_]
 
+MOST_NAMED = 8
 NOT_FINAL = ("stopped", "infeasible", "duplicate", "failed", "running")
 """Values of a column ``status`` whose metrics are of part of the training, or another row's."""
 
@@ -19,10 +20,11 @@ def check_column(df: pd.DataFrame, name: str, called: str = "") -> None:
     """Raises ``ValueError`` unless there is such a column; ``called`` is the parameter that names it."""
     if name not in df.columns:
         columns = [*map(str, df.columns)]
-        # all of them, the nearest first
-        there = get_close_matches(name, columns, n=max(1, len(columns)), cutoff=0.0)
+        # the nearest first: a run has forty
+        there = get_close_matches(name, columns, n=MOST_NAMED, cutoff=0.0)
+        more = ", ..." * (len(columns) > len(there))
         raise ValueError(
-            f"{called}{called and ': '}{name} is no column; there are {', '.join(there)}"
+            f"{called}{called and ': '}{name} is no column; there are {', '.join(there)}{more}"
         )
 
 

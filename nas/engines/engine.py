@@ -10,6 +10,7 @@ from evaluators import Evaluator
 from nas.config.schema import SearchConfig
 from nas.controller import Controller
 from nas.engines.checkpoints import Checkpoints
+from nas.engines.trackers import check_loggers
 from nas.prepare import elsewhere
 from search_spaces.extension import import_named
 
@@ -77,6 +78,7 @@ def make_engine(config: SearchConfig, folder: Path) -> Engine:
     Raises:
         ValueError: for an unknown name, or settings that it cannot work with.
     """
+    check_loggers(config.loggers)
     name = config.engine
     make = ENGINES[name] if name in ENGINES else import_named(name, "engine", ENGINES)
     try:

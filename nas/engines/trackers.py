@@ -25,6 +25,7 @@ from results.log.events import (
     Proposed,
     SearchFinished,
 )
+from search_spaces.extension import nearest
 
 
 class Tracker(Protocol):
@@ -277,15 +278,18 @@ OPTIONAL = ("mlflow", "wandb")
 
 
 def make_trackers(names: Iterable[str], folder: Path) -> list[Tracking]:
-    """The trackers among the ``loggers`` of the settings, for the run in ``folder``.
+    """The trackers among the ``loggers`` of the settings, for the run in ``folder``."""
+    return [Tracking(TRACKERS[name](folder)) for name in names if name in TRACKERS]
 
-    Raises:
-        ValueError: for one whose package is not installed.
-    """
-    chosen = [name for name in names if name in TRACKERS]
-    for name in chosen:
+
+def check_loggers(names: Iterable[str]) -> None:
+    """Raises ``ValueError`` for a name that is none, and for one whose package is not installed."""
+    for name in names:
+        if name not in TRACKERS and ":" not in name:
+            raise ValueError(
+                f"unknown logger {name!r}{nearest(name, TRACKERS)} (your own: module:Name)"
+            )
         if name in OPTIONAL and find_spec(name) is None:
             raise ValueError(
                 f"loggers: {name} needs the package {name}: pip install {name}"
             )
-    return [Tracking(TRACKERS[name](folder)) for name in chosen]

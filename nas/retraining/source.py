@@ -16,6 +16,7 @@ from nas.runs.folder import images_of, task_of
 from nas.runs.networks import read_arch
 from results import Run, load_run
 from search_spaces import REFERENCES, Arch, Task, arch_from_dict, reference
+from search_spaces.extension import nearest
 from search_spaces.joint import network_of, settings_of
 from search_spaces.knobs import Knobs
 
@@ -57,7 +58,7 @@ def find_origin(source: str, trial: int | None = None) -> Origin:
         return _of_file(path)
     if source not in REFERENCES:
         raise ValueError(
-            f"{source}: no such run folder or .json file, and no published network such as resnest50"
+            f"{source}: no such run folder or .json file, nor a published network{nearest(source, REFERENCES)}"
         )
     return Origin(reference(source))
 

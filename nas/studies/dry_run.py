@@ -29,6 +29,7 @@ from evaluators.training.fidelity import Fidelity
 from evaluators.training.memory import peak_memory, reset_peak
 from evaluators.training.train_step import TrainStep
 from nas.config.schema import SearchConfig
+from nas.engines.engine import make_engine
 from nas.exporting.programs import to_program
 from nas.prepare import device_of, elsewhere, gpus_per_trial, prepare
 from nas.studies.finalists_cost import FinalistsCost, finalists_cost
@@ -90,6 +91,7 @@ def dry_run(
             ``export`` would.
     """
     prepared = prepare(config, progress)
+    make_engine(config, out)  # it may not exist, or lack a package
     data = config.data.absolute()
     device = _device(config)
     dataset = load(data, device)

@@ -117,6 +117,17 @@ def test_the_command_writes_nothing(
     assert not list(tmp_path.iterdir())
 
 
-def test_what_a_search_would_refuse_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="found no architecture"):
-        dry_run(load_config("quick", ["limits={macs: 5}"]), tmp_path)
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("limits={macs: 5}", "found no architecture"),
+        ("engine=seriall", r"unknown engine 'seriall'; did you mean serial\?"),
+        ("loggers=[tensorbord]", r"'tensorbord'; did you mean tensorboard\?"),
+        ("loggers=[no_module:Logger]", "logger 'no_module:Logger' cannot be imported"),
+    ],
+)
+def test_what_a_search_would_refuse_is_refused(
+    tmp_path: Path, setting: str, message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        dry_run(load_config("quick", [setting]), tmp_path)
