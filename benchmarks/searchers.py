@@ -49,7 +49,7 @@ from nas.simulation.virtual_cluster import Cluster
 from nas.simulation.what_if import parse_stopper, searching
 from nas.simulation.workload import Workload
 from nas.stopper.asha import Stopper
-from results import load_run, pareto_front
+from results import load_run
 from search_spaces.knobs import Knobs
 from search_spaces.sampling.limits import LIMITED
 
@@ -156,11 +156,12 @@ def measured(
     found = simulate(proposer, stopper, workload, cluster, seed=seed, hours=hours)
     points = round(POINTS * hours / hours_of(search.run))
     timeline = found.timeline(config.objectives, config.reference_point, points)
-    front = pareto_front(found.complete, config.objectives)
-    return Record.of(
-        {**search._asdict(), "run": search.run.name},
+    return Record(
+        search.run.name,
+        search.sampler,
+        search.stopper,
+        search.seed,
         timeline["hypervolume"].to_numpy(),
-        front[list(config.objectives)].to_numpy(),
         code=code_of(search),
         seconds=proposer.seconds / proposer.proposals,
     )
@@ -268,14 +269,17 @@ def main() -> None:
     if not asked.print:
         measure(asked)
     for run in asked.runs:
-        emulator, config = world(run)
+        emulator, _ = world(run)
         records = [record for record in read(asked.lines) if record.run == run.name]
         print(f"\n{run}: the emulator ranks left-out networks at tau", end=" ")
         print(f"{emulator.rank_agreement:.2f}")
         table = shown(records, goal_of(records), asked.at, np.random.default_rng(0))
         print(table.to_string(index=False))
         if asked.figure and run == asked.runs[0]:
-            asked.figure.write_text(figure(records, table, config.objectives))
+            names = table["sampler"] + ", " + table["stopper"]
+            asked.figure.write_text(
+                figure(records, [it.removesuffix(", none") for it in names])
+            )
 
 
 if __name__ == "__main__":

@@ -36,26 +36,23 @@ Pair = tuple[str, str]
 
 @dataclass(frozen=True)
 class Record:
-    """``curve``: the hypervolume after each step. ``front``: objectives of the networks on it in the end."""
+    """``curve``: the hypervolume after each step. ``seconds``: of the processor, a proposal."""
 
     run: str
     sampler: str
     stopper: str
     seed: int
     curve: Array
-    front: Array
     code: str
     seconds: float
-
-    @classmethod
-    def of(
-        cls, names: dict[str, Any], curve: Array, front: Array, **more: Any
-    ) -> Record:
-        return cls(curve=curve, front=front, **names, **more)
 
     @property
     def key(self) -> tuple[str, str, str, int]:
         return self.run, self.sampler, self.stopper, self.seed
+
+    @property
+    def name(self) -> str:
+        return self.sampler + ("" if self.stopper == "none" else f", {self.stopper}")
 
     @property
     def share(self) -> float:
@@ -66,7 +63,6 @@ class Record:
         """Fit for JSON: of the curve only its steps, (steps taken, hypervolume)."""
         rises = np.flatnonzero(np.diff(self.curve, prepend=0.0)).tolist()
         steps = [[place, float(f"{self.curve[place]:.6g}")] for place in rises]
-        front = [[float(f"{value:.6g}") for value in row] for row in self.front]
         return {
             **{name: getattr(self, name) for name in ("run", "sampler", "stopper")},
             "seed": self.seed,
@@ -74,7 +70,6 @@ class Record:
             "seconds": round(self.seconds, 5),
             "points": len(self.curve),
             "steps": steps,
-            "front": front,
         }
 
     @classmethod
@@ -83,7 +78,7 @@ class Record:
         curve = np.zeros(told.pop("points"))
         for place, hypervolume in told.pop("steps"):
             curve[place:] = hypervolume
-        return cls(curve=curve, front=np.array(told.pop("front")), **told)
+        return cls(curve=curve, **told)
 
 
 def read(path: Path) -> list[Record]:

@@ -15,8 +15,7 @@ SEEDS = 12
 
 
 def record(sampler: str, seed: int, curve: np.ndarray) -> Record:
-    front = np.array([[0.5, 1.0]])
-    return Record("world", sampler, "none", seed, curve, front, "code", 0.01)
+    return Record("world", sampler, "none", seed, curve, "code", 0.01)
 
 
 def rising(end: float, length: int = POINTS) -> np.ndarray:
@@ -40,7 +39,6 @@ def test_a_line_is_the_search() -> None:
     assert after.key == before.key
     assert after.share == 0.3
     np.testing.assert_array_equal(after.curve, before.curve)
-    np.testing.assert_array_equal(after.front, before.front)
 
 
 def test_the_table_is_what_the_curves_say() -> None:

@@ -191,6 +191,19 @@ def test_an_accuracy_of_many_images_outweighs_one_of_few() -> None:
     assert believed(0.005, 0.03) < believed(0.03, 0.005)
 
 
+def test_luck_is_not_believed() -> None:
+    """Of equal networks, measured with noise, of the luckiest less than half is believed."""
+    problem, rng = Problem(SPACE, {"quality": "max"}), RNG(0)
+    observed = [
+        observe(rng, problem, "complete", quality=rng.normal()) for _ in range(40)
+    ]
+    posterior = Surrogate(problem).posterior(observed)
+    believed = -posterior.believed([other.network for other in observed])[:, 0]
+    luckiest = max(other.metrics["quality"] for other in observed)
+    assert luckiest > 1.5
+    assert believed.max() < 0.5 * luckiest
+
+
 def test_limits_are_held_by_their_probability() -> None:
     problem = Problem(SPACE, {"flops": "min"}, limits={"accuracy": Limit(min=0.5)})
     rng = RNG(0)
