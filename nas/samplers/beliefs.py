@@ -21,7 +21,7 @@ from search_spaces.extension import nearest
 from search_spaces.knobs import KnobValue
 from search_spaces.sampling.mutation import ReplayTrial, Scale
 
-STRENGTH = 8.0
+STRENGTH = 4.0
 """Observations after which the gain of a network without any preferred knob counts 1/e."""
 MANY = 20
 """Values that are not listed any more."""

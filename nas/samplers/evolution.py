@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from heapq import nsmallest
-from itertools import chain, islice
+from itertools import chain, islice, zip_longest
 
 import numpy as np
 from numpy.random import Generator
@@ -154,8 +154,9 @@ class Evolution:
             # beliefs may be wrong: every other network is as it was drawn
             pools.append(believed)
         # those not chosen are random candidates from the start
-        networks = chain.from_iterable(pools)
-        self._random = {network.arch.id: network for network in networks}
+        # in turn, because only the latest stay: half of them are as they were drawn
+        mixed = chain.from_iterable(zip_longest(*pools))
+        self._random = {network.arch.id: network for network in mixed if network}
         return spread_over_flops(pools, self._first, self._rng)
 
     def _as_believed(self, networks: Sequence[Candidate]) -> list[Candidate]:

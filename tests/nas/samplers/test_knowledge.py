@@ -116,11 +116,11 @@ class TestBeliefs:
         beliefs = Beliefs({"radix": 4, "deep_stem": True}, SPACE)
         rng = np.random.default_rng(0)
         networks = [Candidate(SPACE.sample(rng), PROBLEM) for _ in range(30)]
-        early, late = (beliefs.weights(networks, count) for count in (8, 800))
+        early, late = (beliefs.weights(networks, count) for count in (4, 800))
         assert early.min() < 0.4
         assert late.min() > 0.9
         as_believed = Candidate(beliefs.applied(networks[0].arch, rng), PROBLEM)
-        assert beliefs.weights([as_believed], 8) == [1.0]
+        assert beliefs.weights([as_believed], 4) == [1.0]
 
     @pytest.mark.parametrize(
         ("prefer", "message"),
