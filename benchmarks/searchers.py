@@ -10,9 +10,10 @@ stopper search there under the virtual clock, four trials at once. Cost is the t
 stopping ends with at a cost of 1, the median of its seeds. Peers that are no part of SplitSearch are installed by
 ``pip install --no-deps --target peers -r benchmarks/peers.txt`` and found with ``PYTHONPATH=peers``.
 
-Each search is a line of ``--lines``. Searches that are there are not made again unless the code that decides, or
-the run, has changed, so a call that was interrupted goes on. ``--print`` makes none at all. The table is that of
-``searchers_table.py``. All of it holds for these worlds.
+Each search is a line of ``--lines``. Searches that are there are not made again unless the code that decides,
+or the run, has changed, so a call that was interrupted goes on. ``--print`` makes none at all. The table, of
+the samplers named, is that of ``searchers_table.py``; a second one has all runs together. All of it holds for
+these worlds.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ from ablations import without
 from peer_samplers import PEER_SAMPLERS, peer_sampler
 from peers import OTHERS
 from searchers_figure import figure
-from searchers_table import BASELINE, POINTS, Record, goal_of, read, shown
+from searchers_table import BASELINE, POINTS, Record, goal_of, pooled, read, shown
 from threadpoolctl import threadpool_limits
 
 import nas
@@ -55,6 +56,7 @@ from search_spaces.sampling.limits import LIMITED
 
 SAMPLERS = ["random", "nsga2,population_size=20", "tpe", "evolution"]
 LINES = Path("docs/evidence/searchers.jsonl")
+INSTALL = "pip install --no-deps --target peers -r benchmarks/peers.txt"
 TRAININGS = 200
 WORKERS = 4
 
@@ -256,9 +258,12 @@ def asked_for() -> argparse.Namespace:
         ):
             if world(run)[1].reference_point is None:
                 parser.error(f"{run}/config.yaml: needs a reference_point")
-            base, _, part = sampler.partition("/")
-            with without(part):
-                made(Search(run, base, stopper, 0))
+            if not asked.print:
+                base, _, part = sampler.partition("/")
+                with without(part):
+                    made(Search(run, base, stopper, 0))
+    except ModuleNotFoundError as error:
+        parser.error(f"{error}; peers are installed by {INSTALL}")
     except ValueError as error:
         parser.error(str(error))
     return asked
@@ -268,18 +273,25 @@ def main() -> None:
     asked = asked_for()
     if not asked.print:
         measure(asked)
+    names = {"random", "evolution", *asked.samplers}
+    known = [record for record in read(asked.lines) if record.sampler in names]
+    goals = {}
     for run in asked.runs:
         emulator, _ = world(run)
-        records = [record for record in read(asked.lines) if record.run == run.name]
+        records = [record for record in known if record.run == run.name]
+        goals[run.name] = goal_of(records)
         print(f"\n{run}: the emulator ranks left-out networks at tau", end=" ")
         print(f"{emulator.rank_agreement:.2f}")
-        table = shown(records, goal_of(records), asked.at, np.random.default_rng(0))
+        table = shown(records, goals[run.name], asked.at, np.random.default_rng(0))
         print(table.to_string(index=False))
         if asked.figure and run == asked.runs[0]:
             names = table["sampler"] + ", " + table["stopper"]
             asked.figure.write_text(
                 figure(records, [it.removesuffix(", none") for it in names])
             )
+    if len(goals) > 1:
+        print("\nall together, on the way there, per cent of the goal:")
+        print(pooled(known, goals, asked.at).to_string(index=False))
 
 
 if __name__ == "__main__":

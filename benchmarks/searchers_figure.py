@@ -33,4 +33,4 @@ def figure(records: Sequence[Record], searches: Sequence[str]) -> str:
         template="plotly_white",
         margin={"t": 20, "l": 60, "r": 20, "b": 50},
     )
-    return str(chart.to_html(include_plotlyjs=True))
+    return str(chart.to_html(config={"displayModeBar": False}))

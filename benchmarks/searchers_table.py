@@ -15,7 +15,7 @@ Columns of the table, a row per sampler and stopper:
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -119,6 +119,30 @@ def shown(
         tested = table[name].notna()
         table.loc[tested, name] = stats.false_discovery_control(table.loc[tested, name])
     return table.sort_values("rank", ignore_index=True).round(4)
+
+
+def pooled(
+    records: Sequence[Record], goals: Mapping[str, float], at: float
+) -> pd.DataFrame:
+    """All runs together, seed by seed against ``evolution``: hypervolume on the way, in per cent of the goal.
+
+    Mean difference and half of its 95 % interval, how often it is positive, and Wilcoxon's p, not corrected.
+    """
+    step = round(at * POINTS)
+    ways = {it.key: 100 * it.curve[:step].mean() / goals[it.run] for it in records}
+    rows = []
+    for pair in dict.fromkeys((it.sampler, it.stopper) for it in records):
+        both = [
+            (way, ways[key[0], *BEST, key[3]])
+            for key, way in ways.items()
+            if key[1:3] == pair and (key[0], *BEST, key[3]) in ways
+        ]
+        if both and pair != BEST:
+            gains = np.subtract(*np.transpose(both))
+            row = {"sampler": pair[0], "stopper": pair[1], "pairs": len(gains)}
+            row |= {"difference": gains.mean(), "+-": _half_width(gains)}
+            rows.append(row | {"better": int((gains > 0).sum()), "p": _p(gains)})
+    return pd.DataFrame(rows).round(3)
 
 
 def _cost(
