@@ -67,7 +67,8 @@ class ZeroCost:
     def evaluate(
         self, arch: Arch, *, seed: int = 0, checkpoint: Path | None = None
     ) -> Iterator[Metrics]:
-        task = replace(self.task, resolution=min(self.task.resolution, MAX_RESOLUTION))
+        side = min(self.task.resolution, MAX_RESOLUTION)
+        task = replace(self.task, resolution=side)
         with Shared(_CPU), seeded(seed, _CPU):
             network = build(arch, task, zero_gamma=False)
             score = PROXIES[self.proxy](network, task)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Self
@@ -24,6 +23,7 @@ from nas.runs.folder import (
 from nas.runs.lock import sole_driver
 from results import load_run
 from results.log.events import SearchFinished, SearchStarted
+from results.metrics import MetricValues
 
 
 class AskTell:
@@ -76,7 +76,7 @@ class AskTell:
                 return work
         return None
 
-    def report(self, trial: int, metrics: Mapping[str, object]) -> bool:
+    def report(self, trial: int, metrics: MetricValues) -> bool:
         """Metrics of a trial: those of an epoch if one is ``epoch``, counted from 1, else a measurement.
 
         Returns False if the trial is to stop: it needs no ``finish``, and may be handed out again later.

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from results.limits import Limit
+from results.metrics import MetricValues
 from results.objectives import Directions, Objectives
 from search_spaces import IMAGENET, Arch, SearchSpace, Task, complexity
 from search_spaces.sampling.limits import LIMITED
@@ -38,7 +39,7 @@ class Problem:
         cost = complexity(arch, self.task)
         return {name: getattr(cost, name) for name in LIMITED}
 
-    def excess(self, metrics: Mapping[str, Any]) -> dict[str, float]:
+    def excess(self, metrics: MetricValues) -> dict[str, float]:
         """By how much (``Limit.excess``) each limit on a metric that was measured is broken: 0 or less inside."""
         return {
             name: limit.excess(metrics[name])
@@ -46,12 +47,12 @@ class Problem:
             if metrics.get(name) is not None
         }
 
-    def beyond(self, metrics: Mapping[str, object]) -> float:
+    def beyond(self, metrics: MetricValues) -> float:
         """The sum of what is broken; 0 inside all limits."""
         broken = self.excess(metrics).values()
         return sum(max(excess, 0.0) for excess in broken)
 
-    def losses(self, metrics: Mapping[str, object]) -> NDArray[np.float64]:
+    def losses(self, metrics: MetricValues) -> NDArray[np.float64]:
         """The objectives, lower being better."""
         return self._aims.costs_of(metrics)
 

@@ -8,7 +8,6 @@ What should have followed the last events, and is not in the log, is kept in ``u
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from nas.budget import Budget, Spending
 from nas.samplers.proposer import Proposing
@@ -26,6 +25,7 @@ from results.log.events import (
     Retrained,
 )
 from results.log.record import TrialRecord
+from results.metrics import MetricValues
 from search_spaces import arch_from_dict
 
 
@@ -135,7 +135,7 @@ class SearchState:
         return [Measured(trial, answer), Finished(trial, TrialStatus.DUPLICATE)]
 
     def verdict(
-        self, trial: int, epoch: int | None, metrics: Mapping[str, object]
+        self, trial: int, epoch: int | None, metrics: MetricValues
     ) -> list[Content]:
         """What follows news of a trial, of which all the ``metrics`` are known now."""
         if broken := self._broken_limit(metrics):
@@ -161,14 +161,14 @@ class SearchState:
             if record.status is TrialStatus.PAUSED
         ]
 
-    def no_number(self, metrics: Mapping[str, object]) -> str | None:
+    def no_number(self, metrics: MetricValues) -> str | None:
         """What is wrong with a text where a table needs a number: an objective, or a metric with a limit."""
         for name in (*self.proposer.objectives, *self.limits):
             if isinstance(metrics.get(name), str):
                 return f"{name} must be a number, got {metrics[name]!r:.80}"
         return None
 
-    def _broken_limit(self, metrics: Mapping[str, Any]) -> str | None:
+    def _broken_limit(self, metrics: MetricValues) -> str | None:
         for name, limit in self.limits.items():
             value = metrics.get(name)
             if value is not None and limit.excess(value) > 0:

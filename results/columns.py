@@ -38,7 +38,8 @@ def numbers(df: pd.DataFrame, name: str) -> Array:
             if not isinstance(value, Real):
                 raise ValueError(f"{name} is not a number but {value!r:.40}")
     # a copy: to_numpy may give the table's own memory
-    return np.array(column.to_numpy(dtype=float, na_value=np.nan))
+    values = column.to_numpy(dtype=float, na_value=np.nan)
+    return np.array(values)
 
 
 def known_rows(points: Array) -> Mask:

@@ -1,10 +1,12 @@
 """Every column that the tables of a run may hold: what it means and how it reads. A new metric is a line here."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 Kind = Literal["count", "number", "text", "time"]
+MetricValues = Mapping[str, Any]
+"""What is known of a network, by the names of its metrics; what was not measured is missing, or None."""
 
 
 @dataclass(frozen=True)

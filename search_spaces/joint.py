@@ -168,7 +168,8 @@ class JointSpace(SearchSpace):
         self, first: Sequence[TunedArch], rng: Generator
     ) -> Iterator[Arch]:
         names = [name for name, _ in self.choices]
-        combinations = list(product(*(values for _, values in self.choices)))
+        choices = (values for _, values in self.choices)
+        combinations = list(product(*choices))
         # every network with every setting, in random order
         pairs = len(first) * len(combinations)
         for pair in rng.permutation(pairs).tolist():
@@ -212,7 +213,8 @@ class JointSpace(SearchSpace):
         )
 
     def knobs(self) -> dict[str, Sequence[Any]]:
-        return {**self.networks.knobs(), **_knobs(dict(self.choices))}
+        settings = _knobs(dict(self.choices))
+        return {**self.networks.knobs(), **settings}
 
     def narrowed(self, knob: str, choices: Sequence[Any]) -> SearchSpace:
         name = knob.removeprefix(f"{OF_TRAINING}.")

@@ -42,7 +42,8 @@ def choose(trial: Trial, name: str, choices: Sequence[ValueT]) -> ValueT:
     if (step := even_step(choices)) > 0:
         low = int(choices[0])
         high = int(choices[-1])
-        return cast("ValueT", trial.suggest_int(name, low, high, step=step))
+        number = trial.suggest_int(name, low, high, step=step)
+        return cast("ValueT", number)
     return cast("ValueT", trial.suggest_categorical(name, choices))
 
 

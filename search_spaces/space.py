@@ -105,7 +105,8 @@ class SearchSpace(ABC):
 
     def knobs(self) -> dict[str, Sequence[KnobValue]]:
         """The choices of every knob."""
-        return {field.name: getattr(self, field.name) for field in fields(self)}
+        names = [field.name for field in fields(self)]
+        return {name: getattr(self, name) for name in names}
 
     def narrowed(self, knob: str, choices: Sequence[KnobValue]) -> SearchSpace:
         """This space with other choices for one knob."""

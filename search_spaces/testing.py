@@ -59,7 +59,8 @@ class Replay:
         self.params = params
 
     def suggest_int(self, name: str, low: int, high: int, *, step: int = 1) -> int:
-        return int(self._answer(name, range(low, high + 1, step)))
+        choices = range(low, high + 1, step)
+        return int(self._answer(name, choices))
 
     def suggest_float(
         self, name: str, low: float, high: float, *, step: float | None = None

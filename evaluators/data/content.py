@@ -39,7 +39,8 @@ def content_keys(listing: Listing, progress: Progress) -> NDArray[np.uint64]:
 
 def _hashed_job(job: list[Entry]) -> tuple[list[int], list[int]]:
     positions = [position for entry in job for position in entry.positions]
-    return positions, [_hashed(*image) for entry in job for image in images(entry)]
+    hashes = [_hashed(*image) for entry in job for image in images(entry)]
+    return positions, hashes
 
 
 def _hashed(name: str, stored: Stored) -> int:

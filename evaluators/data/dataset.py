@@ -60,7 +60,9 @@ class Dataset:
             for each in (self.mean, self.deviation)
         )
         # (x - mean) / deviation in one pass over the images
-        return torch.addcmul(-mean / deviation, images.float(), 1 / deviation)
+        # (images - mean) / deviation, in one step
+        scale = 1 / deviation
+        return torch.addcmul(-mean / deviation, images.float(), scale)
 
 
 def load(

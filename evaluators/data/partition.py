@@ -42,7 +42,8 @@ def divide(labels: Indices, settings: DataSettings, keys: Keys | None) -> Parts:
     if keys is None:
         validation, train = stratified(labels[used], count, seed)
     else:
-        validation, train = held_out(labels[used], keys[used], share, seed)
+        of_used = keys[used]
+        validation, train = held_out(labels[used], of_used, share, seed)
     return used[train], used[validation]
 
 
@@ -139,7 +140,8 @@ class _Ordered:
         group = np.concatenate([[0], np.cumsum(new)])
         sums = np.bincount(group, self.rank)
         counts = np.bincount(group)
-        middle: NDArray[np.float64] = np.ceil(sums / counts)[group]
+        means = np.ceil(sums / counts)
+        middle: NDArray[np.float64] = means[group]
         return middle
 
     def parts(self, chosen: NDArray[np.bool_]) -> Parts:

@@ -58,7 +58,8 @@ def _some(listing: Listing, wanted: Indices) -> Indices:
         return np.take(wanted, chosen)
     # rows of one container, for each that is opened costs reading it
     first = listing.container[wanted[0]]
-    return np.extract(listing.container[wanted] == first, wanted)[:PROBED]
+    in_first = listing.container[wanted] == first
+    return np.extract(in_first, wanted)[:PROBED]
 
 
 def _side(listing: Listing, sizes: set[tuple[int, int]]) -> int:

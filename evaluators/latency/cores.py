@@ -69,7 +69,8 @@ def choose_cores(count: int) -> set[int]:
         speed = int(_read(core, "cpufreq/cpuinfo_max_freq") or 0)
         return -speed, second, busy.get(core, 0) // BUSY_TICKS, -core
 
-    return set(sorted(os.sched_getaffinity(0), key=preference)[:count])
+    preferred = sorted(os.sched_getaffinity(0), key=preference)
+    return set(preferred[:count])
 
 
 class OtherLoad:

@@ -55,7 +55,8 @@ class BatchOrder:
         visits = self.fidelity.visits
         # so many images lie before this epoch: whole passes, and a part of one
         first, offset = divmod(epoch * visits, images)
-        passes = range(first, first + math.ceil((offset + visits) / images))
+        count = math.ceil((offset + visits) / images)
+        passes = range(first, first + count)
         orders = [self._shuffled(each) for each in passes]
         return torch.cat(orders)[offset : offset + visits]
 

@@ -21,7 +21,8 @@ class Ema:
 
     def update(self, model: nn.Module, updates: int) -> None:
         """``updates`` is how many came before."""
-        decay = min(self._decay, (1 + updates) / (10 + updates))
+        early = (1 + updates) / (10 + updates)
+        decay = min(self._decay, early)
         pairs = zip(self.model.parameters(), model.parameters(), strict=True)
         # all at once: one kernel for many parameters
         averaged, current = (list(side) for side in zip(*pairs, strict=True))

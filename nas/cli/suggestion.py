@@ -29,7 +29,8 @@ def suggestion_answer(
     """
     get_space(name)  # names the spaces there are
     task = _task(images)
-    source, arch = suggest(name, dict(read_limit(each) for each in limits), task)
+    within = dict(read_limit(each) for each in limits)
+    source, arch = suggest(name, within, task)
     cost = complexity(arch, task)
     return {
         "space": name,

@@ -25,6 +25,7 @@ from results.log.events import (
     Proposed,
     SearchFinished,
 )
+from results.metrics import MetricValues
 from search_spaces.extension import nearest
 
 
@@ -79,7 +80,7 @@ def _facts(proposal: Proposed) -> dict[str, str]:
     return {name: str(value) for name, value in told.items()}
 
 
-def _numbers(metrics: Mapping[str, object]) -> dict[str, float]:
+def _numbers(metrics: MetricValues) -> dict[str, float]:
     return {
         name: float(value)
         for name, value in metrics.items()

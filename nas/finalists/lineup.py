@@ -12,6 +12,7 @@ from typing import Any
 from nas.runs.folder import LINEUP
 from nas.samplers.proposer import Proposal
 from results import write_atomic
+from results.metrics import MetricValues
 from results.objectives import Directions
 from results.strict_json import dumps
 from search_spaces import Arch, SearchSpace, arch_from_dict, get_space
@@ -110,7 +111,7 @@ class Lineup:
         self._next += 1
         return Proposal(self._next - 1, entrant.arch, seed=entrant.seed)
 
-    def tell(self, trial: int, status: str, metrics: Mapping[str, object]) -> None:
+    def tell(self, trial: int, status: str, metrics: MetricValues) -> None:
         """Nothing: the list is what it is."""
 
     def replay(self, trial: int, arch: Arch, duplicate_of: int | None = None) -> None:

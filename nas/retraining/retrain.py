@@ -164,7 +164,11 @@ JobRunner = Callable[[Job, Callable[[], None]], None]
 
 def _alone(plan: Plan) -> JobRunner:
     device = training_device(plan.device)
-    return lambda job, watch: run_job(job, ALONE, device, lambda metrics: watch())
+
+    def run(job: Job, watch: Callable[[], None]) -> None:
+        run_job(job, ALONE, device, lambda metrics: watch())
+
+    return run
 
 
 def _on_ray(

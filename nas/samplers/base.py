@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Protocol
@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from nas.problem import Problem
+from results.metrics import MetricValues
 from search_spaces import Arch
 
 
@@ -26,7 +27,7 @@ class Outcome:
     """What came of a draw: ``complete``, ``stopped``, ``infeasible`` or ``failed``, and what was measured."""
 
     status: str
-    metrics: Mapping[str, Any] = field(default_factory=dict)
+    metrics: MetricValues = field(default_factory=dict)
 
 
 class Strategy(Protocol):

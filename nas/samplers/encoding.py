@@ -58,7 +58,9 @@ class Encoder:
         if before and before.knobs == knobs:
             made = replace(made, known=before.known)
         logs, _ = made._numbers(networks, epochs)
-        return replace(made, low=logs.min(axis=0), high=logs.max(axis=0))
+        low = logs.min(axis=0)
+        high = logs.max(axis=0)
+        return replace(made, low=low, high=high)
 
     @property
     def names(self) -> list[str]:
@@ -91,8 +93,10 @@ class Encoder:
         columns = sum(map(_width, self.knobs.values()))
         width = len(self.costs) + columns
         lists = [self._number(network) for network in networks]
-        table = np.array(lists, dtype=float).reshape(-1, width)
-        logs, knobs = np.split(table, [len(self.costs)], axis=1)
+        numbers = np.array(lists, dtype=float)
+        table = numbers.reshape(-1, width)
+        costs = len(self.costs)
+        logs, knobs = np.split(table, [costs], axis=1)
         return np.column_stack([logs, np.log1p(epochs)]), knobs
 
     def _number(self, network: Known) -> list[float]:

@@ -148,7 +148,8 @@ class Evolution:
     @cached_property
     def _design(self) -> list[Candidate]:
         """Random networks evenly spread over the range of log FLOPs, in random order."""
-        drawn = islice(self._problem.draws(self._rng), self._first * CHOICE)
+        draws = self._problem.draws(self._rng)
+        drawn = islice(draws, self._first * CHOICE)
         pools = [[Candidate(arch, self._problem) for arch in drawn]]
         if believed := self._as_believed(pools[0]):
             # beliefs may be wrong: every other network is as it was drawn
@@ -193,7 +194,8 @@ class Evolution:
 
     def _tournament(self, parents: Sequence[Observation]) -> Candidate:
         """One of two parents drawn at random: the lonelier on the front, with fewer children so far."""
-        a, b = self._rng.integers(len(parents), size=2).tolist()
+        drawn = self._rng.integers(len(parents), size=2)
+        a, b = drawn.tolist()
         lonely = np.ones(len(parents))
         if parents is self._front:
             # the ends of a front are infinitely lonely, and would win for ever

@@ -57,7 +57,8 @@ def hypervolume_gains(points: Array, front: Array, seen: Array) -> Array:
 def _dominated(points: Array, lower: Array, upper: Array) -> Array:
     volume = np.ones((len(points), len(lower)))
     for objective, column in enumerate(points.T):
-        begin = np.maximum(lower[:, objective], column[:, None])
+        lows = lower[:, objective]
+        begin = np.maximum(lows, column[:, None])
         # the part of each box that is worse than the point, objective by objective
         volume *= np.maximum(upper[:, objective] - begin, 0)
     return np.asarray(volume.sum(axis=1))

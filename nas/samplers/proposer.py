@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 
 from nas.problem import Problem
 from nas.samplers.base import Draw, Outcome, RandomDraws, Sampler
 from results.limits import Limit
+from results.metrics import MetricValues
 from results.objectives import Directions
 from search_spaces import IMAGENET, Arch, SearchSpace, Task
 from search_spaces.knobs import Knobs
@@ -49,7 +50,7 @@ class Proposing(Protocol):
 
     def ask(self) -> Proposal | None: ...
 
-    def tell(self, trial: int, status: str, metrics: Mapping[str, object]) -> None: ...
+    def tell(self, trial: int, status: str, metrics: MetricValues) -> None: ...
 
     def replay(
         self, trial: int, arch: Arch, duplicate_of: int | None = None
@@ -157,7 +158,7 @@ class Proposer:
         self._next += 1
         return self._next - 1
 
-    def tell(self, trial: int, status: str, metrics: Mapping[str, Any]) -> None:
+    def tell(self, trial: int, status: str, metrics: MetricValues) -> None:
         """What came of a trial: ``complete``, ``stopped`` early, ``infeasible`` (outside a limit) or ``failed``.
 
         Raises:

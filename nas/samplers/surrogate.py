@@ -18,7 +18,7 @@ from nas.samplers.encoding import Encoder
 from nas.samplers.gaussian_process import GaussianProcess
 from nas.samplers.warp import Warp
 from results.columns import Array
-from results.metrics import error_column
+from results.metrics import MetricValues, error_column
 from search_spaces import Arch
 from search_spaces.sampling.limits import LIMITED
 
@@ -60,7 +60,7 @@ class Observation:
     """
 
     network: Candidate
-    metrics: Mapping[str, Any]
+    metrics: MetricValues
     losses: Array | None
     excess: float
     complete: bool
@@ -239,7 +239,8 @@ class Posterior:
         # stratified: the middles of so many equal parts, which a few draws need
         levels = scipy.stats.norm.ppf((np.arange(draws) + 0.5) / draws)
         # each metric in an order of its own: metrics are guessed independently
-        orders = np.array([rng.permutation(levels) for _ in self.guesses])
+        shuffled = [rng.permutation(levels) for _ in self.guesses]
+        orders = np.array(shuffled)
         levels = orders.reshape(-1, draws).T
         values = self._values(networks, pending, levels)
         return self._losses(values), self._excess(values)
@@ -256,7 +257,8 @@ class Posterior:
             there = np.hstack([flying, _foreseen(self.earlier, name, pending)])
             values[name] = guess.quantiles(here, there, column)
         for name in LIMITED:
-            exact = np.array([network.costs[name] for network in networks], dtype=float)
+            costs = [network.costs[name] for network in networks]
+            exact = np.array(costs, dtype=float)
             # the same in every draw: costs are exact
             values[name] = np.broadcast_to(exact, (len(levels), len(networks)))
         return values

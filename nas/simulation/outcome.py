@@ -91,7 +91,8 @@ def _ramps(starts: Array, rates: Array, times: Array) -> Array:
     order = np.argsort(starts)
     count = np.searchsorted(starts[order], times, side="right")
     # of the first 0, 1, 2, ... of them together
-    rate = np.concatenate([[0.0], np.cumsum(rates[order])])
+    together = np.cumsum(rates[order])
+    rate = np.concatenate([[0.0], together])
     begun = (rates * starts)[order]
     missed = np.concatenate([[0.0], np.cumsum(begun)])
     return np.asarray(rate[count] * times - missed[count])

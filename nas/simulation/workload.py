@@ -10,6 +10,7 @@ import pandas as pd
 
 from results import Run
 from results.columns import Array
+from results.metrics import MetricValues
 
 
 class Trajectory(NamedTuple):
@@ -38,7 +39,7 @@ class Proposes(Protocol):
     def ask(self) -> Any | None:
         """The next proposal (``trial``, ``arch``, ``duplicate_of``), None if there is no other."""
 
-    def tell(self, trial: int, status: str, metrics: Mapping[str, Any]) -> None: ...
+    def tell(self, trial: int, status: str, metrics: MetricValues) -> None: ...
 
 
 class RowProposal(NamedTuple):
@@ -64,7 +65,7 @@ class RandomRows:
         self._asked += 1
         return RowProposal(self._asked - 1, row)
 
-    def tell(self, trial: int, status: str, metrics: Mapping[str, Any]) -> None:
+    def tell(self, trial: int, status: str, metrics: MetricValues) -> None:
         """Nothing: a random order learns nothing."""
 
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from nas.stopper.rung import ParetoRung, SortedRung
 from results.columns import Array
+from results.metrics import MetricValues
 from results.objectives import Directions, Objectives
 from search_spaces.extension import import_named, nearest
 
@@ -26,7 +27,7 @@ class Stopper(Protocol):
     reported twice counts once and is answered alike, unless its trial was promoted since.
     """
 
-    def report(self, trial: int, epoch: int, metrics: Mapping[str, object]) -> Decision:
+    def report(self, trial: int, epoch: int, metrics: MetricValues) -> Decision:
         """``epoch`` counts from 1, ``metrics`` are all that is known of the trial; the last epoch: "continue"."""
 
     def promote(self) -> int | None:
@@ -39,7 +40,7 @@ class Stopper(Protocol):
 class NoStopping:
     """Every trial goes on to its end."""
 
-    def report(self, trial: int, epoch: int, metrics: Mapping[str, object]) -> Decision:
+    def report(self, trial: int, epoch: int, metrics: MetricValues) -> Decision:
         return "continue"
 
     def promote(self) -> int | None:
@@ -92,7 +93,7 @@ class MultiObjectiveASHA:
     def _new_rung(self) -> ParetoRung | SortedRung:
         return ParetoRung()
 
-    def report(self, trial: int, epoch: int, metrics: Mapping[str, object]) -> Decision:
+    def report(self, trial: int, epoch: int, metrics: MetricValues) -> Decision:
         if trial in self._stopped:
             return "stop"
         # rungs at or below this epoch; several, where epochs come in steps
@@ -109,7 +110,7 @@ class MultiObjectiveASHA:
         return self._record(trial, epoch, rung, metrics)
 
     def _record(
-        self, trial: int, epoch: int, rung: int, metrics: Mapping[str, object]
+        self, trial: int, epoch: int, rung: int, metrics: MetricValues
     ) -> Decision:
         point = self._point(trial, epoch, metrics)
         self.finish(trial)  # it no longer waits at its last rung
@@ -152,7 +153,7 @@ class MultiObjectiveASHA:
     def _quota(self, rung: int) -> int:
         return math.ceil(len(self._recorded[rung]) / self.eta)
 
-    def _point(self, trial: int, epoch: int, metrics: Mapping[str, object]) -> Array:
+    def _point(self, trial: int, epoch: int, metrics: MetricValues) -> Array:
         """Objectives of a trial, minimised, NaN where the log says null."""
         for name in self.objectives:
             if name not in metrics:

@@ -12,6 +12,7 @@ import numpy as np
 from nas.stopper.asha import Decision
 from nas.stopper.rung import ParetoRung
 from results.columns import Array
+from results.metrics import MetricValues
 from results.objectives import Directions, Objectives
 
 
@@ -58,7 +59,7 @@ class Halving:
                 self._fields[place][1][0].expected = set(each.trials)
         self._sent_on: set[tuple[int, int]] = set()
 
-    def report(self, trial: int, epoch: int, metrics: Mapping[str, object]) -> Decision:
+    def report(self, trial: int, epoch: int, metrics: MetricValues) -> Decision:
         place = self._home.get(trial)
         if place is None:
             return "continue"

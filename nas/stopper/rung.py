@@ -76,7 +76,8 @@ def dominated(points: Array, by: Array) -> Mask:
             np.concatenate([points, by]), keep_weakly=True
         )
         return ~kept[: len(points)]
-    no_worse = np.ones((len(by), len(points)), dtype=bool)
+    pairs = (len(by), len(points))
+    no_worse = np.ones(pairs, dtype=bool)
     better = np.zeros_like(no_worse)
     # numpy is slow along short rows
     for theirs, ours in zip(by.T, points.T, strict=True):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
@@ -22,6 +22,7 @@ from nas.samplers.registry import make_sampler
 from nas.stopper.asha import Decision, Stopper, make_stopper
 from nas.testing.invariants import ViolationError
 from results.limits import Limit
+from results.metrics import MetricValues
 from search_spaces import Arch, SearchSpace, get_space
 
 WORLD_OBJECTIVES = {"accuracy": "max", "flops": "min"}
@@ -37,7 +38,7 @@ class Told:
         self.told: list[tuple[Any, ...]] = []
         self._stopper = stopper
 
-    def report(self, trial: int, epoch: int, metrics: Mapping[str, object]) -> Decision:
+    def report(self, trial: int, epoch: int, metrics: MetricValues) -> Decision:
         self.told.append((trial, epoch, dict(metrics)))
         return self._stopper.report(trial, epoch, metrics)
 

@@ -42,7 +42,8 @@ class Clock:
 
     def __init__(self, not_before: float = 0.0) -> None:
         # A log that goes on on another node, or after the clock was set back, stays in order.
-        self._offset = max(time.time(), not_before) - time.monotonic()
+        now = max(time.time(), not_before)
+        self._offset = now - time.monotonic()
 
     def __call__(self) -> float:
         return self._offset + time.monotonic()

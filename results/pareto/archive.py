@@ -42,7 +42,8 @@ class FrontArchive(Generic[Item]):
                 self.items[index] for index in np.flatnonzero(~dominated).tolist()
             ]
         # fronts hold tens to hundreds of points: a copy costs less than a cleverer structure
-        self.points = np.vstack([self.points[~dominated], point])
+        kept = self.points[~dominated]
+        self.points = np.vstack([kept, point])
         self.items.append(item)
         self._volume = None
         return True
@@ -60,4 +61,6 @@ def dominated_volume(costs: Array, reference: Array) -> float:
     """The hypervolume of points (points, objectives); none beyond ``reference`` counts."""
     # NaN compares false, so unknown points fall out here too
     inside = costs[(costs < reference).all(axis=1)]
-    return float(moocore.hypervolume(inside, ref=reference)) if len(inside) else 0.0
+    if not len(inside):
+        return 0.0
+    return float(moocore.hypervolume(inside, ref=reference))

@@ -94,7 +94,8 @@ def fidelities(run: Run) -> JsonObject:
     ]
     values = {}
     for epoch in thinned(stopping_epochs(run.trials), FIDELITIES):
-        then = at_epoch(run.trials, run.epochs, epoch).reindex(run.trials.index)
+        reached = at_epoch(run.trials, run.epochs, epoch)
+        then = reached.reindex(run.trials.index)
         values[str(epoch)] = {
             name: shown(then[name], wording.scale(name)) for name in metrics
         }

@@ -25,7 +25,8 @@ def at_epoch(trials: pd.DataFrame, epochs: pd.DataFrame, epoch: int) -> pd.DataF
     Raises ``ValueError`` if none did.
     """
     # an epoch told twice (an interruption) counts once
-    then = epochs[epochs["epoch"] == epoch].drop_duplicates("trial", keep="last")
+    rows = epochs[epochs["epoch"] == epoch]
+    then = rows.drop_duplicates("trial", keep="last")
     reached = trials[trials["trial"].isin(then["trial"])]
     if reached.empty:
         raise ValueError(f"no network was trained for {epoch} epochs")

@@ -30,7 +30,8 @@ def mean_interval(values: Array, level: float = 0.95) -> Interval:
     if len(values) < 2 or np.ptp(values) == 0:
         return UNKNOWN
     error = float(scipy.stats.sem(values))
-    return t_interval(float(values.mean()), error, len(values) - 1, level)
+    mean = float(values.mean())
+    return t_interval(mean, error, len(values) - 1, level)
 
 
 def quantile_interval(values: Array, share: float, level: float = 0.95) -> Interval:
@@ -47,7 +48,9 @@ def quantile_interval(values: Array, share: float, level: float = 0.95) -> Inter
     if below < 1 or above > count:
         return UNKNOWN
     ordered = np.sort(values)
-    return float(ordered[below - 1]), float(ordered[above - 1])
+    low = ordered[below - 1]
+    high = ordered[above - 1]
+    return float(low), float(high)
 
 
 def jackknife_error(left_out: Array) -> float:

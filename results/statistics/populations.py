@@ -51,7 +51,8 @@ class EDF:
     def __call__(self, df: pd.DataFrame) -> pd.DataFrame:
         values = sample_of(df, self.metric)
         errors = np.sort(1 - values if self.metric == "accuracy" else values)
-        share = np.arange(1, len(errors) + 1) / len(errors)
+        count = len(errors)
+        share = np.arange(1, count + 1) / count
         # The same width everywhere: a band for the whole curve, not for each point.
         variance = np.log(2 / (1 - self.level)) / (2 * len(errors))
         width = np.sqrt(variance)

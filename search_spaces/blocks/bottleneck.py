@@ -79,7 +79,8 @@ class BottleneckBlock(ResidualBlock):
         self.downsample = _shortcut(spec)
 
     def forward(self, x: Tensor) -> Tensor:
-        out = F.relu(self.bn1(self.conv1(x)), inplace=True)
+        narrow = self.bn1(self.conv1(x))
+        out = F.relu(narrow, inplace=True)
         if self.spec.downsample == "avd_first":
             out = self.avd_layer(out)
         out = self.conv2(out)

@@ -48,7 +48,8 @@ class RegNetBlockModule(ResidualBlock):
             self.downsample = nn.Sequential(conv, nn.BatchNorm2d(width))
 
     def forward(self, x: Tensor) -> Tensor:
-        out = F.relu(self.bn1(self.conv1(x)), inplace=True)
+        narrow = self.bn1(self.conv1(x))
+        out = F.relu(narrow, inplace=True)
         out = self.conv2(out)
         out = self.bn3(self.conv3(out))
         return F.relu(out + self.downsample(x), inplace=True)

@@ -53,7 +53,8 @@ class ReplayTrial:
     asked: dict[str, Sequence[KnobValue]] = field(default_factory=dict)
 
     def suggest_int(self, name: str, low: int, high: int, *, step: int = 1) -> int:
-        return int(self.suggest_categorical(name, range(low, high + 1, step)))
+        choices = range(low, high + 1, step)
+        return int(self.suggest_categorical(name, choices))
 
     def suggest_float(
         self, name: str, low: float, high: float, *, step: float | None = None

@@ -30,7 +30,8 @@ class RandomTrial:
     sizes: dict[str, int] = field(default_factory=dict)
 
     def suggest_int(self, name: str, low: int, high: int, *, step: int = 1) -> int:
-        return low + step * self._pick(name, (high - low) // step + 1)
+        positions = (high - low) // step + 1
+        return low + step * self._pick(name, positions)
 
     def suggest_float(
         self, name: str, low: float, high: float, *, step: float | None = None

@@ -188,14 +188,18 @@ class Copied(nn.Module):
 
     def __init__(self, seconds: list[float]) -> None:
         super().__init__()
-        self.seconds, self.copies = seconds, 0
+        self.seconds = seconds
+        self.took: list[float] = []
+        self.copies: list[Copied] = []
 
     def __deepcopy__(self, memo: dict[int, object]) -> "Copied":
-        self.copies += 1
-        return Copied(self.seconds[self.copies - 1 :])
+        self.copies.append(Copied(self.seconds[len(self.copies) :]))
+        return self.copies[-1]
 
     def forward(self, x: Tensor) -> Tensor:
+        started = time.perf_counter()
         time.sleep(self.seconds[0])
+        self.took.append(1e3 * (time.perf_counter() - started))
         return x
 
 
@@ -208,11 +212,13 @@ def test_the_least_disturbed_of_three_is_kept_if_asked_for(
 ) -> None:
     monkeypatch.setattr("evaluators.latency.latency.PAUSES", (0.0, 0.0))
     model = Copied([0.02, 0.005, 0.03])
-    assert (
-        Latency(TASK, **CERTAIN, keep_disturbed=True).measure_alone(model).median_ms
-        < 20
-    )
-    assert model.copies == 3
+    kept = Latency(TASK, **CERTAIN, keep_disturbed=True).measure_alone(model)
+    # what each of the three took, as it saw it itself, however busy the machine is
+    took = [np.array(copy.took[-len(kept.samples) :]) for copy in model.copies]
+    assert len(took) == 3
+    chosen = np.argmin([abs(kept.samples - each).sum() for each in took])
+    medians = [float(np.median(each)) for each in took]
+    assert medians[chosen] == min(medians)
     with pytest.raises(UnstableLatencyError, match="or set keep_disturbed"):
         Latency(TASK, **CERTAIN).measure_alone(Copied([0.001] * 3))
 

@@ -112,9 +112,10 @@ def test_an_evaluator_of_ones_own_may_fail_or_kill_its_worker(tmp_path: Path) ->
     overrides = [
         *settings,
         "evaluators=[complexity, 'own:Odd']",
-        "trials=5",
+        "trials=3",
         "sampler=random",
-        "seed=0",
+        # draws radix 4 first: the search goes on after it
+        "seed=37",
     ]
     printed = _search_in(tmp_path, overrides)
     trials = load_run(tmp_path / "run").trials

@@ -22,12 +22,20 @@ def test_a_loop_draws_what_the_iterator_does() -> None:
     assert one_by_one == at_once
 
 
-def test_equal_generators_draw_alike_whatever_ran_before() -> None:
-    space = get_space("resnest")
-    first = space.sample(np.random.default_rng(1), TIGHT)
-    for seed in range(20):  # more streams than are kept open
+def test_equal_generators_draw_alike_whatever_ran_before(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("search_spaces.sampling.streams.STREAMS_KEPT", 2)
+    space = get_space("regnety")
+    kept = np.random.default_rng(1)
+    first = space.sample(kept, TIGHT)
+    second = space.sample(np.random.default_rng(2), TIGHT)
+    # a stream that was closed, or never this generator's: it begins anew
+    assert space.sample(np.random.default_rng(1), TIGHT) == first != second
+    # too many others meanwhile: its own is closed, and what it has drawn by then stays drawn
+    for seed in range(3, 6):
         space.sample(np.random.default_rng(seed), TIGHT)
-    assert space.sample(np.random.default_rng(1), TIGHT) == first
+    assert space.sample(kept, TIGHT) != first
 
 
 def test_other_limits_and_other_spaces_are_other_streams() -> None:
