@@ -44,7 +44,7 @@ RELUS = (
     torch.ops.aten.hardswish_,
 )
 SMOOTH = (nn.Hardswish, nn.SiLU, nn.GELU)
-"""Activations that are the identity on large numbers alone."""
+"""Activations that are the identity only on large numbers."""
 
 
 @dataclass(frozen=True)

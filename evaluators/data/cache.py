@@ -248,7 +248,7 @@ def _reserve(path: Path, shape: tuple[int, ...]) -> None:
 
 
 def _drop(path: Path, good: NDArray[np.bool_]) -> None:
-    """Keep the good rows of an array file alone."""
+    """Keep only the good rows of an array file."""
     kept = np.flatnonzero(good)
     everything = np.load(path, mmap_mode="r")
     shorter = path.with_name("shorter.npy")

@@ -101,7 +101,7 @@ def held_out(labels: Indices, keys: Keys, share: float, seed: int) -> Parts:
     """Indices of a share of every class, and of the rest, copies of a picture on one side.
 
     A class of two images or more gives one at least, and keeps one. How many it gives
-    depends on its own size alone, so that an image more in one leaves the others.
+    depends only on its own size, so that an image more in one leaves the others.
     """
     in_order = _Ordered(labels, keys, seed)
     label = in_order.label

@@ -1,4 +1,4 @@
-"""Chance that depends on a seed alone, and leaves the caller's generators as they were."""
+"""Chance that depends only on a seed, and leaves the caller's generators as they were."""
 
 from __future__ import annotations
 

@@ -136,7 +136,7 @@ def median_interval(samples: Sequence[float]) -> float:
 def median_error(samples: Sequence[float]) -> float | None:
     """The standard error of the median, in the unit of the samples; None where they are fewer than eight.
 
-    Of these samples alone: what differs between two measurements (clock, neighbours, placement) comes on top.
+    Only of these samples: what differs between two measurements (clock, neighbours, placement) comes on top.
     """
     half_width = median_interval(samples) * float(np.median(samples))
     return half_width / NORMAL_95 if math.isfinite(half_width) else None

@@ -1,4 +1,4 @@
-"""Which images make which batch of which epoch: the seed alone decides, so any epoch can be trained anew."""
+"""Which images make which batch of which epoch: only the seed decides, so any epoch can be trained anew."""
 
 from __future__ import annotations
 

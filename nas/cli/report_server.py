@@ -1,4 +1,4 @@
-"""The report of a running search, served to this machine alone and kept up to date."""
+"""The report of a running search, served to this machine only and kept up to date."""
 
 from __future__ import annotations
 

@@ -37,8 +37,8 @@ class EarlierRun:
     def __init__(self, path: str | Path, problem: Problem) -> None:
         observations = _observations(path, problem)
         self._posterior = Surrogate(problem).posterior(observations)
-        if not any(guess.process for guess in self._posterior.guesses.values()):
-            metrics = ", ".join(self._posterior.guesses) or "a metric to be guessed"
+        if not any(marginal.process for marginal in self._posterior.marginals.values()):
+            metrics = ", ".join(self._posterior.marginals) or "a metric to be guessed"
             raise ValueError(f"{path} has too few trials that measured {metrics}")
         self._foreseen: dict[str, MutableMapping[Candidate, float]] = defaultdict(
             WeakKeyDictionary
@@ -46,17 +46,17 @@ class EarlierRun:
 
     def foreseen(self, metric: str, networks: Sequence[Candidate]) -> Array:
         """By standard deviations above the run's mean, once warped: (networks,); 0 where it tells nothing."""
-        guess = self._posterior.guesses[metric]
-        if guess.process is None:
+        marginal = self._posterior.marginals[metric]
+        if marginal.process is None:
             return np.zeros(len(networks))
         # most candidates come again and again
         known = self._foreseen[metric]
         new = [network for network in networks if network not in known]
         if new:
             rows = self._posterior.encoder.last(new)
-            mean, _ = guess.process.predict(rows)
+            mean, _ = marginal.process.predict(rows)
             # without the mean: another data set has another level, the order may be the same
-            known.update(zip(new, mean - guess.process.mean, strict=True))
+            known.update(zip(new, mean - marginal.process.mean, strict=True))
         return np.array([known[network] for network in networks])
 
 

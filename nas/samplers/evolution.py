@@ -53,7 +53,7 @@ LONELIEST = 2.0
 
 
 class Evolution:
-    """Small changes of the front, the most promising first; see ``docs/samplers.md``.
+    """Small changes of the front, those that should add most first; see ``docs/samplers.md``.
 
     ``first`` networks are spread over the range of FLOPs. With ``surrogate``, the next is the candidate of the
     highest expected hypervolume improvement; costs are exact, only what needs measuring is guessed, and what is in

@@ -35,7 +35,7 @@ class Shortlist:
     chosen: int = 0
 
     def choose(self) -> Candidate | None:
-        """The most promising that is left, which counts as in flight from then on; None if there is none."""
+        """The one left that should add most, which counts as in flight from then on; None if there is none."""
         if not self.candidates:
             return None
         inside = self.excess == 0

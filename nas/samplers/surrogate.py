@@ -23,7 +23,7 @@ from search_spaces import Arch
 from search_spaces.sampling.limits import LIMITED
 
 AT_LEAST = 4
-"""Measurements of a metric before it is guessed at all."""
+"""Measurements of a metric before a process is fitted to them."""
 GROWTH = 1.1
 """Hyperparameters are fitted again when there are so many times as many observations."""
 LEAST_NOISE = 0.1
@@ -110,19 +110,21 @@ class Surrogate:
         epochs = [other.epoch for other in observations]
         self._encoder = encoder = Encoder.of(networks, epochs, self._encoder)
         metrics = dict.fromkeys([*self._problem.objectives, *self._problem.limits])
-        # costs are exact: nothing to guess
+        # costs are exact: there is nothing to predict
         unsure = [name for name in metrics if name not in LIMITED]
-        guesses = {name: self._guess(name, observations, encoder) for name in unsure}
-        return Posterior(self._problem, encoder, guesses, self._earlier)
+        marginals = {
+            name: self._marginal(name, observations, encoder) for name in unsure
+        }
+        return Posterior(self._problem, encoder, marginals, self._earlier)
 
-    def _guess(
+    def _marginal(
         self, name: str, observations: Sequence[Observation], encoder: Encoder
-    ) -> Guess:
+    ) -> Marginal:
         known = [other for other in observations if other.has(name)]
         values = np.array([other.metrics[name] for other in known], dtype=float)
         # too few to tell networks apart: the same for all
         if len(known) < AT_LEAST:
-            return Guess(float(values.mean()) if len(values) else 1.0)
+            return Marginal(float(values.mean()) if len(values) else 1.0)
         networks = [o.network for o in known]
         epochs = [o.epoch for o in known]
         foreseen = _foreseen(self._earlier, name, networks)
@@ -131,7 +133,7 @@ class Surrogate:
         rows = np.hstack([encoder.rows(networks, epochs), foreseen])
         data = rows, warp(values), _relative_noise(name, known)
         process = self._process(name, encoder, *data)
-        return Guess(float(values.mean()), process, warp)
+        return Marginal(float(values.mean()), process, warp)
 
     def _process(
         self, name: str, encoder: Encoder, rows: Array, values: Array, noise: Array
@@ -192,8 +194,8 @@ def _all_have(metric: str, known: Sequence[Observation]) -> bool:
 
 
 @dataclass(frozen=True)
-class Guess:
-    """Of one metric; without a process, its value is the same for all."""
+class Marginal:
+    """The posterior of one metric; without a process, its value is the same for all."""
 
     value: float
     process: GaussianProcess | None = None
@@ -215,12 +217,12 @@ class Posterior:
 
     problem: Problem
     encoder: Encoder
-    guesses: Mapping[str, Guess]
+    marginals: Mapping[str, Marginal]
     earlier: Sequence[Foresees] = ()
 
     def believed(self, networks: Sequence[Candidate]) -> Array:
         """Losses at the middle of what is possible: (networks, objectives)."""
-        middle = np.zeros((1, len(self.guesses)))
+        middle = np.zeros((1, len(self.marginals)))
         values = self._values(networks, (), middle)
         return np.asarray(self._losses(values)[0])
 
@@ -238,8 +240,8 @@ class Posterior:
         """
         # stratified: the middles of so many equal parts, which a few draws need
         levels = scipy.stats.norm.ppf((np.arange(draws) + 0.5) / draws)
-        # each metric in an order of its own: metrics are guessed independently
-        shuffled = [rng.permutation(levels) for _ in self.guesses]
+        # each metric in an order of its own: metrics are predicted independently
+        shuffled = [rng.permutation(levels) for _ in self.marginals]
         orders = np.array(shuffled)
         levels = orders.reshape(-1, draws).T
         values = self._values(networks, pending, levels)
@@ -248,14 +250,16 @@ class Posterior:
     def _values(
         self, networks: Sequence[Candidate], pending: Sequence[Candidate], levels: Array
     ) -> dict[str, Array]:
-        """``levels``: (draws, guesses). Of every objective and limited metric: (draws, networks)."""
+        """``levels``: (draws, marginals). Of every objective and limited metric: (draws, networks)."""
         rows = self.encoder.last(networks)
         flying = self.encoder.last(pending)
         values = {}
-        for (name, guess), column in zip(self.guesses.items(), levels.T, strict=True):
+        for (name, marginal), column in zip(
+            self.marginals.items(), levels.T, strict=True
+        ):
             here = np.hstack([rows, _foreseen(self.earlier, name, networks)])
             there = np.hstack([flying, _foreseen(self.earlier, name, pending)])
-            values[name] = guess.quantiles(here, there, column)
+            values[name] = marginal.quantiles(here, there, column)
         for name in LIMITED:
             costs = [network.costs[name] for network in networks]
             exact = np.array(costs, dtype=float)

@@ -175,7 +175,7 @@ def _group(rows: pd.DataFrame) -> JsonObject:
     reason = rows["error"].iloc[0]
     more = len(rows) - 1
     if rows["error"].nunique() > 1:
-        reason += f"\n… and {more} more that differ in numbers alone"
+        reason += f"\n… and {more} more that differ only in numbers"
     some = ", ".join(map(str, rows["trial"].head(20)))
     return {
         "status": rows["status"].iloc[0],

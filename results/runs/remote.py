@@ -20,7 +20,7 @@ REMOTE_FILES = (
 )
 """What there is to read of a run; the journal undoes what a killed writer left half done."""
 MARKS = ("events.db", "trials.parquet")
-"""A folder with one of these is a run: its log, or the tables alone, as published."""
+"""A folder with one of these is a run: its log, or only the tables, as published."""
 
 
 def is_url(path: str | Path) -> bool:

@@ -91,7 +91,7 @@ def orthogonalised(matrices: Tensor) -> Tensor:
     x = x / norm.clamp_min(SMALLEST)
     a, b, c = COEFFICIENTS
     for _ in range(NEWTON_SCHULZ_STEPS):
-        # x <- a x + b (x x') x + c (x x')^2 x: an odd polynomial acts on the singular values alone
+        # x <- a x + b (x x') x + c (x x')^2 x: an odd polynomial acts only on the singular values
         gram = x @ x.mT
         polynomial = torch.baddbmm(gram, gram, gram, beta=b, alpha=c)
         x = torch.baddbmm(x, polynomial, x, beta=a)

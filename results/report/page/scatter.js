@@ -19,6 +19,7 @@ function hoverText(i) {
   return [...lines, line].map(plain).join("<br>");
 }
 
+// Which metrics have a log scale is said in results/metrics.py (`logarithmic`).
 // Ticks 1, 2, 5, 10, ... for a colour bar that shows log10 of its values.
 function logTicks(values) {
   const low = Math.min(...values), high = Math.max(...values), ticks = [];
