@@ -61,3 +61,24 @@ def report(tmp_path_factory) -> Path:
     path = folder / "report.html"
     write_report(load_run(folder), path, stages=lambda arch: STAGES)
     return path
+
+
+@pytest.fixture
+def searched(log, start, add):
+    """Six on the front, one behind it, one of every other fate."""
+    start(reference_point={"accuracy": 0.2, "latency_ms": 50, "flops": 50})
+    for n in range(6):
+        add(
+            n,
+            accuracies=(0.4, 0.5 + n / 20),
+            status="complete",
+            flops=1 + n,
+            latency_ms=1.0 + n,
+        )
+    add(6, accuracies=(0.2,), status="complete", flops=9, latency_ms=9.0)
+    add(7, status="failed", error="out of memory at 0x1f")
+    add(8, status="failed", error="out of memory at 0x2f")
+    add(9, accuracies=(0.3,), status="stopped", flops=3, latency_ms=3.0)
+    add(10, status="infeasible", error="flops 99 is outside the limit <= 50", flops=99)
+    add(11, accuracies=(0.3,), flops=3, latency_ms=3.0)
+    return log

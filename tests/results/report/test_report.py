@@ -1,72 +1,15 @@
 import json
-import re
-from html.parser import HTMLParser
 
 import pytest
 
-from results import load_run, wording, write_report
+from results import load_run
 from results.report.charts import CURVES_AT_MOST, thinned
 from results.report.overlay import FAMILIES, overlay
 from results.report.page_data import page_data
+from tests.results.report.pages import page_of
 
 EVIL = "</script><script>alert(1)</script>"
 MEASURES = {"flops": 1, "latency_ms": 1.0}
-
-
-class Page(HTMLParser):
-    """The tags, texts and scripts of a page."""
-
-    def __init__(self, html: str) -> None:
-        super().__init__()
-        self.tags, self.texts, self.scripts = [], [], []
-        self.in_script = False
-        self.feed(html)
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append((tag, dict(attrs)))
-        if tag == "script":
-            self.scripts.append("")
-        self.in_script = tag == "script"
-
-    def handle_endtag(self, tag):
-        self.in_script = False
-
-    def handle_data(self, data):
-        if self.in_script:
-            self.scripts[-1] += data
-        else:
-            self.texts.append(data)
-
-    @property
-    def data(self):
-        return json.loads(self.scripts[0], parse_constant=pytest.fail)
-
-
-def page_of(log, **options) -> Page:
-    path = log.path.parent / "report.html"
-    write_report(load_run(log.path.parent), path, **options)
-    return Page(path.read_text(encoding="utf-8"))
-
-
-@pytest.fixture
-def searched(log, start, add):
-    """Six on the front, one behind it, one of every other fate."""
-    start(reference_point={"accuracy": 0.2, "latency_ms": 50, "flops": 50})
-    for n in range(6):
-        add(
-            n,
-            accuracies=(0.4, 0.5 + n / 20),
-            status="complete",
-            flops=1 + n,
-            latency_ms=1.0 + n,
-        )
-    add(6, accuracies=(0.2,), status="complete", flops=9, latency_ms=9.0)
-    add(7, status="failed", error="out of memory at 0x1f")
-    add(8, status="failed", error="out of memory at 0x2f")
-    add(9, accuracies=(0.3,), status="stopped", flops=3, latency_ms=3.0)
-    add(10, status="infeasible", error="flops 99 is outside the limit <= 50", flops=99)
-    add(11, accuracies=(0.3,), flops=3, latency_ms=3.0)
-    return log
 
 
 def test_every_network_is_in_the_data_with_its_outcome(searched):
@@ -314,102 +257,3 @@ def test_what_does_not_compare_is_refused(log, add, searched):
 def test_imagenet_with_fewer_classes_is_refused(log, add):
     with pytest.raises(ValueError, match="1000 classes apart, this run 100"):
         overlay(imagenet_run(log, add, classes=100), "imagenet")
-
-
-@pytest.mark.parametrize(
-    ("metric", "value", "text"),
-    [
-        ("accuracy", 0.97222, "97.22"),
-        ("flops", 4_113_000_000, "4.113 G"),
-        ("params", 12, "12"),
-        ("latency_ms", 3.14159, "3.142"),
-        ("latency_ms", None, "\N{EN DASH}"),
-        ("energy", 0.0, "0"),
-        ("energy", 1.5e9, "1.500e+09"),
-    ],
-)
-def test_numbers_read_well(metric, value, text):
-    assert wording.number(metric, value) == text
-
-
-def test_durations_read_well():
-    assert [wording.duration(s) for s in (3.2, 252, 7500)] == [
-        "3 s",
-        "4 min 12 s",
-        "2 h 5 min",
-    ]
-
-
-def test_labels_carry_units():
-    labels = [
-        wording.label(name) for name in ("accuracy", "latency_ms", "flops", "energy")
-    ]
-    assert labels == ["accuracy (%)", "latency (ms)", "FLOPs", "energy"]
-    assert not re.search(r"\s{2}", wording.with_unit("energy", 1.0))
-
-
-NETWORK = {
-    "network": "trial 3",
-    "role": "finalist",
-    "proxy_accuracy": 0.5,
-    "accuracy": 1.0,
-    "accuracy_error": 0.004,
-    "seeds": 2,
-    "latency_ms": 3.0,
-    "flops": 1.5e6,
-    "status": "complete",
-    "epochs": 9,
-    "on_front": True,
-    "front_probability": 0.9,
-}
-STOPPED = {
-    "network": "resnest14d",
-    "role": "published",
-    "latency_ms": None,
-    "flops": 2e6,
-    "accuracy": 0.9,
-    "status": "stopped",
-    "epochs": 4,
-    "on_front": False,
-}
-
-
-def test_finalists_stand_beside_what_the_search_said_of_them(searched):
-    folder = searched.path.parent / "finalists"
-    folder.mkdir()
-    verdict = ["A BASELINE WINS: it <b>does</b>.", "The short trainings did not rank."]
-    absent = dict.fromkeys(NETWORK.keys() - STOPPED.keys())
-    content = {"verdict": verdict, "networks": [NETWORK, STOPPED | absent]}
-    (folder / "finalists.json").write_text(json.dumps(content))
-    page = page_of(searched)
-    shown = page.data["finalists"]
-    assert shown["verdict"] == verdict
-    assert page.data["summary"][0] == verdict[0]
-    assert verdict[0] in page.texts, "before any script"
-    table = [dict(zip(shown["headings"], row, strict=True)) for row in shown["rows"]]
-    assert table[0] == {
-        "network": "trial 3",
-        "in the search (%)": "50.00",
-        "in full (%)": "100.0 ± 0.40",
-        "on test (%)": "\N{EN DASH}",
-        "seeds": "2",
-        "latency (ms)": "3.000",
-        "FLOPs": "1.5 M",
-        "on the front (probability)": "yes (90%)",
-    }
-    assert table[1]["network"] == "resnest14d (published)"
-    assert table[1]["latency (ms)"] == table[1]["seeds"] == "\N{EN DASH}"
-    assert table[1]["on the front (probability)"] == "stopped after 4 epochs"
-
-
-def test_a_search_without_finalists_shows_none(searched):
-    assert page_of(searched).data["finalists"] is None
-
-
-@pytest.mark.parametrize("text", ["half a", "[]", '{"verdict": [], "networks": [1]}'])
-def test_finalists_that_cannot_be_read_are_named(searched, text):
-    folder = searched.path.parent / "finalists"
-    folder.mkdir()
-    (folder / "finalists.json").write_text(text)
-    with pytest.raises(ValueError, match=r"finalists\.json: cannot be read"):
-        page_of(searched)
