@@ -37,8 +37,8 @@ from scipy import stats
 
 from nas import resume, retrain, search
 from nas.config.loading import load_config
-from nas.controller import Listener
 from nas.finalists.finalists import finalists
+from nas.listeners import Listener
 from nas.stopper.asha import NoStopping
 from results import Event, write_atomic
 from search_spaces import Task, arch_from_dict, complexity

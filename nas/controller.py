@@ -13,10 +13,10 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import product
 from typing import Any
 
 from nas.budget import Budget
+from nas.listeners import Listener, tell
 from nas.samplers.proposer import Proposal, Proposing
 from nas.search_state import SearchState
 from nas.stopper.asha import Stopper
@@ -29,15 +29,12 @@ from results.log.events import (
     Finished,
     Lost,
     Measured,
-    Noted,
     Promoted,
     Proposed,
 )
 from results.log.record import TrialRecord
 from search_spaces import Arch, arch_from_dict
 
-Listener = Callable[[Event], None]
-"""Called with every event, once it is in the log."""
 RETRIES = 2
 """How often a trial that lost its worker is given to another, until it gets on by an epoch."""
 
@@ -267,16 +264,8 @@ class Controller:
                 self._waiting.append(number)
 
     def _tell(self, news: Sequence[Event]) -> None:
-        for event, listener in product(news, list(self.listeners)):
-            if listener not in self.listeners:
-                continue
-            try:
-                listener(event)
-            except Exception as error:  # what is shown must not end what is computed
-                self.listeners.remove(listener)
-                reason = " ".join(f"{type(error).__name__}: {error}".split())
-                note = f"a view failed and is shown no more: {reason:.200}"
-                self.commit(Noted(None, note))
+        for note in tell(self.listeners, news):
+            self.commit(note)
 
     def _nothing_new(self) -> bool:
         return self.exhausted or self.spending.spent is not None

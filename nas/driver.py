@@ -9,10 +9,11 @@ from pathlib import Path
 
 from evaluators.data.progress import Progress
 from nas.config.schema import SearchConfig
-from nas.controller import Controller, Listener
+from nas.controller import Controller
 from nas.engines.checkpoints import Checkpoints, Sweeper
 from nas.engines.engine import located, make_engine
 from nas.engines.trackers import make_trackers
+from nas.listeners import Listener
 from nas.prepare import Prepared, prepare
 from nas.runs.folder import (
     check_fidelity,

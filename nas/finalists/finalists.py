@@ -16,7 +16,7 @@ from pathlib import Path
 
 from evaluators import Evaluator, Latency
 from evaluators.data.progress import Progress
-from nas.controller import Controller, Listener
+from nas.controller import Controller
 from nas.driver import drive, make_controller, sound_log
 from nas.finalists.certainty import standard_errors, too_close
 from nas.finalists.evaluate import Introduction, UnlessKnown
@@ -28,6 +28,7 @@ from nas.finalists.lineup import (
 )
 from nas.finalists.outcome import Finals, conclude, with_best_random
 from nas.finalists.plan import Work, plan_finalists
+from nas.listeners import Listener
 from nas.retraining.retrain import Note
 from nas.runs.folder import (
     write_settings,

@@ -10,8 +10,8 @@ from evaluators.data.progress import Progress, silent
 from nas.config.loading import load_config
 from nas.config.pairs import read_limit
 from nas.config.schema import SearchConfig
-from nas.controller import Listener
 from nas.driver import resume, search
+from nas.listeners import Listener
 from results import Comparison, Run, compare, load_run, write_atomic, write_table
 from results.strict_json import dumps
 

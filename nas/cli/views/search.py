@@ -23,7 +23,7 @@ from nas.cli.progress import PLAIN_LINE_SECONDS, redraws
 from nas.cli.terminal import LastingOutput
 from nas.cli.waiting import told_of_waits
 from nas.config.schema import SearchConfig
-from nas.controller import Listener
+from nas.listeners import Listener
 from results import Event, TrialStatus
 from results.log.events import (
     EpochEnded,
