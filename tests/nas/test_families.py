@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
 from click.testing import CliRunner
 
 import nas
 from nas.cli.commands import main
+from nas.prepare import prepare_for_others
 from results import load_run
-from search_spaces import arch_from_dict
+from search_spaces import arch_from_dict, complexity
 
 SETTINGS = """
 space:
@@ -57,3 +59,27 @@ def test_the_preset_of_families_is_a_space() -> None:
         "regnety",
         "fbnetv2",
     }
+
+
+@pytest.mark.parametrize("sampler", ["random", "evolution", "tpe", "nsga2"])
+def test_every_sampler_searches_a_union(sampler: str, tmp_path: Path) -> None:
+    file = tmp_path / "families.yaml"
+    file.write_text(SETTINGS)
+    own = ["objectives={macs: min, params: min}", "limits.macs=[1.0e+5, 1.5e+6]"]
+    config = nas.load_config(
+        str(file), [f"sampler={sampler}", "evaluators=[complexity]", *own]
+    )
+    prepared = prepare_for_others(config)
+    found = []
+    while len(found) < 20:
+        proposal = prepared.proposer.ask()
+        assert proposal is not None
+        if proposal.duplicate_of is not None:  # Optuna's may propose one again
+            continue
+        cost = complexity(proposal.arch, prepared.task)
+        assert 1e5 <= cost.macs <= 1.5e6
+        told = {"macs": cost.macs, "params": cost.params}
+        prepared.proposer.tell(proposal.trial, "complete", told)
+        found.append(proposal.arch)
+    assert len({arch.id for arch in found}) == 20
+    assert {arch.space for arch in found} == {"resnest", "regnety"}
