@@ -77,7 +77,8 @@ def train_finalists(
             more = _further_seeds(work, entrants)
             if not more:
                 break
-            names = ", ".join(dict.fromkeys(each.name for each in more))
+            # names may have commas
+            names = "; ".join(dict.fromkeys(each.name for each in more))
             note(f"too close to call, once more with another seed: {names}")
             entrants += more
             write_lineup(work.folder, entrants)

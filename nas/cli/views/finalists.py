@@ -20,10 +20,12 @@ from nas.config.pairs import key_of
 from nas.config.schema import SearchConfig
 from nas.finalists.deliver import deliver
 from nas.finalists.finalists import train_finalists
+from nas.finalists.lineup import Role
 from nas.finalists.outcome import Finals
-from nas.finalists.plan import RUNNING, plan_finalists
+from nas.finalists.plan import RUNNING, Work, plan_finalists
 from results.log.salvage import usable_events
 from results.runs.finalists_table import finalists_table
+from results.wording import counted
 
 
 def run_finalists(source: Path, overrides: Sequence[str], console: Console) -> Finals:
@@ -31,8 +33,18 @@ def run_finalists(source: Path, overrides: Sequence[str], console: Console) -> F
     with shown_if_slow(PlainConsole(stderr=True)) as progress:
         work = plan_finalists(source, overrides, progress)
     with SearchView(work.config, console) as view:
+        view.opening = "starting workers"
         view.recall(usable_events(work.folder / "events.db"))
+        view.note(f"training in full: {_entered(work)}")
         return train_finalists(work, [view], view.note)
+
+
+def _entered(work: Work) -> str:
+    """Who takes part, in words."""
+    roles = {each.arch.id: each.role for each in work.entrants}
+    ours = sum(role == Role.FINALIST for role in roles.values())
+    baselines = counted(len(roles) - ours, "baseline")
+    return f"{counted(ours, 'network')} of the search and {baselines}"
 
 
 def print_finals(finals: Finals, console: Console) -> int:

@@ -65,8 +65,11 @@ class SearchView:
     ``recall`` lets it know of what an earlier run of the search logged.
     """
 
+    opening = "starting workers, drawing the first networks"
+
     def __init__(self, config: SearchConfig, console: Console) -> None:
         self._config, self._console = config, console
+        self._trials = config.trials
         self._output = LastingOutput(cast(TextIO, console.file))
         console.file = cast(TextIO, self._output)
         self._open: dict[int, TrialRecord] = {}
@@ -92,8 +95,7 @@ class SearchView:
         return self
 
     def __exit__(self, *error: object) -> None:
-        if self._live.is_started:
-            self._live.stop()
+        self._live.stop()
 
     def recall(self, events: Iterable[Event]) -> None:
         events = list(events)
@@ -116,6 +118,7 @@ class SearchView:
 
     def _show_search(self, event: Event) -> None:
         if isinstance(event.content, SearchStarted):
+            self._trials = int(event.content.config.get("trials", self._trials))
             self._start()
         elif isinstance(event.content, Noted):
             self.note(event.content.text)
@@ -165,7 +168,7 @@ class SearchView:
         if redraws(self._console):
             self._live.start()
         else:
-            self._console.print("starting workers, drawing the first networks")
+            self._console.print(self.opening)
 
     def _finish(self, record: TrialRecord) -> None:
         called, status = called_trial(record), record.status
@@ -211,8 +214,8 @@ class SearchView:
 
     @property
     def _total(self) -> int:
-        """How many trials there will be; finalists may get more seeds than were planned."""
-        return max(self._config.trials, self._done + len(self._open))
+        """How many trials there will be: each round of finalists adds some."""
+        return max(self._trials, self._done + len(self._open))
 
     @property
     def _done(self) -> int:
@@ -234,11 +237,9 @@ class SearchView:
     def _left(self) -> str:
         fraction, elapsed = self._fraction(), self._elapsed()
         done = fraction - self._before
-        return (
-            "about " + duration(elapsed * (1 - fraction) / done)
-            if done > 0 and elapsed > 1
-            else "?"
-        )
+        if done <= 0 or elapsed <= 1:
+            return "?"
+        return "about " + duration(elapsed * (1 - fraction) / done)
 
     def _fraction(self) -> float:
         """How much of the budget is spent: of the limit that is nearest."""
@@ -271,7 +272,7 @@ class SearchView:
     def _render(self) -> RenderableType:
         if self._started is None:
             waited = duration(time.monotonic() - self._entered)
-            return Text(f"starting workers, drawing the first networks … {waited}")
+            return Text(f"{self.opening} … {waited}")
         return Group(self._progress(), self._running(), self._found())
 
     def _progress(self) -> Table:

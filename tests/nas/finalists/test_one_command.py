@@ -44,6 +44,8 @@ def test_settings_to_model_folder_and_again(tmp_path: Path) -> None:
     model = load_model(run / "model")
     assert json.loads((run / "model" / "arch.json").read_text())
     assert best["network"] in found.output
+    told = "training in full: 2 networks of the search and 1 baseline"
+    assert told in found.output
     assert model.task.num_classes == 10
     # a kill after the search, or after the finalists: resume does what is left, and trains nothing twice
     again = type_in("resume", run)

@@ -70,6 +70,15 @@ def test_the_live_view_shows_what_is_going_on() -> None:
     assert "id0" not in text, "finished trials are not running"
 
 
+def test_a_further_round_of_finalists_raises_the_total_at_once() -> None:
+    shown, _ = view(terminal=True)
+    feed(shown)
+    tell(shown, "search_started", None, config={"trials": 7})
+    console = PlainConsole(width=100, record=True, file=io.StringIO())
+    console.print(shown._render())
+    assert "2/7 networks" in console.export_text()
+
+
 def test_epochs_of_ones_own_evaluator_need_no_accuracy() -> None:
     shown, _ = view(terminal=True, objectives={"score": "max"})
     tell(shown, "proposed", 0, arch_id="id0")
