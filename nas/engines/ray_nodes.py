@@ -38,6 +38,10 @@ class AllNodes:
         return ()
 
     @property
+    def proven(self) -> frozenset[str]:
+        return frozenset()
+
+    @property
     def reason(self) -> str | None:
         return None
 
@@ -84,6 +88,11 @@ class ProvenNodes(AllNodes):
     def refused(self) -> tuple[str, ...]:
         """Those that must not get work, left out or not asked yet."""
         return tuple(sorted(alive_nodes().keys() - self._proven))
+
+    @property
+    def proven(self) -> frozenset[str]:
+        """Those that had passed when nodes were last asked."""
+        return frozenset(self._proven)
 
     @property
     def reason(self) -> str | None:

@@ -15,7 +15,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import ray
 from ray import tune
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler
@@ -24,7 +23,7 @@ from ray.tune.search import Searcher
 from evaluators import Evaluator
 from nas.controller import Assignment, Controller
 from nas.engines.checkpoints import Checkpoints
-from nas.engines.ray_actor import TrialActor
+from nas.engines.ray_actor import TrialActor, assignment_of, take_ready
 from nas.engines.ray_probe import own_line
 from nas.engines.ray_room import MOST_ASKED, Demand, Room
 from nas.engines.turns import Turns
@@ -47,6 +46,8 @@ class Relay:
         self.segments: set[str] = set()
         self.tune: Any = None
         self._demand, self._turns = demand, Turns(controller)
+        # trials that wait for a worker, and the nodes that may not be theirs
+        self.kept_from: dict[Trial, frozenset[str]] = {}
         self._results: list[tuple[Trial, dict[str, Any]]] = []
         self._ends: list[Callable[[], None]] = []
         self._work: deque[Assignment] = deque()
@@ -79,6 +80,21 @@ class Relay:
                 self.tune._schedule_trial_train(trial)
             else:
                 self.tune.stop_trial(trial)
+
+    def place_again(self) -> None:
+        """Take back trials that wait for a worker and were kept from a node that has passed its probe since.
+
+        Ray would keep them from it for ever, be it the last node there is.
+        """
+        for trial, refused in list(self.kept_from.items()):
+            if trial.status != Trial.PENDING:
+                del self.kept_from[trial]
+            elif refused & self.room.nodes.proven:
+                del self.kept_from[trial]
+                if trial in self.tune._staged_trials:
+                    self.tune._unstage_trial_with_resources(trial)
+                self.tune.stop_trial(trial)
+                self._work.appendleft(assignment_of(trial.config))
 
     def _collect(self) -> None:
         """Take in what workers tell until the next turn is due."""
@@ -181,6 +197,7 @@ class RelayScheduler(FIFOScheduler):
     def on_trial_add(self, tune_controller: Any, trial: Trial) -> None:
         self._relay.tune = tune_controller._tune_controller
         if refused := self._relay.room.nodes.refused:
+            self._relay.kept_from[trial] = frozenset(refused)
             elsewhere = {"ray.io/node-id": f"!in({','.join(refused)})"}
             trial.update_resources(
                 tune.PlacementGroupFactory(
@@ -208,6 +225,7 @@ class RelayCallback(tune.Callback):
 
     def on_step_end(self, iteration: int, trials: list[Trial], **info: object) -> None:
         self._relay.end_of_round()
+        self._relay.place_again()
         if self._relay.broken:
             raise self._relay.broken
 
@@ -273,25 +291,6 @@ def run_trials(
             raise_on_failed_trial=False,
             verbose=0,
         )
-
-
-def take_ready(manager: Any) -> None:
-    """Let Tune's actor ``manager`` handle all starts, ends and results of actors that have come.
-
-    Tune's own loop takes one a round, and looks at all actors for it: of a thousand actors that is a
-    millisecond a result, of ten thousand more than a driver has.
-    """
-    for events in (manager._actor_state_events, manager._actor_task_events):
-        futures = list(events._tracked_futures)
-        if not futures:
-            continue
-        ready, _ = ray.wait(futures, num_returns=len(futures), timeout=0)
-        for future in ready:
-            # what came of one may have ended another
-            if future in events._tracked_futures:
-                events.resolve_future(future)
-    # the rest is rare: placement groups, and actors that can start now or are to be killed
-    manager.next(timeout=0)
 
 
 @contextmanager

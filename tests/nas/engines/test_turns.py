@@ -134,6 +134,7 @@ class Tune:
     def __init__(self, log: SlowLog) -> None:
         self.ready: list[Any] = []
         self.done: list[tuple[str, int, int]] = []
+        self._staged_trials: set[Any] = set()
         none = SimpleNamespace(_tracked_futures={})
         self._actor_manager = SimpleNamespace(
             next=self._next, _actor_state_events=none, _actor_task_events=none
@@ -171,8 +172,14 @@ class Asked(Demand):
         self.times = times
 
 
-def trial(number: int, status: str = Trial.RUNNING) -> Any:
-    return SimpleNamespace(config={"trial": number}, status=status)
+class FakeTrial(SimpleNamespace):
+    """Tune's trials are keys."""
+
+    __hash__ = object.__hash__
+
+
+def trial(number: int, status: str = Trial.RUNNING, **settings: Any) -> Any:
+    return FakeTrial(config={"trial": number, **settings}, status=status)
 
 
 def test_results_that_lie_ready_share_a_commit_and_are_acted_on_after_it(
@@ -204,6 +211,33 @@ def test_results_that_lie_ready_share_a_commit_and_are_acted_on_after_it(
     )
     assert again.trial == 2
     assert log.commits == [4, 4], "what is handed out was decided in the same commit"
+
+
+class OneProven(AllNodes):
+    """Of two nodes one has passed its probe; ``proven`` changes when the other has."""
+
+    proven = frozenset({"first"})
+
+
+def test_a_trial_kept_from_a_node_is_placed_again_when_that_may_train(
+    log: SlowLog, controller: Controller
+) -> None:
+    relay = Relay(controller, Workers(1), Asked())
+    relay.tune = tune = Tune(log)
+    relay.room.nodes = nodes = OneProven()
+    work = relay.assignment()
+    assert work is not None
+    how = {"arch": work.arch.to_dict(), "seed": work.seed, "skip": work.skip}
+    waiting, running = trial(0, Trial.PENDING, **how), trial(1, **how)
+    relay.kept_from = dict.fromkeys((waiting, running), frozenset({"second", "third"}))
+    relay.place_again()
+    assert not tune.done
+    assert list(relay.kept_from) == [waiting], "the other has a worker"
+    nodes.proven |= {"second"}
+    relay.place_again()
+    assert tune.done == [("stop", 0, 1)]
+    assert relay.assignment() == work
+    assert not relay.kept_from
 
 
 def test_what_the_controller_raises_is_kept_and_nothing_is_acted_on(
