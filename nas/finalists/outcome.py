@@ -142,7 +142,9 @@ def verdict(run: Run, networks: pd.DataFrame, validation_images: int) -> list[st
             "No network has been trained to its end.",
             *filter(None, (_failures(run),)),
         ]
-    sentences = [*_against_baselines(done, run.objectives, validation_images)]
+    proxy = proxy_in_words(run) if ACCURACY in run.epochs else None
+    judged = proxy is not None
+    sentences = [*_against_baselines(done, run.objectives, validation_images, judged)]
     front = done[done["on_front"]]
     sure = int((front["front_probability"] >= SURE).sum())
     sentences.append(
@@ -150,7 +152,6 @@ def verdict(run: Run, networks: pd.DataFrame, validation_images: int) -> list[st
         f"{sure} of them with a probability of at least {SURE:.0%}"
         f" (on these {counted(validation_images, 'validation image')})."
     )
-    proxy = proxy_in_words(run) if ACCURACY in run.epochs else None
     return [*sentences, *filter(None, (proxy, _failures(run)))]
 
 
@@ -167,9 +168,12 @@ def _failures(run: Run) -> str | None:
 
 
 def _against_baselines(
-    done: pd.DataFrame, objectives: Directions, validation_images: int
+    done: pd.DataFrame, objectives: Directions, validation_images: int, judged: bool
 ) -> Iterator[str]:
-    """The best of the search against the best baseline, in the first objective, and what to do about it."""
+    """The best of the search against the best baseline, in the first objective, and what to do about it.
+
+    ``judged``: a later sentence says whether the short trainings ranked.
+    """
     name, way = next(iter(objectives.items()))
     searched = done["role"] == Role.FINALIST
     if searched.all() or not searched.any():
@@ -196,8 +200,8 @@ def _against_baselines(
         )
     elif ahead > 0:
         yield (
-            "The search has not found what it should: give it more trials, let it begin with the baseline "
-            "(start_from), and see below whether its short trainings rank."
+            "The search has not found what it should: give it more trials, or let it begin with the baseline "
+            f"(start_from){'; see below whether its short trainings rank' if judged else ''}."
         )
 
 

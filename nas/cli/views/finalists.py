@@ -53,7 +53,8 @@ def print_finals(finals: Finals, console: Console) -> int:
     console.print(finals_table(finals.networks, finals.run.objectives))
     run = finals.folder.parent
     lines = [
-        f"open      {finals.folder / 'report.html'}",
+        f"open      {run / 'report.html'}",
+        f"curves    {finals.folder / 'report.html'}",
         f"tables    {finals.folder / 'finalists.csv'}, finalists.json",
         f"models    {finals.folder / 'networks'}",
     ]
