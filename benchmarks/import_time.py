@@ -17,8 +17,8 @@ WITHOUT = {
     "nas": HEAVY,
     "search_spaces": HEAVY - {"torch"},
     "evaluators": {"ray", "pandas", "optuna", "pydantic", "plotly", "onnx"},
-    "results": {"ray", "torch", "optuna", "pydantic", "sklearn", "onnx"},
-    "nas.driver": {"ray", "onnx"},
+    "results": {"ray", "torch", "optuna", "pydantic", "sklearn", "onnx", "scipy.stats"},
+    "nas.driver": {"ray", "onnx", "scipy.stats", "sqlalchemy", "torch._dynamo"},
 }
 """What each import does without."""
 CODE = """import json, sys, time
@@ -28,7 +28,7 @@ print(json.dumps([time.process_time(), sorted(set(sys.modules) & {heavy!r})]))""
 
 def measure(name: str, runs: int) -> tuple[float, list[str]]:
     """Seconds of CPU until ``import name`` is done, and which of the heavy packages it loads."""
-    code = CODE.format(name=name, heavy=HEAVY)
+    code = CODE.format(name=name, heavy=HEAVY.union(*WITHOUT.values()))
     found = [
         json.loads(subprocess.check_output([sys.executable, "-c", code], text=True))
         for _ in range(runs)
