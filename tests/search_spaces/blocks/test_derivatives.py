@@ -19,7 +19,6 @@ def theirs_and_ours(
     splat = pytest.importorskip(
         "resnest.torch.splat", reason="the authors' package resnest 0.0.5"
     )
-    # seeded: near 0 a derivative has no digits to agree on, and chance would find such a place
     torch.manual_seed(radix)
     theirs = splat.SplAtConv2d(
         8,
@@ -72,6 +71,12 @@ def by_vectorised_jacobian(module: nn.Module, x: Tensor) -> Tensor:
     return jacobian
 
 
+def flat(derivatives: Tensor | tuple[Tensor, ...]) -> Tensor:
+    if isinstance(derivatives, Tensor):
+        return derivatives.flatten()
+    return torch.cat([each.flatten() for each in derivatives])
+
+
 # forward mode uses it itself
 @pytest.mark.filterwarnings("ignore:`torch.jit.script`:DeprecationWarning")
 @pytest.mark.parametrize("radix", [1, 2, 4])
@@ -85,9 +90,11 @@ def test_every_derivative_of_the_training_step_is_the_authors(
 ) -> None:
     theirs, ours = theirs_and_ours(radix)
     x = torch.randn(3, 8, 5, 5, dtype=torch.float64)
-    torch.testing.assert_close(
-        derivative(ours, x), derivative(theirs, x), rtol=1e-8, atol=1e-8
-    )
+    found = flat(derivative(ours, x))
+    expected = flat(derivative(theirs, x))
+    # as sums of large terms, derivatives near 0 have no digits of their own to agree on
+    scale = expected.abs().max().item()
+    torch.testing.assert_close(found, expected, rtol=1e-8, atol=1e-13 * scale)
 
 
 @pytest.mark.parametrize("radix", [1, 2, 4])
