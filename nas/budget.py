@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from results.objectives import Directions, Objectives
 from results.pareto.archive import FrontArchive
+from results.wording import counted
 
 
 @dataclass(frozen=True)
@@ -86,9 +87,9 @@ class Spending:
         if self.out_of_time:
             return f"{budget.hours:g} hours worked"
         if budget.trials is not None and self.trials >= budget.trials:
-            return f"{budget.trials} trials done"
+            return f"{counted(budget.trials, 'trial')} done"
         if budget.epochs is not None and self.epochs >= budget.epochs:
-            return f"{budget.epochs} epochs trained"
+            return f"{counted(budget.epochs, 'epoch')} trained"
         if budget.plateau and self._on_plateau(budget.plateau):
             return (
                 f"the hypervolume grew by less than {budget.plateau.gain:.2%} "

@@ -49,7 +49,7 @@ METRICS = {
     # of finalists: why it was trained, what it is called, what it was in the search
     "role": TEXT,
     "network": TEXT,
-    "search_trial": COUNT,
+    "search_trial": Metric("count", label="trial in the search"),
     "seeds": COUNT,
     "started": TIME,
     "finished": TIME,
@@ -59,7 +59,7 @@ METRICS = {
     "accuracy_mirrored": TRAINED_ACCURACY,
     "fidelity": TEXT,
     "validation_accuracy": FRACTION,
-    "proxy_accuracy": FRACTION,
+    "proxy_accuracy": Metric(unit="fraction", label="accuracy in the search"),
     "top1": FRACTION,
     "top5": FRACTION,
     "top5_accuracy": FRACTION,

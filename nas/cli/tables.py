@@ -32,17 +32,25 @@ from search_spaces.knobs import spell_values
 
 COMMON = ("accuracy", "latency_ms", "flops", "params")
 SIMULATED_COUNTS = ("trials", "complete", "stopped", "failed", "epochs")
+FAMILY = "arch.family"
 WIDE = 100
 """Columns of a terminal from which on there is room for more than the objectives."""
 
 
-def print_outcome(run: Run, console: Console) -> int:
-    """The end of a search: what was found, where it is, what to type next. Returns the exit code."""
+def print_outcome(run: Run, console: Console, finalists_next: bool = False) -> int:
+    """The end of a search: what was found, where it is, what to type next. Returns the exit code.
+
+    ``finalists_next``: unless the search failed, its finalists follow, and what to type next comes with them.
+    """
     front = run.comparable_front()
     console.print(" ".join(summary(run, front)))
     if len(front):
         console.print(front_table(front, run.objectives, console.width))
-    for line in _what_next(run, any_found=len(front) > 0):
+    going_on = finalists_next and run.ended != "interrupted" and len(run.complete) > 0
+    for line in (
+        *_where_it_is(run),
+        *(() if going_on else _what_next(run, any_found=len(front) > 0)),
+    ):
         console.print(line, soft_wrap=True)
     if run.ended == "interrupted":
         return 130
@@ -54,13 +62,16 @@ def print_outcome(run: Run, console: Console) -> int:
     return 0
 
 
-def _what_next(run: Run, any_found: bool) -> Iterator[str]:
-    """What is worth a look, where things are, what to type next."""
+def _where_it_is(run: Run) -> Iterator[str]:
+    """What is worth a look, and where things are."""
     for finding in health(run):
         yield f"look at   {finding}"
     yield f"open      {run.path / 'report.html'}"
     yield f"tables    {run.path / 'trials.parquet'}, epochs.parquet, front.json"
     yield f"pandas    from results import load_run; load_run({str(run.path)!r}).front()"
+
+
+def _what_next(run: Run, any_found: bool) -> Iterator[str]:
     more = "" if run.ended == "interrupted" else " --set trials=…"
     yield f"go on     {as_typed('resume', run.path)}{more}"
     if any_found:
@@ -109,7 +120,8 @@ def front_table(
 
     Numbered knobs, one per stage, are shown all or none, so that places tell stages.
     """
-    common = (name for name in COMMON if name in front and width >= WIDE)
+    measured = front.columns[front.notna().any()]
+    common = (name for name in COMMON if name in measured and width >= WIDE)
     metrics = list(dict.fromkeys((*objectives, *common)))
     varying = _varying_knobs(front)
     title = f"{name}: {len(front)} network{'s' * (len(front) != 1)}"
@@ -120,22 +132,29 @@ def front_table(
     table.add_column("knobs", overflow="fold")
     for row in front.to_dict("records"):
         known = [name for name in varying if pd.notna(row[name])]
-        knobs = {name.removeprefix("arch."): row[name] for name in known}
+        # of several families each row names its own
+        family = f"{row.get(FAMILY)}."
+        knobs = {
+            name.removeprefix("arch.").removeprefix(family): row[name] for name in known
+        }
         values = [number(name, row[name]) for name in metrics]
         table.add_row(str(row["trial"]), *values, _short(knobs))
     return table
 
 
 def _varying_knobs(front: pd.DataFrame) -> list[str]:
-    """The columns of knobs in which networks differ; with one of several stages, those of all."""
+    """The columns of knobs in which networks differ; with one of several stages, those of all.
+
+    Knobs that only one family has are compared among its networks.
+    """
     knobs = [name for name in map(str, front) if is_knob(name)]
-    # a single network differs from none: all of its knobs are shown
-    differ = {
-        _base(name)
-        for name in knobs
-        if len(front) == 1 or front[name].astype(str).nunique() > 1
-    }
+    differ = {_base(name) for name in knobs if _differs(front[name].dropna())}
     return [name for name in knobs if _base(name) in differ]
+
+
+def _differs(column: pd.Series[Any]) -> bool:
+    # a single network differs from none: all of its knobs are shown
+    return len(column) == 1 or column.astype(str).nunique() > 1
 
 
 def _base(knob: str) -> str:

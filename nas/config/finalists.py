@@ -14,8 +14,8 @@ class FinalistsConfig(Config):
 
     ``recipe`` is a preset of ``retrain`` or a YAML file, ``training`` holds settings that differ from it, such as
     ``epochs``. After ``min_epochs`` (default: half of the training), then ``eta`` times as many, and so on, the
-    best ``1/eta`` go on. Networks too close to call get further seeds, up to ``seeds`` trainings each. ``hours``
-    ends it before.
+    best ``1/eta`` go on; ``min_epochs`` of as many as the training has lets all go on to the end. Networks too
+    close to call get further seeds, up to ``seeds`` trainings each. ``hours`` ends it before.
 
     Baselines are the ``published`` network of each family that fits, as many networks drawn at ``random`` as there
     are finalists (or this many), and the user's own: published ones by name, or JSON files.

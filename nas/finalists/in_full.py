@@ -21,6 +21,7 @@ from nas.retraining.plan import (
     check_full,
     check_names,
 )
+from results.wording import counted
 
 
 def check_finalists(config: SearchConfig) -> None:
@@ -57,7 +58,17 @@ def full_recipe(settings: FinalistsConfig) -> Recipe:
     how = {name: values[name] for name in TRAINING if name in values}
     recipe = built(partial(from_values, Recipe), how, settings.recipe)
     check_full(recipe, settings.recipe)
+    _check_rungs(settings, recipe.epochs)
     return recipe
+
+
+def _check_rungs(settings: FinalistsConfig, epochs: int) -> None:
+    first = settings.min_epochs
+    if first is not None and first > epochs:
+        raise ValueError(
+            f"finalists.min_epochs {first} is more than the {counted(epochs, 'epoch')} of a "
+            f"training; the best go on from it, so take at most {epochs} ({epochs}: all are trained to the end)"
+        )
 
 
 def full_images(settings: FinalistsConfig, searched: DataSettings) -> DataSettings:

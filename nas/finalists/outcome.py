@@ -195,7 +195,7 @@ def _against_baselines(
         yield f"The best of the search, {best}, is no worse than the best baseline, {baseline}{doubt}."
     if close:
         yield (
-            f"{counted(validation_images, 'validation image')} and so many seeds do not tell the two apart: "
+            f"{counted(validation_images, 'validation image')} and these trainings do not tell the two apart: "
             "more images tell more (data.validation), so do seeds (finalists.seeds); or take the cheaper one."
         )
     elif ahead > 0:
@@ -246,5 +246,5 @@ def proxy_in_words(run: Run) -> str | None:
         how = "cannot be judged by so few networks"
     return (
         f"The search's short trainings {how} (tau {tau:.2f}{sure and f', {sure}'}, "
-        f"{len(full)} networks after {epoch} epochs in full)."
+        f"{len(full)} networks after {counted(int(epoch), 'epoch')} in full)."
     )

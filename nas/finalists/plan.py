@@ -36,6 +36,7 @@ from nas.runs.folder import (
 )
 from results import Run, load_run
 from results.runs.finalists import FINALISTS
+from results.wording import counted
 
 UNFINISHED = ".finalists-new"
 RUNNING = ("engine", "ray", "resources")
@@ -250,7 +251,7 @@ def _check_hours(
     if needed > hours:
         raise ValueError(
             f"hours {hours:g}: the shortest training alone takes about {needed:.2g} hours "
-            f"({config.training.epochs} epochs of {epoch:.3g} s, by those of the search)"
+            f"({counted(config.training.epochs, 'epoch')} of {epoch:.3g} s, by those of the search)"
         )
 
 

@@ -29,6 +29,7 @@ from results import Run, write_atomic
 from results.statistics.proxies import compare_rankings
 from results.statistics.rank_agreement import LEAST
 from results.strict_json import dumps
+from results.wording import counted
 from search_spaces.sampling.limits import LIMITED
 
 SEEDS = 2
@@ -89,7 +90,9 @@ def compare_proxies(
     runs = {}
     for name, config in trainings.items():
         for seed in range(SEEDS):
-            note(f"{name}, seed {seed}: {config.training.epochs} epochs of {networks}")
+            note(
+                f"{name}, seed {seed}: {counted(config.training.epochs, 'epoch')} of {networks}"
+            )
             again = {"seed": seed, "start_from": (str(starts),)}
             folder = out / f"{re.sub(NO_NAME, '-', name)}-{seed}"
             runs[name, seed] = population(

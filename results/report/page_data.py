@@ -87,8 +87,11 @@ def _tiles(run: Run, front: pd.DataFrame) -> list[tuple[str, str]]:
         return tiles
     first = next(iter(run.objectives))
     enclosed = run.hypervolume()
+    # of networks trained with several seeds a row is one training, and the best is a lucky one
+    repeated = run.complete["arch_id"].duplicated().any()
+    best = f"best {wording.label(first)}{', one training' if repeated else ''}"
     return [
-        (wording.number(first, front.iloc[0][first]), f"best {wording.label(first)}"),
+        (wording.number(first, front.iloc[0][first]), best),
         (str(len(front)), "on the front"),
         *([(f"{enclosed:.4g}", "hypervolume")] if enclosed > 0 else []),
         *tiles,
@@ -129,12 +132,22 @@ def _trials(
         "status": _texts(trials["status"]),
         "front": [int(trial in front) for trial in trials["trial"]],
         "arch_id": _texts(trials["arch_id"]),
+        # only of finalists
+        "names": _names(trials) if "network" in trials else None,
         "error": _texts(trials["error"]),
         "metrics": {
             name: figures.shown(trials[name], wording.scale(name)) for name in metrics
         },
         "knobs": {name.removeprefix("arch."): _texts(trials[name]) for name in knobs},
     }
+
+
+def _names(trials: pd.DataFrame) -> list[str | None]:
+    """What each training of a finalist is called: "random 2, seed 1"."""
+    return [
+        None if pd.isna(network) else f"{network}, seed {seed}"
+        for network, seed in zip(trials["network"], trials["seed"], strict=True)
+    ]
 
 
 def _stages(archs: "pd.Series[Any]", read: Stages | None) -> JsonObject:

@@ -2,6 +2,8 @@
 
 import pandas as pd
 
+from results.wording import counted
+
 _TOTALS = ("trial", "epoch", "seconds")
 """Columns of the epochs' table that mean something else in the trials' table."""
 
@@ -29,7 +31,7 @@ def at_epoch(trials: pd.DataFrame, epochs: pd.DataFrame, epoch: int) -> pd.DataF
     then = rows.drop_duplicates("trial", keep="last")
     reached = trials[trials["trial"].isin(then["trial"])]
     if reached.empty:
-        raise ValueError(f"no network was trained for {epoch} epochs")
+        raise ValueError(f"no network was trained for {counted(epoch, 'epoch')}")
     values = then.set_index("trial").reindex(reached["trial"])
     changed = {
         name: values[name].set_axis(reached.index).astype(reached[name].dtype)

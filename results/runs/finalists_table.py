@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 
 from results.objectives import Directions
-from results.wording import label, number
+from results.wording import counted, label, number
 
 
 def finalists_table(
@@ -55,6 +55,9 @@ def _with_error(row: Mapping[Hashable, Any]) -> str:
 
 def _certainty(row: Mapping[Hashable, Any]) -> str:
     if row["status"] != "complete":
-        return f"{row['status']} after {number('epochs', row['epochs'])} epochs"
+        epochs = row["epochs"]
+        # a training that failed at once has none
+        after = "" if pd.isna(epochs) else f" after {counted(int(epochs), 'epoch')}"
+        return f"{row['status']}{after}"
     chance = row["front_probability"]
     return f"{'yes' if row['on_front'] else 'no'} ({chance:.0%})"

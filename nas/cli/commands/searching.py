@@ -76,7 +76,8 @@ def search_command(
         return 0
     with watched(config, None, console) as (listeners, progress):
         run = nas.search(config, out, listeners, progress)
-    return print_outcome(run, console) or finish_search(out, config, overrides, console)
+    code = print_outcome(run, console, finalists_next=config.finalists is not None)
+    return code or finish_search(out, config, overrides, console)
 
 
 @command("resume runs/first --set trials=80")
@@ -104,7 +105,7 @@ def resume_command(folder: Path, overrides: tuple[str, ...], serial: bool) -> in
     except NothingLeftError as end:
         console.print(str(end), soft_wrap=True)  # a job that is submitted once more
         return 0
-    code = print_outcome(run, console)
+    code = print_outcome(run, console, finalists_next=config.finalists is not None)
     return code or finish_search(folder, config, overrides, console)
 
 

@@ -5,7 +5,9 @@ const PAGE = 25;
 function columns(rows) {
   const t = data.trials;
   return [
-    { key: "trial", label: "trial", at: (i) => t.trial[i], number: true }, { key: "status", label: "outcome", at: (i) => t.status[i] },
+    { key: "trial", label: "trial", at: (i) => t.trial[i], number: true },
+    ...(t.names ? [{ key: "name", label: "network", at: (i) => t.names[i] }] : []),
+    { key: "status", label: "outcome", at: (i) => t.status[i] },
     ...(paper() ? [] : [{ key: "arch_id", label: "architecture", at: (i) => t.arch_id[i] }]),
     ...data.metrics.slice(0, paper() ? 6 : undefined).map((m) => ({ key: `m ${m.name}`, label: m.label, metric: m, at: (i) => last(m.name, i), number: true })),
     ...knobColumns(rows),
@@ -15,11 +17,18 @@ function columns(rows) {
 // A column a knob; networks of several families share few, and paper is narrow: then each has its own in words.
 function knobColumns(rows) {
   const knobs = Object.entries(data.trials.knobs), families = data.trials.knobs.family;
-  const own = (i) => knobs.filter(([name, column]) => name !== "family" && column[i] !== null).map(([name, column]) => `${name.replace(`${families?.[i]}.`, "")} ${column[i]}`);
-  const inWords = [{ key: "k", label: "knobs", at: (i) => own(i).join(", "), wide: true }];
+  const own = (i) => knobs.filter(([name, column]) => name !== "family" && column[i] !== null).map(([name, column]) => [name.replace(`${families?.[i]}.`, ""), column[i]]);
+  const inWords = [{ key: "k", label: "knobs", at: (i) => alike(own(i)), wide: true }];
   const columns = knobs.map(([name, column]) => ({ key: `k ${name}`, label: name, at: (i) => column[i] })).filter((c) => rows.some((i) => c.at(i) !== null));
   if (families && new Set(rows.map((i) => families[i])).size > 1) return [...columns.filter((c) => c.label === "family"), ...inWords];
   return paper() ? inWords : columns;
+}
+
+// "depth 2-1-2-1, radix 2": knobs of the same name but for their number stand together, since a network may have a hundred.
+function alike(knobs) {
+  const groups = Map.groupBy(knobs, ([name]) => name.replace(/(\d+_)?\d+$/, ""));
+  const words = ([base, same]) => `${same.length > 1 ? base : same[0][0]} ${same.map(([, value]) => value).join("-")}`;
+  return [...groups].map(words).join(", ");
 }
 
 // After which epoch a value stands that is not one of the end.
@@ -96,7 +105,7 @@ function drawDetail() {
   const t = data.trials, facts = data.metrics.filter((m) => last(m.name, i) !== null).map((m) => [m.label, format(m, last(m.name, i)) + reached(m.name, i)]);
   const knobs = Object.entries(t.knobs).filter(([, column]) => column[i] !== null).map(([name, column]) => [name, String(column[i])]);
   panel.replaceChildren(
-    el("h3", {}, `Trial ${t.trial[i]}`), el("p", {}, [t.front[i] ? "on the front" : t.status[i], t.arch_id[i], t.error[i]].filter(Boolean).join(" · ")),
+    el("h3", {}, `Trial ${t.trial[i]}`), el("p", {}, [t.front[i] ? "on the front" : t.status[i], t.names?.[i], t.arch_id[i], t.error[i]].filter(Boolean).join(" · ")),
     stages(data.stages.of[i].map((k) => data.stages.rows[k])), command(t.trial[i]), pairs(facts), el("details", {}, el("summary", {}, "Knobs"), pairs(knobs)),
   );
 }

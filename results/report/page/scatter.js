@@ -7,7 +7,7 @@ function hover(i) {
 }
 
 function hoverText(i) {
-  const t = data.trials, lines = [`trial ${t.trial[i]}, ${t.status[i]}`];
+  const t = data.trials, lines = [[`trial ${t.trial[i]}`, t.names?.[i], t.status[i]].filter(Boolean).join(", ")];
   for (const m of data.metrics) if (last(m.name, i) !== null) lines.push(`${m.label}: ${format(m, last(m.name, i))}${reached(m.name, i)}`);
   let line = "";
   for (const [name, column] of Object.entries(t.knobs)) {

@@ -37,6 +37,26 @@ def test_a_network_alone_shows_all_its_knobs() -> None:
     assert "avd True" in printed(FRONT.head(1), 120)
 
 
+def test_networks_of_several_families_show_the_knobs_of_each() -> None:
+    families = FRONT[["trial", "accuracy", "flops"]].assign(
+        **{
+            "arch.family": ["regnety", "resnest"],
+            "training.lr": [0.1, 0.1],
+            "arch.regnety.attention": ["se", None],
+            "arch.resnest.radix": [None, 2],
+        }
+    )
+    text = printed(families, 120)
+    assert "family regnety attention se" in text
+    assert "family resnest radix 2" in text
+    assert "lr" not in text
+
+
+def test_a_metric_that_was_not_measured_has_no_column() -> None:
+    assert "latency" not in printed(FRONT.assign(latency_ms=float("nan")), 120)
+    assert "latency" in printed(FRONT.assign(latency_ms=[1.0, 2.0]), 120)
+
+
 @pytest.mark.parametrize("width", [60, 80, 200])
 def test_no_knob_is_cut_off(width: int) -> None:
     words = printed(FRONT.head(1), width).split()

@@ -46,6 +46,12 @@ def test_settings_to_model_folder_and_again(tmp_path: Path) -> None:
     assert best["network"] in found.output
     told = "training in full: 2 networks of the search and 1 baseline"
     assert told in found.output
+    search, finals = found.output.split(told)
+    assert "Pareto front" in search
+    # what to type next is said once, at the end
+    assert "pick " not in search
+    assert "go on " not in search
+    assert "pick " in finals
     assert model.task.num_classes == 10
     # a kill after the search, or after the finalists: resume does what is left, and trains nothing twice
     again = type_in("resume", run)

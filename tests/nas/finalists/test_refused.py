@@ -45,6 +45,7 @@ AFTER = {
     "data.resolution=16": "finalists.training.data.resolution is 16 and None",
     "data=[digits]": "finalists.training.data: must be a mapping",
     "data.validation=0.999": "data.validation: 0.999 is 300 of 300 images",
+    "min_epochs=3": "finalists.min_epochs 3 is more than the 2 epochs of a training",
     "data.subset=1": "data.subset: 1 must be from 20, two images a class",
 }
 
@@ -87,6 +88,7 @@ BEFORE = {
     "finalists.training.rung_images=5": "rung_images: 5 is for short trainings",
     "finalists.training.seeds=2": "finalists.training.seeds: is for retrain",
     "finalists.training.data.resolution=16": "resolution is 16 and None in the search",
+    "finalists.min_epochs=31": "min_epochs 31 is more than the 30 epochs of a training",
     "finalists.recipe=slow": "unknown preset 'slow'",
     "finalists.networks=10": "finalists.networks 10 is more than all 9 trials",
     "finalists.baselines=[nowhere.json]": "nowhere.json: cannot be read",

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from results import EventLog
 from tests.results.report.pages import page_of
 
 NETWORK = {
@@ -71,3 +72,35 @@ def test_finalists_that_cannot_be_read_are_named(searched, text):
     (folder / "finalists.json").write_text(text)
     with pytest.raises(ValueError, match=r"finalists\.json: cannot be read"):
         page_of(searched)
+
+
+def test_each_training_is_named_and_the_best_of_several_seeds_is_no_mean(tmp_path, tab):
+    folder = tmp_path / "finalists"
+    folder.mkdir()
+    knobs = {
+        "depth1": 1,
+        "depth2": 3,
+        "operator1_1": "k3",
+        "operator1_2": "<b>skip</b>",
+        "radix": 2,
+    }
+    trainings = enumerate([(0, 0.7), (1, 0.9)])
+    with EventLog(folder / "events.db") as log:
+        log.append("search_started", config={}, objectives={"accuracy": "max"})
+        for trial, (seed, accuracy) in trainings:
+            values = {"seed": seed, "arch": knobs, "knobs": {"family": "own", **knobs}}
+            log.append("proposed", trial, arch_id="one", space="own", **values)
+            log.append("measured", trial, network="random 2", search_trial=5)
+            log.append("epoch", trial, epoch=1, accuracy=accuracy)
+            log.append("finished", trial, status="complete", error=None)
+    data = page_of(log).data
+    assert data["trials"]["names"] == ["random 2, seed 0", "random 2, seed 1"]
+    assert data["tiles"][0] == ["90.00", "best accuracy (%), one training"]
+    assert "trial in the search" in [each["label"] for each in data["metrics"]]
+    tab.goto((folder / "report.html").as_uri())
+    assert "random 2, seed 1" in tab.inner_text("#networks tbody")
+    assert "random 2, seed 1" in tab.evaluate("hover(1)")
+    words = tab.evaluate(
+        "alike(Object.entries(data.trials.knobs).map(([name, column]) => [name, column[0]]))"
+    )
+    assert words == "family own, depth 1-3, operator k3-<b>skip</b>, radix 2"
