@@ -21,7 +21,7 @@ from nas.config.loading import load_space
 from nas.config.pairs import split_pair
 from nas.exporting.programs import Check
 from results import Comparison, Run
-from results.metrics import is_knob
+from results.metrics import is_knob, knob_column
 from results.objectives import Directions
 from results.runs.health import health
 from results.runs.summary import summary
@@ -29,10 +29,10 @@ from results.wording import label, number
 from search_spaces import REFERENCES, get_space
 from search_spaces.catalog import SPACES
 from search_spaces.knobs import spell_values
+from search_spaces.unions import FAMILY
 
 COMMON = ("accuracy", "latency_ms", "flops", "params")
 SIMULATED_COUNTS = ("trials", "complete", "stopped", "failed", "epochs")
-FAMILY = "arch.family"
 WIDE = 100
 """Columns of a terminal from which on there is room for more than the objectives."""
 
@@ -133,7 +133,7 @@ def front_table(
     for row in front.to_dict("records"):
         known = [name for name in varying if pd.notna(row[name])]
         # of several families each row names its own
-        family = f"{row.get(FAMILY)}."
+        family = f"{row.get(knob_column(FAMILY))}."
         knobs = {
             name.removeprefix("arch.").removeprefix(family): row[name] for name in known
         }

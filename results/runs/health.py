@@ -105,8 +105,7 @@ def _how_many(run: Run, lost: pd.DataFrame, words: str) -> str:
     # "flops 1.2e9" and "flops 1.3e9" are one reason
     alike = reasons.groupby(reasons.str.replace(NUMBER, "#", regex=True))
     often = max((members for _, members in alike), key=len)
-    words = often.iloc[0].split()
-    reason = " ".join(words)[:120]
+    reason = " ".join(often.iloc[0].split())[:120]
     count = f"{len(lost)} of {len(run.trials)} networks {words}"
     return f"{count}, {len(often)} of them for: {reason}"
 
