@@ -49,7 +49,7 @@ def suggest(family: str, limits: CostLimits, task: Task = IMAGENET) -> tuple[str
     ]
     if not found:
         raise ValueError(
-            f"no published {family} network, scaled by {FACTORS[0]:g} to {FACTORS[-1]:g}, is there{window}; "
+            f"there is no published {family} network, scaled by {FACTORS[0]:g} to {FACTORS[-1]:g},{window}; "
             f"{_smallest(family, task)}"
         )
     _, name, arch = min(found, key=lambda each: each[0])
@@ -96,4 +96,4 @@ def _smallest(family: str, task: Task) -> str:
         if isinstance(arch, Scalable)
     ]
     macs, name = min(least)
-    return f"the smallest, of {name}, has {short(macs)} MACs"
+    return f"the smallest, of {name}, has {short(macs)} MACs for {task.resolution} x {task.resolution} pixels"

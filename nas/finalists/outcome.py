@@ -20,7 +20,7 @@ from nas.runs.stages import stage_reader
 from results import Run, load_run, pareto_front, write_atomic, write_report
 from results.objectives import Directions, Objectives
 from results.runs.finalists import per_network
-from results.statistics.rank_agreement import LEAST, rank_agreement
+from results.statistics.rank_agreement import LEAST, LEAST_FOR_INTERVAL, rank_agreement
 from results.strict_json import dumps
 from results.wording import counted, with_unit
 
@@ -152,6 +152,8 @@ def verdict(run: Run, networks: pd.DataFrame, validation_images: int) -> list[st
         f"{sure} of them with a probability of at least {SURE:.0%}"
         f" (on these {counted(validation_images, 'validation image')})."
     )
+    if proxy is None and ACCURACY in run.epochs:
+        proxy = f"Whether the search's short trainings rank takes {LEAST_FOR_INTERVAL} finalists or more to tell."
     return [*sentences, *filter(None, (proxy, _failures(run)))]
 
 

@@ -58,6 +58,8 @@ def _certainty(row: Mapping[Hashable, Any]) -> str:
         epochs = row["epochs"]
         # a training that failed at once has none
         after = "" if pd.isna(epochs) else f" after {counted(int(epochs), 'epoch')}"
-        return f"{row['status']}{after}"
+        # no process need be at work on it: the hours may be over
+        status = "not finished" if row["status"] == "running" else row["status"]
+        return f"{status}{after}"
     chance = row["front_probability"]
     return f"{'yes' if row['on_front'] else 'no'} ({chance:.0%})"

@@ -61,6 +61,9 @@ def print_finals(finals: Finals, console: Console) -> int:
     done = finals.networks["status"] == "complete"
     if finals.run.ended == "interrupted":
         lines.append(f"go on     {as_typed('finalists', run)}")
+    elif (finals.run.trials["status"] == "running").any():
+        # the hours are over
+        lines.append(f"go on     {as_typed('finalists', run)} --set hours=…")
     if done.any():
         lines.append(f"pick      {as_typed('select', run)}")
     for line in lines:

@@ -2,9 +2,11 @@
 
 import json
 
+import pandas as pd
 import pytest
 
 from results import EventLog
+from results.runs.finalists_table import finalists_table
 from tests.results.report.pages import page_of
 
 NETWORK = {
@@ -59,6 +61,20 @@ def test_finalists_stand_beside_what_the_search_said_of_them(searched):
     assert table[1]["network"] == "resnest14d (published)"
     assert table[1]["latency (ms)"] == table[1]["seeds"] == "\N{EN DASH}"
     assert table[1]["on the front (probability)"] == "stopped after 4 epochs"
+
+
+@pytest.mark.parametrize(
+    ("status", "epochs", "told"),
+    [
+        ("stopped", 1, "stopped after 1 epoch"),
+        ("running", 2.0, "not finished after 2 epochs"),
+        ("failed", None, "failed"),
+    ],
+)
+def test_how_far_a_training_came_is_said(status, epochs, told):
+    row = {**NETWORK, "status": status, "epochs": epochs}
+    _, rows = finalists_table(pd.DataFrame([row]), {"accuracy": "max"})
+    assert rows[0][-1] == told
 
 
 def test_a_search_without_finalists_shows_none(searched):
