@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from math import sqrt
+from textwrap import shorten
 
 import pandas as pd
 
@@ -105,7 +106,7 @@ def _how_many(run: Run, lost: pd.DataFrame, words: str) -> str:
     # "flops 1.2e9" and "flops 1.3e9" are one reason
     alike = reasons.groupby(reasons.str.replace(NUMBER, "#", regex=True))
     often = max((members for _, members in alike), key=len)
-    reason = " ".join(often.iloc[0].split())[:120]
+    reason = shorten(often.iloc[0], 120, placeholder=" ...")
     count = f"{len(lost)} of {len(run.trials)} networks {words}"
     return f"{count}, {len(often)} of them for: {reason}"
 

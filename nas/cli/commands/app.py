@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.exceptions import NoArgsIsHelpError
 
 from nas.cli.program import program
 from nas.cli.terminal import PlainConsole, harmless
@@ -41,6 +42,9 @@ class CommandLine(click.Group):
         try:
             # standalone_mode: click would print errors its own way, and exit with 1
             code = super().main(*arguments, **options | {"standalone_mode": False})
+        except NoArgsIsHelpError as error:  # its message is the whole help
+            error.show()
+            code = 2
         except click.ClickException as error:
             code = complain(error.format_message())
         except OSError as error:

@@ -29,6 +29,12 @@ def complete(typed: str) -> list[str]:
     return [line.partition(",")[2] for line in done.stdout.splitlines()]
 
 
+def test_the_bare_command_prints_its_help_in_lines() -> None:
+    done = invoke()
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert done.stderr.rstrip("\n") == invoke("--help").stdout.rstrip("\n")
+
+
 def test_commands_options_and_presets_are_completed() -> None:
     assert complete("splitsearch sea") == ["search"]
     assert "--dry-run" in complete("splitsearch search --")
