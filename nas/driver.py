@@ -56,16 +56,18 @@ def search(
     folder = Path(out)
     prepared = prepare(config, progress)
     new_folder(folder, config, prepared.task, prepared.images)
-    with sole_driver(folder), EventLog(folder / "events.db") as log:
-        controller = make_controller(config, prepared, log, listeners)
-        try:
+    controller = None
+    try:
+        with sole_driver(folder), EventLog(folder / "events.db") as log:
+            controller = make_controller(config, prepared, log, listeners)
             with mirrored(folder):
                 drive(config, controller, prepared, folder)
-        except BaseException:
-            # nothing was tried: a folder without a trial is only in the way
-            if not controller.started:
-                shutil.rmtree(folder, ignore_errors=True)
-            raise
+    except BaseException:
+        # nothing was tried: a folder without a trial is only in the way. Not before the lease is given back,
+        # for its heartbeat writes into the folder while that is being emptied
+        if controller and not controller.started:
+            shutil.rmtree(folder, ignore_errors=True)
+        raise
     return outcome_of(folder)
 
 
