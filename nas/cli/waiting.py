@@ -1,4 +1,4 @@
-"""What a person is told when a device is not free: who has it, before she wonders what is wrong."""
+"""What a person is told when a device is not free: who has it, before they wonder what is wrong."""
 
 from __future__ import annotations
 
