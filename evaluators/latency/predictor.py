@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import ClassVar, NamedTuple
 
 import numpy as np
-import scipy
 import torch
 from numpy.typing import NDArray
 from torch import nn
@@ -88,6 +87,8 @@ class PredictedLatency:
         parts = [self._parts(arch) for arch in archs]
         predicted = np.array([calibration.predict(each) for each in parts])
         measured = np.array([self._whole(arch) for arch in archs])
+        # here, because evaluators train and measure where there is no SciPy
+        import scipy
 
         tau = float(scipy.stats.kendalltau(predicted, measured).statistic)
         return PredictorError(mape(predicted, measured), tau, len(archs))

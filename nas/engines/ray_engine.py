@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-
-from ray.tune import Callback
+from typing import TYPE_CHECKING
 
 from evaluators import Evaluator, Latency
 from nas.config.schema import SearchConfig
@@ -25,6 +24,9 @@ from nas.engines.trackers import TRACKERS
 from nas.prepare import gpus_per_trial
 from results.log.events import Noted
 from search_spaces.extension import import_named
+
+if TYPE_CHECKING:
+    from ray.tune import Callback
 
 
 class RayEngine:
@@ -87,6 +89,9 @@ def _callbacks(names: Sequence[str]) -> list[Callback]:
     Raises:
         ValueError: for an unknown name.
     """
+    # not above: ray_cluster has to be the first to miss Ray, for it says how to get it
+    from ray.tune import Callback
+
     loggers = []
     for name in (name for name in names if name not in TRACKERS):
         logger = import_named(name, "logger", [*TRACKERS])()

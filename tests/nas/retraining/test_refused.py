@@ -29,7 +29,7 @@ def test_bad_input_is_one_line(run: Path, arch: Path, tmp_path: Path) -> None:
             "nowhere",
             "--out",
             out,
-        ): "nowhere: no such run folder or .json file, and no published network",
+        ): "nowhere: no such run folder or .json file, nor a published network",
         (tmp_path / "no.json", "--out", out): "cannot be read as JSON",
         (arch, "--out", out): "--data: nothing says on which images",
         (run, "--trial", "77", "--out", out): "has no such trial (its last is 4)",
