@@ -108,7 +108,7 @@ class Latency(LatencySettings):
             attempts.append(result)
             sleep(pause)
         if not self.keep_disturbed:
-            raise UnstableLatencyError(f"{refusal}, or set keep_disturbed")
+            raise UnstableLatencyError(f"{refusal}, or set latency.keep_disturbed")
         return min(attempts, key=lambda attempt: attempt.median_ms)
 
     @property

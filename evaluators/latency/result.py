@@ -46,7 +46,7 @@ def refusal_of(result: LatencyResult, settings: LatencySettings) -> str | None:
     if result.load is not None and result.load > settings.max_load:
         return (
             f"latency was disturbed: others took {result.load:.0%} of the CPU meanwhile, at most "
-            f"{settings.max_load:.0%} is allowed; measure on an idle machine, or raise max_load"
+            f"{settings.max_load:.0%} is allowed; measure on an idle machine, or raise latency.max_load"
         )
     if (
         settings.interval < 1
@@ -55,6 +55,6 @@ def refusal_of(result: LatencyResult, settings: LatencySettings) -> str | None:
         return (
             f"latency was unstable: its median {result.median_ms:.3g} ms is only known to "
             f"{result.interval:.0%} after {len(result.samples)} runs, {settings.interval:.0%} was asked for; "
-            "measure on an idle device, or raise interval or max_seconds"
+            "measure on an idle device, or raise latency.interval or latency.max_seconds"
         )
     return None

@@ -89,10 +89,8 @@ def _devices() -> Iterator[Finding]:
             f"cuda:{index}", f"{facts.name}, {facts.total_memory / 2**30:.0f} GiB"
         )
     if torch.cuda.device_count() == 0:
-        yield Finding(
-            "GPU",
-            f"none seen; torch is built for CUDA {torch.version.cuda or '(none: CPUs only)'}",
-        )
+        built = f"CUDA {torch.version.cuda}" if torch.version.cuda else "CPUs only"
+        yield Finding("GPU", f"none seen; torch is built for {built}")
 
 
 def _threads() -> Finding:

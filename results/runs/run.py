@@ -253,10 +253,11 @@ class Run:
         objectives = self._objectives(objectives)
         reason = self._incomparable(objectives)
         front = self.complete.head(0) if reason else self.front(objectives)
+        unknown = reason or self.complete.empty
         return {
             "objectives": dict(objectives),
             "reference_point": self.reference_point(objectives),
-            "hypervolume": None if reason else self.hypervolume(objectives=objectives),
+            "hypervolume": None if unknown else self.hypervolume(objectives=objectives),
             # best in the first objective first, as front() orders them
             "networks": [network_record(row) for row in front.to_dict("records")],
             "no_front": reason,

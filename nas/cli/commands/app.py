@@ -137,7 +137,7 @@ as_json = click.option(
     "--json",
     "as_json",
     is_flag=True,
-    help="Print one JSON object for scripts instead (docs: Scripts).",
+    help="Print one JSON object for scripts instead (docs: Answers for scripts).",
 )
 with_default = partial(click.option, show_default=True)
 """An option whose help says what it is unless given."""

@@ -219,7 +219,7 @@ def test_the_least_disturbed_of_three_is_kept_if_asked_for(
     chosen = np.argmin([abs(kept.samples - each).sum() for each in took])
     medians = [float(np.median(each)) for each in took]
     assert medians[chosen] == min(medians)
-    with pytest.raises(UnstableLatencyError, match="or set keep_disturbed"):
+    with pytest.raises(UnstableLatencyError, match=r"or set latency\.keep_disturbed"):
         Latency(TASK, **CERTAIN).measure_alone(Copied([0.001] * 3))
 
 
