@@ -108,7 +108,7 @@ def run_folder(small_run: Path, tmp_path: Path) -> Path:
 def test_nothing_left_to_do_is_said_and_limits_can_be_raised(run_folder: Path) -> None:
     with pytest.raises(
         ValueError,
-        match="nothing is left to do, 1 trials done; --set can raise a limit",
+        match="nothing is left to do, 1 trial done; --set can raise a limit",
     ):
         nas.resume(run_folder, serial=True)
     run = nas.resume(run_folder, ["trials=2"], serial=True)
@@ -180,4 +180,4 @@ def test_a_run_of_another_version_is_refused(run_folder: Path) -> None:
 def test_a_job_that_is_submitted_after_the_end_succeeds(run_folder: Path) -> None:
     shown = CliRunner().invoke(main, ["resume", str(run_folder), "--serial"])
     assert shown.exit_code == 0, shown.output
-    assert "nothing is left to do, 1 trials done" in shown.output
+    assert "nothing is left to do, 1 trial done" in shown.output
