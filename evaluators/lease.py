@@ -101,7 +101,8 @@ def leased(
     beating = _Beat(path, me)
     beating.start()
     try:
-        yield
+        with _interruptible():
+            yield
     finally:
         beating.end()
         if beating.lost:
@@ -129,6 +130,23 @@ def alone(path: Path, waiting: Callable[[], None] = lambda: None) -> Iterator[No
                 yield
             return
         yield
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """SIGINT interrupts also what a shell script has put in the background and made to ignore it.
+
+    That is how a lost lease ends its holder, and SIGTERM a search.
+    """
+    ignored = signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    if not ignored or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 class _Beat(threading.Thread):

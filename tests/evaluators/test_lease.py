@@ -117,13 +117,19 @@ def test_a_lease_that_was_copied_with_its_folder_holds_nothing(tmp_path: Path) -
 
 
 @pytest.mark.usefixtures("soon")
-def test_who_was_still_for_too_long_is_interrupted(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "how", [signal.default_int_handler, signal.SIG_IGN], ids=["", "in the background"]
+)
+def test_who_was_still_for_too_long_is_interrupted(
+    tmp_path: Path, how: signal.Handlers
+) -> None:
     interrupted: list[bool] = []
     # a shell lets what it starts in the background ignore Ctrl-C
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    before = signal.signal(signal.SIGINT, how)
     try:
         with pytest.raises(LeaseLostError, match="taken over by process 12 of ann"):
             hold_a_stolen_one(tmp_path / "lease", interrupted)
+        assert signal.getsignal(signal.SIGINT) is how
     finally:
         signal.signal(signal.SIGINT, before)
     assert interrupted

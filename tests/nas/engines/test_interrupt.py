@@ -19,26 +19,32 @@ ROOT = Path(__file__).parents[3]
 SMALL = [*TINY, "trials=500"]
 
 
-def start(out: Path) -> subprocess.Popen[str]:
-    """A search of 500 trials in a process of its own."""
+def start(out: Path, background: bool = False) -> subprocess.Popen[str]:
+    """A search of 500 trials in a process of its own, or as a shell script starts its background jobs."""
     command = [sys.executable, "run_search.py", "search", "quick", "--out", str(out)]
     command += [word for override in SMALL for word in ("--set", override)]
     pipe = subprocess.PIPE
+    if background:
+        command = ["sh", "-c", "trap '' INT; exec \"$@\"", "sh", *command]
     return subprocess.Popen(
         command, cwd=ROOT, stdout=pipe, stderr=subprocess.STDOUT, text=True
     )
 
 
 @pytest.mark.parametrize(
-    "signals",
-    [[signal.SIGINT], [signal.SIGINT, signal.SIGINT], [signal.SIGTERM]],
-    ids=["once", "twice", "term"],
+    ("signals", "background"),
+    [
+        ([signal.SIGINT], False),
+        ([signal.SIGINT, signal.SIGINT], False),
+        ([signal.SIGTERM], True),
+    ],
+    ids=["once", "twice", "term in the background"],
 )
 def test_ctrl_c_saves_what_is_finished(
-    tmp_path: Path, signals: list[signal.Signals]
+    tmp_path: Path, signals: list[signal.Signals], background: bool
 ) -> None:
     out = tmp_path / "run"
-    process = start(out)
+    process = start(out, background)
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline and _finished(out / "events.db") < 2:
         time.sleep(0.2)
