@@ -24,6 +24,7 @@ from evaluators import (
 from evaluators.data.dataset import check_test
 from evaluators.data.progress import Progress
 from evaluators.devices.device import known_device, resolve_device
+from evaluators.devices.lock import lock_folder
 from evaluators.training.fidelity import Fidelity
 from evaluators.zero_cost import PROXIES
 from nas.config.schema import SearchConfig
@@ -116,6 +117,7 @@ def _built_in(
     share = gpus_per_trial(config)
     latency = _latency(config, task, device)
     if not elsewhere(config):  # nodes of a cluster say so themselves
+        lock_folder()
         # a precision that the device cannot train in
         config.training.dtype(torch.device(device))
     training = ProxyTraining(

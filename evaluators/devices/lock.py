@@ -109,9 +109,16 @@ def _somebody_waits(device: torch.device) -> bool:
 
 
 def lock_folder() -> Path:
-    """Where the lock files lie: ``splitsearch-DEVICE.turnstile`` and ``.inside``."""
+    """Where the lock files lie: ``splitsearch-DEVICE.turnstile`` and ``.inside``.
+
+    Raises:
+        ValueError: if SPLITSEARCH_LOCK_DIR names no folder; who makes it decides who may share it.
+    """
     # not $TMPDIR, which differs between users and jobs: all of a machine must meet here
-    return Path(os.environ.get("SPLITSEARCH_LOCK_DIR", "/tmp"))  # noqa: S108 - _opened is careful
+    folder = Path(os.environ.get("SPLITSEARCH_LOCK_DIR", "/tmp"))  # noqa: S108 - _opened is careful
+    if not folder.is_dir():
+        raise ValueError(f"SPLITSEARCH_LOCK_DIR: there is no folder {folder}")
+    return folder
 
 
 def _lock_files(device: torch.device) -> tuple[Path, Path]:

@@ -186,3 +186,14 @@ def test_a_pipe_in_place_of_the_lock_does_not_block(
     os.mkfifo(tmp_path / "splitsearch-cpu.turnstile")
     with exclusive(CPU):
         pass
+
+
+def test_a_folder_that_is_missing_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SPLITSEARCH_LOCK_DIR", str(tmp_path / "none"))
+    with (
+        pytest.raises(ValueError, match="SPLITSEARCH_LOCK_DIR: there is no folder"),
+        Shared(CPU),
+    ):
+        pass
