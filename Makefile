@@ -6,13 +6,14 @@ STAMP := $(VENV)/.installed
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help install search gpu-check test test-all lint docs format clean
+.PHONY: help install search gpu-check evidence test test-all lint docs format clean
 
 help:
 	@echo "make search    search split-attention networks on real images (2 to 3 minutes on 2 cores)"
 	@echo "make test      run the tests           make test-all   the slow ones too"
 	@echo "make gpu-check all tests and measurements for a GPU (40 minutes; DATA=folder with CIFAR-10; DRY=1 on the CPU)"
 	@echo "make lint      ruff, mypy, layers      make docs       the documentation, into build/site"
+	@echo "make evidence  what was measured on real images: the commands, and how long each takes"
 	@echo "make clean     remove .venv and caches"
 
 install: $(STAMP)
@@ -35,6 +36,9 @@ GPU_PYTHON ?= $(if $(wildcard $(STAMP)),$(BIN)/python,$(PYTHON))
 gpu-check:
 	@$(GPU_PYTHON) -c 'import sys; assert sys.version_info >= (3, 11); import torch, numpy, PIL, pyarrow' 2>/dev/null || { echo "$(GPU_PYTHON) will not do: Python 3.11 or newer with torch, numpy, Pillow and pyarrow is needed, e.g. make gpu-check GPU_PYTHON=/path/to/python3" >&2; exit 2; }
 	@$(GPU_PYTHON) -m benchmarks.gpu $(if $(DATA),--data $(DATA)) $(if $(DRY),--dry-run)
+
+evidence: install
+	@$(BIN)/python -m rich.markdown docs/evidence/reproduce.md
 
 test: install
 	@$(BIN)/python -m pytest -n $(WORKERS) -m "not slow"

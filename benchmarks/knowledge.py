@@ -4,9 +4,8 @@
 
 Searches as those of ``searchers.py``, in the world of a recorded run. The earlier run has 60 random networks,
 others for every seed, that were trained half as long; in the misleading one the same values belong to other
-networks. The right belief is what the world's most accurate networks have in common, the wrong one its
-contrary and two more knobs at values that the front avoids. Seeds from 20 on: the strength of beliefs was
-chosen on those before.
+networks. The right belief is what most of the world's best networks have in common, the wrong one its
+contrary. Seeds from 20 on: how much beliefs count was chosen on those before.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ from results.runs.tables import Tables
 EARLIER = 60
 """Networks of the earlier run."""
 LINES = Path("docs/evidence/knowledge.jsonl")
-RIGHT = {"deep_stem": True}
+RIGHT = {"deep_stem": True, "radix": 0, "cardinality": 1}
 WRONG = {"deep_stem": False, "radix": 4, "cardinality": 4}
 VARIANTS = ("as it is", "helpful run", "misleading run", "right belief", "wrong belief")
 

@@ -79,6 +79,7 @@ class RayASHA(NoStopping):
             "epoch", "accuracy", "max", max_epochs, min_epochs, eta
         )
         self.known: dict[int, Any] = {}
+        self.max_epochs = max_epochs
         self.tune: Any = None  # its controller, which neither call looks at
 
     def report(self, trial: int, epoch: int, metrics: Any) -> Any:
@@ -86,9 +87,9 @@ class RayASHA(NoStopping):
             self.known[trial] = SimpleNamespace(trial_id=str(trial))
             self.scheduler.on_trial_add(self.tune, self.known[trial])
         result = {**metrics, "epoch": epoch}
-        return self.scheduler.on_trial_result(
-            self.tune, self.known[trial], result
-        ).lower()
+        decision = self.scheduler.on_trial_result(self.tune, self.known[trial], result)
+        # Ray "stops" also what has come to its end
+        return "continue" if epoch >= self.max_epochs else decision.lower()
 
 
 class Meter:

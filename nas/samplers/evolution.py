@@ -152,13 +152,13 @@ class Evolution:
         drawn = islice(draws, self._first * CHOICE)
         pools = [[Candidate(arch, self._problem) for arch in drawn]]
         if believed := self._as_believed(pools[0]):
-            # beliefs may be wrong: every other network is as it was drawn
             pools.append(believed)
         # those not chosen are random candidates from the start
         # in turn, because only the latest stay: half of them are as they were drawn
         mixed = chain.from_iterable(zip_longest(*pools))
         self._random = {network.arch.id: network for network in mixed if network}
-        return spread_over_flops(pools, self._first, self._rng)
+        # beliefs may be wrong: two of three are as they were drawn
+        return spread_over_flops([pools[0], *pools], self._first, self._rng)
 
     def _as_believed(self, networks: Sequence[Candidate]) -> list[Candidate]:
         """The networks with the knobs that are preferred, if any are, as far as cheap limits allow."""
