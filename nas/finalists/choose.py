@@ -27,7 +27,8 @@ def choose_finalists(
 
     First is the best in the first objective among the likeliest; then again and again the one with the greatest
     product of its probability to be on the front (``results.front_probability``) and its distance from all chosen
-    so far, in objectives scaled to 0..1. Where nobody has a chance any more, the next front follows.
+    so far, in objectives scaled to 0..1. Where nobody has a chance any more, the next front follows. With one
+    objective it is the likeliest that are chosen.
 
     Raises:
         ValueError: if the networks do not compare, or there are fewer of them.
@@ -73,9 +74,12 @@ def spread(table: pd.DataFrame, objectives: Directions, count: int) -> list[int]
     """Places of ``count`` rows: likely ones, far from each other."""
     aims = Objectives.of(objectives)
     costs = aims.points(table)
+    chance = table["chance"].to_numpy(float)
+    if costs.shape[1] == 1:
+        # a front of one objective is a point: nothing to spread along
+        return np.lexsort([costs[:, 0], -chance])[:count].tolist()
     span = np.ptp(costs, axis=0)
     scaled = (costs - costs.min(axis=0)) / np.where(span, span, 1)
-    chance = table["chance"].to_numpy(float)
     # the first pick must not be a lucky accuracy
     likely = np.flatnonzero(chance >= min(0.5, chance.max()))
     picked = [int(likely[np.argmin(costs[likely, 0])])]

@@ -64,6 +64,15 @@ def test_without_a_chance_the_next_front_follows() -> None:
     assert spread(table, OBJECTIVES, 3) == [0, 1, 2]
 
 
+def test_with_one_objective_they_are_the_likeliest() -> None:
+    """Near the best is where the best may be: no distance is asked for."""
+    accuracies = [0.60, 0.55, 0.61, 0.605, 0.58]
+    table = networks(np.random.default_rng(3), 5).assign(accuracy=accuracies)
+    known = different(table, {"accuracy": "max"}, 1000)
+    chosen = known.iloc[spread(known, {"accuracy": "max"}, 3)]
+    assert chosen["accuracy"].tolist() == [0.61, 0.605, 0.60]
+
+
 def test_too_close_by_brute_force() -> None:
     rng = np.random.default_rng(2)
     for _ in range(50):
