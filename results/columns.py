@@ -20,12 +20,17 @@ def check_column(df: pd.DataFrame, name: str, called: str = "") -> None:
     """Raises ``ValueError`` unless there is such a column; ``called`` is the parameter that names it."""
     if name not in df.columns:
         columns = [*map(str, df.columns)]
-        # the nearest first: a run has forty
-        there = get_close_matches(name, columns, n=MOST_NAMED, cutoff=0.0)
-        more = ", ..." * (len(columns) > len(there))
         raise ValueError(
-            f"{called}{called and ': '}{name} is no column; there are {', '.join(there)}{more}"
+            f"{called}{called and ': '}{name} is no column{_near(name, columns)}"
         )
+
+
+def _near(name: str, columns: list[str]) -> str:
+    if close := get_close_matches(name, columns):
+        return f"; did you mean {' or '.join(close)}?"
+    # the nearest first: a run has forty
+    there = get_close_matches(name, columns, n=MOST_NAMED, cutoff=0.0)
+    return f"; there are {', '.join(there)}{', ...' * (len(columns) > len(there))}"
 
 
 def numbers(df: pd.DataFrame, name: str) -> Array:

@@ -135,6 +135,27 @@ def test_measure_takes_the_architecture_in_a_file(tmp_path: Path) -> None:
     assert reference("resnest14d").id in result.stdout
 
 
+def test_what_is_missing_is_looked_for_beside_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "runs" / "first").mkdir(parents=True)
+    for name in ("mine.yaml", "arch.json"):
+        (tmp_path / name).touch()
+    meant = {
+        "search mine.yml": "did you mean mine.yaml?",
+        "search mine": "did you mean mine.yaml?",
+        "search runs/first": "a folder, where a preset or a .yaml file is needed",
+        "measure arhc.json": "did you mean arch.json?",
+        "status runs/frist": "did you mean runs/first?",
+        "resume runs/frist": "did you mean runs/first?",
+    }
+    for words, answer in meant.items():
+        result = invoke(*words.split())
+        assert (result.exit_code, result.stdout) == (2, "")
+        assert answer in result.stderr
+
+
 BAD: list[tuple[Sequence[str], str]] = [
     (["search", "quik"], "unknown preset 'quik'; did you mean quick?"),
     (["search", "none.yaml"], "none.yaml: cannot be read"),
@@ -155,6 +176,12 @@ BAD: list[tuple[Sequence[str], str]] = [
         "objectives.speed",
     ),
     (["search", "quick", "--set", "device=cuda:7"], "'cuda:7'"),
+    (["front", "x", "--out", "x.parquet"], "--out x.parquet: a .csv file is needed"),
+    (["select", "x", "--out", "x.txt"], "--out x.txt: a .json file is needed"),
+    (
+        ["search", "quick", "--set", "limits.macs=-3"],
+        "macs must have 0 <= low <= high, high > 0, got -3",
+    ),
     (["front", "no-such-run"], "no-such-run: no such run folder"),
     (["report", "no-such-run"], "no-such-run: no such run folder"),
     (["spaces", "resnet"], "unknown space 'resnet'"),

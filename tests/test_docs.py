@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -17,6 +18,8 @@ from PIL import Image
 import run_search
 from nas import export, load_config, retrain, search
 from results import load_run
+from search_spaces import get_space
+from search_spaces.catalog import SPACES
 from tests.documents import PAGES, ROOT, Block, blocks, runs_here, tiny, tiny_code
 from tests.nas.tiny import TINY
 
@@ -130,3 +133,11 @@ def test_every_command_has_the_options_that_a_page_gives_it(page: Path) -> None:
 def test_a_page_types_the_command_by_its_short_name(page: Path) -> None:
     for block in blocks(page):
         assert "python run_search.py" not in block.text
+
+
+@pytest.mark.parametrize("space", SPACES)
+def test_every_knob_is_explained(space: str) -> None:
+    page = (ROOT / "docs" / "knobs.md").read_text()
+    section = page.partition(f"## {space}\n")[2].partition("\n## ")[0]
+    of_first_stage = {re.sub(r"[2-9]$", "1", knob) for knob in get_space(space).knobs()}
+    assert [knob for knob in of_first_stage if f"`{knob}`" not in section] == []

@@ -16,7 +16,7 @@ from nas.config.fields import named
 from nas.config.pairs import split_pair
 from nas.config.schema import SearchConfig
 from search_spaces import SearchSpace, get_space
-from search_spaces.extension import nearest
+from search_spaces.extension import nearest, nearest_file
 
 _T = TypeVar("_T")
 
@@ -94,9 +94,10 @@ def _read(source: str, known: Mapping[str, str]) -> dict[str, Any]:
             text = Path(source).read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
             reason = getattr(error, "strerror", None) or error
-            raise ValueError(f"{source}: cannot be read ({reason})") from error
+            near = nearest_file(Path(source))
+            raise ValueError(f"{source}: cannot be read ({reason}){near}") from error
     else:
-        raise ValueError(_unknown_preset(source, known))
+        raise ValueError(_unknown(source, known))
     values = _parse(text, source)
     if not isinstance(values, dict):
         raise ValueError(
@@ -105,8 +106,12 @@ def _read(source: str, known: Mapping[str, str]) -> dict[str, Any]:
     return values
 
 
-def _unknown_preset(source: str, known: Iterable[str]) -> str:
-    return f"unknown preset {source!r}{nearest(source, sorted(known))} (or name a .yaml file)"
+def _unknown(source: str, known: Iterable[str]) -> str:
+    path = Path(source)
+    if path.is_dir():
+        return f"{source}: a folder, where a preset or a .yaml file is needed (a run is gone on with by resume)"
+    near = nearest_file(path) or nearest(source, sorted(known))
+    return f"unknown preset {source!r}{near} (or name a .yaml file)"
 
 
 class _Loader(yaml.SafeLoader):

@@ -22,6 +22,7 @@ from nas.config.schema import SearchConfig
 from results import Event, EventLog, write_atomic
 from results.log.events import EpochEnded
 from search_spaces import Task
+from search_spaces.extension import nearest_file
 
 LINEUP = "lineup.json"
 """The list of trainings in a folder of finalists."""
@@ -82,6 +83,8 @@ def reopened(folder: Path, overrides: tuple[str, ...]) -> SearchConfig:
     Raises:
         ValueError: if the folder holds no search, or an override would change what its numbers mean.
     """
+    if not folder.is_dir():
+        raise ValueError(f"{folder}: no such run folder{nearest_file(folder)}")
     for name in ("config.yaml", "events.db"):
         if not (folder / name).is_file():
             raise ValueError(f"{folder}: no search to resume, it holds no {name}")

@@ -12,6 +12,7 @@ import numpy as np
 from nas.problem import Problem
 from results.limits import Limit
 from search_spaces import Arch, SearchSpace, Task, arch_from_dict, reference
+from search_spaces.extension import nearest_file
 from search_spaces.joint import JointSpace, network_of
 from search_spaces.sampling.mutation import ReplayTrial
 
@@ -118,7 +119,8 @@ def _read_json(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise ValueError(f"{path}: cannot be read as JSON ({reason})") from error
+        near = "" if path.exists() else nearest_file(path)
+        raise ValueError(f"{path}: cannot be read as JSON ({reason}){near}") from error
 
 
 def _arch(values: Any, path: Path) -> Arch:

@@ -33,6 +33,11 @@ def read_choice(options: Mapping[str, Any]) -> dict[str, Any]:
     return choice
 
 
+def check_suffix(out: Path) -> None:
+    if out.suffix != ".json":
+        raise ValueError(f"--out {out}: a .json file is needed")
+
+
 def write_selection(selection: Selection, run: Run, out: Path) -> list[Path]:
     """Write each network picked to ``out``; several as ``NAME-1.json``, ``NAME-2.json``, …, in their order.
     A missing folder is made.
@@ -40,8 +45,7 @@ def write_selection(selection: Selection, run: Run, out: Path) -> list[Path]:
     A file holds ``arch``, ``arch_id``, ``trial``, ``metrics``, ``why``, the ``run`` and of its settings those
     that say how it was trained (``config``).
     """
-    if out.suffix != ".json":
-        raise ValueError(f"--out {out}: a .json file is needed")
+    check_suffix(out)
     out.parent.mkdir(parents=True, exist_ok=True)
     several = len(selection.rows) > 1
     paths = []

@@ -19,6 +19,7 @@ from results.runs.remote import is_url, local_copy
 from results.runs.run import Run
 from results.runs.snapshot import Stamp, read_snapshot
 from results.runs.tables import Tables, fold_events
+from search_spaces.extension import nearest_file
 
 
 class EmptyRunError(ValueError):
@@ -59,7 +60,7 @@ def load_front(name: str) -> Run:
 
 def _load(path: Path) -> Run:
     if not path.is_dir():
-        raise ValueError(f"{path}: no such run folder")
+        raise ValueError(f"{path}: no such run folder{nearest_file(path)}")
     log = path / "events.db"
     if not log.is_file():
         return _published(path)

@@ -74,7 +74,9 @@ def _ends(metric: str, limit: object) -> tuple[float, float]:
     low = 0.0 if pair[0] is None else pair[0]
     high = math.inf if pair[1] is None else pair[1]
     if not (0 <= low <= high and low < math.inf and high > 0):
-        raise ValueError(f"limit on {metric} must have 0 <= low <= high, got {limit!r}")
+        raise ValueError(
+            f"limit on {metric} must have 0 <= low <= high, high > 0, got {pair[1] if pair[0] is None else pair}"
+        )
     return low, high
 
 
@@ -94,6 +96,8 @@ def _span(low: float, high: float) -> str:
 
 def short(count: float) -> str:
     """A count in millions, as in ``421.3M``, or below a million in thousands."""
+    if count < 1e3:
+        return f"{count:.4g}"
     if count < 1e6:
         return f"{count / 1e3:.4g}k"
     return f"{count / 1e6:.4g}M" if count < 1e10 else f"{count / 1e6:.0f}M"

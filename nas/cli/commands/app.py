@@ -108,11 +108,13 @@ def command(example: str) -> Callable[[Callable[..., Any]], click.Command]:
 
 
 @contextmanager
-def going_on(how: str) -> Iterator[None]:
-    """Ctrl-C within says ``how`` to go on; nothing finished is lost."""
+def going_on(how: str, begun: Path | None = None) -> Iterator[None]:
+    """Ctrl-C within says ``how`` to go on, if the file ``begun`` is there; nothing finished is lost."""
     try:
         yield
     except KeyboardInterrupt:
+        if begun is not None and not begun.exists():
+            raise
         raise KeyboardInterrupt(f"interrupted; go on with: {how}") from None
 
 

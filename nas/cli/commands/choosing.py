@@ -36,6 +36,8 @@ def front(
     from nas.cli.tables import front_table, parse_objectives
     from results import load_run, write_atomic
 
+    if out and out.suffix != ".csv":
+        raise ValueError(f"--out {out}: a .csv file is needed")
     run = load_run(folder)
     run = run.full_fidelity() if retrained else run
     chosen = parse_objectives(objectives) or run.objectives
@@ -98,10 +100,12 @@ def select_command(
     """Pick the final network of a run, of its finalists if there are, and say why that one."""
     from nas.cli.as_json import print_json, selection_answer
     from nas.cli.tables import front_table
-    from nas.runs.selection import read_choice, write_selection
+    from nas.runs.selection import check_suffix, read_choice, write_selection
     from results import load_run
     from results.runs.finalists import load_finalists
 
+    if out:
+        check_suffix(out)
     finals = None if proxy else load_finalists(folder)
     run = finals or load_run(folder)
     selection = run.select(**read_choice(choice))
@@ -216,6 +220,7 @@ def measure_command(
     from nas.cli.measure import measure_network
     from nas.cli.tables import measurement_table
     from nas.cli.waiting import told_of_waits
+    from nas.runs.networks import load_arch
     from results import write_atomic
     from results.strict_json import dumps
 
@@ -224,7 +229,8 @@ def measure_command(
     with told_of_waits(terminal), terminal.status("measuring"):
         measured = measure_network(network, **given)
     if as_json:
-        print_json({"network": network, **measured})
+        arch = load_arch(network).to_dict()
+        print_json({"network": network, "arch": arch, **measured})
     else:
         console.print(measurement_table(network, measured))
     if out:

@@ -13,6 +13,7 @@ from nas.cli.commands.app import (
     as_json,
     command,
     console,
+    going_on,
     new_file,
     run_folder,
     serially,
@@ -20,6 +21,7 @@ from nas.cli.commands.app import (
     with_default,
     with_engine,
 )
+from nas.cli.program import as_typed
 
 
 def _presets_and_files(
@@ -58,7 +60,10 @@ def search_command(
     serial: bool,
     dry_run: bool,
 ) -> int:
-    """Search for a Pareto front of networks and leave it in a run folder; with ``finalists``, train the best."""
+    """Search for a Pareto front of networks and leave it in a run folder; with ``finalists``, train the best.
+
+    Without a name the preset is quick: handwritten digits, some minutes.
+    """
     import nas
     from nas.cli.tables import print_outcome
     from nas.cli.views.dry_run import print_dry_run
@@ -74,7 +79,10 @@ def search_command(
         with told_of_waits(console):
             print_dry_run(config, out, console)
         return 0
-    with watched(config, None, console) as (listeners, progress):
+    with (
+        going_on(as_typed("resume", out), out / "events.db"),
+        watched(config, None, console) as (listeners, progress),
+    ):
         run = nas.search(config, out, listeners, progress)
     code = print_outcome(run, console, finalists_next=config.finalists is not None)
     return code or finish_search(out, config, overrides, console)
@@ -100,7 +108,10 @@ def resume_command(folder: Path, overrides: tuple[str, ...], serial: bool) -> in
         return finish_search(folder, config, overrides, console)
     check_finalists(config)
     try:
-        with watched(config, folder, console) as (listeners, progress):
+        with (
+            going_on(as_typed("resume", folder)),
+            watched(config, folder, console) as (listeners, progress),
+        ):
             run = nas.resume(folder, overrides, listeners, progress)
     except NothingLeftError as end:
         console.print(str(end), soft_wrap=True)  # a job that is submitted once more

@@ -207,7 +207,8 @@ def _compare_proxies(
 @run_folder
 @click.option("--networks", type=int, help="Of the search [default: 8].")
 @click.option(
-    "--recipe", help="fast, resnest, or a .yaml file [default: fast, 30 epochs]."
+    "--recipe",
+    help="fast, resnest, finetune, or a .yaml file [default: fast, 30 epochs].",
 )
 @click.option("--seeds", type=int, help="Trainings of a network at most [default: 3].")
 @click.option("--hours", type=float, help="End after so many.")
