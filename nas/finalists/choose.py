@@ -77,7 +77,8 @@ def spread(table: pd.DataFrame, objectives: Directions, count: int) -> list[int]
     chance = table["chance"].to_numpy(float)
     if costs.shape[1] == 1:
         # a front of one objective is a point: nothing to spread along
-        return np.lexsort([costs[:, 0], -chance])[:count].tolist()
+        likeliest: list[int] = np.lexsort([costs[:, 0], -chance])[:count].tolist()
+        return likeliest
     span = np.ptp(costs, axis=0)
     scaled = (costs - costs.min(axis=0)) / np.where(span, span, 1)
     # the first pick must not be a lucky accuracy
