@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from difflib import get_close_matches
-from pathlib import Path
 from pkgutil import resolve_name
 from typing import Any
 
@@ -37,13 +36,3 @@ def nearest(name: str, known: Iterable[str]) -> str:
     if close := get_close_matches(name.lower(), spelt, n=MOST_NEAR):
         return f"; did you mean {' or '.join(spelt[each] for each in close)}?"
     return f"; there are {', '.join(spelt.values()) or 'none'}"
-
-
-def nearest_file(path: Path) -> str:
-    """What lies beside a missing file or folder and may have been meant, to go after a message, if anything."""
-    while not path.parent.is_dir():
-        path = path.parent
-    beside = [each.name for each in path.parent.iterdir()]
-    close = get_close_matches(path.name, beside, n=MOST_NEAR)
-    meant = [str(path.parent / name) for name in close]
-    return f"; did you mean {' or '.join(meant)}?" if meant else ""

@@ -15,8 +15,9 @@ from evaluators.fields import FieldError
 from nas.config.fields import named
 from nas.config.pairs import split_pair
 from nas.config.schema import SearchConfig
+from results.nearby import nearest_file
 from search_spaces import SearchSpace, get_space
-from search_spaces.extension import nearest, nearest_file
+from search_spaces.extension import nearest
 
 _T = TypeVar("_T")
 

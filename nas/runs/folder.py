@@ -21,8 +21,8 @@ from nas.config.loading import load_config
 from nas.config.schema import SearchConfig
 from results import Event, EventLog, write_atomic
 from results.log.events import EpochEnded
+from results.nearby import nearest_file
 from search_spaces import Task
-from search_spaces.extension import nearest_file
 
 LINEUP = "lineup.json"
 """The list of trainings in a folder of finalists."""

@@ -11,8 +11,8 @@ import numpy as np
 
 from nas.problem import Problem
 from results.limits import Limit
+from results.nearby import nearest_file
 from search_spaces import Arch, SearchSpace, Task, arch_from_dict, reference
-from search_spaces.extension import nearest_file
 from search_spaces.joint import JointSpace, network_of
 from search_spaces.sampling.mutation import ReplayTrial
 

@@ -14,12 +14,12 @@ from results.log.event_log import last_event
 from results.log.events import Event
 from results.log.reading import DamagedLogError
 from results.log.salvage import surviving_events
+from results.nearby import nearest_file
 from results.runs.environment import environment
 from results.runs.remote import is_url, local_copy
 from results.runs.run import Run
 from results.runs.snapshot import Stamp, read_snapshot
 from results.runs.tables import Tables, fold_events
-from search_spaces.extension import nearest_file
 
 
 class EmptyRunError(ValueError):
