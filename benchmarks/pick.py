@@ -1,7 +1,7 @@
 """Does the product find a better network than what a good engineer would do instead, at the same total cost?
 
-    python benchmarks/pick.py search CIFAR product|random|tune [--seed 0] [--hours 2]
-    python benchmarks/pick.py final CIFAR [--seeds 3] [--epochs 10]
+    python benchmarks/pick.py search CIFAR product|random|tune [--seed 0] [--hours 1.5]
+    python benchmarks/pick.py final CIFAR [--seeds 3] [--epochs 5] [--only "by hand" product-0]
     python benchmarks/pick.py table
 
 CIFAR is a folder with CIFAR-10 as train.parquet and test.parquet. Every contender names one network of at most
@@ -66,7 +66,7 @@ BY_HAND = {
     "deep_stem": False,
 }
 SEARCHING = 0.6
-"""Of the hours; the rest is for the finalists."""
+"""Of the hours; the rest is about what the finalists take."""
 
 
 class RayASHA(NoStopping):
@@ -168,6 +168,8 @@ def final(asked: argparse.Namespace) -> None:
     """Every pick by one recipe, every seed tested once."""
     for row in [*drawn(), *read(PICKS)]:
         name, arch = row["contender"], arch_from_dict(row["arch"])
+        if asked.only and name not in asked.only:
+            continue
         folder = RUNS / "final" / arch.id
         folder.mkdir(parents=True, exist_ok=True)
         source = folder / "arch.json"
@@ -221,12 +223,13 @@ def main() -> None:
     searching.add_argument("folder", type=Path)
     searching.add_argument("contender", choices=SEARCHES)
     searching.add_argument("--seed", type=int, default=0)
-    searching.add_argument("--hours", type=float, default=2.0, help="of one core")
+    searching.add_argument("--hours", type=float, default=1.5, help="of one core")
     searching.set_defaults(run=run_search)
     training = commands.add_parser("final")
     training.add_argument("folder", type=Path)
     training.add_argument("--seeds", type=int, default=3)
-    training.add_argument("--epochs", type=int, default=10)
+    training.add_argument("--epochs", type=int, default=5)
+    training.add_argument("--only", nargs="+", help="contenders by name [default: all]")
     training.set_defaults(run=final)
     commands.add_parser("table").set_defaults(run=table)
     asked = parser.parse_args()
