@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner, Result
 
+import nas
 import run_search
 from nas.cli.program import program
 from results import EventLog
@@ -133,6 +134,22 @@ def test_measure_takes_the_architecture_in_a_file(tmp_path: Path) -> None:
     result = invoke("measure", path, "--resolution", "32", "--threads", "1", *ANY_LOAD)
     assert result.exit_code == 0, result.output
     assert reference("resnest14d").id in result.stdout
+
+
+@pytest.mark.parametrize("begun", [True, False])
+def test_ctrl_c_before_the_first_network_says_how_to_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, begun: bool
+) -> None:
+    def pressed(config: object, out: Path, *rest: object) -> None:
+        if begun:
+            out.mkdir()
+            (out / "events.db").touch()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(nas, "search", pressed)
+    result = invoke("search", "quick", "--out", tmp_path / "run")
+    assert result.exit_code == 130
+    assert (f"resume {tmp_path / 'run'}" in result.stderr) is begun
 
 
 def test_what_is_missing_is_looked_for_beside_it(
