@@ -93,7 +93,7 @@ class RayASHA(NoStopping):
 
 
 class Meter:
-    """Counts the processor seconds of a contender over all its sessions; Ctrl-C at the limit."""
+    """Counts the processor seconds of a contender over all its sessions; Ctrl-C at the limit, once."""
 
     def __init__(self, path: Path, limit: float = float("inf")) -> None:
         self.path, self.limit = path, limit
@@ -107,6 +107,7 @@ class Meter:
     def __call__(self, event: Event) -> None:
         write_atomic(self.path, f"{self.seconds:.1f}")
         if self.seconds > self.limit:
+            self.limit = float("inf")  # the search's last event comes here too
             signal.raise_signal(signal.SIGINT)  # the orderly end of a search
 
 
