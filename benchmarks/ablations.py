@@ -52,7 +52,7 @@ ABLATIONS: Mapping[str, Sequence[tuple[object, str, Any]]] = {
     "averaging": [(evolution, "DRAWS", 1)],
     "belief": [(Evolution, "_believed", _as_observed)],
     "warp": [(Warp, "of", staticmethod(_only_standardised))],
-    "neighbours": [(Evolution, "_near", lambda self, network: [])],
+    "neighbours": [(Evolution, "_near", lambda self, parents: [])],
     "random": [(evolution, "RANDOM_CANDIDATES", 1)],
     "spread": [(evolution, "spread_over_flops", _at_random)],
     "flight": [(evolution, "IN_FLIGHT", 0)],

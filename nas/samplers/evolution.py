@@ -44,6 +44,8 @@ DRAWS_PER_FIT = 8
 """Draws that one fit serves, if nothing new is observed between them."""
 CHOICE = 20
 """Random networks for each one of the first design to be chosen from."""
+FEW = 100
+"""Neighbours of the front; if there are fewer, theirs are candidates too."""
 MUTATE_AGAIN = 0.3
 """Chance that a mutation is followed by another."""
 NEAREST = 5
@@ -266,9 +268,7 @@ class Evolution:
         free = [item for item in self._random.items() if item[0] not in taken]
         self._random = dict(free[-RANDOM_CANDIDATES:])
         mutated = [self._mutation(parents) for _ in range(NEW)]
-        around = (self._near(parent.network) for parent in parents)
-        near = chain.from_iterable(around)
-        found = [*self._random.values(), *filter(None, mutated), *near]
+        found = [*self._random.values(), *filter(None, mutated), *self._near(parents)]
         # by id: a neighbour of two parents counts once
         different = {network.arch.id: network for network in found}
         new = [network for key, network in different.items() if key not in taken]
@@ -277,15 +277,32 @@ class Evolution:
         kept = sorted(shuffled[:LARGEST_POOL].tolist())
         return [new[index] for index in kept]
 
-    def _near(self, network: Candidate) -> list[Candidate]:
-        """The one-knob neighbours inside the cheap limits, worked out once."""
+    def _near(self, parents: Sequence[Observation]) -> list[Candidate]:
+        """New one-knob neighbours of the parents inside the cheap limits; where they are few, theirs too.
+
+        A front of one objective is one network, and under a tight limit what one knob adds another has to save.
+        """
+        first = [other for parent in parents for other in self._around(parent.network)]
+        near = self._fresh(first)
+        for other in first:
+            if len(near) >= FEW:
+                break
+            near += self._fresh(self._around(other))
+        return near
+
+    def _fresh(self, networks: Iterable[Candidate]) -> list[Candidate]:
+        taken = self._problem.taken
+        return [
+            other for other in networks if other.fits and other.arch.id not in taken
+        ]
+
+    def _around(self, network: Candidate) -> list[Candidate]:
+        """All one-knob neighbours, worked out once."""
         key = network.arch.id
-        problem = self._problem
         if key not in self._neighbours:
             # kept: a network stays on the front for long, and has hundreds of neighbours
-            around = problem.space.neighbours(network.arch, self._rng)
-            near = [Candidate(arch, problem) for arch in around]
-            self._neighbours[key] = [other for other in near if other.fits]
+            around = self._problem.space.neighbours(network.arch, self._rng)
+            self._neighbours[key] = [Candidate(arch, self._problem) for arch in around]
         return self._neighbours[key]
 
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from itertools import islice
+
 import numpy as np
 import pytest
 
@@ -7,7 +9,9 @@ from nas.samplers.proposer import Proposer
 from nas.samplers.registry import make_sampler
 from nas.samplers.surrogate import Surrogate
 from nas.testing import QUALITY_OBJECTIVES, measure_quality, run_proposer
-from search_spaces import get_space
+from results.limits import Limit
+from search_spaces import Task, complexity, get_space
+from search_spaces.sampling.limits import LIMITED
 
 SPACE = get_space(
     "resnest", depth1=[1, 2], depth2=[1, 2, 3], depth3=[1, 2, 3], depth4=[1]
@@ -99,3 +103,29 @@ def test_draws_that_are_asked_for_at_once_share_a_fit(
     made.tell(asked[0].trial, "complete", measure_quality(asked[0].arch))
     made.ask()
     assert len(fits) == 4, "what is learnt counts at once"
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_under_a_tight_limit_it_finds_what_two_knobs_must_change_for(seed: int) -> None:
+    """The front of one objective is one network, and hardly a single knob can move inside the limit."""
+    space = get_space(
+        "resnest", depth1=[1, 2], depth2=[1, 2, 3], depth3=[1, 2, 3], depth4=[1, 2],
+        width1=[8, 16, 24], width2=[16, 24, 32, 48], width3=[16, 32, 48, 64],
+        width4=[32, 64, 96], bottleneck_width=[32, 64], stem_width=[8, 16],
+    )  # fmt: skip
+    task = Task(num_classes=10, resolution=32, channels=3, small_images=True)
+    window = {"macs": (12.9e6, 13.0e6)}
+    drawn = islice(space.samples(np.random.default_rng(7), window, task), 400)
+    largest = max(complexity(arch, task).params for arch in drawn)
+    sampler = make_sampler("evolution", seed)
+    limits = {"macs": Limit(*window["macs"])}
+    made = Proposer(space, {"params": "max"}, sampler, seed, task=task, limits=limits)
+    found = []
+    for _ in range(40):
+        proposal = made.ask()
+        assert proposal is not None
+        cost = complexity(proposal.arch, task)
+        found.append(cost.params)
+        metrics = {name: getattr(cost, name) for name in LIMITED}
+        made.tell(proposal.trial, "complete", metrics)
+    assert max(found) == largest
