@@ -85,3 +85,13 @@ def _outcome(row: pd.Series[Any]) -> Outcome:
     }
     epoch = numbers.get("epochs", 1.0)
     return Outcome(str(row["status"]), numbers | {"epoch": epoch})
+
+
+def earlier_runs(folders: Sequence[str], problem: Problem) -> list[EarlierRun]:
+    """The runs in ``folders``; ``ValueError`` for what is no list of runs of the problem's space."""
+    if isinstance(folders, str):
+        raise ValueError(f"learn_from must be a list of run folders, got {folders!r}")
+    try:
+        return [EarlierRun(folder, problem) for folder in folders]
+    except ValueError as error:
+        raise ValueError(f"learn_from: {error}") from error

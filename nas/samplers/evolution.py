@@ -19,7 +19,7 @@ from numpy.random import Generator
 from nas.problem import Problem
 from nas.samplers.base import Draw, Outcome, RandomDraws
 from nas.samplers.beliefs import Beliefs
-from nas.samplers.earlier import EarlierRun
+from nas.samplers.earlier import earlier_runs
 from nas.samplers.first_design import spread_over_flops
 from nas.samplers.hypervolume import crowding, undominated
 from nas.samplers.shortlist import Shortlist
@@ -88,7 +88,7 @@ class Evolution:
         self._first = first
         if (learn_from or prefer) and not surrogate:
             raise ValueError("`learn_from` and `prefer` need `surrogate: true`")
-        earlier = _earlier_runs(learn_from, problem)
+        earlier = earlier_runs(learn_from, problem)
         self._surrogate = Surrogate(problem, earlier) if surrogate else None
         self._beliefs = Beliefs(prefer or {}, problem.space)
         self._observations: list[Observation] = []
@@ -304,15 +304,6 @@ class Evolution:
             around = self._problem.space.neighbours(network.arch, self._rng)
             self._neighbours[key] = [Candidate(arch, self._problem) for arch in around]
         return self._neighbours[key]
-
-
-def _earlier_runs(folders: Sequence[str], problem: Problem) -> list[EarlierRun]:
-    if isinstance(folders, str):
-        raise ValueError(f"learn_from must be a list of run folders, got {folders!r}")
-    try:
-        return [EarlierRun(folder, problem) for folder in folders]
-    except ValueError as error:
-        raise ValueError(f"learn_from: {error}") from error
 
 
 def _different(observations: Iterable[Observation]) -> Iterable[Observation]:
