@@ -40,7 +40,7 @@ from nas.config.loading import load_config
 from nas.finalists.finalists import finalists
 from nas.listeners import Listener
 from nas.stopper.asha import NoStopping
-from results import Event, write_atomic
+from results import Event, load_run, write_atomic
 from search_spaces import Task, arch_from_dict, complexity
 from search_spaces.proportions import suggest
 
@@ -138,7 +138,7 @@ def run_search(asked: argparse.Namespace) -> None:
         "contender": folder.name,
         "arch": json.loads(best["arch"]),
         "cpu_seconds": round(meter.seconds),
-        "networks": len(outcome.run.trials),
+        "networks": len(load_run(run).trials),
         "proxy_accuracy": best["proxy_accuracy"],
         "accuracy": best["accuracy"],
     }
@@ -180,8 +180,10 @@ def final(asked: argparse.Namespace) -> None:
             source,
             folder / "model",
             note=print,
-            data={"name": "cifar10", "root": str(asked.folder), "validation": 0.1},
+            data="cifar10",
             overrides=[
+                f"data.root={asked.folder.resolve()}",
+                "data.validation=0.1",
                 f"epochs={asked.epochs}",
                 f"seeds={asked.seeds}",
                 "engine=serial",
