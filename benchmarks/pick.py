@@ -138,7 +138,7 @@ def run_search(asked: argparse.Namespace) -> None:
         "contender": folder.name,
         "arch": json.loads(best["arch"]),
         "cpu_seconds": round(meter.seconds),
-        "networks": len(load_run(run).trials),
+        "networks": int((load_run(run).trials["status"] != "duplicate").sum()),
         "proxy_accuracy": best["proxy_accuracy"],
         "accuracy": best["accuracy"],
     }
