@@ -30,7 +30,8 @@ def pooled(runs: list[Run], complete: bool) -> Tables:
         parts = (
             rows,
             run.epochs[run.epochs["trial"].isin(rows["trial"])],
-            run.retrained,
+            # where a model lies is this machine's business
+            run.retrained.drop(columns="folder", errors="ignore"),
         )
         tables.append([part.assign(trial=part["trial"] + offset) for part in parts])
         offset += int(run.trials["trial"].max()) + 1
