@@ -111,7 +111,9 @@ def _unknown(source: str, known: Iterable[str]) -> str:
     path = Path(source)
     if path.is_dir():
         return f"{source}: a folder, where a preset or a .yaml file is needed (a run is gone on with by resume)"
-    near = nearest_file(path) or nearest(source, sorted(known))
+    near = nearest(source, sorted(known))
+    if (file := path.with_name(f"{path.name}.yaml")).is_file():
+        near = f"; did you mean {file}?"
     return f"unknown preset {source!r}{near} (or name a .yaml file)"
 
 
