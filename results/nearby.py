@@ -5,7 +5,9 @@ from pathlib import Path
 
 
 def nearest_file(path: Path) -> str:
-    """What lies beside a missing file or folder and may have been meant, to go after a message, if anything."""
+    """What lies beside a file or folder, if it is missing, and may have been meant, to go after a message."""
+    if path.exists():
+        return ""  # what is wrong with it is something else
     while not path.parent.is_dir():
         path = path.parent
     beside = [each.name for each in path.parent.iterdir()]

@@ -119,7 +119,7 @@ def _read_json(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         reason = getattr(error, "strerror", None) or error
-        near = "" if path.exists() else nearest_file(path)
+        near = nearest_file(path)
         raise ValueError(f"{path}: cannot be read as JSON ({reason}){near}") from error
 
 
