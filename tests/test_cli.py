@@ -167,8 +167,8 @@ def test_what_is_missing_is_looked_for_beside_it(
         "status runs/frist": "did you mean runs/first?",
         "resume runs/frist": "did you mean runs/first?",
     }
-    (tmp_path / "latin.yaml").write_bytes(b"trials: \xe4")
-    assert "did you mean" not in invoke("search", "latin.yaml").stderr
+    (tmp_path / "broken_text.yaml").write_bytes(b"trials: \xe4")
+    assert "did you mean" not in invoke("search", "broken_text.yaml").stderr
     for words, answer in meant.items():
         result = invoke(*words.split())
         assert (result.exit_code, result.stdout) == (2, "")
