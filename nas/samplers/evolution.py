@@ -270,8 +270,7 @@ class Evolution:
         mutated = [self._mutation(parents) for _ in range(NEW)]
         found = [*self._random.values(), *filter(None, mutated), *self._near(parents)]
         # by id: a neighbour of two parents counts once
-        different = {network.arch.id: network for network in found}
-        new = [network for key, network in different.items() if key not in taken]
+        new = list({network.arch.id: network for network in found}.values())
         # a large front has thousands of neighbours: a random part of all
         shuffled = self._rng.permutation(len(new))
         kept = sorted(shuffled[:LARGEST_POOL].tolist())
