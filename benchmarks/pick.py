@@ -2,7 +2,7 @@
 
     python benchmarks/pick.py search CIFAR product|random|tune [--seed 0] [--hours 1.5]
     python benchmarks/pick.py final CIFAR [--seeds 3] [--epochs 5] [--only "by hand" product-0]
-    python benchmarks/pick.py table
+    python benchmarks/pick.py table [--figure FILE.html]
 
 CIFAR is a folder with CIFAR-10 as train.parquet and test.parquet. Every contender names one network of at most
 13.03 million MACs, which the network drawn by hand has. Three of them search (pick.yaml; ``--hours`` are of one
@@ -32,6 +32,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import plotly.graph_objects as go
 from ray.tune.schedulers import ASHAScheduler
 from scipy import stats
 
@@ -215,6 +216,38 @@ def table(asked: argparse.Namespace) -> None:
     rows["error"] = [stats.sem(each) for each in tested]
     shown = rows.sort_values("mean", ascending=False).drop(columns="arch_id")
     print(shown.round(4).to_string(index=False))
+    if asked.figure:
+        asked.figure.write_text(figure(shown[::-1]))
+
+
+def figure(rows: pd.DataFrame) -> str:
+    """A page of HTML: every training tested, and means with their standard errors, contender by contender."""
+    chart = go.Figure()
+    tested = rows.explode("top1")
+    small = {"color": "hsl(210, 50%, 70%)", "size": 7}
+    chart.add_scatter(
+        x=100 * tested["top1"],
+        y=tested["contender"],
+        mode="markers",
+        marker=small,
+        name="a training",
+    )
+    chart.add_scatter(
+        x=100 * rows["mean"],
+        y=rows["contender"],
+        mode="markers",
+        marker={"color": "hsl(210, 70%, 35%)", "size": 10, "symbol": "diamond"},
+        error_x={"array": 100 * rows["error"]},
+        name="mean, standard error",
+    )
+    chart.update_xaxes(title_text="test images right, per cent")
+    chart.update_layout(
+        width=900,
+        height=160 + 36 * len(rows),
+        template="plotly_white",
+        margin={"t": 20, "l": 60, "r": 20, "b": 50},
+    )
+    return str(chart.to_html(config={"displayModeBar": False}))
 
 
 def main() -> None:
@@ -234,7 +267,9 @@ def main() -> None:
     training.add_argument("--epochs", type=int, default=5)
     training.add_argument("--only", nargs="+", help="contenders by name [default: all]")
     training.set_defaults(run=final)
-    commands.add_parser("table").set_defaults(run=table)
+    printing = commands.add_parser("table")
+    printing.add_argument("--figure", type=Path, help="as HTML")
+    printing.set_defaults(run=table)
     asked = parser.parse_args()
     asked.run(asked)
 

@@ -116,6 +116,7 @@ class SearchState:
         }
         self.stopper.finish(record.number)
         self.proposer.tell(record.number, record.status, measured)
+        self.spending.ended(failed=record.status is TrialStatus.FAILED)
         if record.status is TrialStatus.COMPLETE:
             self.spending.complete(
                 [float(measured[name]) for name in self.proposer.objectives]

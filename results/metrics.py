@@ -85,6 +85,7 @@ METRICS = {
     ),
     "memory_mb": Metric(unit="MB", label="memory", signature="device"),
     "seconds": Metric(unit="s", label="time"),
+    "validation_seconds": Metric(unit="s", label="validation"),
     "images_per_second": THROUGHPUT,
     # published models
     "resolution": Metric("count", "pixels"),
@@ -127,8 +128,11 @@ EPOCH_COLUMNS = (
         "validation_loss",
         "seconds",
         "images_per_second",
+        "validation_seconds",
     ),
 )
+CLOCKS = ("seconds", "validation_seconds", "images_per_second")
+"""What two trainings of the same network by the same seed differ in."""
 RETRAINED_COLUMNS = ("trial", "seed", "top1", "top5", "epochs", "recipe", "finished")
 
 OTHER = Metric()

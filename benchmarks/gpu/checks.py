@@ -38,7 +38,14 @@ FAMILIES = {
     "regnety": RegNetY(depth=4, w0=8, group_width=8, stem_width=8),
     "fbnetv2": replace(reference("fbnetv2_f4"), resolution=32),
 }
-TIMED = {"seconds", "images_per_second", "train_memory_mb", "cuda_graph", "precision"}
+TIMED = {
+    "seconds",
+    "validation_seconds",
+    "images_per_second",
+    "train_memory_mb",
+    "cuda_graph",
+    "precision",
+}
 
 
 def grey(device: torch.device, count: int = 200) -> Dataset:

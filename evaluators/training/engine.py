@@ -141,9 +141,9 @@ class Training:
         Gives ``epoch``, ``accuracy`` and ``validation_loss`` (mean cross entropy) on validation images, their
         standard errors ``accuracy_se`` and ``validation_loss_se``, ``accuracy_mirrored`` if the recipe asks for
         it, ``train_loss`` (mean over the epoch, labels smoothed), ``learning_rate`` (of the last step),
-        ``seconds`` (waiting for the device excluded), ``images_per_second`` (of training only),
-        ``batch_splits`` and, in words, ``fidelity``; on a GPU also ``train_memory_mb`` (10^6 bytes), and in
-        words ``precision`` and ``cuda_graph``.
+        ``seconds`` and ``validation_seconds`` of them, after the last step (waiting for the device excluded),
+        ``images_per_second`` (of training only), ``batch_splits`` and, in words, ``fidelity``; on a GPU also
+        ``train_memory_mb`` (10^6 bytes), and in words ``precision`` and ``cuda_graph``.
 
         Raises:
             FloatingPointError: when the loss is infinite or NaN, saying in which epoch and step.
@@ -211,12 +211,14 @@ class Training:
         if not math.isfinite(evaluation.loss):
             what = f"validation loss {evaluation.loss} after epoch {number}"
             raise FloatingPointError(f"{what}; try a lower lr")
+        seconds = perf_counter() - started - turn.waited
         metrics: Metrics = {
             "epoch": number,
             **evaluation.metrics(),
             "train_loss": train_loss,
             "learning_rate": rate,
-            "seconds": perf_counter() - started - turn.waited,
+            "seconds": seconds,
+            "validation_seconds": seconds - trained,
             "images_per_second": images / trained,
             "batch_splits": self.splits,
             "fidelity": str(self.fidelity),

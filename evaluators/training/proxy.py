@@ -42,6 +42,7 @@ class ProxyTraining:
             *mirrored,
             "learning_rate",
             "seconds",
+            "validation_seconds",
             "images_per_second",
             "batch_splits",
             *memory,

@@ -97,7 +97,16 @@ class Emulator:
             self._known[arch.id] = self._foresee(arch)
         return self._known[arch.id]
 
+    def expected(self, arch: Arch) -> Trajectory:
+        """What the forest foresees, without the noise of one training."""
+        return self._trajectory(arch, 0.0)
+
     def _foresee(self, arch: Arch) -> Trajectory:
+        # the id as chance: the same network always errs in the same way
+        missed = self._missed[int(arch.id, 16) % len(self._missed)]
+        return self._trajectory(arch, missed)
+
+    def _trajectory(self, arch: Arch, missed: Array | float) -> Trajectory:
         facts = self._facts(arch)
         row = self._vectors.transform([facts]).astype(np.float32)
         # tree by tree: the forest's own predict sets up its workers anew for every row
@@ -105,8 +114,6 @@ class Emulator:
         answers = [tree.tree_.predict(row).ravel() for tree in trees]
         found = np.mean(answers, axis=0)
         found = found * self._scale + self._centre
-        # the id as chance: the same network always errs in the same way
-        missed = self._missed[int(arch.id, 16) % len(self._missed)]
         curve = found[: self.epochs] + missed
         others = found[self.epochs :]
         others[self._positive] = np.exp(others[self._positive])

@@ -36,7 +36,20 @@ def summary(run: Run, front: pd.DataFrame) -> list[str]:
         return [*sentences, f"{none}, so there is no front to show."]
     if run.no_front:
         return [*sentences, f"There is no front: {run.no_front}."]
-    return [*sentences, *(_of_front(run, front) if len(front) else ())]
+    found = _of_front(run, front) if len(front) else []
+    return [*sentences, *_validation(run.epochs), *found]
+
+
+def _validation(epochs: pd.DataFrame) -> list[str]:
+    """What validating cost; runs of other evaluators, and older ones, do not tell."""
+    told = epochs.get("validation_seconds", pd.Series(dtype=float)).notna()
+    if not told.any():
+        return []
+    by_trial = epochs[told].groupby("trial")[["validation_seconds", "seconds"]]
+    validating, whole = by_trial.sum().mean()
+    return [
+        f"Validating took {validating:.2g} of {whole:.2g} seconds that a trial trained."
+    ]
 
 
 def _of_front(run: Run, front: pd.DataFrame) -> list[str]:

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from evaluators import Dataset, Recipe, Split
 from evaluators.training.engine import Training
+from results.metrics import CLOCKS
 
 CPU = torch.device("cpu")
 
@@ -71,8 +72,9 @@ def training(
 
 
 def learnt(trained: Training) -> list[dict[str, Any]]:
-    timed = ("seconds", "images_per_second")
-    return [{k: v for k, v in row.items() if k not in timed} for row in trained.history]
+    return [
+        {k: v for k, v in row.items() if k not in CLOCKS} for row in trained.history
+    ]
 
 
 def run(trained: Training) -> Training:

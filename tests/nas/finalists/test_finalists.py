@@ -26,6 +26,7 @@ from nas.finalists.outcome import Finals
 from nas.finalists.plan import plan_finalists
 from results import Event, EventLog, load_run, pareto_front
 from results.log.events import Noted
+from results.metrics import CLOCKS
 from results.runs.finalists import load_finalists, load_outcome
 from search_spaces import get_space
 from tests.nas.finalists.few import HOW
@@ -154,7 +155,7 @@ def test_the_search_hears_of_its_finalists(finals: Finals, searched: Path) -> No
 
 
 def steady(finals: Finals) -> pd.DataFrame:
-    clocks = ["seconds", "started", "finished", "images_per_second"]
+    clocks = [*CLOCKS, "started", "finished"]
     return finals.networks.drop(columns=clocks, errors="ignore")
 
 
@@ -230,6 +231,6 @@ def test_killed_ten_times_it_ends_the_same(finals: Finals, run: Path) -> None:
     told = json.loads((run / "finalists" / "finalists.json").read_text())
     once = json.loads((finals.folder / "finalists.json").read_text())
     for row in (*told["networks"], *once["networks"]):
-        for name in ("seconds", "images_per_second"):
+        for name in CLOCKS:
             row.pop(name, None)
     assert told == once

@@ -14,6 +14,7 @@ from evaluators import (
     Metrics,
 )
 from nas.retraining.result import RetrainingResult
+from results.metrics import CLOCKS
 from search_spaces import ResNeSt
 
 SMALL = ResNeSt(depths=(1, 1, 1, 1), widths=(8, 8, 8, 16), stem_width=8, radix=2)
@@ -43,7 +44,7 @@ def refusal(*arguments: str | Path) -> str:
 
 
 def comparable(epochs: pd.DataFrame) -> pd.DataFrame:
-    return epochs.drop(columns=["seconds", "images_per_second"])
+    return epochs.drop(columns=[*CLOCKS])
 
 
 class StoppedError(Exception):
