@@ -11,7 +11,7 @@ from unittest.mock import patch
 
 import numpy as np
 
-from nas.samplers import encoding, evolution
+from nas.samplers import encoding, evolution, first_design
 from nas.samplers.encoding import Encoder
 from nas.samplers.evolution import Evolution
 from nas.samplers.gaussian_process import Kernel
@@ -38,9 +38,9 @@ def _as_observed(
 
 
 def _at_random(
-    pools: Sequence[Sequence[Any]], count: int, rng: np.random.Generator
+    drawn: Sequence[Any], believed: Sequence[Any], count: int, rng: np.random.Generator
 ) -> list[Any]:
-    return list(pools[0][:count])
+    return list(drawn[:count])
 
 
 ABLATIONS: Mapping[str, Sequence[tuple[object, str, Any]]] = {
@@ -56,12 +56,16 @@ ABLATIONS: Mapping[str, Sequence[tuple[object, str, Any]]] = {
     "random": [(evolution, "RANDOM_CANDIDATES", 1)],
     "spread": [(evolution, "spread_over_flops", _at_random)],
     "flight": [(evolution, "IN_FLIGHT", 0)],
+    "families": [
+        (evolution, "PER_FAMILY", 0),
+        (first_design, "family_of", lambda network: ""),
+    ],
 }
 """What is put in whose place.
 
 In order: a length scale per knob, log costs as inputs, the mean over posterior samples, the front that is believed
 in, the warp, all neighbours as candidates, random networks as candidates, the evenly spread first design, what is
-in flight.
+in flight, a first design of all families.
 """
 
 

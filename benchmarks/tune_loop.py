@@ -244,6 +244,9 @@ class Watch:
 
     def _report(self, seconds: float) -> None:
         cpu = time.process_time() - self._cpu
+        if not self._events:
+            print(f"{self._options.name}: no event in {seconds:.0f} s, more --minutes")
+            return
         rate = self._events / seconds
         print(
             f"{self._options.name}, {self.at_work} workers, {seconds:.0f} s: {rate:.1f} events/s in "

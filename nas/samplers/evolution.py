@@ -27,6 +27,7 @@ from nas.samplers.surrogate import Candidate, Observation, Posterior, Surrogate
 from results.columns import Array
 from search_spaces import Arch
 from search_spaces.knobs import KnobValue
+from search_spaces.unions import FAMILY
 
 RANDOM_CANDIDATES = 100
 """The latest random networks not taken yet, to choose among."""
@@ -50,6 +51,8 @@ MUTATE_AGAIN = 0.3
 """Chance that a mutation is followed by another."""
 NEAREST = 5
 """Parents while nothing is inside the limits."""
+PER_FAMILY = 3
+"""Networks of the first design for each family of a union, at least: others do not tell what a family is worth."""
 LONELIEST = 2.0
 """Crowding distance at which the ends of a front count."""
 
@@ -57,11 +60,11 @@ LONELIEST = 2.0
 class Evolution:
     """Small changes of the front, those that should add most first; see ``docs/samplers.md``.
 
-    ``first`` networks are spread over the range of FLOPs. With ``surrogate``, the next is the candidate of the
-    highest expected hypervolume improvement; costs are exact, only what needs measuring is guessed, and what is in
-    flight counts as measured. Without, it is a mutation of a parent, which wins a tournament of two on the front:
-    by how lonely it is there, and it ages with every child. Trials stopped early count with what they reached, and
-    teach the surrogate at that epoch.
+    ``first`` networks, at least three of each family of a union, are spread over the range of FLOPs. With
+    ``surrogate``, the next is the candidate of the highest expected hypervolume improvement; costs are exact, only
+    what needs measuring is guessed, and what is in flight counts as measured. Without, it is a mutation of a
+    parent, which wins a tournament of two on the front: by how lonely it is there, and it ages with every child.
+    Trials stopped early count with what they reached, and teach the surrogate at that epoch.
 
     ``learn_from``: folders of earlier runs in the same space, which the surrogate learns from as well. ``prefer``:
     values of knobs that are believed to be good, which counts less the more is observed.
@@ -85,7 +88,8 @@ class Evolution:
             raise ValueError(
                 f"`first` must be a whole number of at least 2, got {first!r}"
             )
-        self._first = first
+        families = problem.space.knobs().get(FAMILY, [""])
+        self._first = max(first, PER_FAMILY * len(families))
         if (learn_from or prefer) and not surrogate:
             raise ValueError("`learn_from` and `prefer` need `surrogate: true`")
         earlier = earlier_runs(learn_from, problem)
@@ -152,15 +156,13 @@ class Evolution:
         """Random networks evenly spread over the range of log FLOPs, in random order."""
         draws = self._problem.draws(self._rng)
         drawn = islice(draws, self._first * CHOICE)
-        pools = [[Candidate(arch, self._problem) for arch in drawn]]
-        if believed := self._as_believed(pools[0]):
-            pools.append(believed)
+        networks = [Candidate(arch, self._problem) for arch in drawn]
+        believed = self._as_believed(networks)
         # those not chosen are random candidates from the start
         # in turn, because only the latest stay: half of them are as they were drawn
-        mixed = chain.from_iterable(zip_longest(*pools))
+        mixed = chain.from_iterable(zip_longest(networks, believed))
         self._random = {network.arch.id: network for network in mixed if network}
-        # beliefs may be wrong: two of three are as they were drawn
-        return spread_over_flops([pools[0], *pools], self._first, self._rng)
+        return spread_over_flops(networks, believed, self._first, self._rng)
 
     def _as_believed(self, networks: Sequence[Candidate]) -> list[Candidate]:
         """The networks with the knobs that are preferred, if any are, as far as cheap limits allow."""

@@ -12,14 +12,29 @@ from nas.samplers.surrogate import Candidate
 
 
 def spread_over_flops(
-    pools: Sequence[Sequence[Candidate]], count: int, rng: Generator
+    drawn: Sequence[Candidate],
+    believed: Sequence[Candidate],
+    count: int,
+    rng: Generator,
 ) -> list[Candidate]:
-    """At most ``count`` networks evenly spread over the range of log FLOPs, from ``pools`` in turn."""
+    """At most ``count`` networks evenly spread over the range of log FLOPs of those ``drawn``.
+
+    Families take turns, so that each shows small and large networks. ``believed`` are the same networks with the
+    knobs that are preferred, if any are: every third is one of them where there is one family.
+    """
+    families: dict[str, list[Candidate]] = {}
+    for network in drawn:
+        families.setdefault(family_of(network), []).append(network)
+    pools = [*families.values()]
+    if believed:
+        # beliefs may be wrong: they come once, what was drawn twice
+        pools = [*pools, *pools, [*believed]]
     logs = [np.log([network.costs["flops"] for network in pool]) for pool in pools]
-    if not logs[0].size:
+    if not logs:
         return []
     # evenly in the logarithm: random networks crowd in the middle
-    goals = np.linspace(logs[0].min(), logs[0].max(), count)
+    together = np.concatenate(logs[: len(families)])
+    goals = np.linspace(together.min(), together.max(), count)
     chosen: dict[str, Candidate] = {}
     turns = zip(goals, cycle(pools), cycle(logs), strict=False)
     for goal, pool, flops in turns:
@@ -29,3 +44,7 @@ def spread_over_flops(
     # in random order, so that a search that ends early has seen small and large ones
     networks = list(chosen.values())
     return [networks[index] for index in rng.permutation(len(networks))]
+
+
+def family_of(network: Candidate) -> str:
+    return network.arch.space

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections import Counter
 from itertools import islice
 
 import numpy as np
@@ -67,6 +68,20 @@ def test_the_first_design_spans_the_range_of_flops() -> None:
     )
     assert np.ptp(first) > np.ptp(drawn) * 0.9
     assert np.diff(np.sort(first)).max() < np.ptp(first) / 3
+
+
+def test_the_first_design_shows_small_and_large_networks_of_each_family() -> None:
+    space = get_space(["resnest", "regnety", "fbnetv2"])
+    made = Proposer(space, QUALITY_OBJECTIVES, make_sampler("evolution", 0))
+    first = [proposal.arch for proposal in run_proposer(made, 9)]
+    assert Counter(arch.space for arch in first) == dict.fromkeys(
+        ("resnest", "regnety", "fbnetv2"), 3
+    )
+    for family in ("resnest", "regnety", "fbnetv2"):
+        flops = [
+            measure_quality(arch)["flops"] for arch in first if arch.space == family
+        ]
+        assert max(flops) > 2 * min(flops)
 
 
 def test_later_ones_are_near_the_front() -> None:
