@@ -37,6 +37,10 @@ def _as_observed(
     return self._front, self._losses
 
 
+def _none(space: Any) -> list[str]:
+    return []
+
+
 def _at_random(
     drawn: Sequence[Any], believed: Sequence[Any], count: int, rng: np.random.Generator
 ) -> list[Any]:
@@ -54,11 +58,11 @@ ABLATIONS: Mapping[str, Sequence[tuple[object, str, Any]]] = {
     "warp": [(Warp, "of", staticmethod(_only_standardised))],
     "neighbours": [(Evolution, "_near", lambda self, parents: [])],
     "random": [(evolution, "RANDOM_CANDIDATES", 1)],
-    "spread": [(evolution, "spread_over_flops", _at_random)],
+    "spread": [(evolution, "first_design", _at_random)],
     "flight": [(evolution, "IN_FLIGHT", 0)],
     "families": [
-        (evolution, "PER_FAMILY", 0),
-        (first_design, "family_of", lambda network: ""),
+        (evolution, "families_of", _none),
+        (first_design, "families_of", _none),
     ],
 }
 """What is put in whose place.

@@ -129,7 +129,11 @@ def pooled(
     Mean difference and half of its 95 % interval, how often it is positive, and Wilcoxon's p, not corrected.
     """
     step = round(at * POINTS)
-    ways = {it.key: 100 * it.curve[:step].mean() / goals[it.run] for it in records}
+    ways = {
+        it.key: 100 * it.curve[:step].mean() / goals[it.run]
+        for it in records
+        if len(it.curve) >= step
+    }
     rows = []
     for pair in dict.fromkeys((it.sampler, it.stopper) for it in records):
         both = [

@@ -1,4 +1,4 @@
-"""When a search has had enough: trials, hours, epochs, a hypervolume that no longer grows, or only failures."""
+"""When a search has had enough: trials, hours, epochs in total, or a hypervolume that no longer grows."""
 
 from __future__ import annotations
 
@@ -12,9 +12,6 @@ from numpy.typing import NDArray
 from results.objectives import Directions, Objectives
 from results.pareto.archive import FrontArchive
 from results.wording import counted
-
-FAILED_IN_A_ROW = 20
-"""Trials in a row that fail before no other is started: the fault is hardly theirs."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +43,6 @@ class Spending:
     ) -> None:
         self.budget = budget
         self.trials = self.epochs = 0
-        self.failures = 0  # in a row
         self.seconds = 0.0
         self._objectives = Objectives.of(objectives)
         self._reference = (
@@ -69,10 +65,6 @@ class Spending:
         if self.budget.plateau and len(self._recent) > self.budget.plateau.trials:
             self._before.add(self._recent.popleft(), None)
 
-    def ended(self, *, failed: bool) -> None:
-        """One more trial is over."""
-        self.failures = self.failures + 1 if failed else 0
-
     def _on_plateau(self, plateau: Plateau) -> bool:
         """Whether the hypervolume has stopped growing; worked out when somebody asks, which a replay does not."""
         if not len(self._before):
@@ -92,8 +84,6 @@ class Spending:
     def spent(self) -> str | None:
         """Why nothing more is to be started; None while there is something left."""
         budget = self.budget
-        if self.failures >= FAILED_IN_A_ROW:
-            return f"the last {self.failures} trials failed"
         if self.out_of_time:
             return f"{budget.hours:g} hours worked"
         if budget.trials is not None and self.trials >= budget.trials:

@@ -255,7 +255,6 @@ class Controller:
             except (KeyError, TypeError, ValueError) as error:
                 raise ValueError(f"{event} cannot be replayed: {error}") from error
         self._last = None
-        self.spending.failures = 0  # what made them fail may be mended
         for number, contents in self.state.undecided.items():
             if not self.trials[number].status.over:
                 self.commit(*contents)

@@ -25,7 +25,7 @@ from results.log.events import (
     Retrained,
 )
 from results.log.record import TrialRecord
-from results.metrics import MetricValues
+from results.metrics import CLOCKS, MetricValues
 from search_spaces import arch_from_dict
 
 
@@ -116,7 +116,6 @@ class SearchState:
         }
         self.stopper.finish(record.number)
         self.proposer.tell(record.number, record.status, measured)
-        self.spending.ended(failed=record.status is TrialStatus.FAILED)
         if record.status is TrialStatus.COMPLETE:
             self.spending.complete(
                 [float(measured[name]) for name in self.proposer.objectives]
@@ -131,7 +130,7 @@ class SearchState:
             name: value
             for name, value in known.items()
             # the answer is another trial's, the time it took was not spent here
-            if name not in ("epoch", "seconds")
+            if name not in ("epoch", *CLOCKS)
         }
         return [Measured(trial, answer), Finished(trial, TrialStatus.DUPLICATE)]
 

@@ -128,7 +128,6 @@ EPOCH_COLUMNS = (
         "validation_loss",
         "seconds",
         "images_per_second",
-        "validation_seconds",
     ),
 )
 CLOCKS = ("seconds", "validation_seconds", "images_per_second")

@@ -20,14 +20,13 @@ from nas.problem import Problem
 from nas.samplers.base import Draw, Outcome, RandomDraws
 from nas.samplers.beliefs import Beliefs
 from nas.samplers.earlier import earlier_runs
-from nas.samplers.first_design import spread_over_flops
+from nas.samplers.first_design import families_of, first_design
 from nas.samplers.hypervolume import crowding, undominated
 from nas.samplers.shortlist import Shortlist
 from nas.samplers.surrogate import Candidate, Observation, Posterior, Surrogate
 from results.columns import Array
 from search_spaces import Arch
 from search_spaces.knobs import KnobValue
-from search_spaces.unions import FAMILY
 
 RANDOM_CANDIDATES = 100
 """The latest random networks not taken yet, to choose among."""
@@ -88,8 +87,8 @@ class Evolution:
             raise ValueError(
                 f"`first` must be a whole number of at least 2, got {first!r}"
             )
-        families = problem.space.knobs().get(FAMILY, [""])
-        self._first = max(first, PER_FAMILY * len(families))
+        families = len(families_of(problem.space))
+        self._first = max(first, PER_FAMILY * families) if families else first
         if (learn_from or prefer) and not surrogate:
             raise ValueError("`learn_from` and `prefer` need `surrogate: true`")
         earlier = earlier_runs(learn_from, problem)
@@ -162,7 +161,7 @@ class Evolution:
         # in turn, because only the latest stay: half of them are as they were drawn
         mixed = chain.from_iterable(zip_longest(networks, believed))
         self._random = {network.arch.id: network for network in mixed if network}
-        return spread_over_flops(networks, believed, self._first, self._rng)
+        return first_design(networks, believed, self._first, self._rng)
 
     def _as_believed(self, networks: Sequence[Candidate]) -> list[Candidate]:
         """The networks with the knobs that are preferred, if any are, as far as cheap limits allow."""

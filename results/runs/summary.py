@@ -42,13 +42,13 @@ def summary(run: Run, front: pd.DataFrame) -> list[str]:
 
 def _validation(epochs: pd.DataFrame) -> list[str]:
     """What validating cost; runs of other evaluators, and older ones, do not tell."""
-    told = epochs.get("validation_seconds", pd.Series(dtype=float)).notna()
-    if not told.any():
+    clocks = ["validation_seconds", "seconds"]
+    told = epochs.reindex(columns=["trial", *clocks]).dropna()
+    if told.empty:
         return []
-    by_trial = epochs[told].groupby("trial")[["validation_seconds", "seconds"]]
-    validating, whole = by_trial.sum().mean()
+    validating, whole = told.groupby("trial")[clocks].sum().mean()
     return [
-        f"Validating took {validating:.2g} of {whole:.2g} seconds that a trial trained."
+        f"Validation took {validating:.1f} of the {whole:.1f} seconds that a trial trained."
     ]
 
 

@@ -11,6 +11,7 @@ from results import strict_json
 from results.log.events import Event, Proposed
 from results.log.record import TrialRecord, records
 from results.metrics import (
+    CLOCKS,
     EPOCH_COLUMNS,
     METRICS,
     RETRAINED_COLUMNS,
@@ -33,7 +34,7 @@ class Tables(NamedTuple):
 def _row(record: TrialRecord, metrics: Collection[str]) -> dict[str, Any]:
     """A trial as a row of the table; of what is told every epoch, accuracy and the ``metrics``, as last told."""
     last = record.epochs[-1] if record.epochs else {}
-    of_epochs = {*EPOCH_COLUMNS} - {"accuracy", *metrics}
+    of_epochs = {*EPOCH_COLUMNS, *CLOCKS} - {"accuracy", *metrics}
     # seconds and losses of one epoch are not those of the trial
     learned = {name: value for name, value in last.items() if name not in of_epochs}
     return {

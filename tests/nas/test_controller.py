@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from nas.budget import FAILED_IN_A_ROW, Budget, Plateau
+from nas.budget import Budget, Plateau
 from nas.controller import RETRIES, Controller
 from nas.samplers.proposer import Proposer
 from nas.samplers.registry import make_sampler
@@ -301,33 +301,6 @@ def test_what_ends_a_search(log: EventLog, budget: Budget, reason: str) -> None:
     run(made)
     assert made.over
     assert (made.reason or "").startswith(reason)
-
-
-def failing(made: Controller, most: int = 100) -> int:
-    """Let one trial after the other fail; how many did."""
-    for ended in range(most):
-        work = made.next()
-        if work is None:
-            return ended
-        made.finish(work.trial, "no such device")
-    return most
-
-
-def test_failures_in_a_row_end_a_search_until_it_is_resumed(log: EventLog) -> None:
-    made = controller(log, 100)
-    assert failing(made, FAILED_IN_A_ROW - 1) == FAILED_IN_A_ROW - 1
-    work = made.next()
-    assert work is not None
-    made.report(work.trial, {"epoch": 1, "flops": 5, "accuracy": 0.5})
-    made.finish(work.trial)
-    assert not made.over, "one that succeeds says that it was them"
-    assert failing(made) == FAILED_IN_A_ROW
-    assert made.over
-    assert made.reason == "the last 20 trials failed"
-    again = controller(log, 100)
-    again.replay(log)
-    assert not again.over, "what was wrong may have been mended"
-    assert failing(again) == FAILED_IN_A_ROW
 
 
 def test_hours_count_work_and_leave_trials_to_resume(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
-from collections import Counter
 from itertools import islice
+from typing import Any
 
 import numpy as np
 import pytest
@@ -70,18 +70,25 @@ def test_the_first_design_spans_the_range_of_flops() -> None:
     assert np.diff(np.sort(first)).max() < np.ptp(first) / 3
 
 
-def test_the_first_design_shows_small_and_large_networks_of_each_family() -> None:
-    space = get_space(["resnest", "regnety", "fbnetv2"])
-    made = Proposer(space, QUALITY_OBJECTIVES, make_sampler("evolution", 0))
-    first = [proposal.arch for proposal in run_proposer(made, 9)]
-    assert Counter(arch.space for arch in first) == dict.fromkeys(
-        ("resnest", "regnety", "fbnetv2"), 3
-    )
-    for family in ("resnest", "regnety", "fbnetv2"):
-        flops = [
-            measure_quality(arch)["flops"] for arch in first if arch.space == family
-        ]
-        assert max(flops) > 2 * min(flops)
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize(
+    "members",
+    [
+        ["resnest", "regnety", "fbnetv2"],
+        [{"name": "resnest", "radix": 0}, {"name": "resnest", "radix": 2}, "regnety"],
+    ],
+)
+def test_the_first_design_shows_small_and_large_networks_of_each_family(
+    members: list[Any], seed: int
+) -> None:
+    space = get_space(members)
+    made = Proposer(space, QUALITY_OBJECTIVES, make_sampler("evolution", seed))
+    flops: dict[Any, list[float]] = {}
+    for proposal in run_proposer(made, 9):
+        family = space.params(proposal.arch)["family"]
+        flops.setdefault(family, []).append(measure_quality(proposal.arch)["flops"])
+    assert [len(found) for found in flops.values()] == [3, 3, 3]
+    assert all(max(found) > 2 * min(found) for found in flops.values())
 
 
 def test_later_ones_are_near_the_front() -> None:

@@ -8,7 +8,7 @@ from results.runs.summary import summary
 
 def sentences(log: EventLog) -> list[str]:
     run = load_run(log.path.parent)
-    return [line for line in summary(run, run.front()) if "Validating" in line]
+    return [line for line in summary(run, run.front()) if "Validation" in line]
 
 
 @pytest.mark.parametrize("told", [True, False])
@@ -33,5 +33,5 @@ def test_what_validating_cost_a_trial(
         log.append("epoch", trial, epoch=epoch, accuracy=0.6, **clocks)
     for trial in (0, 1):
         log.append("finished", trial, status="complete", error=None)
-    expected = ["Validating took 2.5 of 15 seconds that a trial trained."]
+    expected = ["Validation took 2.5 of the 15.0 seconds that a trial trained."]
     assert sentences(log) == (expected if told else [])
