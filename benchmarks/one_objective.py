@@ -11,7 +11,8 @@ family.
 
 Columns, per cent: ``pick``, its standard error over seeds, the worst seed's; ``tried``, the best of all networks
 tried, had one known; ``resnests``, their share of what was tried (RegNetYs and FBNetV2s are 10 points behind); and
-``stuck``, searches that picked another family. Each search is a line of ``--lines``, made once.
+``stuck``, searches that picked another family. Each search is a line of ``--lines``, made anew where the code that
+decides has changed.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from typing import Any
 
 import pandas as pd
 from ablations import without
+from searchers import Search, code_of
 from threadpoolctl import threadpool_limits
 
 from nas.config.loading import load_config
@@ -72,21 +74,26 @@ def world() -> tuple[Emulator, SearchConfig]:
 class Remembering(Proposer):
     """Knows afterwards which trial was which network."""
 
+    def __init__(self, *what: Any, **more: Any) -> None:
+        super().__init__(*what, **more)
+        self.archs: dict[int, Arch] = {}
+
     def ask(self) -> Proposal | None:
         proposal = super().ask()
         if proposal:
             self.archs[proposal.trial] = proposal.arch
         return proposal
 
-    @property
-    def archs(self) -> dict[int, Arch]:
-        return self.__dict__.setdefault("_archs", {})
+
+def search_of(name: str, seed: int) -> Search:
+    return Search(RUNS[0], name, "none", seed)
 
 
 def searched(name: str, seed: int) -> dict[str, Any]:
     base, _, part = name.partition("/")
+    told = {"sampler": name, "seed": seed, "code": code_of(search_of(name, seed))}
     with without(part):
-        return {"sampler": name, "seed": seed} | outcome(base, seed)
+        return told | outcome(base, seed)
 
 
 def outcome(name: str, seed: int) -> dict[str, Any]:
@@ -143,15 +150,15 @@ def main() -> None:
     asked = parser.parse_args()
     text = asked.lines.read_text() if asked.lines.exists() else ""
     lines = [json.loads(line) for line in text.splitlines()]
-    known = {(line["sampler"], line["seed"]) for line in lines}
+    known = {(line["sampler"], line["seed"]): line for line in lines}
     with threadpool_limits(1), asked.lines.open("a") as file:
         for seed, name in product(range(asked.seeds), asked.samplers):
-            if (name, seed) in known or asked.print:
+            before = known.get((name, seed), {})
+            if asked.print or before.get("code") == code_of(search_of(name, seed)):
                 continue
-            line = searched(name, seed)
-            lines.append(line)
-            print(json.dumps(line), file=file, flush=True)
-    print(table(lines).to_string())
+            known[name, seed] = searched(name, seed)
+            print(json.dumps(known[name, seed]), file=file, flush=True)
+    print(table([*known.values()]).to_string())
 
 
 if __name__ == "__main__":

@@ -1,7 +1,6 @@
 """What Ray Tune takes of a driver: the real engine, on a real Ray, before workers that only sleep.
 
     python benchmarks/tune_loop.py --workers 1000 --minutes 3
-    python benchmarks/tune_loop.py --look    # only what it costs to look whether any of so many workers is ready
 
 Tune, relay, controller, sampler, stopper, log (with the disk of this machine) and plain view are the real ones,
 as are the futures that the driver waits for. Only the workers share a few processes, where each is a coroutine
@@ -44,7 +43,6 @@ from results import Event, EventLog
 from search_spaces import Arch, get_space
 
 WORKERS_PER_PROCESS = 1000
-LOOKS = 20
 
 
 class Told:
@@ -65,28 +63,6 @@ class Trainer(TrialActor):
 
     def setup(self, config: dict[str, object], **ignored: object) -> None:
         super().setup(config, [Told()], Checkpoints(tempfile.gettempdir()))
-
-
-def look() -> None:
-    """CPU milliseconds of Ray's question which of so many workers, all of them busy, has a result."""
-    ray.init("local", include_dashboard=False, log_to_driver=False, num_cpus=2)
-    sleeper = Sleeper.remote()
-    for workers in (100, 1000, 10_000):
-        futures = [sleeper.sleep.remote() for _ in range(workers)]
-        time.sleep(5)
-        began = time.process_time()
-        for _ in range(LOOKS):
-            ray.wait(futures, num_returns=1, timeout=0)
-        print(f"{workers:6} {(time.process_time() - began) * 1000 / LOOKS:6.2f} ms")
-    ray.shutdown()
-
-
-@ray.remote(num_cpus=0, max_concurrency=20_000)
-class Sleeper:
-    """Workers that are never ready."""
-
-    async def sleep(self) -> None:
-        await asyncio.sleep(3600)
 
 
 @ray.remote(num_cpus=0, max_concurrency=20_000)
@@ -308,11 +284,7 @@ def run(
 def main() -> None:
     parser = options_of(__doc__)
     parser.add_argument("--only", choices=("before", "now"))
-    parser.add_argument("--look", action="store_true")
     options = parser.parse_args()
-    if options.look:
-        look()
-        return
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = "1000"
     os.environ["TUNE_DISABLE_AUTO_CALLBACK_LOGGERS"] = "1"
     os.environ["RAY_AIR_NEW_OUTPUT"] = "0"

@@ -2,7 +2,7 @@
 
 Needs fvcore; only tests import this module.
 """
-# ruff: noqa: S101
+# ruff: noqa: S101 - these are tests
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@
 
 Needs pytest, fvcore and optuna; nothing else in the package imports this module.
 """
-# ruff: noqa: S101
+# ruff: noqa: S101 - these are tests
 
 from __future__ import annotations
 
@@ -130,13 +130,13 @@ class SpaceContract:
         self, space: SearchSpace, archs: list[Arch]
     ) -> None:
         for arch in archs:
-            copy = pickle.loads(pickle.dumps(arch))  # noqa: S301
+            copy = pickle.loads(pickle.dumps(arch))  # noqa: S301 - our own
             assert copy == arch
             assert hash(copy) == hash(arch)
             assert copy.id == arch.id
             with pytest.raises(FrozenInstanceError):
                 setattr(arch, fields(arch)[0].name, None)
-        assert pickle.loads(pickle.dumps(space)) == space  # noqa: S301
+        assert pickle.loads(pickle.dumps(space)) == space  # noqa: S301 - our own
 
     def test_archs_share_an_id_exactly_if_they_share_a_description(
         self, archs: list[Arch]

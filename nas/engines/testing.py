@@ -9,7 +9,7 @@
 
 Needs pytest; nothing else in the package imports this module.
 """
-# ruff: noqa: S101
+# ruff: noqa: S101 - these are tests
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ def simulate_history(seed: int, world: World | None = None) -> History:
     Raises:
         ViolationError: with the seed, if an invariant does not hold.
     """
-    rng = random.Random(seed)  # noqa: S311
+    rng = random.Random(seed)  # noqa: S311 - no secret
     world = world or World.draw(rng)
     try:
         return _Life(seed, world, rng).history()
@@ -192,7 +192,7 @@ class _Life:
         """What the evaluators yield: epochs from the first on, as one that has a checkpoint tells them again."""
         knobs = small_space().params(work.arch)
         # by the knobs: a network is worth the same whoever trains it, in any order
-        worth = random.Random(repr(sorted(knobs.items())))  # noqa: S311
+        worth = random.Random(repr(sorted(knobs.items())))  # noqa: S311 - no secret
         metrics: list[dict[str, Any]] = [{"flops": worth.uniform(1e6, 1e9)}]
         metrics.append({"latency_ms": worth.uniform(1.0, 3.0)})
         best = worth.random()

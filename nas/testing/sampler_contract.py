@@ -9,7 +9,7 @@
 
 Needs pytest.
 """
-# ruff: noqa: S101
+# ruff: noqa: S101 - these are tests
 
 from __future__ import annotations
 

@@ -58,7 +58,7 @@ class Repeating:
 
     def __init__(self, problem: Problem) -> None:
         self._problem = problem
-        self._rng = random.Random(len(problem.taken))  # noqa: S311
+        self._rng = random.Random(len(problem.taken))  # noqa: S311 - no secret
 
     def draw(self) -> Draw:
         return Draw(self._rng.choice(_networks()))

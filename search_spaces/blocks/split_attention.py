@@ -193,6 +193,7 @@ def _needs_operators(x: Tensor) -> bool:
     """Whether something that takes plain operators apart is running: a compiler, a tracer, a transform."""
     if type(x) is not Tensor:  # fx and tensor classes of other packages
         return True
+    # torch gives the second no types
     if torch.compiler.is_compiling() or torch.jit.is_tracing():  # type: ignore[attr-defined,no-untyped-call]
         return True
     # torch has no public question for these two

@@ -56,6 +56,7 @@ def relu_pool(x: Tensor, radix: int) -> tuple[Tensor, Tensor]:
     (B, radix * C, H, W) -> the same and (B, C, 1, 1). The maps are for :func:`weigh` alone: their gradient is
     worked on in place, and leaves out the way through the mean.
     """
+    # torch gives it no types, here and below
     return _ReLUPool.apply(x, radix)  # type: ignore[no-any-return,no-untyped-call]
 
 

@@ -176,6 +176,7 @@ class FBNetV2(Arch):
             KERNELS[self.operators[row]],
             stride,
             groups=expanded,
+            # names that were checked
             activation=activation,  # type: ignore[arg-type]
             attention=self.attention if attended else "none",  # type: ignore[arg-type]
             radix=self.radix if attended else 1,

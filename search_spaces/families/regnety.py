@@ -130,7 +130,7 @@ class RegNetY(Arch):
             3,
             stride,
             stage.width // stage.group_width,
-            attention=self.attention,  # type: ignore[arg-type]
+            attention=self.attention,  # type: ignore[arg-type]  # one of its names, as checked
             radix=self.radix,
             gate_channels=0
             if self.attention == "none"

@@ -18,7 +18,7 @@ class Recording:
     """A log that is written: its operations, and how many events were acknowledged after how many of them."""
 
     def __init__(self, folder: Path, seed: int, patch: pytest.MonkeyPatch) -> None:
-        rng = random.Random(seed)  # noqa: S311
+        rng = random.Random(seed)  # noqa: S311 - no secret
         self.acknowledged = [(0, 0)]
         folder.mkdir()
         with recorded(patch) as self.operations, EventLog(folder / "events.db") as log:
