@@ -72,11 +72,18 @@ def _where_it_is(run: Run) -> Iterator[str]:
 
 
 def _what_next(run: Run, any_found: bool) -> Iterator[str]:
-    more = "" if run.ended == "interrupted" else " --set trials=…"
-    yield f"go on     {as_typed('resume', run.path)}{more}"
+    more = [] if run.ended == "interrupted" else _what_to_raise(run.config)
+    yield " ".join([f"go on     {as_typed('resume', run.path)}", *more])
     if any_found:
         choice = _example_pick(run.objectives)
         yield f"pick      {as_typed('select', run.path)} {choice}"
+
+
+def _what_to_raise(config: Mapping[str, Any]) -> Iterator[str]:
+    """The settings that end a search, as they are to be typed."""
+    stop = config.get("stop") or {}
+    yield "--set trials=…"
+    yield from (f"--set stop.{name}=…" for name in stop if stop[name] is not None)
 
 
 def _example_pick(objectives: Directions) -> str:

@@ -1,15 +1,20 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
+from pathlib import Path
 
 import pandas as pd
 import pytest
 from rich.live import Live
 from rich.text import Text
 
-from nas.cli.tables import front_table
+import run_search
+from nas.cli.tables import front_table, print_outcome
 from nas.cli.terminal import PlainConsole
+from results import load_run
 
+PUBLISHED = Path(run_search.__file__).parent / "results/fronts/cifar10-small"
 FRONT = pd.DataFrame({
     "trial": [3, 7], "accuracy": [0.975, 0.95], "flops": [2e6, 1e6], "params": [5e4, 4e4],
     "arch.depth1": [1, 2], "arch.depth2": [2, 3], "arch.w0": [8, 16], "arch.avd": [True, True],
@@ -90,3 +95,20 @@ def test_a_live_view_still_moves_the_cursor() -> None:
         live.update(Text("second"), refresh=True)
     assert "\x1b[" in screen.getvalue()
     assert "\u241b" not in screen.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("ended", "stop", "raised"),
+    [
+        ("24 trials done", {}, " --set trials=…"),
+        ("2 hours worked", {"hours": 2}, " --set trials=… --set stop.hours=…"),
+        ("interrupted", {"hours": 2}, ""),
+    ],
+)
+def test_how_to_go_on_names_every_setting_that_ends_a_search(
+    ended: str, stop: dict[str, float], raised: str
+) -> None:
+    run = replace(load_run(PUBLISHED), ended=ended, config={"stop": stop})
+    console = PlainConsole(width=80, file=io.StringIO(), record=True)
+    print_outcome(run, console)
+    assert f"resume {PUBLISHED}{raised}\n" in console.export_text()
