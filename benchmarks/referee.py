@@ -54,10 +54,11 @@ ONE_PASS: dict[str, Any] = {
     "precision": "bfloat16",
 }
 """Every image once, until there are more visits than images."""
+LONG = ONE_PASS | {"epochs": 5, "batch_size": 128, "rung_images": 500}
 SHORT = ONE_PASS | {"epochs": 4, "batch_size": 64, "rung_images": 100}
 CANDIDATES: dict[str, dict[str, Any]] = {
-    "truth": ONE_PASS
-    | {"epochs": 5, "batch_size": 128, "rung_images": 500, "optimizer": "muon"},
+    "truth": LONG | {"optimizer": "muon"},
+    "truth by sgd": LONG,
     "muon": SHORT | {"optimizer": "muon"},
     "muon, batches of 32": SHORT | {"optimizer": "muon", "batch_size": 32},
     "muon, batches of 32, twice the rate": SHORT

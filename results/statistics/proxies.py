@@ -9,7 +9,15 @@ import scipy
 
 from results.statistics.rank_agreement import rank_agreement
 
-AGREEMENTS = ("with_truth", "with_truth_lower", "with_truth_upper", "beyond_macs")
+AGREEMENTS = (
+    "with_truth",
+    "with_truth_lower",
+    "with_truth_upper",
+    "beyond_macs",
+    "regret",
+)
+CHOSEN = 4
+"""Networks that a search would train in full, for the regret."""
 
 
 def compare_rankings(trainings: pd.DataFrame, truth: str) -> pd.DataFrame:
@@ -20,7 +28,8 @@ def compare_rankings(trainings: pd.DataFrame, truth: str) -> pd.DataFrame:
     ``noise``, the deviation between two trainings of a network, and ``signal``, that between networks without it;
     ``with_itself``, Kendall's tau of the first two seeds; ``with_truth``, its mean over the seeds with the truth's
     mean, and the ends of the first seed's 95 % interval; ``beyond_macs``, the partial tau given the MACs (Kendall
-    1942). What too few trainings leave unknown is NaN.
+    1942); ``regret``, by how much the truth's best network beats the best of the four that the proxy ranks
+    highest, its mean over the seeds. What too few trainings leave unknown is NaN.
 
     Raises:
         ValueError: if the truth has fewer than 4 networks.
@@ -75,12 +84,14 @@ def _judged(
         return row | dict.fromkeys(AGREEMENTS, np.nan)
     found = [_tau(known, [seed], truth) for seed in seeds]
     beyond = [_beyond(known[seed], truth, macs) for seed in seeds]
+    regrets = [_regret(known[seed], truth) for seed in seeds]
     first = found[0]
     return row | {
         "with_truth": float(pd.Series([each["kendall"] for each in found]).mean()),
         "with_truth_lower": first["kendall_lower"],
         "with_truth_upper": first["kendall_upper"],
         "beyond_macs": float(pd.Series(beyond).mean()),
+        "regret": float(pd.Series(regrets).mean()),
     }
 
 
@@ -105,6 +116,15 @@ def _beyond(
         if len(together) > 3
         else np.nan
     )
+
+
+def _regret(values: "pd.Series[Any]", truth: "pd.Series[Any]") -> float:
+    known = truth[values.dropna().index.intersection(truth.dropna().index)]
+    # of no more networks than would be chosen, none is left behind
+    if len(known) <= CHOSEN:
+        return np.nan
+    chosen = values[known.index].nlargest(CHOSEN).index
+    return float(known.max() - known[chosen].max())
 
 
 def _deviations(values: pd.DataFrame) -> tuple[float, float]:

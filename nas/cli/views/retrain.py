@@ -102,7 +102,7 @@ def proxies_table(table: pd.DataFrame) -> Table:
     shown = FittingTable(title=title, title_justify="left", box=SIMPLE)
     shown.add_column("training")
     agreements = "tau with itself", "tau with the truth", "beyond MACs"
-    for name in ("seconds", "accuracy", "signal/noise", *agreements):
+    for name in ("seconds", "accuracy", "signal/noise", *agreements, "regret"):
         shown.add_column(name, justify="right")
     for row in table.to_dict("records"):
         shown.add_row(
@@ -113,6 +113,7 @@ def proxies_table(table: pd.DataFrame) -> Table:
             _two_digits(row["with_itself"]),
             _correlation(row, "with_truth"),
             _two_digits(row["beyond_macs"]),
+            "\N{EN DASH}" if isnan(row["regret"]) else f"{row['regret']:.1%}",
         )
     return shown
 

@@ -73,3 +73,21 @@ def test_unfinished_trainings_leave_out_what_they_cannot_tell() -> None:
     told = compare_rankings(once, "truth").set_index("proxy")
     assert np.isnan(told.loc["half", ["with_itself", "noise"]].astype(float)).all()
     assert told.loc["half", "with_truth"] > 0.5
+
+
+def test_regret_is_what_the_four_that_look_best_leave_behind() -> None:
+    # the truth ranks 0 to 9; seed 0 of the proxy turns that round, seed 1 repeats it
+    rows = pd.DataFrame(
+        {"proxy": name, "arch_id": f"n{n}", "seed": seed, "accuracy": accuracy}
+        for n in range(10)
+        for name, seed, accuracy in (
+            ("truth", 0, n / 10),
+            ("proxy", 0, -n),
+            ("proxy", 1, n),
+        )
+    ).assign(macs=1.0, seconds=1.0)
+    told = compare_rankings(rows, "truth").set_index("proxy")
+    # n3 is the best of the four that seed 0 ranks highest
+    assert told.loc["proxy", "regret"] == pytest.approx(np.mean([0.9 - 0.3, 0.0]))
+    few = rows[rows["arch_id"].isin(["n0", "n1", "n2", "n3"])]
+    assert np.isnan(compare_rankings(few, "truth")["regret"]).all()
