@@ -12,14 +12,16 @@ line of a file (benchmarks/referee/trainings.jsonl), appended at once: kill it a
 or on another machine that has the file, and it goes on. All networks have seed 0 before the first has seed 1.
 
 ``judge`` prints a row per candidate and number of visits, as ``splitsearch proxy-study`` does, with CPU seconds:
-by accuracy, and by validation loss (``accuracy`` is then the loss, negated). ``families`` prints what a candidate
-brings the networks of each family that every candidate in the file has trained.
+by accuracy, and by validation loss (``accuracy`` is then the loss, negated), then what each says together with
+the number of parameters. ``families`` prints what a candidate brings the networks of each family that every
+candidate in the file has trained.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import platform
 import time
@@ -38,7 +40,7 @@ from evaluators.devices.seeding import build_seeded
 from evaluators.fields import from_values
 from evaluators.training.engine import Training
 from nas import load_config
-from results.statistics.proxies import compare_rankings
+from results.statistics.proxies import AGREEMENTS, compare_rankings
 from search_spaces import Arch, Task, complexity
 
 TASK = Task(num_classes=10, resolution=32, channels=3, small_images=True)
@@ -190,8 +192,25 @@ def train(asked: argparse.Namespace) -> None:
 
 
 def judge(asked: argparse.Namespace) -> None:
-    table = compare_rankings(pd.DataFrame(judged(asked)), TRUTH)
+    trainings = pd.DataFrame(judged(asked))
+    table = compare_rankings(trainings, TRUTH)
     print(table.round(3).to_string(index=False))
+    print(
+        "\nwith the logarithm of the parameters, one deviation of each counting alike:"
+    )
+    agreements = compare_rankings(with_size(trainings), TRUTH)[["proxy", *AGREEMENTS]]
+    print(agreements.round(3).to_string(index=False))
+
+
+def with_size(trainings: pd.DataFrame) -> pd.DataFrame:
+    """The truth, the parameters alone, and every proxy with them, standardised over its networks, added."""
+    short = trainings[trainings["proxy"] != TRUTH]
+    truth = trainings[trainings["proxy"] == TRUTH]
+    size = truth[truth["seed"] == 0].assign(proxy="parameters", accuracy=truth["size"])
+    standard = short.groupby(["proxy", "seed"])[["accuracy", "size"]].transform(
+        lambda column: (column - column.mean()) / column.std()
+    )
+    return pd.concat([short.assign(accuracy=standard.sum(axis=1)), size, truth])
 
 
 def judged(asked: argparse.Namespace) -> Iterator[dict[str, Any]]:
@@ -203,7 +222,7 @@ def judged(asked: argparse.Namespace) -> Iterator[dict[str, Any]]:
         if (row["candidate"], row["visits"]) == (TRUTH, asked.visits):
             read = {TRUTH: last["accuracy"]}
         known = {name: row[name] for name in ("arch_id", "seed", "macs")}
-        known["seconds"] = row["cpu_seconds"]
+        known |= {"seconds": row["cpu_seconds"], "size": math.log(row["params"])}
         yield from ({**known, "proxy": of, "accuracy": read[of]} for of in read)
 
 
