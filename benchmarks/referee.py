@@ -13,8 +13,8 @@ or on another machine that has the file, and it goes on. All networks have seed 
 
 ``judge`` prints a row per candidate and number of visits, as ``splitsearch proxy-study`` does, with CPU seconds:
 by accuracy, and by validation loss (``accuracy`` is then the loss, negated), then what each says together with
-the number of parameters. ``families`` prints what a candidate brings the networks of each family that every
-candidate in the file has trained.
+the number of parameters, and which knobs it likes. ``families`` prints what a candidate brings the networks of
+each family that every candidate in the file has trained.
 """
 
 from __future__ import annotations
@@ -48,6 +48,8 @@ MACS = 5e6, 25e6
 DRAW = 2026
 TRAININGS = Path(__file__).parent / "referee" / "trainings.jsonl"
 VALIDATION = 5000
+LEAST = 5
+"""Networks of which a training's taste is told."""
 TRUTH = "truth"
 ONE_PASS: dict[str, Any] = {
     "schedule": "one_cycle",
@@ -200,6 +202,35 @@ def judge(asked: argparse.Namespace) -> None:
     )
     agreements = compare_rankings(with_size(trainings), TRUTH)[["proxy", *AGREEMENTS]]
     print(agreements.round(3).to_string(index=False))
+    print("\nwhat each training likes, tau of its accuracies with knobs and costs:")
+    print(liked(finished(asked.out)).round(2).to_string())
+
+
+def liked(rows: list[dict[str, Any]]) -> pd.DataFrame:
+    """Kendall's tau of accuracies with the knobs that are numbers or switches: (candidates and visits, knobs)."""
+    table = pd.DataFrame(
+        {
+            "training": f"{row['candidate']} {row['visits']}",
+            "arch_id": row["arch_id"],
+            "accuracy": row["epochs"][-1]["accuracy"],
+            "macs": row["macs"],
+            "params": row["params"],
+        }
+        | {
+            name: float(value)
+            for name, value in row["arch"].items()
+            if isinstance(value, (bool, int))
+        }
+        for row in rows
+    )
+    means = table.groupby(["training", "arch_id"]).mean()
+    taus = {
+        name: each.corr("kendall")["accuracy"]
+        for name, each in means.groupby("training")
+        if len(each) >= LEAST
+    }
+    # a knob that is the same in all networks agrees with nothing
+    return pd.DataFrame(taus).drop(index="accuracy").dropna(how="all").T
 
 
 def with_size(trainings: pd.DataFrame) -> pd.DataFrame:
