@@ -37,6 +37,8 @@ from search_spaces import Arch, arch_from_dict
 
 RETRIES = 2
 """How often a trial that lost its worker is given to another, until it gets on by an epoch."""
+NO_MORE_NETWORKS = "the space holds no further networks"
+"""The end of a search that has tried all there are: nothing is left to go on with."""
 
 
 @dataclass(frozen=True)
@@ -118,9 +120,7 @@ class Controller:
     @property
     def reason(self) -> str | None:
         """Why nothing new is started; None if something could be."""
-        return self.spending.spent or (
-            "the space holds no further networks" if self.exhausted else None
-        )
+        return self.spending.spent or (NO_MORE_NETWORKS if self.exhausted else None)
 
     # Commands: what they decide is in the log when they return, or when the ``step`` around them ends.
 

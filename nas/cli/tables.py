@@ -19,6 +19,7 @@ from nas.cli.fitting import FittingTable
 from nas.cli.program import as_typed
 from nas.config.loading import load_space
 from nas.config.pairs import split_pair
+from nas.controller import NO_MORE_NETWORKS
 from nas.exporting.programs import Check
 from results import Comparison, Run
 from results.metrics import is_knob, knob_column
@@ -72,8 +73,9 @@ def _where_it_is(run: Run) -> Iterator[str]:
 
 
 def _what_next(run: Run, any_found: bool) -> Iterator[str]:
-    more = [] if run.ended == "interrupted" else _what_to_raise(run.config)
-    yield " ".join([f"go on     {as_typed('resume', run.path)}", *more])
+    if run.ended != NO_MORE_NETWORKS:
+        more = [] if run.ended == "interrupted" else _what_to_raise(run.config)
+        yield " ".join([f"go on     {as_typed('resume', run.path)}", *more])
     if any_found:
         choice = _example_pick(run.objectives)
         yield f"pick      {as_typed('select', run.path)} {choice}"

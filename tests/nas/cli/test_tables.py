@@ -12,6 +12,7 @@ from rich.text import Text
 import run_search
 from nas.cli.tables import front_table, print_outcome
 from nas.cli.terminal import PlainConsole
+from nas.controller import NO_MORE_NETWORKS
 from results import load_run
 
 PUBLISHED = Path(run_search.__file__).parent / "results/fronts/cifar10-small"
@@ -112,3 +113,11 @@ def test_how_to_go_on_names_every_setting_that_ends_a_search(
     console = PlainConsole(width=80, file=io.StringIO(), record=True)
     print_outcome(run, console)
     assert f"resume {PUBLISHED}{raised}\n" in console.export_text()
+
+
+def test_a_search_of_all_there_is_does_not_offer_to_go_on() -> None:
+    run = replace(load_run(PUBLISHED), ended=NO_MORE_NETWORKS)
+    console = PlainConsole(width=80, file=io.StringIO(), record=True)
+    print_outcome(run, console)
+    assert NO_MORE_NETWORKS in " ".join(console.export_text().split())
+    assert "resume" not in console.export_text()
