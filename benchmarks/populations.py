@@ -9,6 +9,8 @@ Per family, ``--networks`` random architectures within 5 % of 6 million MACs at 
 attention of radix 2, and trained as they are and with every other kind in its place: none, squeeze-and-excitation
 (``se``; RegNetY), radix 1, radix 4. Nothing else changes, so populations compare network by network. FBNetV2's
 depthwise convolutions pay for every split: there each kind has networks of its own.
+``--recipe muon`` trains as the presets do: one pass over 18,000 images, 5,000 others at the end. ``--recipe sgd``
+trains as they once did: ``--epochs`` passes over 3 of 5 of ``--images``, the rest at the end.
 Each family is an ordinary run in ``--out``: called again, it goes on.
 
 Prints, per family and kind: the median accuracy with an interval; the mean difference from ``--against``
@@ -104,7 +106,27 @@ def networks(family: str, count: int) -> Iterator[tuple[int, str, Arch]]:
                 yield number, kind, arch
 
 
+def recipe(asked: argparse.Namespace) -> dict[str, dict[str, Any]]:
+    if asked.recipe == "sgd":
+        return {
+            "data": {"subset": asked.images, "validation": 0.4},
+            "training": {"epochs": asked.epochs},
+        }
+    return {
+        "data": {"validation": 0.1},
+        "training": {
+            "epochs": 6,
+            "images_per_epoch": 3000,
+            "rung_images": 1000,
+            "optimizer": "muon",
+            "schedule": "one_cycle",
+            "warmup_epochs": 0,
+        },
+    }
+
+
 def train(family: str, asked: argparse.Namespace) -> Run:
+    how = recipe(asked)
     settings = {
         "space": {"name": family, **SMALL[family]}
         | ({"radix": [0, 1, 2, 4]} if family == "resnest" else {}),
@@ -113,14 +135,13 @@ def train(family: str, asked: argparse.Namespace) -> Run:
         "data": {
             "name": "cifar10",
             "root": str(asked.folder.resolve()),
-            "subset": asked.images,
-            "validation": 0.4,
+            **how["data"],
         },
         "training": {
-            "epochs": asked.epochs,
             "batch_size": 64,
             "augment": {"shift": 4, "flip": True},
             "precision": asked.precision,
+            **how["training"],
         },
     }
     archs = [arch for _, _, arch in networks(family, asked.networks)]
@@ -246,10 +267,11 @@ def main() -> None:
     )
     parser.add_argument("folder", type=Path, help="of CIFAR-10, or a table")
     parser.add_argument("--networks", type=int, default=30)
+    parser.add_argument("--recipe", default="muon", choices=["muon", "sgd"])
     parser.add_argument(
-        "--images", type=int, default=5000, help="3 of 5 train, 2 validate (5000)"
+        "--images", type=int, default=5000, help="sgd: 3 of 5 train, 2 validate (5000)"
     )
-    parser.add_argument("--epochs", type=int, default=6)
+    parser.add_argument("--epochs", type=int, default=6, help="sgd (6)")
     parser.add_argument(
         "--families", nargs="+", default=list(SMALL), choices=list(SMALL)
     )
