@@ -9,6 +9,7 @@ Per family, ``--networks`` random architectures within 5 % of 6 million MACs at 
 attention of radix 2, and trained as they are and with every other kind in its place: none, squeeze-and-excitation
 (``se``; RegNetY), radix 1, radix 4. Nothing else changes, so populations compare network by network. FBNetV2's
 depthwise convolutions pay for every split: there each kind has networks of its own.
+``--as-slow`` adds a kind: no attention, and stages so wide that the network is as slow as with radix 2.
 ``--recipe muon`` trains as the presets do: one pass over 18,000 images, 5,000 others at the end. ``--recipe sgd``
 trains as they once did: ``--epochs`` passes over 3 of 5 of ``--images``, the rest at the end.
 Each family is an ordinary run in ``--out``: called again, it goes on.
@@ -32,6 +33,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
+from as_slow import kept
 from listed import train_all
 from plotly.subplots import make_subplots
 from scipy import stats
@@ -41,7 +43,7 @@ from search_spaces import Arch, SearchSpace, Task, get_space
 
 MACS = (5.7e6, 6.3e6)
 TASK = Task(num_classes=10, resolution=32, channels=3, small_images=True)
-NONE = "none"
+NONE, AS_SLOW = "none", "none, as slow as radix 2"
 KEPT = ["macs", "flops", "params", "activations", "seconds", "accuracy", "arch"]
 
 SMALL: dict[str, dict[str, Any]] = {
@@ -75,7 +77,7 @@ KINDS: dict[str, dict[str, dict[str, Any]]] = {
     ),
 }
 """What to replace in an architecture for each kind of attention."""
-COLOURS = {NONE: "grey", "se": "orange"} | dict(
+COLOURS = {NONE: "grey", AS_SLOW: "black", "se": "orange"} | dict(
     zip(SPLIT, ("skyblue", "royalblue", "navy"), strict=True)
 )
 PAIRED = {"resnest": "split, radix 2", "regnety": "split, radix 2"}
@@ -93,12 +95,22 @@ def draw(family: str, count: int, kind: str) -> list[Arch]:
     )
 
 
-def networks(family: str, count: int) -> Iterator[tuple[int, str, Arch]]:
-    """Number, kind and architecture; paired, those of one number differ by their attention alone."""
+def networks(
+    family: str, count: int, slow: Path | None = None
+) -> Iterator[tuple[int, str, Arch]]:
+    """Number, kind and architecture; paired, those of one number differ by their attention alone.
+
+    ``slow`` keeps networks without attention that are as slow as those drawn; without it there are none.
+    """
     if family in PAIRED:
-        for number, base in enumerate(draw(family, count, PAIRED[family])):
+        drawn = draw(family, count, PAIRED[family])
+        bare = [replace(base, **KINDS[family][NONE]) for base in drawn]
+        wide = kept(slow, list(zip(bare, drawn, strict=True)), TASK) if slow else []
+        for number, base in enumerate(drawn):
             for kind, changes in KINDS[family].items():
                 yield number, kind, replace(base, **changes)
+            if slow:
+                yield number, AS_SLOW, wide[number]
     else:
         populations = [draw(family, count, kind) for kind in KINDS[family]]
         for number, archs in enumerate(zip(*populations, strict=True)):
@@ -144,18 +156,23 @@ def train(family: str, asked: argparse.Namespace) -> Run:
             **how["training"],
         },
     }
-    archs = [arch for _, _, arch in networks(family, asked.networks)]
+    archs = [arch for _, _, arch in listed(family, asked)]
     return train_all(archs, asked.out / family, settings, serial=asked.serial)
 
 
-def table_of(run: Run, family: str, count: int) -> pd.DataFrame:
+def listed(family: str, asked: argparse.Namespace) -> Iterator[tuple[int, str, Arch]]:
+    slow = asked.out / f"{family}-as-slow.json" if asked.as_slow else None
+    return networks(family, asked.networks, slow)
+
+
+def table_of(run: Run, family: str, asked: argparse.Namespace) -> pd.DataFrame:
     """A row per network: ``family``, ``number``, ``kind``, its costs, its accuracy after every epoch."""
     known = run.complete.drop_duplicates("arch_id").set_index("arch_id")
     curves = run.epochs.pivot_table(
         index="trial", columns="epoch", values="accuracy"
     ).add_prefix("accuracy_")
     rows = []
-    for number, kind, arch in networks(family, count):
+    for number, kind, arch in listed(family, asked):
         if arch.id in known.index:
             trial = known.loc[arch.id]
             facts = {
@@ -267,6 +284,7 @@ def main() -> None:
     )
     parser.add_argument("folder", type=Path, help="of CIFAR-10, or a table")
     parser.add_argument("--networks", type=int, default=30)
+    parser.add_argument("--as-slow", action="store_true", help="a kind more, paired")
     parser.add_argument("--recipe", default="muon", choices=["muon", "sgd"])
     parser.add_argument(
         "--images", type=int, default=5000, help="sgd: 3 of 5 train, 2 validate (5000)"
@@ -291,8 +309,7 @@ def main() -> None:
         table = pd.read_parquet(asked.folder)
     else:
         tables = [
-            table_of(train(family, asked), family, asked.networks)
-            for family in asked.families
+            table_of(train(family, asked), family, asked) for family in asked.families
         ]
         table = pd.concat(tables, ignore_index=True)
     if asked.table:
