@@ -41,6 +41,7 @@ from evaluators.fields import from_values
 from evaluators.training.engine import Training
 from nas import load_config
 from results.statistics.proxies import AGREEMENTS, compare_rankings
+from results.statistics.size_gain import size_gain
 from search_spaces import Arch, Task, complexity
 
 TASK = Task(num_classes=10, resolution=32, channels=3, small_images=True)
@@ -50,7 +51,7 @@ TRAININGS = Path(__file__).parent / "referee" / "trainings.jsonl"
 VALIDATION = 5000
 LEAST = 5
 """Networks of which a training's taste is told."""
-TRUTH = "truth"
+TRUTH, LOSS = "truth", ", loss"
 ONE_PASS: dict[str, Any] = {
     "schedule": "one_cycle",
     "warmup_epochs": 0.0,
@@ -202,6 +203,10 @@ def judge(asked: argparse.Namespace) -> None:
     )
     agreements = compare_rankings(with_size(trainings), TRUTH)[["proxy", *AGREEMENTS]]
     print(agreements.round(3).to_string(index=False))
+    print(
+        "\nwhat twice the parameters are worth beyond what it shows, in its accuracy:"
+    )
+    print(size_gains(trainings).round(4).to_string(index=False))
     print("\nwhat each training likes, tau of its accuracies with knobs and costs:")
     print(liked(finished(asked.out)).round(2).to_string())
 
@@ -233,6 +238,23 @@ def liked(rows: list[dict[str, Any]]) -> pd.DataFrame:
     return pd.DataFrame(taus).drop(index="accuracy").dropna(how="all").T
 
 
+def size_gains(trainings: pd.DataFrame) -> pd.DataFrame:
+    """``results.statistics.size_gain`` of every training that has the referee's networks."""
+    values = {
+        name: rows.pivot_table(index="arch_id", columns="seed", values="accuracy")
+        for name, rows in trainings.groupby("proxy", sort=False)
+        if not name.endswith(LOSS)
+    }
+    truth = values.pop(TRUTH).mean(axis=1)
+    params = np.exp(trainings.groupby("arch_id")["size"].first())
+    rows = []
+    for name, accuracy in values.items():
+        gain, (lower, upper) = size_gain(accuracy, truth, params)
+        rows.append({"training": name, "gain": gain, "lower": lower, "upper": upper})
+    # an interval from nothing to everything says nothing
+    return pd.DataFrame(rows).replace(np.inf, np.nan).dropna()
+
+
 def with_size(trainings: pd.DataFrame) -> pd.DataFrame:
     """The truth, the parameters alone, and every proxy with them, standardised over its networks, added."""
     short = trainings[trainings["proxy"] != TRUTH]
@@ -249,7 +271,7 @@ def judged(asked: argparse.Namespace) -> Iterator[dict[str, Any]]:
     for row in finished(asked.out):
         last = row["epochs"][-1]
         name = f"{row['candidate']} {row['visits']}"
-        read = {name: last["accuracy"], f"{name}, loss": -last["validation_loss"]}
+        read = {name: last["accuracy"], name + LOSS: -last["validation_loss"]}
         if (row["candidate"], row["visits"]) == (TRUTH, asked.visits):
             read = {TRUTH: last["accuracy"]}
         known = {name: row[name] for name in ("arch_id", "seed", "macs")}

@@ -33,6 +33,7 @@ from nas.problem import Problem
 from nas.runs.networks import load_baselines, load_starts
 from nas.samplers.proposer import Proposer, Proposing
 from nas.samplers.registry import make_sampler
+from nas.size_gain import SizeGain
 from nas.stopper.asha import Stopper
 from search_spaces import SearchSpace, Task
 from search_spaces.extension import import_named, nearest
@@ -97,6 +98,8 @@ def _decided(
     space = config.search_space
     task = dataset.task
     sampler = make_sampler(config.sampler.name, config.seed, config.sampler.model_extra)
+    if config.size_gain:
+        sampler = SizeGain(sampler, config.size_gain)
     proposer = Proposer(
         space,
         config.objectives,

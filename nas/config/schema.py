@@ -160,6 +160,8 @@ class SearchConfig(Config):
     ``space`` may be a list: all its families are searched together. Where a setting of ``training`` is a list of
     choices, it is searched with the network.
     ``reference_point`` bounds the hypervolume (one value per objective); without it the worst value seen does.
+    ``size_gain`` is the accuracy that twice the parameters are worth in a long training beyond what the short one
+    shows (``proxy-study`` tells); the sampler and the choice of finalists count it.
     ``limits`` bound metrics: a number is the most, ``[low, high]`` or ``{min, max}`` a range. ``start_from`` names
     networks to try first: published ones, JSON files, run folders.
     ``evaluators`` run in the order given: built-in names or ``module:Name``, called with the task.
@@ -176,6 +178,7 @@ class SearchConfig(Config):
         default={"accuracy": "max", "latency_ms": "min", "flops": "min"}, min_length=1
     )
     reference_point: dict[str, float] | None = None
+    size_gain: float = Field(0, ge=0, lt=1)
     limits: dict[str, Annotated[Limit, Made(Limit.of)]] = Field(default_factory=dict)
     trials: int = Field(24, ge=1)
     seed: int = Field(0, ge=0)
@@ -234,6 +237,22 @@ class SearchConfig(Config):
     def _stopper_exists(self) -> SearchConfig:
         # built and thrown away: a wrong option is refused here, not in the middle of a search
         self.stopper.build(self.objectives, self.training.epochs)
+        return self
+
+    @model_validator(mode="after")
+    def _size_gain_is_of_accuracy(self) -> SearchConfig:
+        if self.size_gain and "accuracy" not in self.objectives:
+            raise ValueError(
+                "size_gain corrects accuracy, and accuracy is no objective; 0 is none"
+            )
+        if self.size_gain and "accuracy" in self.limits:
+            raise ValueError(
+                "limits.accuracy bounds what is measured, size_gain corrects it: give one of them"
+            )
+        if self.size_gain and "complexity" not in self.evaluators:
+            raise ValueError(
+                "size_gain needs evaluator complexity, which counts the parameters"
+            )
         return self
 
     @model_validator(mode="after")

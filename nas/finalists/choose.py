@@ -9,11 +9,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from nas.finalists.certainty import ACCURACY
 from nas.finalists.lineup import Entrant, Role
+from nas.size_gain import corrected
 from results import EventLog, Run, front_probability, pareto_rank
 from results.limits import Limits, violation
 from results.log.record import records
 from results.objectives import Directions, Objectives
+from results.pareto.uncertainty import known_error
 from search_spaces import arch_from_dict
 
 ALIKE_IN = ("flops", "macs", "params", "activations")
@@ -21,21 +24,26 @@ ALIKE_IN = ("flops", "macs", "params", "activations")
 
 
 def choose_finalists(
-    run: Run, count: int, limits: Limits | None, validation_images: int
+    run: Run,
+    count: int,
+    limits: Limits | None,
+    validation_images: int,
+    size_gain: float = 0.0,
 ) -> list[Entrant]:
     """``count`` complete networks of ``run`` inside the limits, the best first.
 
     First is the best in the first objective among the likeliest; then again and again the one with the greatest
     product of its probability to be on the front (``results.front_probability``) and its distance from all chosen
     so far, in objectives scaled to 0..1. Where nobody has a chance any more, the next front follows. With one
-    objective it is the likeliest that are chosen.
+    objective it is the likeliest that are chosen. Accuracies are corrected by ``size_gain`` (``nas.size_gain``).
 
     Raises:
         ValueError: if the networks do not compare, or there are fewer of them.
     """
     if run.no_front:
         raise ValueError(f"{run.path}: {run.no_front}")
-    table = different(inside(run, limits), run.objectives, validation_images)
+    fitting = inside(run, limits)
+    table = different(fitting, run.objectives, validation_images, size_gain)
     if len(table) < count:
         raise ValueError(
             f"networks {count}: {run.path} has {len(table)} different networks that are complete and inside the "
@@ -43,7 +51,8 @@ def choose_finalists(
             if len(table)
             else f"{run.path}: no network is complete and inside the limits, so there are no finalists"
         )
-    chosen = table.iloc[spread(table, run.objectives, count)]
+    order = table.iloc[spread(table, run.objectives, count)].index
+    chosen = fitting.loc[order]  # with accuracies as measured
     known = _measured(run)
     return [
         _entrant(row, known[int(row["trial"])]) for row in chosen.to_dict("records")
@@ -59,11 +68,23 @@ def inside(run: Run, limits: Limits | None) -> pd.DataFrame:
 
 
 def different(
-    table: pd.DataFrame, objectives: Directions, validation_images: int
+    table: pd.DataFrame,
+    objectives: Directions,
+    validation_images: int,
+    size_gain: float = 0.0,
 ) -> pd.DataFrame:
-    """The table with its column ``chance``; of networks alike in all costs only the one with the best chance."""
-    chance = front_probability(table, objectives, validation_images=validation_images)
-    known = table.assign(chance=chance)
+    """The table with its column ``chance``; of networks alike in all costs only the one with the best chance.
+
+    Its accuracies are corrected by ``size_gain``; their errors stay those of what was measured.
+    """
+    judged = corrected(table, size_gain)
+    errors = (
+        {ACCURACY: known_error(table, ACCURACY, validation_images)} if size_gain else {}
+    )
+    chance = front_probability(
+        judged, objectives, errors, validation_images=validation_images
+    )
+    known = judged.assign(chance=chance)
     ordered = Objectives.of(objectives).best_first(known)
     # stable: among equal chances the better stays first
     likeliest = ordered.sort_values("chance", ascending=False, kind="stable")

@@ -214,7 +214,11 @@ def _check_same(folder: Path, config: SearchConfig) -> None:
 def _entrants(run: Run, config: SearchConfig, prepared: Prepared) -> list[Entrant]:
     settings = config.finalists or FinalistsConfig()
     chosen = choose_finalists(
-        run, settings.networks, config.limits, _validated(run, config)
+        run,
+        settings.networks,
+        config.limits,
+        _validated(run, config),
+        config.size_gain,
     )
     problem = Problem(
         config.space.build(), config.objectives, config.limits, prepared.task

@@ -26,8 +26,10 @@ from nas.config.searched_recipe import SearchedRecipe
 from nas.retraining.retrain import Note
 from nas.studies.space_comparison import Watch, population, unwatched
 from results import Run, write_atomic
+from results.statistics.intervals import Interval
 from results.statistics.proxies import compare_rankings
 from results.statistics.rank_agreement import LEAST
+from results.statistics.size_gain import size_gain
 from results.strict_json import dumps
 from results.wording import counted
 from search_spaces.sampling.limits import LIMITED
@@ -203,9 +205,29 @@ def _judge(
     table = compare_rankings(rows, TRUTH)
     best = table[table["proxy"] != TRUTH].iloc[0]
     config = known[str(best["proxy"])]
-    settings = {"training": asdict(config.training), "data": asdict(config.data)}
+    settings: dict[str, Any] = {
+        "training": asdict(config.training),
+        "data": asdict(config.data),
+    }
+    gain, (lower, upper) = _size_gain(rows, str(best["proxy"]))
+    verdict = _verdict(table, best)
+    if 0 < lower <= upper < np.inf:
+        settings["size_gain"] = round(gain, 4)
+        verdict += (
+            f"; twice the parameters are worth {gain:.1%} of accuracy beyond what it shows "
+            f"({lower:.1%} to {upper:.1%}): size_gain"
+        )
     plain = json.loads(dumps(settings))
-    return ProxyComparison(table, _verdict(table, best), plain)
+    return ProxyComparison(table, verdict, plain)
+
+
+def _size_gain(trials: pd.DataFrame, proxy: str) -> tuple[float, Interval]:
+    accuracy = {
+        name: rows.pivot_table(index="arch_id", columns="seed", values="accuracy")
+        for name, rows in trials.groupby("proxy")
+    }
+    params = trials.groupby("arch_id")["params"].first()
+    return size_gain(accuracy[proxy], accuracy[TRUTH].mean(axis=1), params)
 
 
 def _verdict(table: pd.DataFrame, best: pd.Series[Any]) -> str:

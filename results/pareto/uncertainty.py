@@ -124,6 +124,16 @@ def _checked(name: str, sigma: Array) -> Array:
     return sigma
 
 
+def known_error(
+    df: pd.DataFrame, metric: str, validation_images: int | None = None
+) -> "pd.Series[float]":
+    """The standard error of each row that ``front_probability`` goes by where it is given none; NaN where unknown.
+
+    Raises ``ValueError`` for accuracies that are no fractions.
+    """
+    return pd.Series(_logged(df, metric, validation_images), index=df.index)
+
+
 def _logged(df: pd.DataFrame, name: str, images: int | None) -> Array:
     """The standard errors (rows,) that were logged, and a guess where that is possible; NaN where not."""
     sigma = np.full(len(df), np.nan)

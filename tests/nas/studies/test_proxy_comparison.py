@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
+import numpy as np
+import pandas as pd
 import pytest
 import yaml
 
 from nas import load_config
 from nas.studies.proxy_comparison import (
+    _judge,
     compare_proxies,
     longer,
     standard_candidates,
@@ -96,3 +100,34 @@ def test_candidates_that_are_none(tmp_path: Path, text: str, message: str) -> No
     with pytest.raises(ValueError, match=message) as refused:
         compare_proxies("quick", tmp_path / "out", candidates=path, overrides=SHORT)
     assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("gain", [0.0, 0.02])
+def test_what_size_is_worth_is_recommended_where_it_shows(gain: float) -> None:
+    rng = np.random.default_rng(0)
+    doublings = rng.uniform(16, 19, 24)
+    short = rng.normal(0.58, 0.02, 24)
+    accuracies = {"short": short, "truth": short + gain * doublings}
+    runs = {
+        (name, seed): SimpleNamespace(
+            complete=pd.DataFrame(
+                {
+                    "arch_id": [f"n{number}" for number in range(24)],
+                    "accuracy": values + rng.normal(0, 0.005, 24),
+                    "params": 2**doublings,
+                    "macs": 1e6 * rng.uniform(1, 2, 24),
+                    "seconds": 1.0,
+                }
+            )
+        )
+        for name, values in accuracies.items()
+        for seed in range(2)
+    }
+    config = load_config("quick")
+    found = _judge(runs, {"short": config})  # type: ignore[arg-type]
+    if gain:
+        assert found.settings["size_gain"] == pytest.approx(gain, rel=0.3)
+        assert "twice the parameters are worth" in found.verdict
+    else:
+        assert "size_gain" not in found.settings
+        assert "parameters" not in found.verdict
