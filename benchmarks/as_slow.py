@@ -60,10 +60,11 @@ def as_slow(none: Arch, attended: Arch, task: Task) -> tuple[Arch, list[float]]:
 
 def kept(path: Path, pairs: list[tuple[Arch, Arch]], task: Task) -> list[Arch]:
     """``as_slow`` of every pair (without, with attention); what the file holds is not measured again."""
-    rows = json.loads(path.read_text()) if path.exists() else []
-    for none, attended in pairs[len(rows) :]:
-        found, milliseconds = as_slow(none, attended, task)
-        rows.append({"arch": found.to_dict(), "milliseconds": milliseconds})
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomic(path, json.dumps(rows, indent=1))
-    return [arch_from_dict(row["arch"]) for row in rows[: len(pairs)]]
+    rows = json.loads(path.read_text()) if path.exists() else {}
+    for none, attended in pairs:
+        if attended.id not in rows:
+            found, milliseconds = as_slow(none, attended, task)
+            rows[attended.id] = {"arch": found.to_dict(), "milliseconds": milliseconds}
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_atomic(path, json.dumps(rows, indent=1))
+    return [arch_from_dict(rows[attended.id]["arch"]) for _, attended in pairs]

@@ -9,7 +9,8 @@ CIFAR is a folder with CIFAR-10 as train.parquet and test.parquet. Every contend
 core, finalists included), with the same short trainings and the same finalists:
 
 - ``product``: the default sampler and stopper;
-- ``sized``: the product's search of that seed, once it is over; its finalists are chosen with ``size_gain``;
+- ``sized``: the product's search of that seed, once it is over; its finalists are chosen with ``size_gain``
+  (what the referee took to find that out is in no one's hours);
 - ``random``: random networks, none stopped;
 - ``tune``: what Ray's OptunaSearch and ASHAScheduler decide, which is Optuna's TPE and Ray's rungs by accuracy.
   Here they are told of the limit, and of stopped trials, which in Ray they would not be.
@@ -42,7 +43,6 @@ from nas import resume, retrain, search
 from nas.config.loading import load_config
 from nas.finalists.finalists import finalists
 from nas.listeners import Listener
-from nas.runs.folder import write_settings
 from nas.stopper.asha import NoStopping
 from results import Event, load_run, write_atomic
 from search_spaces import Task, arch_from_dict, complexity
@@ -133,14 +133,17 @@ def run_search(asked: argparse.Namespace) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     spent, run = folder / "seconds", folder / "run"
     limit = asked.hours * 3600 * SEARCHING
-    if asked.contender == "sized" and not run.exists():
-        take_over(RUNS / f"product-{asked.seed}/run", run)
-        write_atomic(spent, f"{limit:.1f}")
+    how = ["engine=serial"]
+    if asked.contender == "sized":
+        how.append(f"size_gain={SIZE_GAIN}")
+        if not run.exists():
+            take_over(RUNS / f"product-{asked.seed}/run", run)
+            write_atomic(spent, f"{limit:.1f}")
     meter = Meter(spent, limit)
     if meter.seconds < limit:
         searched(asked, run, [meter])
     meter = Meter(spent)
-    outcome = finalists(run, overrides=["engine=serial"], listeners=[meter], note=print)
+    outcome = finalists(run, overrides=how, listeners=[meter], note=print)
     networks = outcome.networks[outcome.networks["status"] == "complete"]
     best = networks.sort_values("accuracy", ascending=False).iloc[0]
     rows = [row for row in read(PICKS) if row["contender"] != folder.name]
@@ -157,12 +160,10 @@ def run_search(asked: argparse.Namespace) -> None:
 
 
 def take_over(search: Path, run: Path) -> None:
-    """The search, without its finalists, in a folder of its own, told what size is worth."""
+    """The search, without its finalists, in a folder of its own."""
     if load_run(search).ended is None:
         raise SystemExit(f"{search}: is not over yet")
     shutil.copytree(search, run, ignore=shutil.ignore_patterns("finalists"))
-    config = load_config(str(run / "config.yaml"), [f"size_gain={SIZE_GAIN}"])
-    write_settings(run, config)
 
 
 def searched(asked: argparse.Namespace, run: Path, listeners: list[Listener]) -> None:

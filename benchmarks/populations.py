@@ -305,6 +305,8 @@ def main() -> None:
     parser.add_argument("--figure", type=Path)
     parser.add_argument("--serial", action="store_true")
     asked = parser.parse_args()
+    if asked.recipe == "muon" and (asked.images, asked.epochs) != (5000, 6):
+        parser.error("--images and --epochs are of --recipe sgd")
     if asked.folder.suffix == ".parquet":
         table = pd.read_parquet(asked.folder)
     else:

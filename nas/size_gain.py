@@ -1,8 +1,8 @@
 """What a short training does not show of size: a large network is further from its end than a small one.
 
 Of two networks that are equally accurate after it, the one with twice the parameters comes to more in a long
-training (docs/evidence/proxy.md). ``size_gain`` says by how much accuracy; the sampler learns from accuracies
-corrected by it, and finalists are chosen by them. What was measured stays as it was measured.
+training (docs/evidence/proxy.md). ``size_gain`` is the accuracy of the short one that this makes up for; the
+sampler learns from accuracies corrected by it, and finalists are chosen by them. What was measured stays as it was.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from nas.samplers.base import Draw, Outcome, Sampler, Strategy
 from search_spaces import Arch, complexity
 
 AS_MEASURED = 100_000
-"""Parameters of the network whose accuracy stays as it is; which, matters to a reference point alone."""
+"""Parameters of the network whose accuracy stays as it is."""
 
 
 @dataclass(frozen=True)

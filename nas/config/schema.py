@@ -160,8 +160,8 @@ class SearchConfig(Config):
     ``space`` may be a list: all its families are searched together. Where a setting of ``training`` is a list of
     choices, it is searched with the network.
     ``reference_point`` bounds the hypervolume (one value per objective); without it the worst value seen does.
-    ``size_gain`` is the accuracy that twice the parameters are worth in a long training beyond what the short one
-    shows (``proxy-study`` tells); the sampler and the choice of finalists count it.
+    ``size_gain`` is the accuracy of the short training that twice the parameters make up for in the long one
+    (``proxy-study`` tells); the sampler and the choice of finalists count it.
     ``limits`` bound metrics: a number is the most, ``[low, high]`` or ``{min, max}`` a range. ``start_from`` names
     networks to try first: published ones, JSON files, run folders.
     ``evaluators`` run in the order given: built-in names or ``module:Name``, called with the task.
@@ -241,9 +241,9 @@ class SearchConfig(Config):
 
     @model_validator(mode="after")
     def _size_gain_is_of_accuracy(self) -> SearchConfig:
-        if self.size_gain and "accuracy" not in self.objectives:
+        if self.size_gain and self.objectives.get("accuracy") != "max":
             raise ValueError(
-                "size_gain corrects accuracy, and accuracy is no objective; 0 is none"
+                "size_gain corrects accuracy, and accuracy is no objective to maximize; 0 is none"
             )
         if self.size_gain and "accuracy" in self.limits:
             raise ValueError(

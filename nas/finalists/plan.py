@@ -41,6 +41,8 @@ from results.wording import counted
 UNFINISHED = ".finalists-new"
 RUNNING = ("engine", "ray", "resources")
 """Settings of the search that say how it runs, not what its numbers mean."""
+OF_SEARCH = (*RUNNING, "size_gain")
+"""What finalists may be told otherwise: how they run, and by what they are chosen."""
 RENEWABLE = {"trials", "stop", "finalists", "select", "export", *RUNNING}
 
 
@@ -153,11 +155,11 @@ def _configured(
 
 def _running(search: SearchConfig) -> dict[str, Any]:
     values = search.model_dump(mode="json")
-    return {name: values[name] for name in RUNNING}
+    return {name: values[name] for name in OF_SEARCH}
 
 
 def _sorted(overrides: Sequence[str]) -> tuple[list[str], list[str], list[str]]:
-    """Those of the finalists themselves, of how the search runs, of the recipe."""
+    """Those of the finalists themselves, of the search, of the recipe."""
     own = list[str]()
     running = list[str]()
     recipe = list[str]()
@@ -167,7 +169,7 @@ def _sorted(overrides: Sequence[str]) -> tuple[list[str], list[str], list[str]]:
             own
             if name in FinalistsConfig.model_fields and name != "training"
             else running
-            if name in RUNNING
+            if name in OF_SEARCH
             else recipe
         )
         kind.append(each.removeprefix("training.") if kind is recipe else each)

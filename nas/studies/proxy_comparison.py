@@ -26,9 +26,8 @@ from nas.config.searched_recipe import SearchedRecipe
 from nas.retraining.retrain import Note
 from nas.studies.space_comparison import Watch, population, unwatched
 from results import Run, write_atomic
-from results.statistics.intervals import Interval
 from results.statistics.proxies import compare_rankings
-from results.statistics.rank_agreement import LEAST
+from results.statistics.rank_agreement import LEAST, LEAST_FOR_INTERVAL
 from results.statistics.size_gain import size_gain
 from results.strict_json import dumps
 from results.wording import counted
@@ -44,11 +43,15 @@ AS_CONFIGURED = "as configured"
 
 @dataclass(frozen=True)
 class ProxyComparison:
-    """``table``: a row per candidate, the best first; ``settings`` are those of the recommended one."""
+    """``table``: a row per candidate, the best first; ``settings`` are those of the recommended one.
+
+    ``size_gain`` is what ``results.statistics.size_gain`` says of it: ``value``, ``lower``, ``upper``.
+    """
 
     table: pd.DataFrame
     verdict: str
     settings: dict[str, object]
+    size_gain: dict[str, float]
 
 
 def compare_proxies(
@@ -145,6 +148,7 @@ def _alone(networks: int) -> list[str]:
         "evaluators=[complexity, training]",
         "objectives={accuracy: max, macs: min}",
         "reference_point=null",
+        "size_gain=0",
         f"trials={networks}",
     ]
 
@@ -209,25 +213,37 @@ def _judge(
         "training": asdict(config.training),
         "data": asdict(config.data),
     }
-    gain, (lower, upper) = _size_gain(rows, str(best["proxy"]))
-    verdict = _verdict(table, best)
-    if 0 < lower <= upper < np.inf:
-        settings["size_gain"] = round(gain, 4)
-        verdict += (
-            f"; twice the parameters are worth {gain:.1%} of accuracy beyond what it shows "
-            f"({lower:.1%} to {upper:.1%}): size_gain"
-        )
+    gain = _size_gain(rows, str(best["proxy"]))
+    if gain["lower"] > 0 and gain["upper"] < np.inf:
+        settings["size_gain"] = round(gain["value"], 4)
     plain = json.loads(dumps(settings))
-    return ProxyComparison(table, verdict, plain)
+    verdict = f"{_verdict(table, best)}; {_size_in_words(gain)}"
+    return ProxyComparison(table, verdict, plain, gain)
 
 
-def _size_gain(trials: pd.DataFrame, proxy: str) -> tuple[float, Interval]:
+def _size_gain(trials: pd.DataFrame, proxy: str) -> dict[str, float]:
     accuracy = {
         name: rows.pivot_table(index="arch_id", columns="seed", values="accuracy")
         for name, rows in trials.groupby("proxy")
     }
     params = trials.groupby("arch_id")["params"].first()
-    return size_gain(accuracy[proxy], accuracy[TRUTH].mean(axis=1), params)
+    truth = accuracy[TRUTH].mean(axis=1)
+    value, (lower, upper) = size_gain(accuracy[proxy], truth, params)
+    return {"value": value, "lower": lower, "upper": upper}
+
+
+def _size_in_words(gain: Mapping[str, float]) -> str:
+    if np.isnan(gain["lower"]):
+        return (
+            f"whether size counts beyond it takes {LEAST_FOR_INTERVAL} networks to tell"
+        )
+    ends = " to ".join(f"{100 * gain[end]:.1f}" for end in ("lower", "upper"))
+    if gain["lower"] <= 0 or gain["upper"] == np.inf:
+        return f"that size counts beyond it is not shown ({ends} points for twice the parameters)"
+    return (
+        f"twice the parameters make up for {100 * gain['value']:.1f} points of that training's accuracy "
+        f"({ends}): size_gain"
+    )
 
 
 def _verdict(table: pd.DataFrame, best: pd.Series[Any]) -> str:
@@ -248,6 +264,7 @@ def _verdict(table: pd.DataFrame, best: pd.Series[Any]) -> str:
 def _write(comparison: ProxyComparison, out: Path) -> None:
     content = {
         "verdict": comparison.verdict,
+        "size_gain": comparison.size_gain,
         "table": comparison.table.to_dict("records"),
     }
     write_atomic(out / "proxies.json", dumps(content, indent=2) + "\n")

@@ -49,7 +49,13 @@ def compare_spaces(
         ValueError: for configurations that would not compare, or an ``out`` that holds other populations.
     """
     # random and unstopped: a population says nothing of its space once somebody has chosen
-    settings = [*overrides, "sampler=random", "stopper=none", *map(_override, limits)]
+    settings = [
+        *overrides,
+        "sampler=random",
+        "stopper=none",
+        "size_gain=0",
+        *map(_override, limits),
+    ]
     settings += [] if trials is None else [f"trials={trials}"]
     first, second = (load_config(source, settings) for source in sources)
     _check_alike(first, second)

@@ -1,4 +1,4 @@
-"""What a short training leaves unsaid of size: how much more twice the parameters come to in a long one."""
+"""What a short training leaves unsaid of size: the accuracy that twice the parameters make up for."""
 
 import math
 from typing import Any
@@ -30,6 +30,9 @@ def size_gain(
     squares of ``truth`` on the accuracy and on log2 of ``params`` give two slopes; the gain is their ratio, its
     mean over the seeds, infinite where more accuracy means no more truth. The interval is between percentiles of
     networks drawn again and again; it is NaN below 10 networks, and all is NaN where the slopes are unknown.
+
+    It is what helps to choose by the accuracy of one training. Noise makes that worth less, and size worth more:
+    by accuracies free of noise, as the mean of many seeds is, the gain would be smaller.
     """
     check_share("level", level)
     sizes = params.rename("_size").map(math.log2)

@@ -13,9 +13,10 @@ import nas
 from evaluators import Metrics
 from nas.config.loading import load_config
 from nas.finalists.choose import choose_finalists
+from nas.prepare import prepare
 from nas.problem import Problem
 from nas.samplers.base import Draw, Outcome
-from nas.size_gain import SizeGain, corrected
+from nas.size_gain import SizeGain, _Corrected, corrected
 from search_spaces import Arch, Task, complexity, get_space
 
 TASK = Task(num_classes=10, resolution=32, channels=3, small_images=True)
@@ -82,6 +83,7 @@ def test_of_equal_accuracies_the_larger_networks_become_finalists(
         ],
     )
     run = nas.search(config, tmp_path / "run", serial=True)
+    assert isinstance(prepare(config).proposer._strategy, _Corrected)
     assert (run.complete["accuracy"] == 0.5).all(), "what was measured stays"
     chosen = choose_finalists(run, 3, None, 1000, config.size_gain)
     largest = run.complete.nlargest(3, "params")
@@ -98,9 +100,10 @@ def test_without_a_gain_nothing_changes() -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        (["objectives={macs: min}", "reference_point=null"], "accuracy is no objective"),
+        (["objectives={macs: min}", "reference_point=null"], "accuracy is no objective to"),
         (["limits={accuracy: {min: 0.5}}"], "limits.accuracy"),
-        (["evaluators=[latency, training]", "objectives={accuracy: max}", "reference_point=null"], "size_gain needs"),
+        (["evaluators=[training]", "objectives={accuracy: max}", "reference_point=null"], "size_gain needs"),
+        (["objectives={accuracy: min}", "reference_point=null"], "no objective to maximize"),
         (["size_gain=-0.1"], "size_gain"),
     ],
 )  # fmt: skip

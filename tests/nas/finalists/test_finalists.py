@@ -22,6 +22,7 @@ from click.testing import CliRunner
 import nas
 from nas.cli.commands import main
 from nas.finalists.finalists import finalists
+from nas.finalists.lineup import Role
 from nas.finalists.outcome import Finals
 from nas.finalists.plan import plan_finalists
 from results import Event, EventLog, load_run, pareto_front
@@ -234,3 +235,13 @@ def test_killed_ten_times_it_ends_the_same(finals: Finals, run: Path) -> None:
         for name in CLOCKS:
             row.pop(name, None)
     assert told == once
+
+
+def test_a_search_that_is_over_can_be_told_what_size_is_worth(run: Path) -> None:
+    work = plan_finalists(run, (*HOW, "size_gain=0.9"))
+    trials = load_run(run).complete
+    chosen = [each.trial for each in work.entrants if each.role == Role.FINALIST]
+    worth = trials["accuracy"] + 0.9 * np.log2(trials["params"])
+    assert chosen[0] == trials.loc[worth.idxmax(), "trial"]
+    with pytest.raises(ValueError, match="began with another size_gain"):
+        plan_finalists(run, HOW)

@@ -127,7 +127,8 @@ def test_what_size_is_worth_is_recommended_where_it_shows(gain: float) -> None:
     found = _judge(runs, {"short": config})  # type: ignore[arg-type]
     if gain:
         assert found.settings["size_gain"] == pytest.approx(gain, rel=0.3)
-        assert "twice the parameters are worth" in found.verdict
+        assert "twice the parameters make up for" in found.verdict
     else:
         assert "size_gain" not in found.settings
-        assert "parameters" not in found.verdict
+        assert "that size counts beyond it is not shown" in found.verdict
+    assert found.size_gain["lower"] < gain < found.size_gain["upper"]

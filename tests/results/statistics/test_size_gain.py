@@ -12,7 +12,7 @@ GAIN = 0.015
 
 
 def trainings(
-    seed: int = 0, networks: int = 24, noise: float = 0.003
+    seed: int = 0, networks: int = 24, noise: float = 0.003, blur: float = 0.0
 ) -> tuple[pd.DataFrame, pd.Series[float], pd.Series[float]]:
     """Two short trainings each, the truth, and the parameters."""
     rng = np.random.default_rng(seed)
@@ -20,6 +20,7 @@ def trainings(
     short = rng.normal(0.58, 0.02, networks)
     truth = short + GAIN * doublings + rng.normal(0, noise, networks)
     accuracy = pd.DataFrame(dict.fromkeys(range(2), short))
+    accuracy += rng.normal(0, blur, accuracy.shape)
     return accuracy, pd.Series(truth), pd.Series(2**doublings)
 
 
@@ -40,6 +41,14 @@ def test_the_interval_holds_the_gain_about_as_often_as_it_says() -> None:
         _, (lower, upper) = size_gain(*trainings(seed, noise=0.01))
         held += lower < GAIN < upper
     assert held >= 52  # of 60, 57 expected; fewer come once in a hundred
+
+
+def test_noise_of_the_short_training_makes_size_count_for_more() -> None:
+    exact, _ = size_gain(*trainings(networks=2000))
+    blurred, _ = size_gain(*trainings(networks=2000, blur=0.02))
+    assert exact == pytest.approx(GAIN, rel=0.1)
+    # as much noise as signal halves the slope of the accuracy
+    assert blurred == pytest.approx(2 * GAIN, rel=0.3)
 
 
 def test_few_networks_have_no_interval() -> None:
