@@ -2,7 +2,7 @@
 
 Of two networks that are equally accurate after it, the one with twice the parameters comes to more in a long
 training (docs/evidence/proxy.md). ``size_gain`` is the accuracy of the short one that this makes up for; the
-sampler learns from accuracies corrected by it, and finalists are chosen by them. What was measured stays as it was.
+sampler learns from accuracies corrected by it, and finalists are chosen by them. What was measured stays.
 """
 
 from __future__ import annotations
