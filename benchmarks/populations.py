@@ -32,13 +32,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import plotly.graph_objects as go
 from as_slow import kept
 from listed import train_all
-from plotly.subplots import make_subplots
+from populations_figure import figure
 from scipy import stats
 
-from results import EDF, Quantile, Run, write_table
+from results import Quantile, Run, write_table
 from search_spaces import Arch, SearchSpace, Task, get_space
 
 MACS = (5.7e6, 6.3e6)
@@ -250,34 +249,6 @@ def _holm(p: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     return adjusted
 
 
-def figure(table: pd.DataFrame) -> str:
-    """A page of HTML: the error distributions, a plot per family."""
-    families = list(table["family"].unique())
-    chart = make_subplots(1, len(families), subplot_titles=families)
-    for column, family in enumerate(families, 1):
-        for kind, group in table[table["family"] == family].groupby("kind", sort=False):
-            edf = EDF()(group)
-            line = {"shape": "hv", "color": COLOURS[str(kind)]}
-            chart.add_trace(
-                go.Scatter(
-                    x=edf["error"], y=edf["share"], name=kind, line=line, mode="lines"
-                ),
-                1,
-                column,
-            )
-    chart.update_xaxes(title_text="error on validation images", tickformat=".0%")
-    chart.update_yaxes(range=[0, 1.02])
-    chart.update_yaxes(title_text="share of networks with less", col=1)
-    once: set[str] = set()
-    for trace in chart.data:
-        trace.showlegend = trace.name not in once
-        once.add(trace.name)
-    chart.update_layout(
-        width=1200, height=420, template="plotly_white", margin={"t": 40}
-    )
-    return str(chart.to_html(include_plotlyjs=True))
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
@@ -317,7 +288,7 @@ def main() -> None:
     if asked.table:
         write_table(table, asked.table)
     if asked.figure:
-        asked.figure.write_text(figure(table))
+        asked.figure.write_text(figure(table, COLOURS))
     print(
         verdicts(table, asked.against).to_string(
             index=False, float_format="{:.4f}".format

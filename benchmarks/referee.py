@@ -34,6 +34,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from referee_tables import LOSS, TRUTH, liked, size_gains, with_size
 
 from evaluators import Dataset, DataSettings, Recipe, load
 from evaluators.devices.seeding import build_seeded
@@ -41,7 +42,6 @@ from evaluators.fields import from_values
 from evaluators.training.engine import Training
 from nas import load_config
 from results.statistics.proxies import AGREEMENTS, compare_rankings
-from results.statistics.size_gain import size_gain
 from search_spaces import Arch, Task, complexity
 
 TASK = Task(num_classes=10, resolution=32, channels=3, small_images=True)
@@ -49,9 +49,6 @@ MACS = 5e6, 25e6
 DRAW = 2026
 TRAININGS = Path(__file__).parent / "referee" / "trainings.jsonl"
 VALIDATION = 5000
-LEAST = 5
-"""Networks of which a training's taste is told."""
-TRUTH, LOSS = "truth", ", loss"
 ONE_PASS: dict[str, Any] = {
     "schedule": "one_cycle",
     "warmup_epochs": 0.0,
@@ -209,60 +206,6 @@ def judge(asked: argparse.Namespace) -> None:
     print(size_gains(trainings).round(4).to_string(index=False))
     print("\nwhat each training likes, tau of its accuracies with knobs and costs:")
     print(liked(finished(asked.out)).round(2).to_string())
-
-
-def liked(rows: list[dict[str, Any]]) -> pd.DataFrame:
-    """Kendall's tau of accuracies with the knobs that are numbers or switches: (candidates and visits, knobs)."""
-    table = pd.DataFrame(
-        {
-            "training": f"{row['candidate']} {row['visits']}",
-            "arch_id": row["arch_id"],
-            "accuracy": row["epochs"][-1]["accuracy"],
-            "macs": row["macs"],
-            "params": row["params"],
-        }
-        | {
-            name: float(value)
-            for name, value in row["arch"].items()
-            if isinstance(value, (bool, int))
-        }
-        for row in rows
-    )
-    means = table.groupby(["training", "arch_id"]).mean()
-    taus = {
-        name: each.corr("kendall")["accuracy"]
-        for name, each in means.groupby("training")
-        if len(each) >= LEAST
-    }
-    # a knob that is the same in all networks agrees with nothing
-    return pd.DataFrame(taus).drop(index="accuracy").dropna(how="all").T
-
-
-def size_gains(trainings: pd.DataFrame) -> pd.DataFrame:
-    """``results.statistics.size_gain`` of every training that has the referee's networks."""
-    values = {
-        name: rows.pivot_table(index="arch_id", columns="seed", values="accuracy")
-        for name, rows in trainings.groupby("proxy", sort=False)
-        if not name.endswith(LOSS)
-    }
-    truth = values.pop(TRUTH).mean(axis=1)
-    params = np.exp(trainings.groupby("arch_id")["size"].first())
-    rows = []
-    for name, accuracy in values.items():
-        gain, (lower, upper) = size_gain(accuracy, truth, params)
-        rows.append({"training": name, "gain": gain, "lower": lower, "upper": upper})
-    return pd.DataFrame(rows)
-
-
-def with_size(trainings: pd.DataFrame) -> pd.DataFrame:
-    """The truth, the parameters alone, and every proxy with them, standardised over its networks, added."""
-    short = trainings[trainings["proxy"] != TRUTH]
-    truth = trainings[trainings["proxy"] == TRUTH]
-    size = truth[truth["seed"] == 0].assign(proxy="parameters", accuracy=truth["size"])
-    standard = short.groupby(["proxy", "seed"])[["accuracy", "size"]].transform(
-        lambda column: (column - column.mean()) / column.std()
-    )
-    return pd.concat([short.assign(accuracy=standard.sum(axis=1)), size, truth])
 
 
 def judged(asked: argparse.Namespace) -> Iterator[dict[str, Any]]:

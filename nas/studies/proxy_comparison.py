@@ -26,7 +26,7 @@ from nas.config.searched_recipe import SearchedRecipe
 from nas.retraining.retrain import Note
 from nas.studies.space_comparison import Watch, population, unwatched
 from results import Run, write_atomic
-from results.statistics.proxies import compare_rankings
+from results.statistics.proxies import accuracies, compare_rankings
 from results.statistics.rank_agreement import LEAST, LEAST_FOR_INTERVAL
 from results.statistics.size_gain import size_gain
 from results.strict_json import dumps
@@ -222,10 +222,7 @@ def _judge(
 
 
 def _size_gain(trials: pd.DataFrame, proxy: str) -> dict[str, float]:
-    accuracy = {
-        name: rows.pivot_table(index="arch_id", columns="seed", values="accuracy")
-        for name, rows in trials.groupby("proxy")
-    }
+    accuracy = accuracies(trials)
     params = trials.groupby("arch_id")["params"].first()
     truth = accuracy[TRUTH].mean(axis=1)
     value, (lower, upper) = size_gain(accuracy[proxy], truth, params)

@@ -34,10 +34,7 @@ def compare_rankings(trainings: pd.DataFrame, truth: str) -> pd.DataFrame:
     Raises:
         ValueError: if the truth has fewer than 4 networks.
     """
-    values = {
-        name: rows.pivot_table(index="arch_id", columns="seed", values="accuracy")
-        for name, rows in trainings.groupby("proxy", sort=False)
-    }
+    values = accuracies(trainings)
     target = values[truth].mean(axis=1)
     macs = trainings.groupby("arch_id")["macs"].first()
     rows = [
@@ -50,6 +47,14 @@ def compare_rankings(trainings: pd.DataFrame, truth: str) -> pd.DataFrame:
     table["_last"] = table["proxy"] == truth
     order = table.sort_values(["_last", "with_truth"], ascending=[True, False])
     return order.drop(columns="_last").reset_index(drop=True)
+
+
+def accuracies(trainings: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Of each ``proxy``, its accuracies: (networks by ``arch_id``, seeds)."""
+    return {
+        str(name): rows.pivot_table(index="arch_id", columns="seed", values="accuracy")
+        for name, rows in trainings.groupby("proxy", sort=False)
+    }
 
 
 def partial_tau(proxy: object, truth: object, given: object) -> float:
